@@ -1,0 +1,88 @@
+package tile
+
+import "fmt"
+
+// Options say how a picture is cut. The zero value of a field means its
+// default.
+type Options struct {
+	// Size is the largest side of a tile, Overlap how much two neighbours
+	// share; both in pixels. Defaults: 512 and 64.
+	Size, Overlap int
+	// Align is what the origin of every tile is a multiple of, in pixels.
+	// The default 8 keeps the phase of JPEG's 8x8 block grid, which the
+	// networks have learnt to look at.
+	Align int
+	// Granule is what the sides of a tile are rounded up to, in pixels, so
+	// that pictures of similar size share one shape (and one session).
+	// Default: 32, or Align where that is larger.
+	Granule int
+	// Workers is how many tiles are run at once. Default: 1.
+	Workers int
+	// Mean and Std normalise a channel: (value/255 - mean) / std. A zero Std
+	// means 1.
+	Mean, Std [3]float32
+}
+
+// withDefaults fills the fields left at zero and checks the rest.
+func (o Options) withDefaults() (Options, error) {
+	if o.Size == 0 {
+		o.Size = 512
+	}
+	if o.Overlap == 0 {
+		o.Overlap = 64
+	}
+	if o.Align == 0 {
+		o.Align = 8
+	}
+	if o.Granule == 0 {
+		o.Granule = max(32, o.Align)
+	}
+	if o.Workers == 0 {
+		o.Workers = 1
+	}
+	for c, s := range o.Std {
+		if s == 0 {
+			o.Std[c] = 1
+		}
+	}
+	switch {
+	case o.Size < 0 || o.Overlap < 0 || o.Align < 0 || o.Granule < 0 || o.Workers < 0:
+		return o, fmt.Errorf("tile: negative option in size %d, overlap %d, align %d, granule %d, workers %d",
+			o.Size, o.Overlap, o.Align, o.Granule, o.Workers)
+	case o.Granule%o.Align != 0:
+		return o, fmt.Errorf("tile: granule %d is not a multiple of align %d", o.Granule, o.Align)
+	case o.Size%o.Granule != 0:
+		return o, fmt.Errorf("tile: size %d is not a multiple of granule %d", o.Size, o.Granule)
+	case o.Overlap+o.Align >= o.Size:
+		return o, fmt.Errorf("tile: overlap %d leaves no room in tiles of %d pixels", o.Overlap, o.Size)
+	}
+	return o, nil
+}
+
+// axis is one side of a picture cut into spans of equal length.
+type axis struct {
+	length  int   // of one span, in pixels
+	origins []int // multiples of Align, ascending; the first is 0
+}
+
+// split cuts n pixels into as few spans as Size and Overlap allow, all of one
+// length and spread evenly, so that little is computed twice.
+func (o Options) split(n int) axis {
+	if length := roundUp(n, o.Granule); length <= o.Size {
+		return axis{length, []int{0}}
+	}
+	padded := roundUp(n, o.Align)
+	count := ceilDiv(padded-o.Overlap, o.Size-o.Overlap)
+	length := min(o.Size, roundUp(ceilDiv(padded+(count-1)*o.Overlap, count), o.Granule))
+	if count < 2 { // only when the granule is coarser than what is left over
+		return axis{o.Size, []int{0}}
+	}
+	a := axis{length, make([]int, count)}
+	for i := range a.origins {
+		a.origins[i] = i * (padded - length) / (count - 1) / o.Align * o.Align
+	}
+	return a
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+func roundUp(a, b int) int { return ceilDiv(a, b) * b }

@@ -1,0 +1,260 @@
+// Package tile runs a fully convolutional network over a picture of any size
+// at the picture's own resolution: it cuts the picture into overlapping tiles,
+// runs them, and blends the answers with a smooth window into one map.
+//
+// Memory stays small: only the tiles in work exist as float32 pixels, and the
+// answers are gathered at the network's output resolution. Upsample brings the
+// finished map to the size of the picture.
+package tile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+)
+
+// Picture is the input: Height*Width*3 bytes, RGB interleaved.
+type Picture struct {
+	Pix           []uint8
+	Width, Height int
+}
+
+// Run gives a network's answer to one tile: image is [3,h,w] normalised RGB and
+// belongs to the caller again afterwards; the answer is [oh,ow] logits, where
+// h/oh = w/ow is the network's stride. With more than one worker it is called
+// concurrently.
+type Run func(ctx context.Context, image []float32, h, w int) (logits []float32, oh, ow int, err error)
+
+// Map is a probability map, one value in [0,1] for each Stride x Stride cell of
+// the picture: Width = ceil(picture width / Stride), Height likewise.
+type Map struct {
+	Prob          []float32
+	Width, Height int
+	Stride        int
+}
+
+// Localize runs the network over the whole picture. The result does not depend
+// on the number of workers, to the last bit.
+func Localize(ctx context.Context, p Picture, o Options, run Run) (*Map, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if p.Width <= 0 || p.Height <= 0 || len(p.Pix) != p.Width*p.Height*3 {
+		return nil, fmt.Errorf("tile: picture of %dx%d has %d bytes, expected %d",
+			p.Width, p.Height, len(p.Pix), p.Width*p.Height*3)
+	}
+	j := &job{picture: p, run: run, cols: o.split(p.Width), rows: o.split(p.Height), overlap: o.Overlap}
+	j.table = normalisation(o.Mean, o.Std)
+	j.turn = sync.NewCond(&j.mu)
+	return j.do(ctx, o.Workers)
+}
+
+// job is one picture in work.
+type job struct {
+	picture    Picture
+	run        Run
+	cols, rows axis
+	overlap    int
+	table      [3][256]float32 // channel, byte -> normalised value
+
+	mu     sync.Mutex
+	turn   *sync.Cond
+	next   int // tile to be handed out
+	added  int // tiles gathered so far, in order
+	err    error
+	gather *gatherer
+}
+
+func (j *job) do(ctx context.Context, workers int) (*Map, error) {
+	n := len(j.cols.origins) * len(j.rows.origins)
+	var wg sync.WaitGroup
+	for range min(workers, n) {
+		wg.Go(func() { j.work(ctx, n) })
+	}
+	wg.Wait()
+	if j.err != nil {
+		return nil, j.err
+	}
+	return j.gather.finish(), nil
+}
+
+// work takes tiles until none is left or one failed.
+func (j *job) work(ctx context.Context, n int) {
+	h, w := j.rows.length, j.cols.length
+	image := make([]float32, 3*h*w)
+	for {
+		j.mu.Lock()
+		i := j.next
+		j.next++
+		failed := j.err != nil
+		j.mu.Unlock()
+		if failed || i >= n {
+			return
+		}
+		y, x := j.rows.origins[i/len(j.cols.origins)], j.cols.origins[i%len(j.cols.origins)]
+		j.fill(image, x, y, w, h)
+		logits, oh, ow, err := []float32(nil), 0, 0, ctx.Err()
+		if err == nil {
+			logits, oh, ow, err = j.run(ctx, image, h, w)
+		}
+		if err := j.add(i, logits, oh, ow, err); err != nil {
+			return
+		}
+	}
+}
+
+// add gathers the answer to tile i once those before it are in: a fixed order
+// of float additions makes the result independent of timing.
+func (j *job) add(i int, logits []float32, oh, ow int, err error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.added != i && j.err == nil {
+		j.turn.Wait()
+	}
+	defer j.turn.Broadcast()
+	if j.err != nil {
+		return j.err
+	}
+	if err == nil && j.gather == nil {
+		j.gather, err = newGatherer(j, oh, ow)
+	}
+	if err == nil {
+		err = j.gather.add(i, logits, oh, ow)
+	}
+	j.err = err
+	j.added++
+	return err
+}
+
+// fill writes the tile with origin (x0, y0) as [3,h,w] normalised values; what
+// lies beyond the picture is reflected.
+func (j *job) fill(dst []float32, x0, y0, w, h int) {
+	p, plane := j.picture, w*h
+	inside := min(w, p.Width-x0)
+	for y := range h {
+		row := p.Pix[reflect(y0+y, p.Height)*p.Width*3:][:p.Width*3]
+		r, g, b := dst[y*w:][:w], dst[plane+y*w:][:w], dst[2*plane+y*w:][:w]
+		src := row[x0*3:]
+		for x := range inside {
+			r[x] = j.table[0][src[3*x]]
+			g[x] = j.table[1][src[3*x+1]]
+			b[x] = j.table[2][src[3*x+2]]
+		}
+		for x := inside; x < w; x++ {
+			s := reflect(x0+x, p.Width) * 3
+			r[x], g[x], b[x] = j.table[0][row[s]], j.table[1][row[s+1]], j.table[2][row[s+2]]
+		}
+	}
+}
+
+// reflect folds i >= 0 into [0,n) without repeating the edge: n -> n-2.
+func reflect(i, n int) int {
+	if n == 1 {
+		return 0
+	}
+	i %= 2 * (n - 1)
+	if i >= n {
+		return 2*(n-1) - i
+	}
+	return i
+}
+
+func normalisation(mean, std [3]float32) (t [3][256]float32) {
+	for c := range t {
+		for v := range t[c] {
+			t[c][v] = (float32(v)/255 - mean[c]) / std[c]
+		}
+	}
+	return t
+}
+
+// gatherer adds up the windowed probabilities of all tiles.
+type gatherer struct {
+	job           *job
+	stride        int
+	oh, ow        int         // of one answer
+	width, height int         // of the map
+	sum, weight   []float32   // [height,width]
+	across, down  [][]float32 // window of each column, row of tiles
+}
+
+var errShape = errors.New("tile: network's answer has an unexpected shape")
+
+func newGatherer(j *job, oh, ow int) (*gatherer, error) {
+	h, w := j.rows.length, j.cols.length
+	if oh <= 0 || ow <= 0 || h%oh != 0 || w%ow != 0 || h/oh != w/ow {
+		return nil, fmt.Errorf("%w: %dx%d for a tile of %dx%d, expected the tile divided by one whole number", errShape, oh, ow, h, w)
+	}
+	g := &gatherer{job: j, stride: h / oh, oh: oh, ow: ow}
+	for _, a := range []axis{j.cols, j.rows} {
+		if len(a.origins) > 1 && a.origins[1]%g.stride != 0 {
+			return nil, fmt.Errorf("%w: stride %d does not divide the origins of the tiles", errShape, g.stride)
+		}
+	}
+	g.width, g.height = ceilDiv(j.picture.Width, g.stride), ceilDiv(j.picture.Height, g.stride)
+	g.sum = make([]float32, g.width*g.height)
+	g.weight = make([]float32, g.width*g.height)
+	ramp := max(1, j.overlap/g.stride)
+	g.across, g.down = windows(ow, len(j.cols.origins), ramp), windows(oh, len(j.rows.origins), ramp)
+	return g, nil
+}
+
+// windows gives each of count tiles along one axis its weights: 1, falling as
+// sin^2 over ramp cells on the sides where there is a neighbour.
+func windows(cells, count, ramp int) [][]float32 {
+	all := make([][]float32, count)
+	for t := range all {
+		w := make([]float32, cells)
+		for i := range w {
+			w[i] = 1
+			if t > 0 {
+				w[i] *= rise(i, ramp)
+			}
+			if t < count-1 {
+				w[i] *= rise(cells-1-i, ramp)
+			}
+		}
+		all[t] = w
+	}
+	return all
+}
+
+func rise(i, ramp int) float32 {
+	if i >= ramp {
+		return 1
+	}
+	s := math.Sin(math.Pi / 2 * (float64(i) + .5) / float64(ramp))
+	return float32(s * s)
+}
+
+func (g *gatherer) add(i int, logits []float32, oh, ow int) error {
+	if oh != g.oh || ow != g.ow || len(logits) != oh*ow {
+		return fmt.Errorf("%w: %d values as %dx%d, expected %dx%d", errShape, len(logits), oh, ow, g.oh, g.ow)
+	}
+	row, col := i/len(g.job.cols.origins), i%len(g.job.cols.origins)
+	y0, x0 := g.job.rows.origins[row]/g.stride, g.job.cols.origins[col]/g.stride
+	n := min(g.ow, g.width-x0)
+	for y := range min(g.oh, g.height-y0) {
+		at, wy := (y0+y)*g.width+x0, g.down[row][y]
+		sum, weight, answer := g.sum[at:][:n], g.weight[at:][:n], logits[y*ow:][:n]
+		for x, wx := range g.across[col][:n] {
+			sum[x] += wx * wy * Sigmoid(answer[x])
+			weight[x] += wx * wy
+		}
+	}
+	return nil
+}
+
+func (g *gatherer) finish() *Map {
+	for i, w := range g.weight {
+		// The quotient can leave [0,1] by a rounding.
+		g.sum[i] = min(1, g.sum[i]/w)
+	}
+	return &Map{Prob: g.sum, Width: g.width, Height: g.height, Stride: g.stride}
+}
+
+// Sigmoid is 1/(1+exp(-x)), the probability of a logit.
+func Sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }

@@ -1,0 +1,52 @@
+package tile
+
+import (
+	"runtime"
+	"sync"
+)
+
+// Upsample brings the map to the picture it was made of, width x height pixels,
+// bilinearly with pixel centres aligned (align_corners=false): pixel x reads at
+// (x+0.5)/Stride - 0.5 cells, clamped to the map. It gives [height,width].
+func (m *Map) Upsample(width, height int) []float32 {
+	dst := make([]float32, width*height)
+	taps := tapsOf(width, m.Width, m.Stride)
+	rows := tapsOf(height, m.Height, m.Stride)
+	workers := min(height, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for k := range workers {
+		wg.Go(func() {
+			line := make([]float32, m.Width)
+			for y := k * height / workers; y < (k+1)*height/workers; y++ {
+				t := rows[y]
+				near, far := m.Prob[t.near*m.Width:][:m.Width], m.Prob[t.far*m.Width:][:m.Width]
+				for x, a := range near {
+					line[x] = a + t.part*(far[x]-a)
+				}
+				out := dst[y*width:][:width]
+				for x, t := range taps {
+					a := line[t.near]
+					out[x] = a + t.part*(line[t.far]-a)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return dst
+}
+
+// tap says where an output value comes from: part of the way from near to far.
+type tap struct {
+	near, far int
+	part      float32
+}
+
+func tapsOf(out, in, stride int) []tap {
+	taps := make([]tap, out)
+	for i := range taps {
+		s := max(0, (float64(i)+.5)/float64(stride)-.5)
+		near := min(int(s), in-1)
+		taps[i] = tap{near, min(near+1, in-1), float32(s - float64(near))}
+	}
+	return taps
+}
