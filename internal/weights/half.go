@@ -1,0 +1,49 @@
+package weights
+
+import "math"
+
+// FromHalf is the value of an IEEE 754 half-precision number, exactly.
+func FromHalf(h uint16) float32 {
+	sign := uint32(h&0x8000) << 16
+	exponent := uint32(h>>10) & 0x1f
+	fraction := uint32(h & 0x3ff)
+	switch exponent {
+	case 0: // zero and subnormals: fraction * 2^-24, exact in float32
+		v := float32(fraction) * (1.0 / (1 << 24))
+		return math.Float32frombits(sign | math.Float32bits(v))
+	case 0x1f: // infinity, or not a number with its payload
+		return math.Float32frombits(sign | 0x7f800000 | fraction<<13)
+	}
+	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
+}
+
+// ToHalf rounds to the nearest half-precision number, to even on a tie. Values
+// too large become infinite; not-a-number stays not-a-number.
+func ToHalf(v float32) uint16 {
+	bits := math.Float32bits(v)
+	sign := uint16(bits>>16) & 0x8000
+	magnitude := bits & 0x7fffffff
+	switch {
+	case magnitude > 0x7f800000:
+		// The quiet bit is set so that a payload lost in the shift does not
+		// leave an infinity.
+		return sign | 0x7e00 | uint16(magnitude>>13)&0x3ff
+	case magnitude >= 0x477ff000: // 65520, halfway from the largest half to 2^16
+		return sign | 0x7c00
+	case magnitude < 0x38800000: // below 2^-14: subnormal
+		// In steps of 2^-24 the value is an integer and a rest; multiplying is
+		// exact, and RoundToEven rounds as asked.
+		steps := math.RoundToEven(float64(math.Float32frombits(magnitude)) * (1 << 24))
+		return sign | uint16(steps)
+	}
+	// Half the dropped step, less one unless the kept part is odd: ties go to
+	// even. A carry runs into the exponent, which is what rounding up means.
+	rounded := magnitude + 0xfff + (magnitude>>13)&1
+	return sign | uint16((rounded-(127-15)<<23)>>13)
+}
+
+// FromBFloat16 is the value of a bfloat16 number, exactly: the upper half of a
+// float32.
+func FromBFloat16(b uint16) float32 {
+	return math.Float32frombits(uint32(b) << 16)
+}

@@ -1,0 +1,149 @@
+// Package weights holds named tensors in files: it reads and writes the
+// safetensors format.
+//
+// A file is opened by its header alone; the numbers of a tensor are read when
+// they are asked for, or handed to the engine as "this file, from this byte,
+// that many bytes". Files are not trusted: every length is checked against the
+// file before it is used, and a bad file is an error that names the file and
+// the tensor, never a panic.
+package weights
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// ErrFormat is wrapped by every error about a file whose contents break the
+// safetensors format.
+var ErrFormat = errors.New("not a valid safetensors file")
+
+// DType is the type of a tensor's numbers, spelled as safetensors spells it.
+// In a file all of them are little endian.
+type DType string
+
+// The types of numbers a file can hold.
+const (
+	Float64  DType = "F64"
+	Float32  DType = "F32"
+	Float16  DType = "F16"
+	BFloat16 DType = "BF16"
+	Int64    DType = "I64"
+	Int32    DType = "I32"
+	Int16    DType = "I16"
+	Int8     DType = "I8"
+	Uint64   DType = "U64"
+	Uint32   DType = "U32"
+	Uint16   DType = "U16"
+	Uint8    DType = "U8"
+	Bool     DType = "BOOL"
+)
+
+// Size is the number of bytes of one number, 0 for a type that is not known.
+func (d DType) Size() int {
+	switch d {
+	case Float64, Int64, Uint64:
+		return 8
+	case Float32, Int32, Uint32:
+		return 4
+	case Float16, BFloat16, Int16, Uint16:
+		return 2
+	case Int8, Uint8, Bool:
+		return 1
+	}
+	return 0
+}
+
+// Tensor is one named array, in row-major order.
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int // empty for a single number
+
+	// Data is the raw little-endian contents. It is nil for a tensor of a file
+	// that was opened by path; File.Bytes and File.Float32s read it.
+	Data []byte
+
+	// Offset is where the contents begin, in bytes from the start of the file,
+	// and Length how many bytes they are. Both are set by reading and ignored
+	// by writing.
+	Offset, Length int64
+}
+
+// Count is the number of elements of the tensor, 1 for an empty shape.
+func (t Tensor) Count() int {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
+// FromFloat32s makes a float32 tensor. It copies data, which must hold as many
+// values as shape says; Write reports it if not.
+func FromFloat32s(name string, shape []int, data []float32) Tensor {
+	raw := make([]byte, 4*len(data))
+	for i, v := range data {
+		putUint32(raw[4*i:], math.Float32bits(v))
+	}
+	return Tensor{Name: name, DType: Float32, Shape: append([]int{}, shape...), Data: raw}
+}
+
+// FromFloat32sAsHalf makes a float16 tensor of data, each value rounded to the
+// nearest half, to even on a tie; beyond 65504 it becomes infinite.
+func FromFloat32sAsHalf(name string, shape []int, data []float32) Tensor {
+	raw := make([]byte, 2*len(data))
+	for i, v := range data {
+		h := ToHalf(v)
+		raw[2*i], raw[2*i+1] = byte(h), byte(h>>8)
+	}
+	return Tensor{Name: name, DType: Float16, Shape: append([]int{}, shape...), Data: raw}
+}
+
+// FromInt64s makes an int64 tensor. It copies data.
+func FromInt64s(name string, shape []int, data []int64) Tensor {
+	raw := make([]byte, 8*len(data))
+	for i, v := range data {
+		putUint32(raw[8*i:], uint32(v))
+		putUint32(raw[8*i+4:], uint32(v>>32))
+	}
+	return Tensor{Name: name, DType: Int64, Shape: append([]int{}, shape...), Data: raw}
+}
+
+// byteLength is how many bytes a tensor of this type and shape takes. It
+// refuses unknown types, negative sizes and products that overflow.
+func byteLength(dtype DType, shape []int) (int64, error) {
+	size := int64(dtype.Size())
+	if size == 0 {
+		return 0, fmt.Errorf("unknown type %q", dtype)
+	}
+	if len(shape) > maxRank {
+		return 0, fmt.Errorf("%d dimensions, at most %d are allowed", len(shape), maxRank)
+	}
+	length := size
+	for _, d := range shape {
+		if d < 0 {
+			return 0, fmt.Errorf("negative size in shape %v", shape)
+		}
+		// A zero size makes the product zero, but the other sizes must still be
+		// ones that no later multiplication can overflow with.
+		if int64(d) > maxBytes {
+			return 0, fmt.Errorf("absurd size in shape %v", shape)
+		}
+		if d != 0 && length > maxBytes/int64(d) {
+			return 0, fmt.Errorf("shape %v is too large", shape)
+		}
+		length *= int64(d)
+	}
+	return length, nil
+}
+
+const (
+	maxRank  = 32
+	maxBytes = 1 << 46 // 64 TiB, far beyond any file and far from overflow
+)
+
+func putUint32(b []byte, v uint32) {
+	_ = b[3]
+	b[0], b[1], b[2], b[3] = byte(v), byte(v>>8), byte(v>>16), byte(v>>24)
+}
