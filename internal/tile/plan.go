@@ -14,7 +14,7 @@ type Options struct {
 	Align int
 	// Granule is what the sides of a tile are rounded up to, in pixels, so
 	// that pictures of similar size share one shape (and one session).
-	// Default: 32, or Align where that is larger.
+	// Default: 32 where it divides Size and is a multiple of Align, else Align.
 	Granule int
 	// Workers is how many tiles are run at once. Default: 1.
 	Workers int
@@ -35,7 +35,10 @@ func (o Options) withDefaults() (Options, error) {
 		o.Align = 8
 	}
 	if o.Granule == 0 {
-		o.Granule = max(32, o.Align)
+		o.Granule = o.Align
+		if o.Size%32 == 0 && 32%o.Align == 0 {
+			o.Granule = 32
+		}
 	}
 	if o.Workers == 0 {
 		o.Workers = 1
