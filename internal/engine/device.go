@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+const cpuProvider = "CPUExecutionProvider"
+
+// device is a kind of execution provider and the number of the unit.
+type device struct {
+	kind   string // "cpu", "cuda", ...; "auto" only before the choice
+	number int    // -1: not given
+}
+
+func (d device) String() string {
+	if d.number < 0 {
+		return d.kind
+	}
+	return d.kind + ":" + strconv.Itoa(d.number)
+}
+
+// parseDevice reads "auto", "cpu", "cuda", "cuda:1".
+func parseDevice(text string) (device, error) {
+	kind, number, hasNumber := strings.Cut(strings.ToLower(strings.TrimSpace(text)), ":")
+	d := device{kind: kind, number: -1}
+	switch {
+	case kind == "" && !hasNumber:
+		d.kind = "auto"
+	case kind == "":
+		return d, fmt.Errorf("%w: %q has no name before the colon, expected e.g. cuda:0", ErrDevice, text)
+	case hasNumber:
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 {
+			return d, fmt.Errorf("%w: %q must end in a number from 0, expected e.g. cuda:0", ErrDevice, text)
+		}
+		if kind == "auto" || kind == "cpu" {
+			return d, fmt.Errorf("%w: %q: %s takes no number", ErrDevice, text, kind)
+		}
+		d.number = n
+	}
+	return d, nil
+}
+
+// providerKind maps ONNX Runtime's provider names to ours; others lose their ending and become lower case.
+func providerKind(provider string) string {
+	if provider == "DmlExecutionProvider" {
+		return "directml"
+	}
+	return strings.ToLower(strings.TrimSuffix(provider, "ExecutionProvider"))
+}
+
+// devices lists what the library was built with, best first. Being listed does not mean that the hardware is there.
+func (l library) devices() []string {
+	kinds := make([]string, 0, len(l.providers)+1)
+	for _, p := range l.providers {
+		if p != cpuProvider {
+			kinds = append(kinds, providerKind(p))
+		}
+	}
+	return append(kinds, "cpu")
+}
+
+// choose sets the engine's device, and proves by a tiny model that it works unless it is the CPU.
+func (e *Engine) choose(want device) error {
+	offered := e.library.devices()
+	if want.kind == "auto" {
+		e.device = device{kind: "cpu", number: -1}
+		if !slices.Contains(offered, "cuda") {
+			return nil
+		}
+		e.device = device{kind: "cuda", number: 0}
+		if err := e.try(); err != nil {
+			e.note = fmt.Sprintf("cuda is offered but does not work: %v", err)
+			e.device = device{kind: "cpu", number: -1}
+		}
+		return nil
+	}
+	if !slices.Contains(offered, want.kind) {
+		return fmt.Errorf("%w: %q is not in the library %s, which has: %s", ErrDevice, want, e.library.path, strings.Join(offered, ", "))
+	}
+	if want.number < 0 && (want.kind == "cuda" || want.kind == "tensorrt" || want.kind == "directml") {
+		want.number = 0
+	}
+	e.device = want
+	if want.kind == "cpu" {
+		return nil
+	}
+	if err := e.try(); err != nil {
+		return fmt.Errorf("%w: %q is in the library %s but does not work: %w", ErrDevice, want, e.library.path, err)
+	}
+	return nil
+}
+
+// try loads and runs the smallest model on the chosen device.
+func (e *Engine) try() error {
+	s, err := e.Load(identityModel(), SessionOptions{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	x, err := NewTensor([]int{1}, []float32{1})
+	if err != nil {
+		return err
+	}
+	y, err := s.Run(nil, map[string]*Tensor{"x": x}, nil)
+	if err != nil {
+		return err
+	}
+	if got := y["y"].Float32s()[0]; got != 1 {
+		return fmt.Errorf("a copy of 1 came back as %g", got)
+	}
+	return nil
+}
+
+// appendProvider asks the session to run on the engine's device; what it cannot do there runs on the CPU.
+func (d device) appendProvider(o *ort.SessionOptions) error {
+	number := map[string]string{"device_id": strconv.Itoa(max(d.number, 0))}
+	switch d.kind {
+	case "cpu":
+		return nil
+	case "cuda":
+		c, err := ort.NewCUDAProviderOptions()
+		if err != nil {
+			return err
+		}
+		defer c.Destroy()
+		if err := c.Update(number); err != nil {
+			return err
+		}
+		return o.AppendExecutionProviderCUDA(c)
+	case "tensorrt":
+		t, err := ort.NewTensorRTProviderOptions()
+		if err != nil {
+			return err
+		}
+		defer t.Destroy()
+		if err := t.Update(number); err != nil {
+			return err
+		}
+		return o.AppendExecutionProviderTensorRT(t)
+	case "coreml":
+		return o.AppendExecutionProviderCoreMLV2(nil)
+	case "openvino":
+		return o.AppendExecutionProviderOpenVINO(nil)
+	case "directml":
+		return o.AppendExecutionProviderDirectML(max(d.number, 0))
+	}
+	// ONNX Runtime's short names for the rest: XNNPACK, QNN, WebGPU and the like.
+	name := map[string]string{"xnnpack": "XNNPACK", "qnn": "QNN", "webgpu": "WebGPU"}[d.kind]
+	if name == "" {
+		name = d.kind
+	}
+	return o.AppendExecutionProvider(name, nil)
+}

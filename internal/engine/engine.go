@@ -1,0 +1,185 @@
+// Package engine runs ONNX models: it finds and opens the ONNX Runtime library, chooses the device, and
+// turns model bytes into sessions that take and give tensors.
+//
+// It is the only package that knows ONNX Runtime. The library is opened at run time and stays open until
+// the process ends, because ONNX Runtime keeps one environment for the whole process: opening a second
+// engine with the same library is cheap, opening one with another library is an error.
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// MinVersion is the oldest ONNX Runtime that can be used: the binding asks for C API 24.
+const MinVersion = "1.24"
+
+var (
+	// ErrNoLibrary is returned (wrapped) by Open when no usable ONNX Runtime library is found.
+	ErrNoLibrary = errors.New("no ONNX Runtime library found")
+	// ErrOtherLibrary is returned (wrapped) by Open when the process already runs another library.
+	ErrOtherLibrary = errors.New("another ONNX Runtime library is already open in this process")
+	// ErrDevice is returned (wrapped) for a device that is unknown, not offered, or does not work.
+	ErrDevice = errors.New("device not usable")
+	// ErrClosed is returned (wrapped) when a closed session or tensor is used.
+	ErrClosed = errors.New("already closed")
+)
+
+// LogLevel says which of ONNX Runtime's own messages go to standard error.
+type LogLevel int
+
+// LogQuiet, the zero value, prints nothing: failures come back as Go errors, which carry the same text.
+const (
+	LogQuiet LogLevel = iota
+	LogError
+	LogWarning
+	LogInfo
+	LogVerbose
+)
+
+func (l LogLevel) severity() ort.LoggingLevel {
+	switch l {
+	case LogError:
+		return ort.LoggingLevelError
+	case LogWarning:
+		return ort.LoggingLevelWarning
+	case LogInfo:
+		return ort.LoggingLevelInfo
+	case LogVerbose:
+		return ort.LoggingLevelVerbose
+	}
+	return ort.LoggingLevelFatal
+}
+
+// Options are the choices for Open. The zero value finds the library and takes the best device.
+type Options struct {
+	// Library is the path of the ONNX Runtime library, or of a folder that holds it. Empty: search, see Open.
+	Library string
+	// Device is "auto" (also when empty), "cpu", or a name the library offers, with an optional number:
+	// "cuda", "cuda:1", "tensorrt:0", "coreml", "openvino", "directml".
+	Device string
+	// Threads is the number of threads a session computes with. 0: the cores the process may use.
+	Threads int
+	// Log is what ONNX Runtime may print. The first Open of the process sets it for the environment.
+	Log LogLevel
+}
+
+// Engine is an open library with a chosen device. It is safe for concurrent use and needs no closing.
+type Engine struct {
+	library library
+	device  device
+	note    string
+	threads int
+	log     LogLevel
+}
+
+// Info describes an engine, for people who ask what they are running on.
+type Info struct {
+	Library string   // path of the library
+	Source  string   // how it was found, e.g. "project cache"
+	Version string   // of ONNX Runtime, e.g. "1.30.0"
+	Devices []string // what the library offers, best first; always ends in "cpu"
+	Device  string   // what sessions run on, e.g. "cpu" or "cuda:0"
+	Note    string   // why "auto" passed over a better device, else empty
+	Cores   int      // logical CPUs the process may be scheduled on
+	Threads int      // threads a session computes with unless its options say otherwise
+	SIMD    []string // vector instructions of the CPU that matter here, e.g. "avx2"
+}
+
+// The one environment of the process.
+var environment struct {
+	sync.Mutex
+	library library // path empty: not open yet
+}
+
+// Open finds the library, opens it and chooses the device.
+//
+// The library is, in this order: Options.Library; the environment variable DECLIP_ORT_LIB; the project's own
+// cache (.cache/onnxruntime under the module's folder, filled by "make setup"); the user's cache
+// (declip/onnxruntime in os.UserCacheDir); the system's usual folders. The current folder and the loader's
+// search path are never used. The first two are final: if that file does not serve, Open fails and does not
+// look further. Errors: ErrNoLibrary, ErrOtherLibrary, ErrDevice, each wrapped with what was asked for.
+func Open(o Options) (*Engine, error) {
+	if o.Threads < 0 {
+		return nil, fmt.Errorf("threads must not be negative, got %d", o.Threads)
+	}
+	want, err := parseDevice(o.Device)
+	if err != nil {
+		return nil, err
+	}
+	lib, err := openEnvironment(o)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{library: lib, threads: o.Threads, log: o.Log}
+	if e.threads == 0 {
+		e.threads = runtime.GOMAXPROCS(0)
+	}
+	if err := e.choose(want); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func openEnvironment(o Options) (library, error) {
+	environment.Lock()
+	defer environment.Unlock()
+	explicit := o.Library != "" || libraryVariable() != ""
+	if open := environment.library; open.path != "" {
+		if !explicit {
+			return open, nil
+		}
+		asked, err := explicitPath(o.Library)
+		if err != nil {
+			return library{}, err
+		}
+		if !sameFile(asked, open.path) {
+			return library{}, fmt.Errorf("%s: %w: %s", asked, ErrOtherLibrary, open.path)
+		}
+		return open, nil
+	}
+	lib, err := findLibrary(o.Library)
+	if err != nil {
+		return library{}, err
+	}
+	ort.SetSharedLibraryPath(lib.path)
+	err = ort.InitializeEnvironment(func() ort.EnvironmentOption {
+		switch o.Log {
+		case LogError:
+			return ort.WithLogLevelError()
+		case LogWarning:
+			return ort.WithLogLevelWarning()
+		case LogInfo:
+			return ort.WithLogLevelInfo()
+		case LogVerbose:
+			return ort.WithLogLevelVerbose()
+		}
+		return ort.WithLogLevelFatal()
+	}())
+	if err != nil {
+		return library{}, fmt.Errorf("open ONNX Runtime library %s: %w", lib.path, err)
+	}
+	// Windows builds of the library report usage unless told not to; elsewhere this does nothing.
+	_ = ort.DisableTelemetry()
+	environment.library = lib
+	return lib, nil
+}
+
+// Info describes the library, the device and the machine.
+func (e *Engine) Info() Info {
+	return Info{
+		Library: e.library.path,
+		Source:  e.library.source,
+		Version: ort.GetVersion(),
+		Devices: e.library.devices(),
+		Device:  e.device.String(),
+		Note:    e.note,
+		Cores:   runtime.NumCPU(),
+		Threads: e.threads,
+		SIMD:    simd(),
+	}
+}
