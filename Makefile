@@ -1,0 +1,52 @@
+# Every target works on a fresh clone; "make" alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO      ?= go
+PHOTOS  ?=
+OUT     ?= demo-output
+# For one package: make test PACKAGES=./internal/graph
+PACKAGES ?= ./...
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+.PHONY: setup
+setup: ## fetch ONNX Runtime (npm) into .cache, and the Go modules
+	@scripts/setup.sh
+
+.PHONY: build
+build: ## build bin/declip
+	$(GO) build -o bin/declip ./cmd/declip
+
+.PHONY: demo
+demo: setup build ## localize the bundled sample with the embedded model
+	bin/declip localize -o $(OUT) testdata/sample/forged.jpg
+	@echo "The pictures lie in $(abspath $(OUT)):" && ls $(OUT)
+
+.PHONY: test
+test: setup ## vet, then run all tests
+	$(GO) vet $(PACKAGES)
+	$(GO) test -timeout 10m $(PACKAGES)
+
+.PHONY: lint
+lint: ## formatting, vet, and which package may import which
+	@scripts/lint.sh
+
+.PHONY: bench
+bench: setup ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+.PHONY: lite
+lite: setup build ## train the embedded model: make lite PHOTOS=folder (train/ and valid/ inside)
+	@test -n "$(PHOTOS)" || { echo "make lite needs PHOTOS=folder of real photographs" >&2; exit 2; }
+	scripts/lite.sh "$(PHOTOS)"
+
+.PHONY: sample
+sample: ## render and forge the bundled sample again
+	scripts/sample.sh
+
+.PHONY: clean
+clean: ## remove what build and demo made; .cache stays
+	rm -rf bin demo-output
