@@ -1,0 +1,113 @@
+package picture
+
+import (
+	"image"
+	"image/color"
+)
+
+// toRGB converts what the decoders give to packed RGB.
+func toRGB(m image.Image) *RGB {
+	b := m.Bounds()
+	w, h := b.Dx(), b.Dy()
+	switch m := m.(type) {
+	case *RGB:
+		return m
+	case *image.YCbCr:
+		return planarToRGB(m, true)
+	case *image.Gray:
+		return packGray(m).ToRGB()
+	case *image.Paletted:
+		return palettedToRGB(m)
+	case *image.NRGBA:
+		return pack4(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+	case *image.RGBA:
+		return pack4(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+	case *image.NRGBA64:
+		return pack8(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+	case *image.RGBA64:
+		return pack8(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+	case *image.Gray16:
+		return packGray(clipGray16(m)).ToRGB()
+	}
+	p := NewRGB(w, h)
+	for y := range h {
+		for x := range w {
+			c := color.NRGBAModel.Convert(m.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
+			copy(p.Pix[3*(y*w+x):], []uint8{c.R, c.G, c.B})
+		}
+	}
+	return p
+}
+
+// pack4 drops the fourth byte of each pixel.
+func pack4(pix []uint8, stride, w, h int) *RGB {
+	p := NewRGB(w, h)
+	for y := range h {
+		src, dst := pix[y*stride:][:4*w], p.Pix[3*y*w:][:3*w]
+		for i, j := 0, 0; j+2 < len(dst) && i+3 < len(src); i, j = i+4, j+3 {
+			dst[j], dst[j+1], dst[j+2] = src[i], src[i+1], src[i+2]
+		}
+	}
+	return p
+}
+
+// pack8 keeps the high bytes of 16-bit red, green, blue and drops the rest.
+func pack8(pix []uint8, stride, w, h int) *RGB {
+	p := NewRGB(w, h)
+	for y := range h {
+		src, dst := pix[y*stride:][:8*w], p.Pix[3*y*w:][:3*w]
+		for i, j := 0, 0; j+2 < len(dst); i, j = i+8, j+3 {
+			dst[j], dst[j+1], dst[j+2] = src[i], src[i+2], src[i+4]
+		}
+	}
+	return p
+}
+
+func packGray(m *image.Gray) *Gray {
+	b := m.Bounds()
+	g := NewGray(b.Dx(), b.Dy())
+	for y := range g.Height {
+		copy(g.Pix[y*g.Width:][:g.Width], m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):])
+	}
+	return g
+}
+
+// clipGray16 is min(v, 255): what Pillow makes of 16-bit grey, not v/256.
+func clipGray16(m *image.Gray16) *image.Gray {
+	b := m.Bounds()
+	g := image.NewGray(b)
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		src := m.Pix[m.PixOffset(b.Min.X, y):]
+		dst := g.Pix[g.PixOffset(b.Min.X, y):][:b.Dx()]
+		for x := range dst {
+			dst[x] = src[2*x+1]
+			if src[2*x] != 0 {
+				dst[x] = 255
+			}
+		}
+	}
+	return g
+}
+
+func palettedToRGB(m *image.Paletted) *RGB {
+	var table [256][3]uint8
+	for i, c := range m.Palette {
+		if i < len(table) {
+			n := color.NRGBAModel.Convert(c).(color.NRGBA)
+			if q, ok := c.(color.RGBA64); ok { // TIFF palettes have 16 bits
+				n = color.NRGBA{uint8(q.R >> 8), uint8(q.G >> 8), uint8(q.B >> 8), 255}
+			}
+			table[i] = [3]uint8{n.R, n.G, n.B}
+		}
+	}
+	b := m.Bounds()
+	p := NewRGB(b.Dx(), b.Dy())
+	for y := range p.Height {
+		src := m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):][:p.Width]
+		dst := p.Pix[3*y*p.Width:]
+		for x, v := range src {
+			copy(dst[3*x:3*x+3], table[v][:])
+		}
+	}
+	return p
+}

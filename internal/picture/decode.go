@@ -1,0 +1,225 @@
+package picture
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"os"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
+)
+
+// DefaultMaxPixels is the limit on width times height that is used where none
+// is given: 100 megapixels.
+const DefaultMaxPixels = 100_000_000
+
+// Limits bounds what a file may ask for.
+type Limits struct {
+	MaxPixels int64 // width times height; 0 means DefaultMaxPixels
+}
+
+func (l Limits) maxPixels() int64 {
+	if l.MaxPixels <= 0 {
+		return DefaultMaxPixels
+	}
+	return l.MaxPixels
+}
+
+var (
+	// ErrTooLarge is in errors about pictures above the limit.
+	ErrTooLarge = errors.New("picture too large")
+	// ErrFormat is in errors about data in none of the formats that are read.
+	ErrFormat = errors.New("not a picture in a format that is read (JPEG, PNG, WebP, TIFF, BMP, GIF)")
+	// ErrEmpty is in errors about files without a single byte.
+	ErrEmpty = errors.New("file is empty")
+	// ErrTruncated is in errors about files that end before the picture does.
+	ErrTruncated = errors.New("file is truncated: it ends before the picture does")
+)
+
+// Decoded is a picture as its file stores it.
+type Decoded struct {
+	*RGB
+	Format      string // jpeg, png, webp, tiff, bmp or gif
+	Orientation int    // EXIF orientation 1 to 8; 1 where the file gives none. Pixels are not rotated
+}
+
+// Open reads a picture file as Pillow's convert("RGB") would give it. Errors name
+// the file; see Decode.
+func Open(path string, limits Limits) (*Decoded, error) {
+	data, err := readFile(path, limits)
+	if err != nil {
+		return nil, err
+	}
+	d, err := Decode(data, limits)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return d, nil
+}
+
+// OpenGray reads a picture file as Pillow's convert("L") would give it: the way
+// masks are read. Errors name the file.
+func OpenGray(path string, limits Limits) (*Gray, error) {
+	data, err := readFile(path, limits)
+	if err != nil {
+		return nil, err
+	}
+	g, err := DecodeGray(data, limits)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return g, nil
+}
+
+// Decode reads a picture out of the bytes of its file. The size in the header
+// is checked against the limit before any pixel is decoded or memory for pixels
+// is taken. Of a GIF it takes the first frame. Errors can be told with
+// errors.Is: ErrTooLarge, ErrFormat, ErrEmpty, ErrTruncated.
+func Decode(data []byte, limits Limits) (d *Decoded, err error) {
+	format, m, err := decodeChecked(data, limits)
+	if err != nil {
+		return nil, err
+	}
+	rgb := toRGB(m)
+	return &Decoded{RGB: rgb, Format: format, Orientation: orientation(format, data)}, nil
+}
+
+// DecodeGray is Decode followed by the conversion of Pillow's convert("L").
+func DecodeGray(data []byte, limits Limits) (*Gray, error) {
+	_, m, err := decodeChecked(data, limits)
+	if err != nil {
+		return nil, err
+	}
+	if g, ok := m.(*image.Gray); ok {
+		return packGray(g), nil
+	}
+	return toRGB(m).ToGray(), nil
+}
+
+// Header tells the format and the size in pixels from the file's first bytes,
+// without decoding.
+func Header(data []byte) (format string, width, height int, err error) {
+	defer refusePanic(&err)
+	format, err = sniff(data)
+	if err != nil {
+		return "", 0, 0, err
+	}
+	c, err := config(format, data)
+	if err != nil {
+		return "", 0, 0, explain(format, err)
+	}
+	if c.Width <= 0 || c.Height <= 0 {
+		return "", 0, 0, fmt.Errorf("%s: the header gives a size of %d x %d pixels", format, c.Width, c.Height)
+	}
+	return format, c.Width, c.Height, nil
+}
+
+func decodeChecked(data []byte, limits Limits) (format string, m image.Image, err error) {
+	defer refusePanic(&err)
+	format, w, h, err := Header(data)
+	if err != nil {
+		return "", nil, err
+	}
+	// Both factors are below 2^32, so their product may exceed int64 only
+	// above 2^63: compare by division.
+	if limit := limits.maxPixels(); int64(w) > limit/int64(h) {
+		return "", nil, fmt.Errorf("%w: %d x %d pixels (%.1f MP), the limit is %.1f MP",
+			ErrTooLarge, w, h, float64(w)*float64(h)/1e6, float64(limit)/1e6)
+	}
+	if m, err = decodeFormat(format, data); err != nil {
+		return "", nil, explain(format, err)
+	}
+	if b := m.Bounds(); b.Dx() != w || b.Dy() != h {
+		return "", nil, fmt.Errorf("%s: the header says %d x %d pixels, the data %d x %d", format, w, h, b.Dx(), b.Dy())
+	}
+	return format, m, nil
+}
+
+// config reads the header. It must not take memory in proportion to the size
+// that the header claims.
+func config(format string, data []byte) (image.Config, error) {
+	r := bytes.NewReader(data)
+	switch format {
+	case "jpeg":
+		return jpegConfig(data)
+	case "png":
+		return pngConfig(data)
+	case "gif":
+		return gifConfig(data)
+	case "webp":
+		return webpConfig(data)
+	case "tiff":
+		return tiff.DecodeConfig(r)
+	case "bmp":
+		return bmp.DecodeConfig(r)
+	}
+	return image.Config{}, ErrFormat
+}
+
+func decodeFormat(format string, data []byte) (image.Image, error) {
+	r := bytes.NewReader(data)
+	switch format {
+	case "jpeg":
+		return decodeJPEG(data)
+	case "png":
+		return decodePNG(data)
+	case "gif":
+		return decodeGIF(data)
+	case "webp":
+		return decodeWebP(data)
+	case "tiff":
+		return tiff.Decode(r)
+	case "bmp":
+		return bmp.Decode(r)
+	}
+	return nil, ErrFormat
+}
+
+// explain puts the format before a decoder's error, once, and says plainly when
+// the data ended early.
+func explain(format string, err error) error {
+	if errors.Is(err, ErrFormat) || errors.Is(err, ErrTruncated) || errors.Is(err, ErrTooLarge) {
+		return fmt.Errorf("%s: %w", format, err)
+	}
+	if endsEarly(err) {
+		return fmt.Errorf("%s: %w", format, ErrTruncated)
+	}
+	return fmt.Errorf("%s: cannot be decoded: %w", format, err)
+}
+
+// refusePanic turns a panic of a decoder into an error: the decoders that are
+// used are good, but a broken file must never end the program.
+func refusePanic(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("damaged picture: the decoder gave up (%v)", p)
+	}
+}
+
+// readFile reads a regular file that could hold a picture within the limits.
+func readFile(path string, limits Limits) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s: is a folder, not a picture", path)
+	}
+	// 8 bytes a pixel is the most that an uncompressed format takes; the rest
+	// leaves room for metadata.
+	if most := 8*limits.maxPixels() + 64<<20; info.Size() > most {
+		return nil, fmt.Errorf("%s: %w: the file has %d bytes, a picture within the limit at most %d", path, ErrTooLarge, info.Size(), most)
+	}
+	data := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("%s: reading: %w", path, err)
+	}
+	return data, nil
+}

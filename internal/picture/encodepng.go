@@ -1,0 +1,185 @@
+package picture
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"fmt"
+	"hash/adler32"
+	"hash/crc32"
+	"image"
+	"image/png"
+	"runtime"
+	"sync"
+)
+
+// Compression chooses between the time and the size of a PNG.
+type Compression int
+
+const (
+	Fast  Compression = iota // for maps and overlays that are written by the way
+	Small                    // for files that are kept, a few times as slow
+)
+
+// EncodePNG gives the bytes of a PNG file. *RGB and *Gray are filtered and
+// compressed in bands of rows, as many at once as processors may be used; the
+// bytes do not depend on how many. Other types go through image/png.
+func EncodePNG(m image.Image, c Compression) ([]byte, error) {
+	switch m := m.(type) {
+	case *RGB:
+		return encodePNG(m.Pix, m.Width, m.Height, 3, c)
+	case *Gray:
+		return encodePNG(m.Pix, m.Width, m.Height, 1, c)
+	}
+	var b bytes.Buffer
+	level := png.BestSpeed
+	if c == Small {
+		level = png.BestCompression
+	}
+	err := (&png.Encoder{CompressionLevel: level}).Encode(&b, m)
+	return b.Bytes(), err
+}
+
+// bandBytes is about how much one band compresses: enough that starting anew
+// costs little.
+const bandBytes = 1 << 20
+
+type band struct {
+	data []byte // deflate blocks, ending at a byte
+	sum  uint32 // Adler-32 of what they hold
+	size int
+}
+
+func encodePNG(pix []uint8, w, h, channels int, c Compression) ([]byte, error) {
+	if w <= 0 || h <= 0 || len(pix) != w*h*channels {
+		return nil, fmt.Errorf("png: a picture of %d x %d pixels in %d bytes cannot be encoded", w, h, len(pix))
+	}
+	rows := max(1, bandBytes/(w*channels))
+	bands := make([]band, (h+rows-1)/rows)
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range bands {
+		slots <- struct{}{}
+		wait.Go(func() {
+			bands[i] = deflateRows(pix, w*channels, channels, i*rows, min((i+1)*rows, h), h, c)
+			<-slots
+		})
+	}
+	wait.Wait()
+	return assemblePNG(bands, w, h, channels), nil
+}
+
+// deflateRows filters and compresses rows [y0, y1) of n bytes each.
+func deflateRows(pix []uint8, n, channels, y0, y1, h int, c Compression) band {
+	level := flate.BestSpeed
+	if c == Small {
+		level = flate.BestCompression
+	}
+	var out bytes.Buffer
+	z, err := flate.NewWriter(&out, level)
+	if err != nil {
+		panic(err) // the levels are constants
+	}
+	b := band{sum: 1, size: (n + 1) * (y1 - y0)}
+	sum := adler32.New()
+	line, above := make([]uint8, n+1), make([]uint8, n)
+	for y := y0; y < y1; y++ {
+		row := pix[y*n:][:n]
+		if y > 0 {
+			above = pix[(y-1)*n:][:n]
+		}
+		if channels == 1 {
+			filterUp(line, row, above)
+		} else {
+			filterPaeth(line, row, above, channels)
+		}
+		sum.Write(line)
+		z.Write(line) // a bytes.Buffer takes everything
+	}
+	if y1 == h {
+		z.Close()
+	} else {
+		z.Flush()
+	}
+	b.data, b.sum = out.Bytes(), sum.Sum32()
+	return b
+}
+
+// filterUp stores differences to the row above: maps are smooth and masks flat.
+func filterUp(line, row, above []uint8) {
+	line[0] = 2
+	line, above = line[1:][:len(row)], above[:len(row)]
+	for i, v := range row {
+		line[i] = v - above[i]
+	}
+}
+
+// filterPaeth stores differences to the best of three neighbours, by PNG's rule.
+func filterPaeth(line, row, above []uint8, channels int) {
+	line[0] = 4
+	line, above = line[1:][:len(row)], above[:len(row)]
+	for i := range channels {
+		line[i] = row[i] - above[i]
+	}
+	for i := channels; i < len(row); i++ {
+		a, b, c := int(row[i-channels]), int(above[i]), int(above[i-channels])
+		pa, pb := b-c, a-c
+		pc := max(pa+pb, -pa-pb)
+		pa, pb = max(pa, -pa), max(pb, -pb)
+		best := c
+		if pa <= pb && pa <= pc {
+			best = a
+		} else if pb <= pc {
+			best = b
+		}
+		line[i] = row[i] - uint8(best)
+	}
+}
+
+func assemblePNG(bands []band, w, h, channels int) []byte {
+	size := 64
+	for _, b := range bands {
+		size += len(b.data) + 24
+	}
+	out := make([]byte, 0, size)
+	out = append(out, "\x89PNG\r\n\x1a\n"...)
+	header := binary.BigEndian.AppendUint32(nil, uint32(w))
+	header = binary.BigEndian.AppendUint32(header, uint32(h))
+	colour := byte(0)
+	if channels == 3 {
+		colour = 2
+	}
+	out = appendChunk(out, "IHDR", append(header, 8, colour, 0, 0, 0))
+	sum := uint32(1)
+	for i, b := range bands {
+		data := b.data
+		if i == 0 {
+			data = append([]byte{0x78, 0x01}, data...)
+		}
+		sum = joinAdler(sum, b.sum, b.size)
+		if i == len(bands)-1 {
+			data = binary.BigEndian.AppendUint32(data, sum)
+		}
+		out = appendChunk(out, "IDAT", data)
+	}
+	return appendChunk(out, "IEND", nil)
+}
+
+func appendChunk(out []byte, kind string, data []byte) []byte {
+	out = binary.BigEndian.AppendUint32(out, uint32(len(data)))
+	at := len(out)
+	out = append(append(out, kind...), data...)
+	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[at:]))
+}
+
+// joinAdler gives the Adler-32 of two stretches from those of each; n is the
+// length of the second. The low half is 1 plus the sum of bytes, the high half
+// the sum of all the low ones (RFC 1950).
+func joinAdler(first, second uint32, n int) uint32 {
+	const mod = 65521
+	a1, b1 := uint64(first&0xffff), uint64(first>>16)
+	a2, b2 := uint64(second&0xffff), uint64(second>>16)
+	a := (a1 + a2 + mod - 1) % mod
+	b := (b1 + b2 + uint64(n%mod)*(a1+mod-1)) % mod
+	return uint32(b<<16 | a)
+}

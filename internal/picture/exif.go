@@ -1,0 +1,60 @@
+package picture
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// orientation reads the EXIF orientation, 1 to 8, out of a file; 1 where it says
+// none or the metadata is damaged: metadata never makes a picture unreadable.
+func orientation(format string, data []byte) int {
+	switch format {
+	case "jpeg":
+		h, _ := scanJPEG(data)
+		return tiffOrientation(h.exif)
+	case "png":
+		return tiffOrientation(pngChunk(data, "eXIf"))
+	case "webp":
+		// The specification has the bare structure here; many writers put
+		// JPEG's prefix before it.
+		return tiffOrientation(bytes.TrimPrefix(webpChunk(data, "EXIF"), []byte("Exif\x00\x00")))
+	case "tiff":
+		return tiffOrientation(data)
+	}
+	return 1
+}
+
+// tiffOrientation looks up tag 274 in the first directory of a TIFF structure.
+// It reads nothing else: no sub-directories, no values out of line.
+func tiffOrientation(t []byte) int {
+	if len(t) < 8 {
+		return 1
+	}
+	var order binary.ByteOrder
+	switch string(t[:4]) {
+	case "II*\x00":
+		order = binary.LittleEndian
+	case "MM\x00*":
+		order = binary.BigEndian
+	default:
+		return 1
+	}
+	at := int64(order.Uint32(t[4:]))
+	if at > int64(len(t))-2 {
+		return 1
+	}
+	count := int(order.Uint16(t[at:]))
+	entries := t[at+2:]
+	const tag, short, size = 274, 3, 12
+	for i := range min(count, len(entries)/size) {
+		e := entries[i*size:]
+		if order.Uint16(e) != tag {
+			continue
+		}
+		if v := int(order.Uint16(e[8:])); order.Uint16(e[2:]) == short && order.Uint32(e[4:]) == 1 && v >= 1 && v <= 8 {
+			return v
+		}
+		return 1
+	}
+	return 1
+}

@@ -1,0 +1,86 @@
+package picture
+
+import "math"
+
+// Map holds for each pixel the probability, in [0,1], that it was manipulated:
+// Prob has Height*Width values, row by row.
+type Map struct {
+	Prob          []float32
+	Width, Height int
+}
+
+// ToGray gives the map in 8 bits: round(255 p), so 128 and above is p >= 0.5
+// (127.5 rounds up). Values outside [0,1] are clipped, NaN becomes 0.
+func (m *Map) ToGray() *Gray {
+	g := NewGray(m.Width, m.Height)
+	inBands(m.Height, 64, func(y0, y1 int) {
+		from, to := y0*m.Width, y1*m.Width
+		out := g.Pix[from:to]
+		for i, p := range m.Prob[from:to] {
+			out[i] = level(p)
+		}
+	})
+	return g
+}
+
+func level(p float32) uint8 {
+	switch {
+	case p >= 1:
+		return 255
+	case p > 0:
+		return uint8(p*255 + 0.5)
+	}
+	return 0 // and NaN
+}
+
+// Mask is 255 where the probability is at least the threshold, 0 elsewhere.
+func (m *Map) Mask(threshold float64) *Gray {
+	g := NewGray(m.Width, m.Height)
+	t := atLeast(threshold)
+	inBands(m.Height, 64, func(y0, y1 int) {
+		from, to := y0*m.Width, y1*m.Width
+		out := g.Pix[from:to]
+		for i, p := range m.Prob[from:to] {
+			if p >= t {
+				out[i] = 255
+			}
+		}
+	})
+	return g
+}
+
+// Mean is the mean probability, the picture's score; 0 for an empty map.
+func (m *Map) Mean() float64 {
+	if len(m.Prob) == 0 {
+		return 0
+	}
+	sum := 0.0
+	for _, p := range m.Prob {
+		sum += float64(p)
+	}
+	return sum / float64(len(m.Prob))
+}
+
+// Fraction is the share of pixels, in [0,1], that Mask marks at the threshold.
+func (m *Map) Fraction(threshold float64) float64 {
+	if len(m.Prob) == 0 {
+		return 0
+	}
+	t, n := atLeast(threshold), 0
+	for _, p := range m.Prob {
+		if p >= t {
+			n++
+		}
+	}
+	return float64(n) / float64(len(m.Prob))
+}
+
+// atLeast is the smallest float32 that is not below the threshold, so that
+// comparing float32 with it says the same as comparing in float64.
+func atLeast(threshold float64) float32 {
+	t := float32(threshold)
+	if float64(t) < threshold {
+		return math.Nextafter32(t, float32(math.Inf(1)))
+	}
+	return t
+}

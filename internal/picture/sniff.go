@@ -1,0 +1,98 @@
+package picture
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image/jpeg"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// sniff tells the format by the first bytes; the file's name does not count.
+func sniff(data []byte) (string, error) {
+	if len(data) == 0 {
+		return "", ErrEmpty
+	}
+	starts := func(s string) bool { return bytes.HasPrefix(data, []byte(s)) }
+	switch {
+	case starts("\xff\xd8\xff"):
+		return "jpeg", nil
+	case starts("\x89PNG\r\n\x1a\n"):
+		return "png", nil
+	case starts("GIF87a"), starts("GIF89a"):
+		return "gif", nil
+	case starts("RIFF") && len(data) >= 12 && string(data[8:12]) == "WEBP":
+		return "webp", nil
+	case starts("II*\x00"), starts("MM\x00*"):
+		return "tiff", nil
+	case starts("BM") && len(data) >= 18 && !looksLikeText(data):
+		return "bmp", nil
+	}
+	if name := otherFormat(data); name != "" {
+		return "", fmt.Errorf("%w: it is %s", ErrFormat, name)
+	}
+	return "", ErrFormat
+}
+
+// otherFormat names formats that people are likely to hand over, so that the
+// message helps.
+func otherFormat(data []byte) string {
+	if len(data) >= 12 && string(data[4:8]) == "ftyp" {
+		switch string(data[8:12]) {
+		case "avif", "avis":
+			return "AVIF"
+		case "heic", "heix", "mif1", "msf1":
+			return "HEIC"
+		}
+		return "a video or other ISO media file"
+	}
+	for _, f := range []struct{ magic, name string }{
+		{"\xff\x0a", "JPEG XL"}, {"\x00\x00\x00\x0cJXL ", "JPEG XL"}, {"\x00\x00\x00\x0cjP  ", "JPEG 2000"},
+		{"8BPS", "a Photoshop document"}, {"%PDF", "a PDF document"}, {"PK\x03\x04", "a zip archive"},
+	} {
+		if bytes.HasPrefix(data, []byte(f.magic)) {
+			return f.name
+		}
+	}
+	if looksLikeText(data) {
+		return "text"
+	}
+	return ""
+}
+
+func looksLikeText(data []byte) bool {
+	head := data[:min(len(data), 512)]
+	for len(head) > 0 {
+		r, size := utf8.DecodeRune(head)
+		if r == utf8.RuneError && size == 1 {
+			// A rune cut by the end of the sample is no sign of binary data.
+			return len(head) < utf8.UTFMax && len(data) > 512
+		}
+		if r < ' ' && r != '\n' && r != '\r' && r != '\t' && r != '\f' {
+			return false
+		}
+		head = head[size:]
+	}
+	return true
+}
+
+// endsEarly tells whether a decoder complains that data is missing. The
+// decoders say so in different ways, some only in words.
+func endsEarly(err error) bool {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return true
+	}
+	var f jpeg.FormatError
+	if errors.As(err, &f) && f == "short Huffman data" {
+		return true
+	}
+	text := err.Error()
+	for _, s := range []string{"unexpected EOF", "not enough image data", "short chunk data", "missing chunk data", "not enough pixel data"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,107 @@
+package picture
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"image"
+
+	"golang.org/x/image/webp"
+)
+
+// webpConfig reads the size; the decoder holds the data to it.
+func webpConfig(data []byte) (image.Config, error) {
+	if flags := webpChunk(data, "VP8X"); len(flags) > 0 && flags[0]&2 != 0 {
+		return image.Config{}, fmt.Errorf("animated WebP is not supported, only still pictures are")
+	}
+	c, err := webp.DecodeConfig(bytes.NewReader(data))
+	return image.Config{Width: c.Width, Height: c.Height}, err
+}
+
+// decodeWebP gives *RGB for lossy pictures, converted as libwebp does, and the
+// decoder's own picture for lossless ones.
+func decodeWebP(data []byte) (image.Image, error) {
+	m, err := webp.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	switch m := m.(type) {
+	case *image.YCbCr:
+		return videoToRGB(m), nil
+	case *image.NYCbCrA:
+		return videoToRGB(&m.YCbCr), nil
+	}
+	return m, nil
+}
+
+// videoToRGB converts the planes of a lossy WebP as libwebp does. They differ
+// from a JPEG's in range (16 to 235, ITU-R 601) and in where chroma lies: each
+// output takes 9/16, 3/16, 3/16 and 1/16 of its four neighbours, in libwebp's
+// own order of rounding.
+func videoToRGB(m *image.YCbCr) *RGB {
+	b := m.Bounds()
+	p := NewRGB(b.Dx(), b.Dy())
+	ch := (p.Height + 1) / 2
+	inBands(p.Height, 64, func(y0, y1 int) {
+		for y := y0; y < y1; y++ {
+			near := y / 2
+			far := min(max(near-1+2*(y%2), 0), ch-1)
+			videoRow(p.Pix[3*y*p.Width:][:3*p.Width], m.Y[y*m.YStride:][:p.Width],
+				m.Cb[near*m.CStride:], m.Cb[far*m.CStride:], m.Cr[near*m.CStride:], m.Cr[far*m.CStride:])
+		}
+	})
+	return p
+}
+
+// videoRow converts one row. Between chroma columns x-1 and x lie the output
+// pixels 2x-1 and 2x.
+func videoRow(out, luma, uNear, uFar, vNear, vFar []uint8) {
+	w := len(luma)
+	edge := func(near, far uint8) int32 { return (3*int32(near) + int32(far) + 2) >> 2 }
+	put := func(x int, u, v int32) { videoPixel(out[3*x:3*x+3], int32(luma[x]), u, v) }
+	put(0, edge(uNear[0], uFar[0]), edge(vNear[0], vFar[0]))
+	last := (w - 1) / 2
+	for x := 1; x <= last; x++ {
+		ul, ur := between(uNear[x-1], uNear[x], uFar[x-1], uFar[x])
+		vl, vr := between(vNear[x-1], vNear[x], vFar[x-1], vFar[x])
+		put(2*x-1, ul, vl)
+		put(2*x, ur, vr)
+	}
+	if w%2 == 0 {
+		put(w-1, edge(uNear[last], uFar[last]), edge(vNear[last], vFar[last]))
+	}
+}
+
+// between gives the two values between columns a and b of the near row (n) and
+// the far row (f): the one close to a, then the one close to b.
+func between(na, nb, fa, fb uint8) (left, right int32) {
+	a, b, c, d := int32(na), int32(nb), int32(fa), int32(fb)
+	sum := a + b + c + d + 8
+	left = ((sum+2*(b+c))>>3 + a) >> 1
+	right = ((sum+2*(a+d))>>3 + b) >> 1
+	return left, right
+}
+
+// videoPixel is libwebp's 14-bit fixed-point conversion.
+func videoPixel(out []uint8, y, u, v int32) {
+	l := y * 19077 >> 8
+	clip := func(v int32) uint8 { return clamp8(v >> 6) }
+	out[0] = clip(l + v*26149>>8 - 14234)
+	out[1] = clip(l - u*6419>>8 - v*13320>>8 + 8708)
+	out[2] = clip(l + u*33050>>8 - 17685)
+}
+
+// webpChunk finds the first chunk of a kind, nil if there is none.
+func webpChunk(data []byte, kind string) []byte {
+	for at := 12; at+8 <= len(data); {
+		size := int64(binary.LittleEndian.Uint32(data[at+4:]))
+		if size > int64(len(data)-at-8) {
+			return nil
+		}
+		if string(data[at:at+4]) == kind {
+			return data[at+8 : at+8+int(size)]
+		}
+		at += 8 + int(size) + int(size&1)
+	}
+	return nil
+}
