@@ -1,0 +1,117 @@
+package metric
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Detection collects a score and a label for each picture, to tell how well the
+// scores separate manipulated pictures from untouched ones. The score is
+// commonly the mean of the pixel probabilities. The zero value is ready for use.
+type Detection struct {
+	pictures []scored
+}
+
+type scored struct {
+	score       float64
+	manipulated bool
+}
+
+// Add takes a picture. A score that is not a number counts as the lowest.
+func (d *Detection) Add(score float64, manipulated bool) {
+	if math.IsNaN(score) {
+		score = math.Inf(-1)
+	}
+	d.pictures = append(d.pictures, scored{score, manipulated})
+}
+
+// Count is the number of pictures.
+func (d *Detection) Count() int { return len(d.pictures) }
+
+// AP is the average precision over pictures, 0 without manipulated ones.
+func (d *Detection) AP() float64 {
+	c := d.curve()
+	return c.ap()
+}
+
+// AUC is the area under the ROC curve over pictures, NaN unless there are both
+// kinds.
+func (d *Detection) AUC() float64 {
+	c := d.curve()
+	return c.auc()
+}
+
+// Accuracy is the fraction of pictures told rightly by calling those manipulated
+// whose score is over the threshold. It is NaN without pictures.
+func (d *Detection) Accuracy(threshold float64) float64 {
+	right := 0
+	for _, p := range d.pictures {
+		if (p.score > threshold) == p.manipulated {
+			right++
+		}
+	}
+	return float64(right) / float64(len(d.pictures))
+}
+
+// BestAccuracy is the highest accuracy of any threshold, and a threshold that
+// reaches it: halfway between the two scores that it parts, the highest such one
+// where several do. Calling all pictures manipulated (-Inf) or none (+Inf) is
+// allowed. The accuracy is NaN without pictures.
+func (d *Detection) BestAccuracy() (accuracy, threshold float64) {
+	sorted := d.sorted()
+	right := 0 // at +Inf: all untouched pictures
+	for _, p := range sorted {
+		right += int(bit(!p.manipulated))
+	}
+	best, threshold := right, math.Inf(1)
+	for i, p := range sorted {
+		if p.manipulated {
+			right++
+		} else {
+			right--
+		}
+		next := math.Inf(-1)
+		if i+1 < len(sorted) {
+			next = sorted[i+1].score
+		}
+		if right > best && (i+1 == len(sorted) || next < p.score) {
+			best, threshold = right, between(next, p.score)
+		}
+	}
+	return float64(best) / float64(len(sorted)), threshold
+}
+
+// between is halfway from low to high, and low where rounding or an infinity
+// leaves no number halfway: a score is called manipulated only if it is greater.
+func between(low, high float64) float64 {
+	middle := low + (high-low)/2
+	if middle >= low && middle < high {
+		return middle
+	}
+	return low
+}
+
+func (d *Detection) curve() curve {
+	var c curve
+	sorted := d.sorted()
+	for i := 0; i < len(sorted); {
+		var pos, neg uint64
+		for score := sorted[i].score; i < len(sorted) && sorted[i].score == score; i++ {
+			if sorted[i].manipulated {
+				pos++
+			} else {
+				neg++
+			}
+		}
+		c.add(pos, neg)
+	}
+	return c
+}
+
+// sorted is the pictures, highest score first.
+func (d *Detection) sorted() []scored {
+	sorted := slices.Clone(d.pictures)
+	slices.SortFunc(sorted, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
+	return sorted
+}

@@ -1,0 +1,106 @@
+package metric
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// FlagShare is the fraction of its pixels over the threshold beyond which a
+// picture is flagged as manipulated.
+const FlagShare = 0.01
+
+// Flagged is the fraction of pixels whose probability is over the threshold, 0
+// for no pixels. A picture is flagged if it is greater than FlagShare.
+func Flagged(prob []float32, threshold float64) float64 {
+	if len(prob) == 0 {
+		return 0
+	}
+	n := 0
+	for _, p := range prob {
+		n += int(bit(float64(p) > threshold))
+	}
+	return float64(n) / float64(len(prob))
+}
+
+// FlagScore is the probability that just more than FlagShare of the pixels
+// reach: the picture is flagged at a threshold if and only if FlagScore is
+// greater than it. One number thus holds the answer for all thresholds in [0,1].
+// It is 0 for no pixels.
+func FlagScore(prob []float32) float64 {
+	if len(prob) == 0 {
+		return 0
+	}
+	b := getBuffers(len(prob))
+	defer b.put()
+	b.sort(prob, nil, nil)
+	return b.fromTop(allowed(len(prob), FlagShare))
+}
+
+// allowed is the largest count out of n that is not more than share of it.
+func allowed(n int, share float64) int {
+	k := int(share * float64(n))
+	for float64(k)/float64(n) > share {
+		k--
+	}
+	for float64(k+1)/float64(n) <= share {
+		k++
+	}
+	return k
+}
+
+// Flags collects pictures, each by its FlagScore, and says for any threshold
+// which share of them is flagged. The zero value is ready for use.
+type Flags struct {
+	scores []float64
+}
+
+// Add takes a picture by its FlagScore.
+func (f *Flags) Add(flagScore float64) { f.scores = append(f.scores, flagScore) }
+
+// Count is the number of pictures.
+func (f *Flags) Count() int { return len(f.scores) }
+
+// At is how many pictures are flagged at a threshold.
+func (f *Flags) At(threshold float64) int {
+	n := 0
+	for _, s := range f.scores {
+		n += int(bit(s > threshold))
+	}
+	return n
+}
+
+// Share is the fraction of pictures flagged at a threshold, 0 without pictures.
+func (f *Flags) Share(threshold float64) float64 {
+	if len(f.scores) == 0 {
+		return 0
+	}
+	return float64(f.At(threshold)) / float64(len(f.scores))
+}
+
+// Threshold is the lowest threshold at which at most the given fraction of the
+// pictures is flagged, 0 without pictures.
+func (f *Flags) Threshold(share float64) float64 {
+	if len(f.scores) == 0 {
+		return 0
+	}
+	k := allowed(len(f.scores), share)
+	if k >= len(f.scores) {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(f.scores))
+	return sorted[len(sorted)-1-max(k, 0)]
+}
+
+// MarshalJSON writes the number of pictures and the share flagged at the default
+// threshold, null without pictures.
+func (f *Flags) MarshalJSON() ([]byte, error) {
+	var share *float64
+	if len(f.scores) > 0 {
+		s := f.Share(DefaultThreshold)
+		share = &s
+	}
+	return json.Marshal(struct {
+		Share *float64 `json:"share"`
+		Count int      `json:"count"`
+	}{share, len(f.scores)})
+}
