@@ -1,0 +1,108 @@
+package graph
+
+// inputGradient is the loss's gradient by the input x of a convolution, given
+// that by its output.
+func (k conv) inputGradient(x, w, d *Node) *Node {
+	kh, kw := w.shape[2], w.shape[3]
+	if k.Stride > 1 {
+		return apply1(convTranspose{k.ConvOptions, x.shape[2], x.shape[3]}, d, w)
+	}
+	// Stride 1: a convolution with the kernel flipped and its channels
+	// exchanged, which runs faster than ConvTranspose.
+	back := k.adjointKernel(w)
+	padH, padW := k.Dilation*(kh-1)-k.Pad, k.Dilation*(kw-1)-k.Pad
+	o := k.ConvOptions
+	if padH == padW && padH >= 0 {
+		o.Pad = padH
+		return apply1(conv{o}, d, back)
+	}
+	// Kernels that aren't square, or padding beyond the kernel: pad or cut by
+	// hand.
+	o.Pad = 0
+	before := []int{0, 0, max(padH, 0), max(padW, 0)}
+	full := apply1(conv{o}, Pad(d, before, before), back)
+	cut := []int{0, 0, min(padH, 0), min(padW, 0)}
+	return Pad(full, cut, cut)
+}
+
+// adjointKernel turns w [K,C/groups,kh,kw] by 180 degrees and exchanges input
+// and output channels within each group: [C,K/groups,kh,kw].
+func (k conv) adjointKernel(w *Node) *Node {
+	n, c, kh, kw := w.shape[0], w.shape[1], w.shape[2], w.shape[3]
+	g := k.Groups
+	w = Reshape(w, g, n/g, c, kh*kw)
+	if kh*kw > 1 {
+		w = apply1(flip{3}, w)
+	}
+	return Reshape(Transpose(w, 0, 2, 1, 3), g*c, n/g, kh, kw)
+}
+
+// weightGradient is the loss's gradient by the kernel of a convolution.
+func (k conv) weightGradient(x, w, d *Node) *Node {
+	switch {
+	case k.Groups == 1:
+		return k.denseWeightGradient(x, w, d)
+	case w.shape[1] == 1 && w.shape[0] == k.Groups:
+		return k.depthwiseWeightGradient(x, w, d)
+	}
+	// Grouped: one dense gradient per group.
+	n, c := w.shape[0]/k.Groups, w.shape[1]
+	one := conv{k.ConvOptions}
+	one.Groups = 1
+	part := Slice(w, 0, 0, n)
+	grads := make([]*Node, k.Groups)
+	for i := range grads {
+		grads[i] = one.denseWeightGradient(Slice(x, 1, i*c, (i+1)*c), part, Slice(d, 1, i*n, (i+1)*n))
+	}
+	return Concat(0, grads...)
+}
+
+// denseWeightGradient computes, for each row of the kernel, one product of the
+// output's gradient with the input's rows, shifted to the row's place; the
+// shifts along columns are stacked as channels beforehand.
+func (k conv) denseWeightGradient(x, w, d *Node) *Node {
+	n, c, kh, kw := w.shape[0], w.shape[1], w.shape[2], w.shape[3]
+	h, v := d.shape[2], d.shape[3]
+	span := func(out, taps int) int { return (out-1)*k.Stride + (taps-1)*k.Dilation + 1 }
+	x = k.padded(x)
+	cols := make([]*Node, kw)
+	rows := span(h, kh)
+	for j := range cols {
+		cols[j] = apply1(slice{[]int{2, 3}, []int{0, j * k.Dilation},
+			[]int{rows, j*k.Dilation + (v-1)*k.Stride + 1}, []int{1, k.Stride}}, x)
+	}
+	stack := Concat(1, cols...) // [N, kw C, rows, v]
+	left := Reshape(d, -1, n, h*v)
+	grads := make([]*Node, kh)
+	for i := range grads {
+		at := i * k.Dilation
+		part := stack
+		if rows != h {
+			part = apply1(slice{[]int{2}, []int{at}, []int{at + (h-1)*k.Stride + 1}, []int{k.Stride}}, stack)
+		}
+		right := Reshape(part, -1, kw*c, h*v)
+		grads[i] = Reshape(ReduceSum(MatMul(left, swapLast(right)), []int{0}, false), n, 1, kw, c)
+	}
+	return Transpose(Concat(1, grads...), 0, 3, 1, 2)
+}
+
+// depthwiseWeightGradient sums, for each tap of the kernel, the product of the
+// output's gradient with the input shifted to the tap's place.
+func (k conv) depthwiseWeightGradient(x, w, d *Node) *Node {
+	kh, kw := w.shape[2], w.shape[3]
+	x = k.padded(x)
+	var taps []*Node
+	for i := range kh {
+		for j := range kw {
+			part := window(x, i*k.Dilation, j*k.Dilation, d.shape[2], d.shape[3], k.Stride)
+			taps = append(taps, Reshape(ReduceSum(Mul(d, part), []int{0, 2, 3}, false), -1, 1))
+		}
+	}
+	return Reshape(Concat(1, taps...), w.shape...)
+}
+
+// padded puts the convolution's zeros around x.
+func (k conv) padded(x *Node) *Node {
+	around := []int{0, 0, k.Pad, k.Pad}
+	return Pad(x, around, around)
+}

@@ -1,0 +1,283 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+)
+
+// pairKind tells the two-operand operations apart by their ONNX names.
+type pairKind string
+
+const (
+	addKind     pairKind = "Add"
+	subKind     pairKind = "Sub"
+	mulKind     pairKind = "Mul"
+	divKind     pairKind = "Div"
+	maxKind     pairKind = "Max"
+	equalKind   pairKind = "Equal"
+	greaterKind pairKind = "Greater"
+)
+
+// pairwise combines two tensors element by element, with numpy's broadcasting.
+type pairwise struct{ kind pairKind }
+
+func (b pairwise) name() string { return string(b.kind) }
+
+func (b pairwise) infer(in []*Node) ([]value, error) {
+	if in[0].dtype != in[1].dtype {
+		return nil, fmt.Errorf("operands are %v and %v, expected one type", in[0].dtype, in[1].dtype)
+	}
+	shape, err := broadcast(in[0].shape, in[1].shape)
+	if err != nil {
+		return nil, err
+	}
+	if b.kind == equalKind || b.kind == greaterKind {
+		return []value{{Bool, shape}}, nil
+	}
+	return []value{{in[0].dtype, shape}}, nil
+}
+
+func (b pairwise) emit(e *encoder, _ *call, in, out []string) { e.node(string(b.kind), in, out) }
+
+func (b pairwise) gradient(c *call, dy []*Node) []*Node {
+	x, y, d := c.in[0], c.in[1], dy[0]
+	switch b.kind {
+	case addKind:
+		return []*Node{sumTo(d, x), sumTo(d, y)}
+	case subKind:
+		return []*Node{sumTo(d, x), Neg(sumTo(d, y))}
+	case mulKind:
+		if x == y {
+			half := Mul(d, x)
+			return []*Node{half, half}
+		}
+		return []*Node{sumTo(Mul(d, y), x), sumTo(Mul(d, x), y)}
+	case divKind:
+		dx := Div(d, y)
+		return []*Node{sumTo(dx, x), Neg(sumTo(Mul(dx, c.out[0]), y))}
+	case maxKind:
+		// At a tie the gradient goes to the first operand.
+		zero := scalar(d, 0)
+		second := Greater(y, x)
+		return []*Node{sumTo(Where(second, zero, d), x), sumTo(Where(second, d, zero), y)}
+	}
+	return []*Node{nil, nil}
+}
+
+// Add returns a + b.
+func Add(a, b *Node) *Node { return apply1(pairwise{addKind}, a, b) }
+
+// Sub returns a - b.
+func Sub(a, b *Node) *Node { return apply1(pairwise{subKind}, a, b) }
+
+// Mul returns a * b, element by element.
+func Mul(a, b *Node) *Node { return apply1(pairwise{mulKind}, a, b) }
+
+// Div returns a / b, element by element.
+func Div(a, b *Node) *Node { return apply1(pairwise{divKind}, a, b) }
+
+// Max returns the larger of a and b, element by element.
+func Max(a, b *Node) *Node { return apply1(pairwise{maxKind}, a, b) }
+
+// Equal returns a == b as booleans.
+func Equal(a, b *Node) *Node { return apply1(pairwise{equalKind}, a, b) }
+
+// Greater returns a > b as booleans.
+func Greater(a, b *Node) *Node { return apply1(pairwise{greaterKind}, a, b) }
+
+// Scale returns x times a number.
+func Scale(x *Node, by float64) *Node { return Mul(x, scalar(x, by)) }
+
+// unaryKind tells the one-operand operations apart by their ONNX names.
+type unaryKind string
+
+const (
+	negKind      unaryKind = "Neg"
+	sqrtKind     unaryKind = "Sqrt"
+	expKind      unaryKind = "Exp"
+	logKind      unaryKind = "Log"
+	absKind      unaryKind = "Abs"
+	signKind     unaryKind = "Sign"
+	sigmoidKind  unaryKind = "Sigmoid"
+	softplusKind unaryKind = "Softplus"
+	reluKind     unaryKind = "Relu"
+	tanhKind     unaryKind = "Tanh"
+)
+
+// unary maps each element by a function.
+type unary struct{ kind unaryKind }
+
+func (u unary) name() string { return string(u.kind) }
+
+func (u unary) infer(in []*Node) ([]value, error) {
+	if err := wantFloat(in...); err != nil {
+		return nil, err
+	}
+	return floats(in[0].shape), nil
+}
+
+func (u unary) emit(e *encoder, _ *call, in, out []string) { e.node(string(u.kind), in, out) }
+
+func (u unary) gradient(c *call, dy []*Node) []*Node {
+	x, y, d := c.in[0], c.out[0], dy[0]
+	var dx *Node
+	switch u.kind {
+	case negKind:
+		dx = Neg(d)
+	case sqrtKind:
+		dx = Div(Scale(d, 0.5), y)
+	case expKind:
+		dx = Mul(d, y)
+	case logKind:
+		dx = Div(d, x)
+	case absKind:
+		dx = Mul(d, apply1(unary{signKind}, x))
+	case sigmoidKind:
+		dx = Mul(d, Mul(y, Sub(scalar(y, 1), y)))
+	case softplusKind:
+		dx = Mul(d, Sigmoid(x))
+	case reluKind:
+		// As in PyTorch the gradient at 0 is 0. The output is what is looked
+		// at, so that the input need not be kept.
+		dx = Where(Greater(y, scalar(y, 0)), d, scalar(y, 0))
+	case tanhKind:
+		dx = Mul(d, Sub(scalar(y, 1), Mul(y, y)))
+	}
+	return []*Node{dx}
+}
+
+// Neg returns -x.
+func Neg(x *Node) *Node { return apply1(unary{negKind}, x) }
+
+// Sqrt returns the square root of x.
+func Sqrt(x *Node) *Node { return apply1(unary{sqrtKind}, x) }
+
+// Exp returns e to the power of x.
+func Exp(x *Node) *Node { return apply1(unary{expKind}, x) }
+
+// Log returns the natural logarithm of x.
+func Log(x *Node) *Node { return apply1(unary{logKind}, x) }
+
+// Abs returns |x|; its gradient at 0 is 0.
+func Abs(x *Node) *Node { return apply1(unary{absKind}, x) }
+
+// Sigmoid returns 1 / (1 + exp(-x)).
+func Sigmoid(x *Node) *Node { return apply1(unary{sigmoidKind}, x) }
+
+// Softplus returns log(1 + exp(x)), without overflow.
+func Softplus(x *Node) *Node { return apply1(unary{softplusKind}, x) }
+
+// ReLU returns max(x, 0); its gradient at 0 is 0.
+func ReLU(x *Node) *Node { return apply1(unary{reluKind}, x) }
+
+// Tanh returns the hyperbolic tangent of x.
+func Tanh(x *Node) *Node { return apply1(unary{tanhKind}, x) }
+
+// QuickGELU returns x * sigmoid(1.702 x), the activation of CLIP's towers.
+func QuickGELU(x *Node) *Node { return Mul(x, Sigmoid(Scale(x, 1.702))) }
+
+// where picks elements by a condition.
+type where struct{}
+
+func (where) name() string { return "Where" }
+
+func (where) infer(in []*Node) ([]value, error) {
+	if in[0].dtype != Bool {
+		return nil, fmt.Errorf("condition is %v, expected bool", in[0].dtype)
+	}
+	if in[1].dtype != in[2].dtype {
+		return nil, fmt.Errorf("choices are %v and %v, expected one type", in[1].dtype, in[2].dtype)
+	}
+	shape, err := broadcast(in[0].shape, in[1].shape)
+	if err != nil {
+		return nil, err
+	}
+	if shape, err = broadcast(shape, in[2].shape); err != nil {
+		return nil, err
+	}
+	return []value{{in[1].dtype, shape}}, nil
+}
+
+func (where) emit(e *encoder, _ *call, in, out []string) { e.node("Where", in, out) }
+
+func (where) gradient(c *call, dy []*Node) []*Node {
+	zero := scalar(dy[0], 0)
+	return []*Node{
+		nil,
+		sumTo(Where(c.in[0], dy[0], zero), c.in[1]),
+		sumTo(Where(c.in[0], zero, dy[0]), c.in[2]),
+	}
+}
+
+// Where returns a where cond is true and b elsewhere, with broadcasting.
+func Where(cond, a, b *Node) *Node { return apply1(where{}, cond, a, b) }
+
+// cast converts element types.
+type cast struct{ to DType }
+
+func (cast) name() string { return "Cast" }
+
+func (k cast) infer(in []*Node) ([]value, error) { return []value{{k.to, in[0].shape}}, nil }
+
+func (k cast) emit(e *encoder, _ *call, in, out []string) {
+	e.node("Cast", in, out, attrInt("to", onnxType(k.to)))
+}
+
+func (k cast) gradient(c *call, dy []*Node) []*Node {
+	if from := c.in[0].dtype; from == Int64 || from == Bool {
+		return []*Node{nil}
+	}
+	return []*Node{Cast(dy[0], c.in[0].dtype)}
+}
+
+// Cast converts x to another element type.
+func Cast(x *Node, to DType) *Node {
+	if x != nil && !x.bad && x.dtype == to {
+		return x
+	}
+	return apply1(cast{to}, x)
+}
+
+// broadcast returns the shape that two shapes share under numpy's rules: they
+// are aligned at the end, and a dimension of 1 stretches.
+func broadcast(a, b []int) ([]int, error) {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	out := slices.Clone(a)
+	for i := range b {
+		k := len(a) - len(b) + i
+		switch {
+		case a[k] == b[i] || b[i] == 1:
+		case a[k] == 1:
+			out[k] = b[i]
+		default:
+			return nil, fmt.Errorf("shapes %v and %v do not broadcast", a, b)
+		}
+	}
+	for i, d := range out {
+		if i > 0 && d == Open {
+			return nil, fmt.Errorf("shapes %v and %v: only dimension 0 of the result may be open", a, b)
+		}
+	}
+	return out, nil
+}
+
+// sumTo sums a gradient over the dimensions that broadcasting stretched, so
+// that it has the shape of like again.
+func sumTo(d, like *Node) *Node {
+	if d == nil || d.bad || like.bad || slices.Equal(d.shape, like.shape) {
+		return d
+	}
+	lead := len(d.shape) - len(like.shape)
+	var axes []int
+	for i, size := range d.shape {
+		if i < lead || like.shape[i-lead] == 1 && size != 1 {
+			axes = append(axes, i)
+		}
+	}
+	if len(axes) > 0 {
+		d = ReduceSum(d, axes, true)
+	}
+	return Reshape(d, like.shape...)
+}

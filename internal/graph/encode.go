@@ -1,0 +1,288 @@
+package graph
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+)
+
+// Initializer holds the values of a parameter: in memory, or as a stretch of
+// a file that the engine maps (external data).
+type Initializer struct {
+	DType DType
+	Shape []int
+	Data  []byte // raw little endian; unused if Location is set
+	// External data: a path relative to the folder that the engine is told,
+	// and the stretch of the file in bytes.
+	Location       string
+	Offset, Length int64
+}
+
+// Output names a node that the model yields.
+type Output struct {
+	Name string
+	Node *Node
+}
+
+// Encode returns the graph as an ONNX model (ModelProto, opset 17) that yields
+// the outputs, in their order, and holds only what these need. Parameters are
+// bound by name to inits; one that is stored in another type than float32 is
+// converted by a Cast in the model. Unbound parameters become inputs of the
+// model. The error is that of [Graph.Err] if building went wrong.
+func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, error) {
+	if g.err != nil {
+		return nil, g.err
+	}
+	if err := g.checkOutputs(outputs); err != nil {
+		return nil, fmt.Errorf("graph: %w", err)
+	}
+	e := &encoder{
+		inits:  inits,
+		names:  map[*Node]string{},
+		wanted: map[*Node]bool{},
+		ints64: map[string]string{},
+		opsets: map[string]int{"": onnxOpset},
+	}
+	for _, o := range outputs {
+		e.wanted[o.Node] = true
+		// The value is named after the first output that asks for it.
+		if _, named := e.names[o.Node]; !named && o.Node.source() == nil {
+			e.names[o.Node] = o.Name
+		}
+	}
+	need := g.needed(outputs)
+	for id, used := range need {
+		if used {
+			for _, in := range g.calls[id].in {
+				e.wanted[in] = true
+			}
+		}
+	}
+	for id, used := range need {
+		if used {
+			if err := e.call(g.calls[id]); err != nil {
+				return nil, fmt.Errorf("graph: %w", err)
+			}
+		}
+	}
+	for _, o := range outputs {
+		if name := e.names[o.Node]; name != o.Name {
+			e.node("Identity", []string{name}, []string{o.Name})
+		}
+		e.outputs.bytes(12, valueInfo(o.Name, value{o.Node.dtype, o.Node.shape}))
+	}
+	var body message
+	body = append(body, e.nodes...)
+	body.text(2, "declip")
+	body = append(body, e.tensors...)
+	body = append(body, e.inputs...)
+	body = append(body, e.outputs...)
+	return modelProto(body, e.opsets), nil
+}
+
+// checkOutputs refuses missing nodes and names that are taken.
+func (g *Graph) checkOutputs(outputs []Output) error {
+	if len(outputs) == 0 {
+		return fmt.Errorf("encode: no outputs")
+	}
+	seen := map[string]bool{}
+	for _, o := range outputs {
+		if o.Node == nil || o.Node.graph != g || o.Node.bad {
+			return fmt.Errorf("encode: output %q is not a node of this graph", o.Name)
+		}
+		if o.Name == "" || seen[o.Name] || g.named[o.Name] != nil {
+			return fmt.Errorf("encode: output name %q is empty or taken", o.Name)
+		}
+		seen[o.Name] = true
+	}
+	return nil
+}
+
+// needed marks the calls that the outputs depend on.
+func (g *Graph) needed(outputs []Output) []bool {
+	need := make([]bool, len(g.calls))
+	for _, o := range outputs {
+		need[o.Node.call.id] = true
+	}
+	for id := len(g.calls) - 1; id >= 0; id-- {
+		if need[id] {
+			for _, in := range g.calls[id].in {
+				need[in.call.id] = true
+			}
+		}
+	}
+	return need
+}
+
+// Used returns the inputs and the parameters that the outputs depend on, in
+// the order in which they were declared.
+func (g *Graph) Used(outputs []Output) (inputs, params []*Node) {
+	if g.checkOutputs(outputs) != nil {
+		return nil, nil
+	}
+	for id, used := range g.needed(outputs) {
+		s, ok := g.calls[id].op.(*source)
+		if !used || !ok {
+			continue
+		}
+		switch s.kind {
+		case inputSource:
+			inputs = append(inputs, g.calls[id].out[0])
+		case paramSource:
+			params = append(params, g.calls[id].out[0])
+		}
+	}
+	return inputs, params
+}
+
+// encoder collects the parts of a GraphProto.
+type encoder struct {
+	inits   map[string]Initializer
+	names   map[*Node]string
+	wanted  map[*Node]bool    // values that a written call or an output takes
+	ints64  map[string]string // int64 constants by content
+	opsets  map[string]int    // operator sets in use, by domain
+	count   int
+	nodes   message
+	tensors message
+	inputs  message
+	outputs message
+}
+
+// fresh returns an unused value name.
+func (e *encoder) fresh() string {
+	e.count++
+	return fmt.Sprintf("~%d", e.count)
+}
+
+// nameOf returns the name of a node's value.
+func (e *encoder) nameOf(n *Node) string {
+	name, ok := e.names[n]
+	if !ok {
+		name = e.fresh()
+		e.names[n] = name
+	}
+	return name
+}
+
+// uses reports whether anything takes a value.
+func (e *encoder) uses(n *Node) bool { return e.wanted[n] }
+
+// call writes one call and what it takes.
+func (e *encoder) call(c *call) error {
+	if s, ok := c.op.(*source); ok {
+		return e.source(s, c.out[0])
+	}
+	in, out := make([]string, len(c.in)), make([]string, len(c.out))
+	for i, n := range c.in {
+		in[i] = e.nameOf(n)
+	}
+	for i, n := range c.out {
+		out[i] = e.nameOf(n)
+	}
+	c.op.emit(e, c, in, out)
+	return nil
+}
+
+// source writes an input, a parameter or a constant.
+func (e *encoder) source(s *source, n *Node) error {
+	if s.kind == constSource {
+		e.tensor(e.nameOf(n), Initializer{DType: s.value.dtype, Shape: s.value.shape, Data: s.data})
+		return nil
+	}
+	init, bound := e.inits[s.ident]
+	if s.kind == inputSource || !bound {
+		e.names[n] = s.ident
+		e.inputs.bytes(11, valueInfo(s.ident, s.value))
+		return nil
+	}
+	if err := checkInitializer(init, s.value.shape); err != nil {
+		return fmt.Errorf("parameter %q: %w", s.ident, err)
+	}
+	e.tensor(s.ident, init)
+	e.names[n] = s.ident
+	if init.DType != Float32 {
+		e.names[n] = e.fresh()
+		e.node("Cast", []string{s.ident}, []string{e.names[n]}, attrInt("to", onnxType(Float32)))
+	}
+	return nil
+}
+
+// checkInitializer refuses data that does not fill the parameter's shape.
+func checkInitializer(t Initializer, shape []int) error {
+	if !slices.Equal(t.Shape, shape) {
+		return fmt.Errorf("its values have shape %v, expected %v", t.Shape, shape)
+	}
+	n, closed := product(shape)
+	if !closed {
+		return fmt.Errorf("its shape %v is open", shape)
+	}
+	want, got := int64(n)*int64(t.DType.Size()), int64(len(t.Data))
+	if t.Location != "" {
+		got = t.Length
+	}
+	if got != want {
+		return fmt.Errorf("its values take %d bytes, expected %d for %v %v", got, want, t.DType, shape)
+	}
+	return nil
+}
+
+// tensor writes an initializer.
+func (e *encoder) tensor(name string, t Initializer) { e.tensors.bytes(5, tensorProto(name, t)) }
+
+// ints returns the name of an int64 vector constant.
+func (e *encoder) ints(vs []int) string {
+	key := fmt.Sprint(vs)
+	if name, ok := e.ints64[key]; ok {
+		return name
+	}
+	name := e.fresh()
+	e.ints64[key] = name
+	raw := make([]byte, 0, 8*len(vs))
+	for _, v := range vs {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
+	}
+	e.tensor(name, Initializer{DType: Int64, Shape: []int{len(vs)}, Data: raw})
+	return name
+}
+
+// floats returns the name of a float32 vector constant.
+func (e *encoder) floats(vs []float32) string {
+	var raw []byte
+	for _, v := range vs {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	}
+	name := e.fresh()
+	e.tensor(name, Initializer{DType: Float32, Shape: []int{len(vs)}, Data: raw})
+	return name
+}
+
+// node writes a NodeProto of ONNX's own operator set.
+func (e *encoder) node(kind string, in, out []string, attrs ...attribute) {
+	e.nodeIn("", kind, in, out, attrs...)
+}
+
+// nodeIn writes a NodeProto of another operator set.
+func (e *encoder) nodeIn(domain, kind string, in, out []string, attrs ...attribute) {
+	var m message
+	for _, name := range in {
+		m.text(1, name)
+	}
+	for _, name := range out {
+		m.text(2, name)
+	}
+	m.text(4, kind)
+	for _, a := range attrs {
+		m.bytes(5, a)
+	}
+	if domain != "" {
+		m.text(7, domain)
+		e.opsets[domain] = 1
+	}
+	e.nodes.bytes(1, m)
+}
+
+// sortedKeys keeps the encoding the same from run to run.
+func sortedKeys(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,102 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Gradients returns the derivative of a loss (one element) by each of the
+// nodes wrt, as nodes of the same graph and of wrt's shapes. A node on which
+// the loss does not depend gets zeros. Reverse mode: each operation's rule is
+// applied once, from the loss back.
+func Gradients(loss *Node, wrt []*Node) []*Node {
+	g := owner([]*Node{loss})
+	grads := make([]*Node, len(wrt))
+	spoiled := func(err error) []*Node {
+		for i := range grads {
+			grads[i] = &Node{graph: g, bad: true}
+		}
+		if err != nil {
+			g.fail(fmt.Errorf("gradients: %w", err))
+		}
+		return grads
+	}
+	if loss == nil {
+		return spoiled(errNilNode)
+	}
+	if loss.bad {
+		return spoiled(nil)
+	}
+	if n, closed := product(loss.shape); n != 1 || !closed {
+		return spoiled(fmt.Errorf("loss has shape %v, expected one element", loss.shape))
+	}
+	for _, n := range wrt {
+		if n == nil || n.graph != g {
+			return spoiled(errors.New("a node to differentiate by is missing or of another graph"))
+		}
+		if n.bad {
+			return spoiled(nil)
+		}
+	}
+	sums := backward(loss, wrt)
+	for i, n := range wrt {
+		if grads[i] = sums[n]; grads[i] == nil {
+			grads[i] = ExpandLike(g.Scalar(0), n)
+		}
+	}
+	return grads
+}
+
+// backward walks the calls between wrt and the loss in reverse and sums up
+// each node's gradient.
+func backward(loss *Node, wrt []*Node) map[*Node]*Node {
+	g := loss.graph
+	leads := dependents(g, wrt, loss.call.id)
+	sums := map[*Node]*Node{}
+	one := g.Scalar(1)
+	sums[loss] = Reshape(one, loss.shape...)
+	for id := loss.call.id; id >= 0; id-- {
+		c := g.calls[id]
+		if !leads[id] {
+			continue
+		}
+		dy := make([]*Node, len(c.out))
+		reached := false
+		for i, out := range c.out {
+			dy[i] = sums[out]
+			reached = reached || dy[i] != nil
+		}
+		if !reached {
+			continue
+		}
+		for i, d := range c.op.gradient(c, dy) {
+			if d == nil {
+				continue
+			}
+			in := c.in[i]
+			if !leads[in.call.id] {
+				continue
+			}
+			if sum := sums[in]; sum != nil {
+				d = Add(sum, d)
+			}
+			sums[in] = d
+		}
+	}
+	return sums
+}
+
+// dependents marks the calls up to a last one that compute something out of
+// the given nodes, and the calls that yield these.
+func dependents(g *Graph, from []*Node, last int) []bool {
+	leads := make([]bool, len(g.calls))
+	for _, n := range from {
+		leads[n.call.id] = true
+	}
+	for id := 0; id <= last; id++ {
+		for _, in := range g.calls[id].in {
+			leads[id] = leads[id] || leads[in.call.id]
+		}
+	}
+	return leads
+}

@@ -1,0 +1,249 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+)
+
+// batchNorm normalises channels by given statistics.
+type batchNorm struct{ eps float64 }
+
+func (batchNorm) name() string { return "BatchNormalization" }
+
+func (batchNorm) infer(in []*Node) ([]value, error) {
+	if err := checkChannels(in); err != nil {
+		return nil, err
+	}
+	return floats(in[0].shape), nil
+}
+
+// checkChannels wants an input [N,C,...] and vectors [C].
+func checkChannels(in []*Node) error {
+	if err := wantFloat(in...); err != nil {
+		return err
+	}
+	if len(in[0].shape) < 2 {
+		return fmt.Errorf("input has shape %v, expected [N, C, ...]", in[0].shape)
+	}
+	for i, what := range []string{"scale", "bias", "mean", "variance"} {
+		if i+1 < len(in) {
+			if err := wantShape(what, in[i+1], in[0].shape[1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b batchNorm) emit(e *encoder, _ *call, in, out []string) {
+	e.node("BatchNormalization", in, out, attrFloat("epsilon", b.eps))
+}
+
+// gradient treats the statistics as given too.
+func (b batchNorm) gradient(c *call, dy []*Node) []*Node {
+	x, scale, mean, variance, d := c.in[0], c.in[1], c.in[3], c.in[4], dy[0]
+	axes := otherAxes(x)
+	inv := Div(scalar(x, 1), Sqrt(Add(variance, scalar(x, b.eps))))
+	factor := Mul(scale, inv)
+	dbias := ReduceSum(d, axes, false)
+	spread := ReduceSum(Mul(d, Sub(x, channels(mean, x))), axes, false) // sum of dy (x - mean)
+	half := scalar(x, -0.5)
+	return []*Node{
+		Mul(d, channels(factor, x)),
+		Mul(spread, inv),
+		dbias,
+		Neg(Mul(dbias, factor)),
+		Mul(Mul(Mul(spread, factor), Mul(inv, inv)), half),
+	}
+}
+
+// BatchNorm returns scale (x - mean) / sqrt(variance + eps) + bias with the
+// statistics given per channel (inference): x is [N,C,...], the rest [C].
+func BatchNorm(x, scale, bias, mean, variance *Node, eps float64) *Node {
+	return apply1(batchNorm{eps}, x, scale, bias, mean, variance)
+}
+
+// channels shapes a vector [C] so that it broadcasts over x [N,C,...].
+func channels(v, x *Node) *Node {
+	shape := make([]int, max(len(x.shape), 2)-1)
+	for i := range shape {
+		shape[i] = 1
+	}
+	shape[0] = -1
+	return Reshape(v, shape...)
+}
+
+// otherAxes names all dimensions but that of the channels.
+func otherAxes(x *Node) []int {
+	axes := []int{0}
+	for i := 2; i < len(x.shape); i++ {
+		axes = append(axes, i)
+	}
+	return axes
+}
+
+// batchMoments yields x less its channel means, the means, and the (biased)
+// variances over the batch.
+type batchMoments struct{}
+
+func (batchMoments) name() string { return "batch moments" }
+
+func (batchMoments) infer(in []*Node) ([]value, error) {
+	if err := checkChannels(in); err != nil {
+		return nil, err
+	}
+	c := in[0].shape[1:2]
+	return []value{{Float32, in[0].shape}, {Float32, c}, {Float32, c}}, nil
+}
+
+func (batchMoments) emit(e *encoder, c *call, in, out []string) {
+	axes := otherAxes(c.in[0])
+	wide := []int{-1}
+	for range axes[1:] {
+		wide = append(wide, 1)
+	}
+	column, square := e.fresh(), e.fresh()
+	e.node("ReduceMean", in, out[1:2], attrInts("axes", axes), attrInt("keepdims", 0))
+	e.node("Reshape", []string{out[1], e.ints(wide)}, []string{column})
+	e.node("Sub", []string{in[0], column}, out[:1])
+	e.node("Mul", []string{out[0], out[0]}, []string{square})
+	e.node("ReduceMean", []string{square}, out[2:3], attrInts("axes", axes), attrInt("keepdims", 0))
+}
+
+func (batchMoments) gradient(c *call, dy []*Node) []*Node {
+	x, centred := c.in[0], c.out[0]
+	axes := otherAxes(x)
+	n := countOf(x, axes)
+	var total *Node
+	add := func(d *Node) {
+		if total == nil {
+			total = d
+		} else {
+			total = Add(total, d)
+		}
+	}
+	if d := dy[0]; d != nil {
+		add(Sub(d, channels(Div(ReduceSum(d, axes, false), n), x)))
+	}
+	if d := dy[1]; d != nil {
+		add(ExpandLike(channels(Div(d, n), x), x))
+	}
+	if d := dy[2]; d != nil {
+		add(Mul(centred, channels(Div(Scale(d, 2), n), x)))
+	}
+	return []*Node{total}
+}
+
+// batchScale is the normalisation by the batch's own moments. Its inputs are
+// x, scale, bias and what batchMoments made of x; the gradient by x is the
+// whole one, through the moments too, so none flows into these.
+type batchScale struct{ eps float64 }
+
+func (batchScale) name() string { return "batch normalization" }
+
+func (batchScale) infer(in []*Node) ([]value, error) {
+	if err := checkChannels(in[:3]); err != nil {
+		return nil, err
+	}
+	return floats(in[0].shape), nil
+}
+
+// emit leaves it to ONNX's inference operation, which scales and shifts in
+// one pass.
+func (b batchScale) emit(e *encoder, c *call, in, out []string) {
+	e.node("BatchNormalization", []string{in[0], in[1], in[2], in[4], in[5]}, out, attrFloat("epsilon", b.eps))
+}
+
+// gradient is the closed form of Ioffe and Szegedy (2015):
+// dx = scale/s (dy - mean(dy) - x' mean(dy x')), x' = (x - mean)/s.
+func (b batchScale) gradient(c *call, dy []*Node) []*Node {
+	x, scale, centred, variance, d := c.in[0], c.in[1], c.in[3], c.in[5], dy[0]
+	axes := otherAxes(x)
+	n := countOf(x, axes)
+	inv := Div(scalar(x, 1), Sqrt(Add(variance, scalar(x, b.eps))))
+	dbias := ReduceSum(d, axes, false)
+	dscale := Mul(ReduceSum(Mul(d, centred), axes, false), inv)
+	factor := Mul(scale, inv)
+	// dx = factor dy + along centred + shift, channel by channel; the second
+	// and third terms in one pass as a normalisation by 0 and 1.
+	along := Neg(Div(Mul(Mul(factor, inv), dscale), n))
+	shift := Neg(Div(Mul(factor, dbias), n))
+	zero, one := Scale(dbias, 0), Add(Scale(dbias, 0), scalar(x, 1))
+	dx := Add(Mul(d, channels(factor, x)), BatchNorm(centred, along, shift, zero, one, 0))
+	return []*Node{dx, dscale, dbias, nil, nil, nil}
+}
+
+// BatchNormTrain normalises x [N,C,...] by the mean and biased variance of the
+// batch itself and updates the running statistics as PyTorch does: the running
+// variance takes the unbiased one, and momentum (0.1 in PyTorch) is the weight
+// of the new value. Gradients flow through y, not through the statistics'
+// update. The vectors are [C].
+func BatchNormTrain(x, scale, bias, runMean, runVar *Node, eps, momentum float64) (y, newMean, newVar *Node) {
+	if x == nil || x.bad || len(x.shape) < 2 {
+		y = apply1(batchNorm{eps}, x, scale, bias, runMean, runVar)
+		return y, y, y
+	}
+	if err := checkChannels([]*Node{x}); err != nil {
+		y = x.graph.fail(fmt.Errorf("batch normalization: %w", err))
+		return y, y, y
+	}
+	if n, closed := product(x.shape); closed && n == x.shape[1] {
+		y = x.graph.fail(fmt.Errorf("batch normalization: %w", errors.New("one value per channel has no variance")))
+		return y, y, y
+	}
+	m := apply(batchMoments{}, 3, x)
+	y = apply1(batchScale{eps}, x, scale, bias, m[0], m[1], m[2])
+	n := countOf(x, otherAxes(x))
+	unbiased := Mul(m[2], Div(n, Sub(n, scalar(x, 1))))
+	newMean = Add(Scale(runMean, 1-momentum), Scale(m[1], momentum))
+	newVar = Add(Scale(runVar, 1-momentum), Scale(unbiased, momentum))
+	return y, newMean, newVar
+}
+
+// layerNorm normalises over the last dimension; it also yields the mean and
+// the inverse standard deviation.
+type layerNorm struct{ eps float64 }
+
+func (layerNorm) name() string { return "LayerNormalization" }
+
+func (layerNorm) infer(in []*Node) ([]value, error) {
+	if err := wantFloat(in...); err != nil {
+		return nil, err
+	}
+	x := in[0].shape
+	if len(x) < 1 {
+		return nil, errors.New("input is a scalar")
+	}
+	last := len(x) - 1
+	if err := errors.Join(wantShape("scale", in[1], x[last]), wantShape("bias", in[2], x[last])); err != nil {
+		return nil, err
+	}
+	rows := append(append([]int{}, x[:last]...), 1)
+	return []value{{Float32, x}, {Float32, rows}, {Float32, rows}}, nil
+}
+
+func (l layerNorm) emit(e *encoder, _ *call, in, out []string) {
+	e.node("LayerNormalization", in, out, attrInt("axis", -1), attrFloat("epsilon", l.eps))
+}
+
+// gradient is the closed form by the first output; the others are not handed
+// out.
+func (l layerNorm) gradient(c *call, dy []*Node) []*Node {
+	x, scale, d := c.in[0], c.in[1], dy[0]
+	mean, inv := c.out[1], c.out[2]
+	last := []int{len(x.shape) - 1}
+	lead := last[:0:0]
+	for i := range last[0] {
+		lead = append(lead, i)
+	}
+	normal := Mul(Sub(x, mean), inv)
+	g := Mul(d, scale)
+	inner := Add(ReduceMean(g, last, true), Mul(normal, ReduceMean(Mul(g, normal), last, true)))
+	return []*Node{Mul(inv, Sub(g, inner)), ReduceSum(Mul(d, normal), lead, false), ReduceSum(d, lead, false)}
+}
+
+// LayerNorm normalises x [..., D] over its last dimension to mean 0 and
+// variance 1 (with eps added), then scales and shifts by vectors [D].
+func LayerNorm(x, scale, bias *Node, eps float64) *Node {
+	return apply(layerNorm{eps}, 3, x, scale, bias)[0]
+}
