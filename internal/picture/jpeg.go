@@ -155,11 +155,16 @@ func inkToRGB(c *image.CMYK, ycck, halved bool) *RGB {
 	for y := range h {
 		row := c.Pix[y*c.Stride:]
 		for x := range w {
-			// The planes hold the inverted inks, which is what RGB is.
 			white := 255 - int(row[4*x+3])
 			px := p.Pix[3*(y*w+x):][:3]
 			for i, v := range px {
-				px[i] = uint8(max(white-mulDiv255(255-int(v), white), 0))
+				// Stored as such, inks are inverted; behind YCbCr libjpeg
+				// inverts them once more.
+				ink := 255 - int(v)
+				if ycck {
+					ink = int(v)
+				}
+				px[i] = uint8(max(white-mulDiv255(ink, white), 0))
 			}
 		}
 	}
