@@ -2,6 +2,9 @@ package engine
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,15 +57,35 @@ func providerKind(provider string) string {
 	return strings.ToLower(strings.TrimSuffix(provider, "ExecutionProvider"))
 }
 
-// devices lists what the library was built with, best first. Being listed does not mean that the hardware is there.
+// devices lists what the library offers, best first. Being listed does not mean that the hardware is there.
 func (l library) devices() []string {
 	kinds := make([]string, 0, len(l.providers)+1)
 	for _, p := range l.providers {
-		if p != cpuProvider {
-			kinds = append(kinds, providerKind(p))
+		if kind := providerKind(p); kind != "cpu" && l.missingPart(kind) == "" {
+			kinds = append(kinds, kind)
 		}
 	}
 	return append(kinds, "cpu")
+}
+
+// missingPart names the file that a kind of device needs beside the library and that is not there, else "".
+// Builds that know CUDA list it even when, as in the npm package, its part was not delivered with them.
+func (l library) missingPart(kind string) string {
+	if kind != "cuda" && kind != "tensorrt" && kind != "openvino" {
+		return "" // built into the library itself
+	}
+	name := "libonnxruntime_providers_" + kind + ".so"
+	if runtime.GOOS == "windows" {
+		name = "onnxruntime_providers_" + kind + ".dll"
+	}
+	path := l.path
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // ONNX Runtime looks beside the file itself, too
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(path), name)); err != nil {
+		return name
+	}
+	return ""
 }
 
 // choose sets the engine's device, and proves by a tiny model that it works unless it is the CPU.
@@ -81,7 +104,7 @@ func (e *Engine) choose(want device) error {
 		return nil
 	}
 	if !slices.Contains(offered, want.kind) {
-		return fmt.Errorf("%w: %q is not in the library %s, which has: %s", ErrDevice, want, e.library.path, strings.Join(offered, ", "))
+		return e.lacks(want, offered)
 	}
 	if want.number < 0 && (want.kind == "cuda" || want.kind == "tensorrt" || want.kind == "directml") {
 		want.number = 0
@@ -94,6 +117,16 @@ func (e *Engine) choose(want device) error {
 		return fmt.Errorf("%w: %q is in the library %s but does not work: %w", ErrDevice, want, e.library.path, err)
 	}
 	return nil
+}
+
+func (e *Engine) lacks(want device, offered []string) error {
+	hint := ""
+	known := slices.ContainsFunc(e.library.providers, func(p string) bool { return providerKind(p) == want.kind })
+	if part := e.library.missingPart(want.kind); known && part != "" {
+		hint = fmt.Sprintf(" (its part %s is missing beside the library)", part)
+	}
+	return fmt.Errorf("%w: the library %s lacks %q%s, it has: %s",
+		ErrDevice, e.library.path, want.kind, hint, strings.Join(offered, ", "))
 }
 
 // try loads and runs the smallest model on the chosen device.

@@ -40,8 +40,12 @@ func findLibrary(option string) (library, error) {
 		}
 		return lib, nil
 	}
+	return search(searchPlaces())
+}
+
+func search(places []place) (library, error) {
 	var passed []string
-	for _, place := range searchPlaces() {
+	for _, place := range places {
 		for _, path := range librariesIn(place.folder) {
 			lib, err := inspect(path)
 			if err != nil {
@@ -64,7 +68,7 @@ const threeWays = `there are three ways to get it:
   1. in the project's folder run "make setup" (needs npm), which puts it into .cache/onnxruntime
   2. install ONNX Runtime ` + MinVersion + ` or later with your system's packages or Homebrew
   3. take a release archive or a Python wheel of onnxruntime and name its library:
-     ` + libraryEnv + `=/path/to/libonnxruntime.so, or the option --ort-lib`
+     ` + libraryEnv + `=/path/to/libonnxruntime.so`
 
 // explicitPath resolves the path given by the option or, failing that, the environment variable.
 func explicitPath(option string) (string, error) {

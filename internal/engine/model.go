@@ -152,7 +152,7 @@ func (p *Port) readTensorType(b []byte) error {
 					switch n {
 					case dimValue:
 						v, _ := protowire.ConsumeVarint(b)
-						size = int(v)
+						size = max(-1, int(v)) // a negative size means nothing more than "open"
 					case dimParam:
 						symbol = string(b)
 					}

@@ -255,6 +255,7 @@ func (s *Session) orderOutputs(given map[string]*Tensor, sizes map[string]int) (
 	}
 	ordered := make([]*Tensor, len(s.outputs))
 	for i, p := range s.outputs {
+		p = p.resolve(sizes)
 		if t := given[p.Name]; t != nil {
 			if err := check("output", p, t); err != nil {
 				return nil, err
@@ -263,8 +264,8 @@ func (s *Session) orderOutputs(given map[string]*Tensor, sizes map[string]int) (
 			continue
 		}
 		// Saves the copy that the binding makes of memory that ONNX Runtime allocates.
-		if shape, known := p.resolve(sizes); known {
-			t, err := NewZeros(p.DType, shape)
+		if p.Shape != nil && !slices.Contains(p.Shape, -1) {
+			t, err := NewZeros(p.DType, p.Shape)
 			if err != nil {
 				return nil, fmt.Errorf("output %q: %w", p.Name, err)
 			}
@@ -274,23 +275,15 @@ func (s *Session) orderOutputs(given map[string]*Tensor, sizes map[string]int) (
 	return ordered, nil
 }
 
-// resolve fills open dimensions by name.
-func (p Port) resolve(sizes map[string]int) ([]int, bool) {
-	if p.Shape == nil {
-		return nil, false
-	}
-	shape := slices.Clone(p.Shape)
-	for i, d := range shape {
-		if d >= 0 {
-			continue
+// resolve fills in open dimensions by their names.
+func (p Port) resolve(sizes map[string]int) Port {
+	p.Shape = slices.Clone(p.Shape)
+	for i, d := range p.Shape {
+		if size, known := sizes[p.symbols[i]]; known && d < 0 {
+			p.Shape[i] = size
 		}
-		size, known := sizes[p.symbols[i]]
-		if !known {
-			return nil, false
-		}
-		shape[i] = size
 	}
-	return shape, true
+	return p
 }
 
 func check(role string, p Port, t *Tensor) error {
