@@ -1,0 +1,169 @@
+// Package npy writes and reads arrays of float32 in NumPy's .npy format,
+// version 1.0, in row-major (C) order. numpy.load reads what it writes.
+package npy
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// ErrFormat is wrapped by Read's errors about files that are not arrays of
+// float32 as Write writes them.
+var ErrFormat = errors.New("not a float32 .npy file")
+
+const (
+	magic     = "\x93NUMPY\x01\x00"
+	alignment = 64 // the contents begin at a multiple of it
+)
+
+// Write writes data, row-major, as an array of the given shape; an empty shape
+// is a single number. The file is written under a temporary name beside path and
+// renamed when whole. It is an error if shape and the number of values disagree.
+func Write(path string, shape []int, data []float32) (err error) {
+	head, err := header(shape, len(data))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			tmp.Close() // a second Close is harmless
+			os.Remove(tmp.Name())
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	if err := encode(tmp, head, data); err != nil {
+		return err
+	}
+	// CreateTemp makes files that only their owner can read.
+	if err := tmp.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// encode writes the header and the values, little endian.
+func encode(w io.Writer, head []byte, data []float32) error {
+	b := bufio.NewWriterSize(w, 1<<16)
+	b.Write(head) // errors stick until Flush
+	var raw [4]byte
+	for _, v := range data {
+		binary.LittleEndian.PutUint32(raw[:], math.Float32bits(v))
+		b.Write(raw[:])
+	}
+	return b.Flush()
+}
+
+// header is everything before the values: magic, length, and a Python
+// dictionary, padded with spaces.
+func header(shape []int, values int) ([]byte, error) {
+	count, err := product(shape)
+	if err != nil {
+		return nil, err
+	}
+	if count != int64(values) {
+		return nil, fmt.Errorf("%d values, expected %d for shape %v", values, count, shape)
+	}
+	sizes := make([]string, len(shape))
+	for i, n := range shape {
+		sizes[i] = strconv.Itoa(n)
+	}
+	tuple := "(" + strings.Join(sizes, ", ")
+	if len(sizes) == 1 {
+		tuple += "," // else Python reads a number in parentheses
+	}
+	dict := "{'descr': '<f4', 'fortran_order': False, 'shape': " + tuple + "), }"
+	total := len(magic) + 2 + len(dict) + 1
+	total += (alignment - total%alignment) % alignment
+	length := total - len(magic) - 2
+	if length > math.MaxUint16 {
+		return nil, fmt.Errorf("%d dimensions are too many", len(shape))
+	}
+	head := binary.LittleEndian.AppendUint16([]byte(magic), uint16(length))
+	head = append(head, dict...)
+	head = append(head, bytes.Repeat([]byte{' '}, total-len(head)-1)...)
+	return append(head, '\n'), nil
+}
+
+// product is the number of values of a shape.
+func product(shape []int) (int64, error) {
+	const most = 1 << 44
+	n := int64(1)
+	for _, size := range shape {
+		if size < 0 || size > most || (size > 0 && n > most/int64(size)) {
+			return 0, fmt.Errorf("shape %v is not possible", shape)
+		}
+		n *= int64(size)
+	}
+	return n, nil
+}
+
+var dictionary = regexp.MustCompile(
+	`^\{'descr': '<f4', 'fortran_order': False, 'shape': \(((?:\d{1,15}, ?)*(?:\d{1,15})?)\), \}[ \n]*$`)
+
+// Read reads a file of float32 in row-major order, version 1.0. Any other kind
+// of .npy file is an error that wraps ErrFormat.
+func Read(path string) (shape []int, data []float32, err error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	shape, data, err = decode(raw)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w: %w", path, ErrFormat, err)
+	}
+	return shape, data, nil
+}
+
+func decode(raw []byte) (shape []int, data []float32, err error) {
+	rest, ok := bytes.CutPrefix(raw, []byte(magic))
+	if !ok || len(rest) < 2 {
+		return nil, nil, errors.New("does not begin as version 1.0 does")
+	}
+	length := int(binary.LittleEndian.Uint16(rest))
+	rest = rest[2:]
+	if length > len(rest) {
+		return nil, nil, fmt.Errorf("header of %d bytes, %d left", length, len(rest))
+	}
+	match := dictionary.FindSubmatch(rest[:length])
+	if match == nil {
+		return nil, nil, fmt.Errorf("header %q", strings.TrimSpace(string(rest[:length])))
+	}
+	rest = rest[length:]
+	shape = []int{}
+	for _, text := range strings.FieldsFunc(string(match[1]), func(r rune) bool { return r == ',' || r == ' ' }) {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		shape = append(shape, n)
+	}
+	count, err := product(shape)
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(len(rest)) != 4*count {
+		return nil, nil, fmt.Errorf("%d bytes of values, expected %d for shape %v", len(rest), 4*count, shape)
+	}
+	data = make([]float32, count)
+	for i := range data {
+		data[i] = math.Float32frombits(binary.LittleEndian.Uint32(rest[4*i:]))
+	}
+	return shape, data, nil
+}
