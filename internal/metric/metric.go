@@ -41,7 +41,8 @@ type Result struct {
 // error if they are not of that size or a probability is not a number.
 // Probabilities outside [0,1] count as the nearer end.
 //
-// All scores share one sort: one megapixel takes some 30 ms and 9 bytes a pixel.
+// All scores share one sort: one megapixel takes some 16 ms on one core, and 9 bytes a
+// pixel of working memory that is used again.
 func Evaluate(prob []float32, truth []bool, w, h int, threshold float64) (Result, error) {
 	if w <= 0 || h <= 0 || len(prob) != w*h || len(truth) != w*h {
 		return Result{}, fmt.Errorf("%d probabilities and %d mask pixels for a picture of %d x %d",
