@@ -10,7 +10,9 @@
 // so formulas need no error handling of their own.
 //
 // Shapes are static but for dimension 0, which may be [Open] (any batch size,
-// decided when the model runs).
+// decided when the model runs). Numbers that are fed to a model or yielded by
+// it (a learning rate, a loss) are best given the shape [1]: some bindings of
+// ONNX Runtime refuse tensors without dimensions.
 package graph
 
 import (

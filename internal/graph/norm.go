@@ -73,6 +73,15 @@ func channels(v, x *Node) *Node {
 	return Reshape(v, shape...)
 }
 
+// filled is a constant vector with one value for each channel of x.
+func filled(x *Node, v float32) *Node {
+	data := make([]float32, x.shape[1])
+	for i := range data {
+		data[i] = v
+	}
+	return x.graph.Const([]int{len(data)}, data)
+}
+
 // otherAxes names all dimensions but that of the channels.
 func otherAxes(x *Node) []int {
 	axes := []int{0}
@@ -168,7 +177,7 @@ func (b batchScale) gradient(c *call, dy []*Node) []*Node {
 	// and third terms in one pass as a normalisation by 0 and 1.
 	along := Neg(Div(Mul(Mul(factor, inv), dscale), n))
 	shift := Neg(Div(Mul(factor, dbias), n))
-	zero, one := Scale(dbias, 0), Add(Scale(dbias, 0), scalar(x, 1))
+	zero, one := filled(x, 0), filled(x, 1)
 	dx := Add(Mul(d, channels(factor, x)), BatchNorm(centred, along, shift, zero, one, 0))
 	return []*Node{dx, dscale, dbias, nil, nil, nil}
 }
