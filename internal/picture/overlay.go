@@ -4,11 +4,14 @@ import "math"
 
 // Overlay paints a map over its picture as a heat map: untouched areas show the
 // picture as it is, colour sets in with the probability, from violet through
-// red and orange to pale yellow; lightness rises all the way, so the order
+// red and orange to yellow; lightness rises all the way, so the order
 // shows in grey, too. A white line with a dark rim, about 2 pixels wide on a
 // 1-megapixel picture and wider on larger ones, goes round what Mask marks at
-// the threshold. The map must have the picture's size.
+// the threshold. A map of another size is scaled to the picture's.
 func Overlay(rgb *RGB, m *Map, threshold float64) *RGB {
+	if m.Width != rgb.Width || m.Height != rgb.Height {
+		m = &Map{Prob: ResizeFloat(m.Prob, m.Width, m.Height, rgb.Width, rgb.Height), Width: rgb.Width, Height: rgb.Height}
+	}
 	out := NewRGB(rgb.Width, rgb.Height)
 	inBands(rgb.Height, 64, func(y0, y1 int) {
 		for i := y0 * rgb.Width; i < y1*rgb.Width; i++ {
@@ -28,9 +31,9 @@ func Overlay(rgb *RGB, m *Map, threshold float64) *RGB {
 type heatEntry struct{ r, g, b, keep uint32 }
 
 // heatStops are the colours of the heat map at equal steps of probability,
-// chosen so that CIE lightness rises evenly (30 to 92).
+// chosen so that CIE lightness rises evenly (25 to 91).
 var heatStops = [][3]float64{
-	{64, 40, 130}, {112, 38, 142}, {166, 42, 130}, {212, 60, 96}, {240, 96, 52}, {250, 146, 22}, {252, 196, 48}, {255, 240, 140},
+	{64, 40, 130}, {112, 38, 142}, {166, 42, 130}, {212, 60, 96}, {240, 96, 52}, {250, 146, 22}, {253, 190, 36}, {255, 228, 74},
 }
 
 var heat = func() (table [256]heatEntry) {
@@ -51,40 +54,41 @@ var heat = func() (table [256]heatEntry) {
 }()
 
 // heatOpacity is 0 up to a probability of 0.06, so that a map's floor does not
-// tint the picture, and rises smoothly to 0.72: content stays visible.
+// tint the picture, and rises smoothly to 0.68: content stays visible.
 func heatOpacity(p float64) float64 {
 	t := min(max((p-0.06)/0.74, 0), 1)
-	return 0.72 * t * t * (3 - 2*t)
+	return 0.68 * t * t * (3 - 2*t)
 }
 
-// outline draws the border of the mask.
+// outline draws the border of the mask: where the map, taken as linear between
+// pixels, crosses the threshold.
 func outline(p *RGB, m *Map, t float32) {
 	w, h := p.Width, p.Height
-	white := max(1, 0.5+float64(min(w, h))/1600)
-	dark := white + max(1, float64(min(w, h))/1400)
-	s := newStamp(dark + 0.5)
-	inside := func(x, y int) bool { return m.Prob[y*w+x] >= t }
+	white := max(1.2, 0.4+float64(min(w, h))/1100)
+	dark := white + max(1.1, float64(min(w, h))/1200)
+	stamps := newStamps(dark)
 	inBands(h, 64, func(y0, y1 int) {
-		// Each band keeps, in quarter pixels, how far its pixels are from the
-		// nearest border pixel.
+		// Each band keeps how far its pixels are from the nearest crossing.
 		far := make([]uint8, (y1-y0)*w)
 		for i := range far {
-			far[i] = 255
+			far[i] = outOfReach
 		}
-		for y := max(y0-s.radius, 0); y < min(y1+s.radius, h); y++ {
-			for x := range w {
-				if !inside(x, y) {
-					continue
+		for y := max(y0-stamps.radius, 0); y < min(y1+stamps.radius, h); y++ {
+			row := m.Prob[y*w:][:w]
+			for x, v := range row {
+				if x+1 < w && (v >= t) != (row[x+1] >= t) {
+					stamps.right[crossing(v, row[x+1], t)].press(far, w, y0, y1, x, y)
 				}
-				if x > 0 && !inside(x-1, y) || x+1 < w && !inside(x+1, y) ||
-					y > 0 && !inside(x, y-1) || y+1 < h && !inside(x, y+1) {
-					s.press(far, w, y0, y1, x, y)
+				if y+1 < h {
+					if below := m.Prob[(y+1)*w+x]; (v >= t) != (below >= t) {
+						stamps.down[crossing(v, below, t)].press(far, w, y0, y1, x, y)
+					}
 				}
 			}
 		}
 		for i, d := range far {
-			if d != 255 {
-				paintLine(p.Pix[3*(y0*w+i):][:3], float64(d)/4, white, dark)
+			if d != outOfReach {
+				paintLine(p.Pix[3*(y0*w+i):][:3], float64(d)/perPixel, white, dark)
 			}
 		}
 	})
@@ -94,7 +98,7 @@ func outline(p *RGB, m *Map, t float32) {
 // white within the first radius, dark to the second, softened over a pixel.
 func paintLine(px []uint8, d, white, dark float64) {
 	cover := func(r float64) float64 { return min(max(r+0.5-d, 0), 1) }
-	inner, outer := cover(white-0.5), 0.65*cover(dark-0.5)
+	inner, outer := cover(white), 0.65*cover(dark)
 	for i, v := range px {
 		c := float64(v) * (1 - outer)
 		c += (255 - c) * inner
@@ -102,21 +106,50 @@ func paintLine(px []uint8, d, white, dark float64) {
 	}
 }
 
-// stamp is a disc of distances in quarter pixels.
+const (
+	outOfReach = 255
+	perPixel   = 8 // steps of a pixel in which distances and crossings are kept
+)
+
+// crossing tells in which eighth of the way from a to b the threshold lies.
+func crossing(a, b, t float32) int {
+	f := (t - a) / (b - a)
+	if !(f > 0) { // also NaN
+		return 0
+	}
+	return min(int(f*perPixel+0.5), perPixel)
+}
+
+// stamp is a disc of distances, in eighths of a pixel, from a point that lies a
+// bit to the right of or below its middle.
 type stamp struct {
 	radius int
 	dist   []uint8 // (2 radius + 1) squared
 }
 
-func newStamp(reach float64) stamp {
-	s := stamp{radius: int(math.Ceil(reach))}
-	n := 2*s.radius + 1
-	s.dist = make([]uint8, n*n)
+type stamps struct {
+	radius      int
+	right, down [perPixel + 1]stamp
+}
+
+func newStamps(reach float64) *stamps {
+	reach = min(reach+0.5, float64(outOfReach-1)/perPixel-0.5)
+	s := &stamps{radius: int(math.Ceil(reach)) + 1}
+	for i := range s.right {
+		shift := float64(i) / perPixel
+		s.right[i], s.down[i] = newStamp(s.radius, reach, shift, 0), newStamp(s.radius, reach, 0, shift)
+	}
+	return s
+}
+
+func newStamp(radius int, reach, dx, dy float64) stamp {
+	n := 2*radius + 1
+	s := stamp{radius: radius, dist: make([]uint8, n*n)}
 	for i := range s.dist {
-		d := math.Hypot(float64(i%n-s.radius), float64(i/n-s.radius))
-		s.dist[i] = 255
+		d := math.Hypot(float64(i%n-radius)-dx, float64(i/n-radius)-dy)
+		s.dist[i] = outOfReach
 		if d <= reach {
-			s.dist[i] = uint8(min(4*d+0.5, 254))
+			s.dist[i] = uint8(perPixel*d + 0.5)
 		}
 	}
 	return s

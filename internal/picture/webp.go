@@ -11,8 +11,13 @@ import (
 
 // webpConfig reads the size; the decoder holds the data to it.
 func webpConfig(data []byte) (image.Config, error) {
-	if flags := webpChunk(data, "VP8X"); len(flags) > 0 && flags[0]&2 != 0 {
-		return image.Config{}, fmt.Errorf("animated WebP is not supported, only still pictures are")
+	if x := webpChunk(data, "VP8X"); len(x) >= 10 {
+		if x[0]&2 != 0 {
+			return image.Config{}, fmt.Errorf("animated WebP is not supported, only still pictures are")
+		}
+		// 24 bits each, less one. The decoder would call the largest invalid.
+		side := func(b []byte) int { return 1 + int(b[0]) + int(b[1])<<8 + int(b[2])<<16 }
+		return image.Config{Width: side(x[4:]), Height: side(x[7:])}, nil
 	}
 	c, err := webp.DecodeConfig(bytes.NewReader(data))
 	return image.Config{Width: c.Width, Height: c.Height}, err
