@@ -1,0 +1,186 @@
+package forge
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+// Forger makes samples by index. It is safe for concurrent use.
+type Forger struct {
+	config  Config
+	methods []string
+	album   *album
+
+	mu    sync.Mutex
+	round uint64 // of the shuffled photographs in order
+	order []int
+}
+
+// New lists the photographs. Out, Count, Workers and Progress of the
+// configuration are not used by Make.
+func New(c Config) (*Forger, error) {
+	if err := c.validateMaking(); err != nil {
+		return nil, err
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = DefaultConfig().CacheBytes
+	}
+	a, err := openAlbum(c.Photos, c.Limits, c.CacheBytes)
+	if err != nil {
+		return nil, err
+	}
+	f := &Forger{config: c, methods: c.Methods, album: a}
+	if len(f.methods) == 0 {
+		f.methods = Methods()
+	}
+	return f, nil
+}
+
+// Photos returns how many photographs were found.
+func (f *Forger) Photos() int { return len(f.album.paths) }
+
+// Failures returns the photographs that could not be used so far, by path.
+func (f *Forger) Failures() []Failure { return f.album.failures() }
+
+// Make returns the sample with this index: any index is allowed, so that
+// training can go on without end. The picture is as it would be read back from
+// its file, JPEG compression included.
+func (f *Forger) Make(index uint64) (Sample, error) {
+	d := newDice(f.config.Seed, index)
+	s, err := f.draft(index, d)
+	if err != nil {
+		return Sample{}, fmt.Errorf("picture %d: %w", index, err)
+	}
+	if err := f.finish(&s, d); err != nil {
+		return Sample{}, fmt.Errorf("picture %d: %w", index, err)
+	}
+	return s, nil
+}
+
+// tries bounds the draws for one picture; every third changes the photograph.
+const tries = 30
+
+// draft makes the sample up to the manipulation; treatment and saving follow.
+func (f *Forger) draft(index uint64, d dice) (Sample, error) {
+	s := Sample{Index: index, Method: f.methodFor(index)}
+	if d.chance(f.config.Pristine) {
+		s.Method = MethodPristine
+	}
+	s.Name = fmt.Sprintf("%06d_%s", index, s.Method)
+	order := f.orderFor(index)
+	start := int(index % uint64(len(order)))
+	for try := range tries {
+		photo, host, err := f.album.from(order, start+try/3, -1)
+		if err != nil {
+			return s, err
+		}
+		if s.Picture, s.Crop, err = f.crop(photo, d); err != nil {
+			return s, err
+		}
+		s.Sources, s.Params = []string{f.album.paths[host]}, Params{}
+		if s.Method == MethodPristine {
+			s.Mask = picture.NewGray(s.Picture.Width, s.Picture.Height)
+			return s, nil
+		}
+		c, err := registry[s.Method](f.sceneFor(&s, host, d))
+		if errors.Is(err, errUnsuitable) {
+			continue
+		}
+		if err != nil {
+			return s, fmt.Errorf("%s on %s: %w", s.Method, s.Sources[0], err)
+		}
+		if plausible(s.Picture, c) {
+			s.Picture, s.Mask, s.Share = c.out, c.mask, share(c.mask)
+			return s, nil
+		}
+	}
+	return s, fmt.Errorf("no %s came about in %d tries, the last on %s: the photographs may be too plain or too small", s.Method, tries, s.Sources[0])
+}
+
+// methodFor spreads the methods evenly: each run of as many pictures as there
+// are methods holds all of them, in a drawn order.
+func (f *Forger) methodFor(index uint64) string {
+	n := uint64(len(f.methods))
+	perm := newDice(f.config.Seed^0x6d6574686f64, index/n).Perm(len(f.methods))
+	return f.methods[perm[index%n]]
+}
+
+// orderFor returns the order of the photographs for this index: each is used
+// once before any is used again.
+func (f *Forger) orderFor(index uint64) []int {
+	n := len(f.album.paths)
+	round := index / uint64(n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.order == nil || f.round != round {
+		f.round, f.order = round, newDice(f.config.Seed^0x70686f746f, round).Perm(n)
+	}
+	return f.order
+}
+
+// sceneFor prepares what a method works on.
+func (f *Forger) sceneFor(s *Sample, host int, d dice) *scene {
+	return &scene{
+		dice: d, host: s.Picture, share: d.drawShare(), params: s.Params,
+		donor: func(w, h int) (*picture.RGB, error) {
+			order := d.Perm(len(f.album.paths))
+			photo, i, err := f.album.from(order, 0, host)
+			if err != nil {
+				return nil, err
+			}
+			s.Sources = append(s.Sources, f.album.paths[i])
+			return d.window(photo, w, h), nil
+		},
+	}
+}
+
+func newChange(host *picture.RGB) *change {
+	return &change{out: host.Clone(), mask: picture.NewGray(host.Width, host.Height)}
+}
+
+// plausible refuses forgeries that are out of range or that hardly differ from
+// the original: a mask over unchanged pixels would be a lie.
+func plausible(before *picture.RGB, c *change) bool {
+	const leastMean, leastChanged = 1.5, 0.4 // levels; share of the mask
+	n, changed, sum := 0, 0, 0
+	for i, v := range c.mask.Pix {
+		if v == 0 {
+			continue
+		}
+		n++
+		d := 0
+		for k := i * 3; k < i*3+3; k++ {
+			d = max(d, abs(int(before.Pix[k])-int(c.out.Pix[k])))
+		}
+		sum += d
+		if d > 0 {
+			changed++
+		}
+	}
+	got := float64(n) / float64(len(c.mask.Pix))
+	return got >= MinShare && got <= MaxShare &&
+		float64(sum) >= leastMean*float64(n) && float64(changed) >= leastChanged*float64(n)
+}
+
+// recompress saves a picture as JPEG in memory and reads it back.
+func recompress(p *picture.RGB, quality int) (*picture.RGB, error) {
+	out, _, err := throughJPEG(p, quality)
+	return out, err
+}
+
+// throughJPEG returns the decoded picture and the file.
+func throughJPEG(p *picture.RGB, quality int) (*picture.RGB, []byte, error) {
+	file, err := picture.EncodeJPEG(p, quality)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := picture.Decode(file, picture.Limits{MaxPixels: math.MaxInt64})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read back jpeg: %w", err)
+	}
+	return d.RGB, file, nil
+}

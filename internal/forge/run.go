@@ -1,0 +1,235 @@
+package forge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+// Names within the output folder.
+const (
+	ImagesDir    = "images"
+	MasksDir     = "masks"
+	ManifestName = "manifest.jsonl"
+	runName      = "forge.json" // the configuration the folder was made with
+)
+
+// ErrForeignOutput is returned for an output folder that holds something else
+// than an earlier, perhaps interrupted, run of the same configuration.
+var ErrForeignOutput = errors.New("output folder is not empty")
+
+// Summary tells what Run made.
+type Summary struct {
+	Made       int            `json:"made"`
+	ByMethod   map[string]int `json:"by_method"`
+	MeanShare  float64        `json:"mean_share"` // manipulated share of the manipulated pictures, [0,1]
+	Photos     int            `json:"photos"`     // photographs found
+	Unreadable []Failure      `json:"-"`          // photographs that were skipped, by path
+	Manifest   string         `json:"manifest"`
+	Elapsed    time.Duration  `json:"-"`
+}
+
+// Entry is one line of the manifest.
+type Entry struct {
+	Name      string      `json:"name"`
+	Image     string      `json:"image"` // relative to the manifest
+	Mask      string      `json:"mask"`
+	Method    string      `json:"method"`
+	Sources   []string    `json:"sources"` // relative to the folder of photographs, host first
+	Seed      uint64      `json:"seed"`
+	Index     uint64      `json:"index"`
+	Crop      Crop        `json:"crop"`
+	Params    Params      `json:"params"`
+	Treatment []Treatment `json:"treatment"`
+	Format    string      `json:"format"`
+	Quality   int         `json:"quality,omitempty"`
+	Width     int         `json:"width"`
+	Height    int         `json:"height"`
+	Share     float64     `json:"manipulated_fraction"`
+}
+
+// Run makes Count pictures into Out: images/NAME.jpg or .png, masks/NAME.png
+// (255 = manipulated) and, when all are there, manifest.jsonl in index order.
+// Photographs that cannot be read are skipped and listed in the summary.
+// An interrupted run leaves whole files only and can be run again.
+func Run(ctx context.Context, c Config) (Summary, error) {
+	begin := time.Now()
+	if err := c.Validate(); err != nil {
+		return Summary{}, err
+	}
+	f, err := New(c)
+	if err != nil {
+		return Summary{}, err
+	}
+	if err := prepareOut(f.config, f.methods); err != nil {
+		return Summary{}, err
+	}
+	entries, err := f.makeAll(ctx)
+	if err != nil {
+		return Summary{Unreadable: f.Failures()}, err
+	}
+	s := Summary{
+		Made: len(entries), ByMethod: map[string]int{}, Photos: f.Photos(), Unreadable: f.Failures(),
+		Manifest: filepath.Join(c.Out, ManifestName), Elapsed: time.Since(begin),
+	}
+	for _, e := range entries {
+		s.ByMethod[e.Method]++
+		s.MeanShare += e.Share
+	}
+	if n := s.Made - s.ByMethod[MethodPristine]; n > 0 {
+		s.MeanShare /= float64(n)
+	}
+	return s, writeManifest(s.Manifest, entries)
+}
+
+// makeAll makes and writes all pictures and returns their entries by index.
+func (f *Forger) makeAll(ctx context.Context) ([]Entry, error) {
+	workers := f.config.Workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	entries := make([]Entry, f.config.Count)
+	var mu sync.Mutex
+	done := 0
+	g, all := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for i := range entries {
+		g.Go(func() error {
+			if err := all.Err(); err != nil {
+				return err
+			}
+			s, err := f.Make(uint64(i))
+			if err != nil {
+				return err
+			}
+			if entries[i], err = s.write(f.config.Out, f.config.Seed); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			if f.config.Progress != nil {
+				f.config.Progress(done, len(entries))
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// write saves picture and mask.
+func (s *Sample) write(out string, seed uint64) (Entry, error) {
+	e := Entry{
+		Name: s.Name, Method: s.Method, Sources: s.Sources, Seed: seed, Index: s.Index,
+		Crop: s.Crop, Params: s.Params, Treatment: s.Treatment, Format: s.Format, Quality: s.Quality,
+		Width: s.Picture.Width, Height: s.Picture.Height, Share: s.Share,
+		Mask: MasksDir + "/" + s.Name + ".png", Image: ImagesDir + "/" + s.Name + ".png",
+	}
+	if e.Treatment == nil {
+		e.Treatment = []Treatment{}
+	}
+	if err := picture.WritePNG(filepath.Join(out, e.Mask), s.Mask); err != nil {
+		return e, err
+	}
+	if s.encoded == nil {
+		return e, picture.WritePNG(filepath.Join(out, e.Image), s.Picture)
+	}
+	e.Image = ImagesDir + "/" + s.Name + ".jpg"
+	return e, picture.WriteFile(filepath.Join(out, e.Image), s.encoded)
+}
+
+func writeManifest(path string, entries []Entry) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	for _, e := range entries {
+		if err := enc.Encode(e); err != nil {
+			return fmt.Errorf("manifest line for %s: %w", e.Name, err)
+		}
+	}
+	return picture.WriteFile(path, b.Bytes())
+}
+
+// recipe is what decides the pictures of a run; it tells one run from another.
+type recipe struct {
+	Tool     string   `json:"tool"`
+	Photos   string   `json:"photos"`
+	Methods  []string `json:"methods"`
+	Count    int      `json:"count"`
+	Seed     uint64   `json:"seed"`
+	Size     [2]int   `json:"size"`
+	JPEG     [2]int   `json:"jpeg"`
+	Pristine float64  `json:"pristine"`
+}
+
+// prepareOut makes the output folder, or checks that the one there is of the
+// same run, and leaves the recipe in it.
+func prepareOut(c Config, methods []string) error {
+	photos, err := filepath.Abs(c.Photos)
+	if err != nil {
+		return err
+	}
+	out, err := filepath.Abs(c.Out)
+	if err != nil {
+		return err
+	}
+	if out == photos || strings.HasPrefix(out, photos+string(filepath.Separator)) {
+		return fmt.Errorf("output folder %s lies inside the folder of photographs %s: what is forged would count as a photograph next time", c.Out, c.Photos)
+	}
+	r := recipe{"declip forge", photos, methods, c.Count, c.Seed, [2]int{c.SizeMin, c.SizeMax}, [2]int{c.JPEGMin, c.JPEGMax}, c.Pristine}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	text = append(text, '\n')
+	if err := checkOut(c.Out, text); err != nil {
+		return err
+	}
+	for _, dir := range []string{ImagesDir, MasksDir} {
+		if err := os.MkdirAll(filepath.Join(c.Out, dir), 0o755); err != nil {
+			return fmt.Errorf("make output folder: %w", err)
+		}
+	}
+	return picture.WriteFile(filepath.Join(c.Out, runName), text)
+}
+
+// checkOut accepts a folder that is missing, empty, or of the same recipe.
+func checkOut(out string, recipe []byte) error {
+	there, err := os.ReadDir(out)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(there) == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("output folder: %w", err)
+	}
+	old, err := os.ReadFile(filepath.Join(out, runName))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		names := make([]string, 0, 3)
+		for _, e := range there[:min(3, len(there))] {
+			names = append(names, e.Name())
+		}
+		return fmt.Errorf("%w: %s holds %s; give a new or empty folder", ErrForeignOutput, out, strings.Join(names, ", "))
+	case err != nil:
+		return fmt.Errorf("output folder: %w", err)
+	case !slices.Equal(old, recipe):
+		return fmt.Errorf("%w: %s was made by another run (see %s); give a new folder or the same settings", ErrForeignOutput, out, filepath.Join(out, runName))
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package forge
+
+import (
+	"image"
+	"math"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+// Crop says how a photograph was prepared before anything was done to it.
+type Crop struct {
+	X       int     `json:"x"` // origin in the photograph, pixels
+	Y       int     `json:"y"`
+	Width   int     `json:"width"` // of the window in the photograph
+	Height  int     `json:"height"`
+	Scale   float64 `json:"scale"`             // 1 = not resized
+	Quality int     `json:"quality,omitempty"` // of a JPEG made after resizing; 0 = none
+}
+
+// crop cuts a window out of a photograph. One photograph in five is made
+// smaller first, as pictures on the web are.
+func (f *Forger) crop(p *picture.RGB, d dice) (*picture.RGB, Crop, error) {
+	longer := d.between(f.config.SizeMin, f.config.SizeMax)
+	c := Crop{Scale: 1}
+	if d.chance(0.2) {
+		c.Scale = d.uniform(0.5, 0.95)
+		// Never so small that the photograph ends up under the wanted size.
+		c.Scale = min(1, max(c.Scale, float64(min(longer, max(p.Width, p.Height)))/float64(max(p.Width, p.Height))))
+	}
+	w, h := p.Width, p.Height
+	if size := int(math.Ceil(float64(longer) / c.Scale)); max(w, h) > size {
+		ratio := float64(min(w, h)) / float64(max(w, h))
+		if d.chance(0.3) {
+			ratio = d.uniform(0.6, 1)
+		}
+		shorter := max(min(minSide, min(w, h)), int(float64(size)*ratio))
+		if w >= h {
+			w, h = size, min(h, shorter)
+		} else {
+			w, h = min(w, shorter), size
+		}
+	}
+	c.Width, c.Height = w, h
+	c.X, c.Y = d.IntN(p.Width-w+1), d.IntN(p.Height-h+1)
+	if d.chance(0.75) { // keeps the blocks of the camera's JPEG in place
+		c.X, c.Y = c.X&^7, c.Y&^7
+	}
+	out := cropRGB(p, image.Rect(c.X, c.Y, c.X+w, c.Y+h))
+	if c.Scale == 1 {
+		return out, c, nil
+	}
+	out = picture.Resize(out, scaled(w, c.Scale), scaled(h, c.Scale))
+	c.Scale = round3(c.Scale)
+	if d.chance(0.5) {
+		c.Quality = d.between(70, 96)
+		var err error
+		if out, err = recompress(out, c.Quality); err != nil {
+			return nil, c, err
+		}
+	}
+	return out, c, nil
+}
+
+func scaled(n int, scale float64) int { return max(1, int(math.Round(float64(n)*scale))) }
+
+// window cuts a window of at most w x h pixels out of a photograph.
+func (d dice) window(p *picture.RGB, w, h int) *picture.RGB {
+	w, h = min(w, p.Width), min(h, p.Height)
+	x, y := d.IntN(p.Width-w+1), d.IntN(p.Height-h+1)
+	return cropRGB(p, image.Rect(x, y, x+w, y+h))
+}
+
+// Treatment is one step done to the whole picture after the manipulation.
+type Treatment struct {
+	Kind  string  `json:"kind"`  // "blur", "noise", "resample" or "recompress"
+	Value float64 `json:"value"` // sigma in pixels, sigma in levels, factor, quality
+}
+
+// drawTreatment draws what is done to the whole: nothing in 35 % of the
+// pictures, else one step or, now and then, two.
+func (d dice) drawTreatment() []Treatment {
+	if d.chance(0.35) {
+		return nil
+	}
+	kinds := d.Perm(4)[:1+d.weighted(0.85, 0.15)]
+	var steps []Treatment
+	for _, k := range kinds {
+		switch k {
+		case 0:
+			steps = append(steps, Treatment{"blur", round3(d.uniform(0.3, 0.8))})
+		case 1:
+			steps = append(steps, Treatment{"noise", round3(d.uniform(1, 4))})
+		case 2:
+			steps = append(steps, Treatment{"resample", round3(d.uniform(0.7, 1.3))})
+		default:
+			steps = append(steps, Treatment{"recompress", float64(d.between(70, 95))})
+		}
+	}
+	return steps
+}
+
+// treat applies one step to the picture, and to the mask where it moves pixels.
+func (d dice) treat(s *Sample, step Treatment) error {
+	w, h := s.Picture.Width, s.Picture.Height
+	switch step.Kind {
+	case "resample":
+		w, h = max(minSide/2, scaled(w, step.Value)), max(minSide/2, scaled(h, step.Value))
+		s.Picture = picture.Resize(s.Picture, w, h)
+		s.Mask = picture.ResizeGray(s.Mask, w, h)
+		for i, v := range s.Mask.Pix {
+			s.Mask.Pix[i] = 0
+			if v >= 128 {
+				s.Mask.Pix[i] = 255
+			}
+		}
+		return nil
+	case "recompress":
+		out, err := recompress(s.Picture, int(step.Value))
+		s.Picture = out
+		return err
+	}
+	rgb := make([]float32, len(s.Picture.Pix))
+	for i, v := range s.Picture.Pix {
+		rgb[i] = float32(v)
+	}
+	if step.Kind == "blur" {
+		blurPlane(rgb, w, h, 3, step.Value)
+	} else {
+		d.addNoise(rgb, step.Value)
+	}
+	out := picture.NewRGB(w, h)
+	for i, v := range rgb {
+		out.Pix[i] = toByte(v)
+	}
+	s.Picture = out
+	return nil
+}
+
+// finish treats the picture and takes it through the file format it is saved in.
+func (f *Forger) finish(s *Sample, d dice) error {
+	s.Treatment = d.drawTreatment()
+	for _, step := range s.Treatment {
+		if err := d.treat(s, step); err != nil {
+			return err
+		}
+	}
+	s.Share = share(s.Mask)
+	if d.chance(0.25) {
+		s.Format = "png"
+		return nil
+	}
+	s.Format, s.Quality = "jpeg", d.between(f.config.JPEGMin, f.config.JPEGMax)
+	var err error
+	s.Picture, s.encoded, err = throughJPEG(s.Picture, s.Quality)
+	return err
+}
