@@ -1,0 +1,89 @@
+// Package dataset brings pictures with their masks to training and evaluation: it reads folders of
+// pictures and masks, turns them into normalised crops with targets, and hands these out in batches
+// that are prepared in parallel.
+//
+// Everything that is drawn at random depends on a seed and on the position in the sequence only, so
+// that the same batches come out whatever the number of workers, and so that a training can be taken
+// up again at any step.
+package dataset
+
+import (
+	"errors"
+	"math/rand/v2"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+// Sample is one picture with the truth about it.
+type Sample struct {
+	Picture *picture.RGB
+	Mask    *picture.Gray // same size as Picture; 255 = manipulated, 0 = as taken
+	Name    string        // for messages and reports: a file's name, or what the source calls it
+	Method  string        // how it was manipulated; "" where nobody said
+}
+
+// Manipulated says whether any pixel of the mask counts as manipulated (> 0.5, that is 128 and above).
+func (s Sample) Manipulated() bool {
+	for _, v := range s.Mask.Pix {
+		if v > 127 {
+			return true
+		}
+	}
+	return false
+}
+
+// Source is a collection of samples, by index in [0, Len). Load is safe for concurrent use and gives
+// the same sample for the same index every time.
+type Source interface {
+	Len() int
+	Load(i int) (Sample, error)
+}
+
+// ErrEmpty is what a collection without a single picture is refused with.
+var ErrEmpty = errors.New("no pictures")
+
+// Normalization is the change from 8-bit colour to what a network sees: (v/255 - Mean) / Std, per
+// channel in the order red, green, blue.
+type Normalization struct {
+	Mean, Std [3]float32
+}
+
+// CLIP holds the constants that CLIP was trained with. The published method uses them for every
+// backbone, Xception included.
+var CLIP = Normalization{
+	Mean: [3]float32{0.48145466, 0.4578275, 0.40821073},
+	Std:  [3]float32{0.26862954, 0.26130258, 0.27577711},
+}
+
+// Planes writes p, normalised, as three planes into dst, which has 3*Height*Width elements: [3,H,W].
+func (n Normalization) Planes(dst []float32, p *picture.RGB) {
+	var table [3][256]float32
+	for c := range table {
+		for v := range table[c] {
+			table[c][v] = (float32(v)/255 - n.Mean[c]) / n.Std[c]
+		}
+	}
+	size := p.Width * p.Height
+	red, green, blue := dst[:size], dst[size:2*size], dst[2*size:3*size]
+	for i := range red {
+		px := p.Pix[3*i : 3*i+3 : 3*i+3]
+		red[i], green[i], blue[i] = table[0][px[0]], table[1][px[1]], table[2][px[2]]
+	}
+}
+
+// random gives the generator of one place in a sequence: independent streams for different keys,
+// the same stream for the same keys. The keys are mixed by SplitMix64 (Steele, Lea, Flood, 2014).
+func random(seed uint64, keys ...uint64) *rand.Rand {
+	h := mix(seed)
+	for _, k := range keys {
+		h = mix(h ^ mix(k+0x632be59bd9b4e019))
+	}
+	return rand.New(rand.NewPCG(h, mix(h+0x9e3779b97f4a7c15)))
+}
+
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,198 @@
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime"
+	"sync"
+)
+
+// Batch is BatchSize examples, ready for a network.
+type Batch struct {
+	Step   int64     // position in the endless sequence of batches
+	Images []float32 // [N,3,H,W], normalised
+	Target []float32 // [N,1,h,w], in [0,1]
+	Names  []string  // of the pictures, [N]
+	loader *Loader
+}
+
+// Release gives the batch's memory back for a later batch. It must not be used afterwards.
+func (b *Batch) Release() { b.loader.spare.Put(b) }
+
+// LoaderOptions say how batches are put together.
+type LoaderOptions struct {
+	BatchSize int    // examples per batch
+	Draws     int    // examples made of each loaded picture, which go to as many batches in a row; default 1
+	Seed      uint64 // of the order and of every random choice
+	Workers   int    // pictures being loaded at a time; default: the cores the process may use
+	Ahead     int    // blocks (Draws batches each) prepared in advance; besides the one in use; default 1
+	Epoch     int    // pictures per epoch; default: all of the source
+}
+
+// Loader makes batches out of a source. The pictures come in an endless sequence of laps, each a
+// shuffle of the whole source; a batch holds different pictures, as long as the source has enough.
+type Loader struct {
+	source  Source
+	maker   Maker
+	options LoaderOptions
+	spare   sync.Pool
+}
+
+// NewLoader checks the options and makes a loader.
+func NewLoader(source Source, maker Maker, options LoaderOptions) (*Loader, error) {
+	if source.Len() == 0 {
+		return nil, fmt.Errorf("training data: %w", ErrEmpty)
+	}
+	if options.BatchSize < 1 {
+		return nil, fmt.Errorf("batch size %d: want at least 1", options.BatchSize)
+	}
+	if options.Draws < 1 {
+		options.Draws = 1
+	}
+	if options.Workers < 1 {
+		options.Workers = runtime.GOMAXPROCS(0)
+	}
+	if options.Ahead < 1 {
+		options.Ahead = 1
+	}
+	if options.Epoch < 1 {
+		options.Epoch = source.Len()
+	}
+	l := &Loader{source: source, maker: maker, options: options}
+	l.spare.New = func() any { return l.newBatch() }
+	return l, nil
+}
+
+func (l *Loader) newBatch() *Batch {
+	shape, n := l.maker.Shape(), l.options.BatchSize
+	return &Batch{
+		Images: make([]float32, n*shape.image()), Target: make([]float32, n*shape.target()),
+		Names: make([]string, n), loader: l,
+	}
+}
+
+// Shape is that of one example.
+func (l *Loader) Shape() Shape { return l.maker.Shape() }
+
+// StepsPerEpoch is the number of batches after which about every picture of an epoch was seen once
+// (Draws times). The last batch of an epoch is always full: it borrows from the next lap.
+func (l *Loader) StepsPerEpoch() int64 {
+	n := l.options.BatchSize
+	return int64((l.options.Epoch+n-1)/n) * int64(l.options.Draws)
+}
+
+// Batches gives the endless sequence of batches from the given step on, until the context ends, the
+// caller breaks off, or a picture cannot be loaded: then the error is the last thing given. The
+// caller releases each batch. A batch depends on the seed and its step only.
+func (l *Loader) Batches(ctx context.Context, step int64) iter.Seq2[*Batch, error] {
+	return func(yield func(*Batch, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		draws := int64(l.options.Draws)
+		blocks := make(chan *block, l.options.Ahead)
+		var producer sync.WaitGroup
+		producer.Go(func() { l.produce(ctx, step/draws, blocks) })
+		defer func() {
+			cancel()
+			producer.Wait()
+		}()
+		skip := step % draws
+		for b := range blocks {
+			b.loading.Wait()
+			for i, batch := range b.batches {
+				if int64(i) < skip {
+					batch.Release()
+					continue
+				}
+				if !yield(batch, b.err) || b.err != nil {
+					return
+				}
+			}
+			skip = 0
+		}
+		if err := ctx.Err(); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// block is the batches that are made of the same pictures: example n of each comes from picture n.
+type block struct {
+	batches []*Batch
+	loading sync.WaitGroup
+	once    sync.Once
+	err     error
+}
+
+func (b *block) fail(err error) { b.once.Do(func() { b.err = err }) }
+
+// produce starts block after block, waiting where the consumer has not caught up.
+func (l *Loader) produce(ctx context.Context, number int64, out chan<- *block) {
+	var all sync.WaitGroup // so that no worker outlives the sequence
+	defer all.Wait()
+	defer close(out)
+	free := make(chan struct{}, l.options.Workers)
+	var order lap
+	for ; ctx.Err() == nil; number++ {
+		b := &block{batches: make([]*Batch, l.options.Draws)}
+		for i := range b.batches {
+			b.batches[i] = l.spare.Get().(*Batch)
+			b.batches[i].Step = number*int64(l.options.Draws) + int64(i)
+		}
+		b.loading.Add(l.options.BatchSize)
+		all.Go(b.loading.Wait)
+		select {
+		case out <- b:
+		case <-ctx.Done():
+			b.loading.Add(-l.options.BatchSize)
+			return
+		}
+		for n := range l.options.BatchSize {
+			position := number*int64(l.options.BatchSize) + int64(n)
+			index := order.at(l.options.Seed, l.source.Len(), position)
+			free <- struct{}{}
+			go func() {
+				defer b.loading.Done()
+				defer func() { <-free }()
+				if ctx.Err() != nil {
+					b.fail(ctx.Err())
+				} else if err := l.fill(b, n, index, position); err != nil {
+					b.fail(err)
+				}
+			}()
+		}
+	}
+}
+
+// fill makes example n of every batch of a block.
+func (l *Loader) fill(b *block, n, index int, position int64) error {
+	sample, err := l.source.Load(index)
+	if err != nil {
+		return err
+	}
+	shape := l.maker.Shape()
+	draws := make([]Draw, len(b.batches))
+	for i, batch := range b.batches {
+		batch.Names[n] = sample.Name
+		draws[i] = Draw{
+			Random: random(l.options.Seed, 1, uint64(position), uint64(i)),
+			Image:  batch.Images[n*shape.image() : (n+1)*shape.image()],
+			Target: batch.Target[n*shape.target() : (n+1)*shape.target()],
+		}
+	}
+	return l.maker.Make(sample, draws)
+}
+
+// lap is one shuffle of the source; it is made anew when the sequence enters the next lap.
+type lap struct {
+	number int64
+	order  []int
+}
+
+func (p *lap) at(seed uint64, length int, position int64) int {
+	number := position / int64(length)
+	if p.order == nil || p.number != number {
+		p.number, p.order = number, random(seed, 0, uint64(number)).Perm(length)
+	}
+	return p.order[position%int64(length)]
+}
