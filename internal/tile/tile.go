@@ -162,6 +162,17 @@ func reflect(i, n int) int {
 	return i
 }
 
+// Normalize writes pix, RGB interleaved, into dst as planes [3,h,w] of
+// (value/255 - mean) / std. dst and pix have the same length.
+func Normalize(dst []float32, pix []uint8, mean, std [3]float32) {
+	table, plane := normalisation(mean, std), len(pix)/3
+	for i := range plane {
+		for c := range 3 {
+			dst[c*plane+i] = table[c][pix[3*i+c]]
+		}
+	}
+}
+
 func normalisation(mean, std [3]float32) (t [3][256]float32) {
 	for c := range t {
 		for v := range t[c] {

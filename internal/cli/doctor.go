@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/zoo"
+)
+
+func (a *app) newDoctor() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Show what declip finds on this machine",
+		Long: `Show the engine that is found, its version and the devices it offers, the
+processor, and where models are looked for. Fails if no engine is found.`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return a.runDoctor() },
+	}
+}
+
+func (a *app) runDoctor() error {
+	e, err := engine.Open(engine.Options{Library: a.library})
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	row(t, "declip", fmt.Sprintf("%s (%s, %s/%s)", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
+	if err == nil {
+		writeEngine(t, e.Info())
+	} else {
+		row(t, "engine", "not found")
+		row(t, "cores", fmt.Sprint(runtime.NumCPU()))
+	}
+	writeModels(t)
+	if flushErr := t.Flush(); err == nil {
+		err = flushErr
+	}
+	return err
+}
+
+func writeEngine(w io.Writer, info engine.Info) {
+	row(w, "engine", "ONNX Runtime "+info.Version)
+	row(w, "library", fmt.Sprintf("%s (%s)", info.Library, info.Source))
+	row(w, "devices", strings.Join(info.Devices, ", "))
+	used := info.Device
+	if info.Note != "" {
+		used += " (" + info.Note + ")"
+	}
+	row(w, "runs on", used)
+	row(w, "cores", fmt.Sprintf("%d, threads used: %d", info.Cores, info.Threads))
+	simd := strings.Join(info.SIMD, ", ")
+	if simd == "" {
+		simd = "none known"
+	}
+	row(w, "SIMD", simd)
+}
+
+func writeModels(w io.Writer) {
+	var built []string
+	for _, name := range zoo.Names() {
+		built = append(built, fmt.Sprintf("%s (%.1f MB)", name, float64(zoo.Size(name))/1e6))
+	}
+	row(w, "built-in models", orNone(built))
+	folder, err := zoo.Folder()
+	if err != nil {
+		folder = err.Error()
+	}
+	row(w, "models folder", folder)
+	row(w, "installed models", orNone(zoo.Installed()))
+}
+
+func row(w io.Writer, name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, value) }
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}

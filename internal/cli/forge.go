@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/declip/declip/internal/forge"
+)
+
+// forgeOptions are the flags of "declip forge".
+type forgeOptions struct {
+	config     forge.Config
+	size, jpeg interval
+}
+
+// AddFlags declares the flags with their defaults.
+func (o *forgeOptions) AddFlags(f *pflag.FlagSet) {
+	c := &o.config
+	*c = forge.DefaultConfig()
+	o.size, o.jpeg = interval{&c.SizeMin, &c.SizeMax}, interval{&c.JPEGMin, &c.JPEGMax}
+	f.StringVar(&c.Photos, "photos", "", "folder of real photographs, walked")
+	f.StringVar(&c.Out, "out", "", "folder to write images/, masks/ and manifest.jsonl to")
+	f.StringSliceVar(&c.Methods, "methods", c.Methods, "ways of manipulating, separated by commas")
+	f.IntVar(&c.Count, "count", c.Count, "how many pictures to make")
+	f.Uint64Var(&c.Seed, "seed", c.Seed, "what the random choices start from: the same seed makes the same pictures")
+	f.Var(&o.size, "size", "shortest and longest larger side of a picture, in pixels")
+	f.Var(&o.jpeg, "jpeg", "lowest and highest JPEG quality")
+	f.Float64Var(&c.Pristine, "pristine", c.Pristine, "share of untouched pictures with empty masks, 0 to 1")
+	f.IntVar(&c.Workers, "workers", c.Workers, "pictures made at once (default: as many as there are cores)")
+}
+
+func (a *app) newForge() *cobra.Command {
+	var o forgeOptions
+	cmd := &cobra.Command{
+		Use:   "forge --photos DIR --out DIR",
+		Short: "Make manipulated pictures with exact masks out of real photographs",
+		Long: `Make manipulated pictures out of real photographs, to train networks on and to
+measure them with. The output folder receives images/, masks/ (255 =
+manipulated) and manifest.jsonl, which says for each picture the method, the
+photographs it is made of and the parameters.`,
+		Example: `  declip forge --photos photos/train --out forged --count 2000 --pristine 0.2`,
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := required(cmd, "photos", "out"); err != nil {
+				return err
+			}
+			if err := o.config.Validate(); err != nil {
+				return usagef(cmd, "%w", err)
+			}
+			return a.runForge(cmd, o)
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func (a *app) runForge(cmd *cobra.Command, o forgeOptions) error {
+	bar := a.newProgress(o.config.Count, "forging")
+	defer bar.finish()
+	o.config.Progress = func(done, _ int) { bar.set(done) }
+	made, err := forge.Run(cmd.Context(), o.config)
+	bar.finish()
+	for _, f := range made.Unreadable {
+		fmt.Fprintf(a.stderr, "declip: left out %s: %v\n", f.Path, f.Err)
+	}
+	if err != nil {
+		return err
+	}
+	var parts []string
+	for _, method := range slices.Sorted(maps.Keys(made.ByMethod)) {
+		parts = append(parts, fmt.Sprintf("%s %d", method, made.ByMethod[method]))
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s: %d pictures (%s) out of %d photographs, %.1f %% of the pixels manipulated, %s\n",
+		o.config.Out, made.Made, strings.Join(parts, ", "), made.Photos, 100*made.MeanShare, made.Elapsed.Round(time.Millisecond))
+	return err
+}
+
+// interval is a flag's value of the form MIN,MAX.
+type interval struct{ low, high *int }
+
+// String is the value as it is typed.
+func (v *interval) String() string {
+	if v.low == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d,%d", *v.low, *v.high)
+}
+
+// Set reads MIN,MAX; one number alone stands for both.
+func (v *interval) Set(text string) error {
+	low, high, two := strings.Cut(text, ",")
+	if !two {
+		high = low
+	}
+	a, errLow := strconv.Atoi(strings.TrimSpace(low))
+	b, errHigh := strconv.Atoi(strings.TrimSpace(high))
+	if errLow != nil || errHigh != nil {
+		return fmt.Errorf("expected MIN,MAX, two whole numbers")
+	}
+	*v.low, *v.high = a, b
+	return nil
+}
+
+// Type is what the help calls the value.
+func (v *interval) Type() string { return "MIN,MAX" }

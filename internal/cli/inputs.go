@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// pictureExtensions are the files that are taken out of a folder; a file that is
+// named itself is read whatever it is called.
+var pictureExtensions = []string{".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+
+// input is one picture to localize, or a path that turned out not to be one.
+type input struct {
+	path string // as given, or as found in the folder given
+	stem string // what the names of its results begin with
+	err  error  // why there is nothing to read
+}
+
+// collect lists the pictures that the paths stand for, each once, in the order
+// of the paths, folders walked in lexical order. What lies in the folder skip is
+// left out, so that results of an earlier run are not taken for pictures.
+func collect(paths []string, skip string) []input {
+	c := collector{seen: map[string]bool{}, skip: absolute(skip)}
+	for _, path := range paths {
+		c.add(path)
+	}
+	nameResults(c.inputs)
+	return c.inputs
+}
+
+type collector struct {
+	inputs []input
+	seen   map[string]bool // by absolute path
+	skip   string
+}
+
+func (c *collector) add(path string) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		c.fail(path, err)
+	case info.IsDir():
+		c.walk(path)
+	default:
+		c.take(path)
+	}
+}
+
+func (c *collector) take(path string) bool {
+	key := absolute(path)
+	if c.seen[key] {
+		return false
+	}
+	c.seen[key] = true
+	c.inputs = append(c.inputs, input{path: path})
+	return true
+}
+
+func (c *collector) fail(path string, err error) {
+	if bad := (*fs.PathError)(nil); errors.As(err, &bad) {
+		err = bad.Err // the path is said anyway
+	}
+	c.inputs = append(c.inputs, input{path: path, err: fmt.Errorf("%s: %w", path, err)})
+}
+
+var errNoPictures = errors.New("folder holds no pictures (" + strings.Join(pictureExtensions, " ") + ")")
+
+// walk takes the pictures below a folder; hidden files and folders are left out.
+func (c *collector) walk(root string) {
+	found := 0
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			c.fail(path, err)
+			found++ // it is not said that there are none
+			return nil
+		}
+		hidden := path != root && strings.HasPrefix(e.Name(), ".")
+		if e.IsDir() {
+			if hidden || path != root && absolute(path) == c.skip {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if hidden || !slices.Contains(pictureExtensions, strings.ToLower(filepath.Ext(path))) || c.isResult(path) {
+			return nil
+		}
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return nil // a link to a folder
+		}
+		found++
+		c.take(path)
+		return nil
+	})
+	if err == nil && found == 0 {
+		err = errNoPictures
+	}
+	if err != nil {
+		c.fail(root, err)
+	}
+}
+
+// isResult says whether a file in the output folder looks like a result of an
+// earlier run.
+func (c *collector) isResult(path string) bool {
+	named := slices.ContainsFunc(resultSuffixes, func(s string) bool { return strings.HasSuffix(path, s) })
+	return named && absolute(filepath.Dir(path)) == c.skip
+}
+
+// absolute gives a path by which the same file is known again.
+func absolute(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return path
+}
+
+// resultSuffixes are appended to a stem to name the results.
+var resultSuffixes = []string{".prob.png", ".mask.png", ".overlay.png", ".npy"}
+
+// nameResults gives every input a stem of its own: the file's name without its
+// extension; where that is taken, with the extension ("a-png"); where that is
+// taken too, with a number ("a-png-2"). Names that differ only in case count as
+// the same, because to some file systems they are.
+func nameResults(inputs []input) {
+	taken := map[string]bool{}
+	for i := range inputs {
+		in := &inputs[i]
+		if in.err != nil {
+			continue
+		}
+		base := filepath.Base(in.path)
+		ext := filepath.Ext(base)
+		stem := strings.TrimSuffix(base, ext)
+		if stem == "" { // a name like ".png"
+			stem = strings.TrimPrefix(ext, ".")
+		}
+		long := stem
+		if ext != "" {
+			long = stem + "-" + strings.TrimPrefix(ext, ".")
+		}
+		candidate := stem
+		for n := 1; taken[strings.ToLower(candidate)]; n++ {
+			candidate = long
+			if n > 1 {
+				candidate = fmt.Sprintf("%s-%d", long, n)
+			}
+		}
+		taken[strings.ToLower(candidate)] = true
+		in.stem = candidate
+	}
+}
+
+// protectInputs refuses an output folder in which a result would replace one of
+// the pictures.
+func protectInputs(inputs []input, out string) error {
+	pictures := map[string]string{}
+	for _, in := range inputs {
+		if in.err == nil {
+			pictures[strings.ToLower(absolute(in.path))] = in.path
+		}
+	}
+	for _, in := range inputs {
+		for _, suffix := range resultSuffixes {
+			result := filepath.Join(out, in.stem+suffix)
+			if path, ok := pictures[strings.ToLower(absolute(result))]; ok && in.err == nil {
+				return fmt.Errorf("the result %s of %s would replace the picture %s: choose another folder with -o", result, in.path, path)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// progress is a bar on standard error, shown on a terminal only and for more
+// than one item. Elsewhere it does nothing.
+type progress struct{ bar *progressbar.ProgressBar }
+
+func (a *app) newProgress(total int, what string) *progress {
+	return a.newBar(total, what, "pictures")
+}
+
+// newSteps is a bar over the steps of a training.
+func (a *app) newSteps(total int) *progress { return a.newBar(total, "training", "steps") }
+
+func (a *app) newBar(total int, what, unit string) *progress {
+	if f, ok := a.stderr.(*os.File); !ok || total < 2 || !term.IsTerminal(int(f.Fd())) {
+		return &progress{}
+	}
+	return &progress{progressbar.NewOptions(total,
+		progressbar.OptionSetWriter(a.stderr),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionSetItsString(unit),
+		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionFullWidth(),
+		progressbar.OptionClearOnFinish(),
+	)}
+}
+
+// describe changes what is said beside the bar.
+func (p *progress) describe(what string) {
+	if p.bar != nil {
+		p.bar.Describe(what)
+	}
+}
+
+// set moves the bar to done items.
+func (p *progress) set(done int) {
+	if p.bar != nil {
+		_ = p.bar.Set(done) // a bar that cannot be drawn is no reason to stop
+	}
+}
+
+// printf prints a line without leaving a broken bar on the terminal.
+func (p *progress) printf(w io.Writer, format string, args ...any) error {
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+	_, err := fmt.Fprintf(w, format, args...)
+	if p.bar != nil {
+		_ = p.bar.RenderBlank()
+	}
+	return err
+}
+
+// finish takes the bar away.
+func (p *progress) finish() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}

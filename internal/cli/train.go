@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/declip/declip/internal/train"
+)
+
+// trainOptions are the flags of "declip train".
+type trainOptions struct{ config train.Config }
+
+// AddFlags declares the flags with their defaults.
+func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
+	c := &o.config
+	*c = train.Config{}.Defaults()
+	f.StringVar(&c.Data, "data", "", "folder to train on: images/, masks/")
+	f.StringVar(&c.Valid, "valid", "", "folder to validate on after each epoch")
+	f.StringVar(&c.Out, "out", "", "folder for best.safetensors, last.safetensors and log.jsonl")
+	f.IntVar(&c.Epochs, "epochs", c.Epochs, "passes over the data at most")
+	f.IntVar(&c.BatchSize, "batch-size", c.BatchSize, "pictures in a step")
+	f.Uint64Var(&c.Seed, "seed", 1, "what weights and random choices start from")
+	f.BoolVar(&c.Resume, "resume", false, "go on from last.safetensors in the output folder, if it is there")
+	f.DurationVar(&c.MaxTime, "max-time", 0, "end in good order after this long, as 90m (default: no limit)")
+	f.IntVar(&c.EpochPictures, "epoch-pictures", c.EpochPictures, "pictures in an epoch (default: all of the data)")
+	f.IntVar(&c.ValidLimit, "valid-limit", c.ValidLimit, "validate on at most so many pictures (default: all)")
+	f.StringVar(&c.BestBy, "best-by", c.BestBy, "what the best checkpoint goes by: iou, f1, ap, balanced")
+	f.Int64Var(&c.SaveSteps, "save-steps", c.SaveSteps, "write last.safetensors every so many steps (default: after each epoch)")
+	f.IntVar(&c.Workers, "workers", c.Workers, "pictures prepared at once (default: as many as there are cores)")
+	addEngineFlags(f, &c.Device, &c.Threads)
+	addNetworkFlags(f, c)
+	addOptimizerFlags(f, c)
+	addExampleFlags(f, c)
+}
+
+// addNetworkFlags declares what network is trained.
+func addNetworkFlags(f *pflag.FlagSet, c *train.Config) {
+	s := &c.Spec
+	f.StringVar(&s.Arch, "arch", s.Arch, "backbone: xceptionnet, xceptionnet-lite")
+	f.StringVar(&s.Decoder, "decoder", s.Decoder, "decoder: linear, conv-4, conv-12, conv-20; of xceptionnet-lite: context")
+	f.IntSliceVar(&s.Widths, "widths", nil, "xceptionnet-lite: channels of conv1, conv2, block1, block2")
+	f.IntVar(&s.Context, "context", 0, "xceptionnet-lite: channels of the decoder")
+	f.IntSliceVar(&s.Dilations, "dilations", nil, "xceptionnet-lite: dilations of the decoder's blocks")
+	f.BoolVar(&s.Residual, "residual", false, "xceptionnet-lite: add fixed high-pass channels to the input")
+}
+
+// addOptimizerFlags declares how the weights are moved.
+func addOptimizerFlags(f *pflag.FlagSet, c *train.Config) {
+	f.StringVar(&c.Optimizer, "optimizer", c.Optimizer, "adamw or sgd")
+	f.Float64Var(&c.LR, "lr", c.LR, "learning rate")
+	f.Float64Var(&c.WeightDecay, "weight-decay", c.WeightDecay, "weight decay")
+	f.Float64Var(&c.Clip, "clip", c.Clip, "largest norm of the gradient; 0: no limit")
+	f.StringVar(&c.Schedule, "schedule", c.Schedule, "of the learning rate: constant, cosine, plateau")
+	f.Int64Var(&c.Warmup, "warmup", c.Warmup, "steps over which the rate rises, with the cosine schedule")
+	f.Float64Var(&c.Average, "average", c.Average, "decay of the running average of the weights; 0: none")
+	f.Float64Var(&c.Loss.Positive, "loss-positive", c.Loss.Positive, "weight of manipulated pixels in the cross-entropy")
+	f.Float64Var(&c.Loss.Dice, "loss-dice", c.Loss.Dice, "weight of the Dice loss beside the cross-entropy")
+}
+
+// addExampleFlags declares how pictures become examples.
+func addExampleFlags(f *pflag.FlagSet, c *train.Config) {
+	f.IntVar(&c.CropSize, "crop-size", c.CropSize, "side of a crop in pixels, for networks that run in tiles")
+	f.IntVar(&c.Draws, "draws", c.Draws, "crops made of each decoded picture")
+	f.Float64Var(&c.Inside, "inside", c.Inside, "share of the crops of manipulated pictures that hold part of the mask")
+	f.BoolVar(&c.Augment.Turn, "augment-turn", c.Augment.Turn, "flip and turn crops")
+	f.Float64Var(&c.Augment.Tone, "augment-tone", c.Augment.Tone, "share with changed brightness and contrast")
+	f.Float64Var(&c.Augment.Noise, "augment-noise", c.Augment.Noise, "share with added noise")
+	f.Float64Var(&c.Augment.JPEG, "augment-jpeg", c.Augment.JPEG, "share recompressed as JPEG")
+	f.Var(&interval{&c.Augment.JPEGLow, &c.Augment.JPEGHigh}, "augment-jpeg-quality", "qualities of --augment-jpeg")
+}
+
+func (a *app) newTrain() *cobra.Command {
+	var o trainOptions
+	cmd := &cobra.Command{
+		Use:   "train --data DIR --out DIR",
+		Short: "Train a network on pictures with masks",
+		Long: `Train a network on a folder of pictures and masks, as "declip forge" makes. The
+output folder receives the weights with the best validation score
+(best.safetensors), those to resume from (last.safetensors) and log.jsonl. A
+trained network is used as a model by its path: declip localize -m FILE.
+
+The same data, options, seed and threads give the same weights.`,
+		Example: `  declip train --data forged --valid forged-valid --out run1 --epochs 20
+  declip train --data forged --valid forged-valid --out run1 --epochs 40 --resume`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := required(cmd, "data", "out"); err != nil {
+				return err
+			}
+			if err := o.config.Validate(); err != nil {
+				return usagef(cmd, "%w", err)
+			}
+			return a.runTrain(cmd.Context(), o.config)
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func (a *app) runTrain(ctx context.Context, c train.Config) error {
+	c.Library = a.library
+	bar := &progress{}
+	defer func() { bar.finish() }()
+	c.Hooks.Start = func(_ train.Config, steps int64) { bar = a.newSteps(int(steps)) }
+	c.Hooks.Step = func(s train.StepReport) {
+		bar.describe(fmt.Sprintf("epoch %d  loss %.4f", s.Epoch, s.Loss))
+		bar.set(int(s.Step))
+	}
+	c.Hooks.Epoch = func(e train.EpochReport) { _ = bar.printf(a.stdout, "%s\n", epochLine(e)) }
+	summary, err := train.Run(ctx, c)
+	bar.finish()
+	if summary.Interrupted {
+		fmt.Fprintf(a.stderr, "declip: interrupted after step %d; go on with --resume\n", summary.State.Step)
+		return errReported
+	}
+	if err != nil {
+		return err
+	}
+	if summary.Best == "" {
+		return errors.New("training ended without a checkpoint")
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s: epoch %d, %d trained values, %s on %s\n", summary.Best,
+		summary.State.BestEpoch, summary.Parameters, summary.State.Elapsed.Round(time.Second), summary.Device)
+	return err
+}
+
+// epochLine tells how an epoch went.
+func epochLine(e train.EpochReport) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "epoch %d/%d  loss %.4f", e.Epoch, e.Epochs, e.Loss)
+	if s := e.Score; s != nil {
+		fmt.Fprintf(&b, "  IoU %.2f %%  F1 %.4f  AP %.4f", s.IoU, s.F1, s.AP)
+		if s.Pictures > s.Manipulated {
+			fmt.Fprintf(&b, "  flagged %.1f %%", 100*s.Flagged)
+		}
+	}
+	if e.Best {
+		b.WriteString("  best")
+	}
+	fmt.Fprintf(&b, "  (%s)", e.Elapsed.Round(time.Second))
+	return b.String()
+}

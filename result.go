@@ -1,0 +1,88 @@
+package declip
+
+import (
+	"image"
+
+	"github.com/declip/declip/internal/metric"
+	"github.com/declip/declip/internal/picture"
+)
+
+// Result is what a model says about one picture.
+type Result struct {
+	Width, Height int    // pixels, as the file stores them
+	Model         string // what the model was opened as
+	Format        string // of the file: jpeg, png, webp, tiff, bmp, gif; empty for Localize
+	Orientation   int    // EXIF orientation 1..8 of the file, not applied; 1 where none is given
+
+	// Score in [0,1] sums the picture up. For a model that looks at the
+	// picture's own pixels it is the probability that one pixel in a hundred
+	// exceeds, so that a score over the threshold means that more than 1 % of
+	// the pixels are marked. For a model that sees the picture scaled to its
+	// input, as the paper's do, it is the mean probability, as published.
+	Score float64
+	// MeanProbability over all pixels, in [0,1].
+	MeanProbability float64
+	// ManipulatedFraction is the share of pixels over Threshold, in [0,1].
+	ManipulatedFraction float64
+	Threshold           float64
+	// Regions are the connected areas over Threshold, the largest first; those
+	// under a ten-thousandth of the picture are left out.
+	Regions []Region
+
+	// Prob is the probability that a pixel was manipulated: [Height, Width].
+	Prob []float32
+	// Raw is the network's own output before it is brought to the picture's
+	// size.
+	Raw Map
+}
+
+// Region is a connected area (8 neighbours) that looks manipulated.
+type Region struct {
+	Box        image.Rectangle // in pixels
+	Area       int             // in pixels
+	Mean, Peak float64         // probability over the area, in [0,1]
+}
+
+// Map is a grid of probabilities in [0,1]: [Height, Width].
+type Map struct {
+	Prob          []float32
+	Width, Height int
+}
+
+// smallestRegion is the share of a picture under which an area over the
+// threshold is not listed as a region.
+const smallestRegion = 1e-4
+
+// measure fills in what follows from Prob.
+func (r *Result) measure(scoreIsMean bool) {
+	m := r.toMap()
+	r.MeanProbability = m.Mean()
+	r.ManipulatedFraction = m.Fraction(r.Threshold)
+	r.Score = r.MeanProbability
+	if !scoreIsMean {
+		r.Score = metric.FlagScore(r.Prob)
+	}
+	least := max(1, int(smallestRegion*float64(len(r.Prob))))
+	for _, g := range picture.Regions(m, r.Threshold, least) {
+		box := image.Rect(g.Box[0], g.Box[1], g.Box[0]+g.Box[2], g.Box[1]+g.Box[3])
+		r.Regions = append(r.Regions, Region{Box: box, Area: g.Area, Mean: g.Mean, Peak: g.Peak})
+	}
+}
+
+func (r *Result) toMap() *picture.Map {
+	return &picture.Map{Prob: r.Prob, Width: r.Width, Height: r.Height}
+}
+
+// Gray is the probability map as an 8-bit picture: 0 is 0, 255 is 1.
+func (r *Result) Gray() image.Image { return r.toMap().ToGray() }
+
+// Mask is the picture's size, 255 where the probability exceeds Threshold and 0
+// elsewhere.
+func (r *Result) Mask() image.Image { return r.toMap().Mask(r.Threshold) }
+
+// Overlay lays the map over the picture it was made from: a heat map where the
+// probability is high, and an outline around what Mask marks. img must have the
+// result's size.
+func (r *Result) Overlay(img image.Image) image.Image {
+	return picture.Overlay(toRGB(img), r.toMap(), r.Threshold)
+}
