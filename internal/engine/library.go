@@ -68,7 +68,7 @@ const threeWays = `there are three ways to get it:
   1. in the project's folder run "make setup" (needs npm), which puts it into .cache/onnxruntime
   2. install ONNX Runtime ` + MinVersion + ` or later with your system's packages or Homebrew
   3. take a release archive or a Python wheel of onnxruntime and name its library:
-     ` + libraryEnv + `=/path/to/libonnxruntime.so`
+     ` + libraryEnv + `=/path/to/libonnxruntime.so, or the option --ort-lib`
 
 // explicitPath resolves the path given by the option or, failing that, the environment variable.
 func explicitPath(option string) (string, error) {
