@@ -1,0 +1,61 @@
+package train
+
+import (
+	"context"
+	"testing"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/engine/enginetest"
+	"github.com/declip/declip/internal/network"
+)
+
+// BenchmarkStep is one step of the small network on 16 crops of 256x256 pixels.
+func BenchmarkStep(b *testing.B) {
+	e := enginetest.Open(b)
+	model, err := network.New(network.Spec{Arch: network.ArchLite}, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := Config{Spec: model.Spec(), BatchSize: 16, Augment: Augment{Turn: true}, Clip: 1}.Defaults()
+	loader, err := dataset.NewLoader(patches{64}, c.maker(c.Spec), dataset.LoaderOptions{BatchSize: c.BatchSize})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := newStep(e, model, c, loader.Shape())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.close()
+	for batch, err := range loader.Batches(context.Background(), 0) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		for number := int64(0); b.Loop(); number++ {
+			if _, _, err := s.run(context.Background(), batch, loader.Shape(), number, 1e-3); err != nil {
+				b.Fatal(err)
+			}
+		}
+		break
+	}
+	b.ReportMetric(float64(b.N*c.BatchSize)/b.Elapsed().Seconds(), "crops/s")
+}
+
+// BenchmarkBatch is the preparation of such a batch, without the decoding.
+func BenchmarkBatch(b *testing.B) {
+	c := Config{Augment: Augment{Turn: true, Tone: 0.3, JPEG: 0.3}}.Defaults()
+	maker := c.maker(network.Spec{Mode: network.ModeTiles, Stride: 4})
+	loader, err := dataset.NewLoader(patches{64}, maker, dataset.LoaderOptions{BatchSize: 16, Draws: 4})
+	if err != nil {
+		b.Fatal(err)
+	}
+	left := b.N
+	for batch, err := range loader.Batches(context.Background(), 0) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		batch.Release()
+		if left--; left < 0 {
+			break
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/weights"
+)
+
+// File names in the output folder.
+const (
+	bestFile = "best.safetensors"
+	lastFile = "last.safetensors"
+	logFile  = "log.jsonl"
+)
+
+// Metadata keys of a checkpoint, besides network.SpecKey.
+const (
+	keyOptions = "declip.train.options"     // Config as JSON
+	keyState   = "declip.train.state"       // State as JSON
+	keyData    = "declip.train.data"        // fingerprint of the training data
+	keyScore   = "declip.train.metrics"     // Score as JSON: of this file's weights
+	keyCreator = "declip.train.description" // for people who look into the file
+)
+
+// Prefixes of the tensors in last.safetensors that inference does not need.
+const (
+	prefixState   = "train." // optimizer: train.m.NAME, train.v.NAME
+	prefixAverage = "average."
+)
+
+// saveBest writes the weights that were validated.
+func (t *trainer) saveBest(params []network.Param, score *Score) error {
+	meta, err := t.metadata(score)
+	if err != nil {
+		return err
+	}
+	return t.write(bestFile, tensors("", params), meta)
+}
+
+// saveLast writes all that a resumed run needs.
+func (t *trainer) saveLast() error {
+	meta, err := t.metadata(t.score)
+	if err != nil {
+		return err
+	}
+	list := tensors("", t.step.params())
+	for _, s := range t.step.states() {
+		list = append(list, weights.FromFloat32s(prefixState+s.Name, s.Shape, s.Data))
+	}
+	if t.average != nil {
+		list = append(list, tensors(prefixAverage, t.average.params)...)
+	}
+	return t.write(lastFile, list, meta)
+}
+
+func (t *trainer) write(name string, list []weights.Tensor, meta map[string]string) error {
+	path := filepath.Join(t.config.Out, name)
+	if err := weights.Write(path, list, meta); err != nil {
+		return err
+	}
+	if t.config.Hooks.Saved != nil {
+		t.config.Hooks.Saved(path)
+	}
+	return nil
+}
+
+func tensors(prefix string, params []network.Param) []weights.Tensor {
+	list := make([]weights.Tensor, 0, len(params))
+	for _, p := range params {
+		list = append(list, weights.FromFloat32s(prefix+p.Name, p.Shape, p.Data))
+	}
+	return list
+}
+
+func (t *trainer) metadata(score *Score) (map[string]string, error) {
+	meta := map[string]string{
+		network.SpecKey: t.model.SpecJSON(),
+		keyData:         t.fingerprint,
+		keyCreator:      fmt.Sprintf("declip train: %v, step %d, epoch %d", t.model.Spec(), t.state.Step, t.state.Epoch),
+	}
+	values := map[string]any{keyOptions: t.config, keyState: t.state}
+	if score != nil {
+		values[keyScore] = score
+	}
+	for key, value := range values {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, fmt.Errorf("checkpoint metadata %s: %w", key, err)
+		}
+		meta[key] = string(text)
+	}
+	return meta, nil
+}
+
+// restore takes up the state of last.safetensors.
+func (t *trainer) restore() error {
+	path := filepath.Join(t.config.Out, lastFile)
+	file, err := weights.Open(path)
+	if err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
+	defer file.Close()
+	if err := t.restoreFrom(file); err != nil {
+		return fmt.Errorf("resume from %s: %w", path, err)
+	}
+	return nil
+}
+
+func (t *trainer) restoreFrom(file *weights.File) error {
+	meta := file.Metadata()
+	if got, want := meta[network.SpecKey], t.model.SpecJSON(); got != want {
+		return fmt.Errorf("it holds network %s, expected %s", got, want)
+	}
+	if got := meta[keyData]; got != t.fingerprint {
+		return errors.New("it was trained on other data, or the data changed since")
+	}
+	if err := sameOptions(meta[keyOptions], t.config); err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(meta[keyState]), &t.state); err != nil {
+		return fmt.Errorf("metadata %s: %w", keyState, err)
+	}
+	if text, ok := meta[keyScore]; ok {
+		t.score = &Score{}
+		if err := json.Unmarshal([]byte(text), t.score); err != nil {
+			return fmt.Errorf("metadata %s: %w", keyScore, err)
+		}
+	}
+	for _, p := range t.step.params() {
+		if err := fill(file, p.Name, p); err != nil {
+			return err
+		}
+	}
+	for _, p := range t.step.states() {
+		if err := fill(file, prefixState+p.Name, p); err != nil {
+			return err
+		}
+	}
+	if t.average != nil {
+		for _, p := range t.average.params {
+			if err := fill(file, prefixAverage+p.Name, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fill reads the tensor of the given name into p.
+func fill(file *weights.File, name string, p network.Param) error {
+	tensor, ok := file.Tensor(name)
+	if !ok {
+		return fmt.Errorf("tensor %q is missing", name)
+	}
+	if !slices.Equal(tensor.Shape, p.Shape) {
+		return fmt.Errorf("tensor %q has shape %v, expected %v", name, tensor.Shape, p.Shape)
+	}
+	data, err := file.Float32s(name)
+	if err != nil {
+		return err
+	}
+	copy(p.Data, data)
+	return nil
+}
+
+// Options that may differ when a training is resumed: where things are, and when it ends.
+var mayChange = []string{"data", "valid", "epochs", "max_time", "device", "threads", "valid_limit"}
+
+// sameOptions refuses to go on with other settings than the training began with.
+func sameOptions(stored string, now Config) error {
+	var was, is map[string]any
+	text, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(stored), &was); err != nil {
+		return fmt.Errorf("metadata %s: %w", keyOptions, err)
+	}
+	if err := json.Unmarshal(text, &is); err != nil {
+		return err
+	}
+	var differ []string
+	for key, value := range is {
+		if !slices.Contains(mayChange, key) && !reflect.DeepEqual(value, was[key]) {
+			differ = append(differ, fmt.Sprintf("%s was %v and is now %v", key, was[key], value))
+		}
+	}
+	if len(differ) > 0 {
+		slices.Sort(differ)
+		return fmt.Errorf("the training began with other options: %s", strings.Join(differ, "; "))
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+// Package train fits a network to pictures with masks. One step is one graph (forward, backward, optimizer) run by the
+// engine; around it stand the loader that prepares the next batches meanwhile, validation, checkpoints and the log.
+//
+// With the same configuration, data, seed and threads, training gives the same weights, bit for bit, and so does
+// a training that was interrupted and resumed. Only MaxTime gives that up, because it makes the clock decide.
+package train
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/network"
+)
+
+// Optimizers, schedules and what "best" goes by.
+const (
+	AdamW = "adamw"
+	SGD   = "sgd"
+
+	Constant = "constant" // the same rate throughout
+	Cosine   = "cosine"   // linear warm-up, then half a cosine down to a hundredth of the rate
+	Plateau  = "plateau"  // the published way: divided by 10 after 5 epochs without improvement, ended below 1e-6
+
+	ByIoU      = "iou"      // the published criterion
+	ByF1       = "f1"       // F1 at threshold 0.5
+	ByAP       = "ap"       // pixel average precision
+	ByBalanced = "balanced" // F1 + AP - share of untouched pictures flagged, each in [0,1]
+)
+
+// Config is everything a training depends on. Fields left at their zero value mean the default that Defaults fills in:
+// the published setting, where there is one.
+type Config struct {
+	Spec network.Spec `json:"spec"` // the network
+	Data string       `json:"data"` // folder to train on
+	Out  string       `json:"-"`    // folder for best.safetensors, last.safetensors, log.jsonl
+
+	Valid      string `json:"valid,omitempty"` // folder to validate on; without one, best is the latest
+	ValidLimit int    `json:"valid_limit"`     // at most so many validation pictures; 0 = all
+	BestBy     string `json:"best_by"`
+
+	Epochs        int `json:"epochs"`
+	EpochPictures int `json:"epoch_pictures"` // pictures per epoch; 0 = all of the data
+	BatchSize     int `json:"batch_size"`
+	Draws         int `json:"draws"` // crops made of each decoded picture, which go to different batches
+
+	CropSize int     `json:"crop_size"` // pixels, for networks that run in tiles
+	Inside   float64 `json:"inside"`    // share of the crops of a manipulated picture made to hold part of the mask
+	Augment  Augment `json:"augment"`
+
+	Optimizer   string  `json:"optimizer"`
+	LR          float64 `json:"lr"`
+	WeightDecay float64 `json:"weight_decay"`
+	Clip        float64 `json:"clip"` // largest global norm of the gradient; 0 = no limit
+	Schedule    string  `json:"schedule"`
+	Warmup      int64   `json:"warmup"`  // steps over which the rate rises from 0, with the cosine schedule
+	Average     float64 `json:"average"` // decay of the running average of the weights; 0 = none
+	Loss        Loss    `json:"loss"`
+
+	Seed    uint64        `json:"seed"`
+	Device  string        `json:"device"`
+	Library string        `json:"-"`       // ONNX Runtime's shared library; "" = looked for
+	Threads int           `json:"threads"` // of the engine; 0 = the cores the process may use
+	Workers int           `json:"-"`       // pictures being prepared at a time; no influence on the result
+	MaxTime time.Duration `json:"max_time,omitempty"`
+	Resume  bool          `json:"-"` // go on from Out/last.safetensors
+
+	// SaveSteps writes last.safetensors every so many steps, besides the end of each epoch. 0 = only then.
+	SaveSteps int64 `json:"-"`
+	Hooks     Hooks `json:"-"`
+
+	// Where these are set they stand in for Data, Valid, the network of Spec and the engine.
+	TrainSource dataset.Source `json:"-"`
+	ValidSource dataset.Source `json:"-"`
+	Model       Model          `json:"-"`
+	Engine      *engine.Engine `json:"-"`
+}
+
+// Augment says how crops and resized pictures are varied. Shares are in [0,1].
+type Augment struct {
+	Turn     bool    `json:"turn"`      // flips and quarter turns (crops only)
+	Tone     float64 `json:"tone"`      // share with changed brightness and contrast
+	JPEG     float64 `json:"jpeg"`      // share recompressed as a whole
+	JPEGLow  int     `json:"jpeg_low"`  // lowest quality, 1..100; default 60
+	JPEGHigh int     `json:"jpeg_high"` // highest quality; default 100
+	Noise    float64 `json:"noise"`     // share with Gaussian noise of up to 3 levels
+}
+
+// Loss is a weighted sum of terms over all cells of the batch's maps.
+type Loss struct {
+	// Positive weighs the manipulated part of the binary cross-entropy. Default 1, as published.
+	Positive float64 `json:"positive"`
+	// Dice adds this much of 1 - 2 sum(p t) / (sum(p) + sum(t)), p being probabilities and t targets.
+	Dice float64 `json:"dice"`
+}
+
+// Defaults fills in what is left at zero.
+func (c Config) Defaults() Config {
+	c.Spec.Arch = cmp.Or(c.Spec.Arch, network.ArchXception)
+	c.BestBy = cmp.Or(c.BestBy, ByIoU)
+	c.Epochs = cmp.Or(c.Epochs, 400)
+	c.BatchSize = cmp.Or(c.BatchSize, 64)
+	c.Draws = cmp.Or(c.Draws, 1)
+	c.CropSize = cmp.Or(c.CropSize, 256)
+	c.Inside = cmp.Or(c.Inside, 0.7)
+	c.Augment.JPEGLow = cmp.Or(c.Augment.JPEGLow, 60)
+	c.Augment.JPEGHigh = cmp.Or(c.Augment.JPEGHigh, 100)
+	c.Optimizer = cmp.Or(c.Optimizer, AdamW)
+	c.LR = cmp.Or(c.LR, 1e-3)
+	c.Schedule = cmp.Or(c.Schedule, Plateau)
+	c.Loss.Positive = cmp.Or(c.Loss.Positive, 1)
+	c.Device = cmp.Or(c.Device, "auto")
+	return c
+}
+
+// Validate names the first setting that makes no sense.
+func (c Config) Validate() error {
+	share := func(v float64) bool { return v >= 0 && v <= 1 }
+	checks := []struct {
+		ok      bool
+		message string
+	}{
+		{c.Data != "" || c.TrainSource != nil, "no folder to train on"},
+		{c.Out != "", "no folder for the results"},
+		{c.Epochs > 0, fmt.Sprintf("epochs %d: want at least 1", c.Epochs)},
+		{c.EpochPictures >= 0, fmt.Sprintf("pictures per epoch %d: want at least 0", c.EpochPictures)},
+		{c.BatchSize > 0, fmt.Sprintf("batch size %d: want at least 1", c.BatchSize)},
+		{c.Draws > 0, fmt.Sprintf("draws %d: want at least 1", c.Draws)},
+		{c.CropSize > 0 && c.CropSize%8 == 0, fmt.Sprintf("crop size %d: want a positive multiple of 8", c.CropSize)},
+		{c.LR > 0, fmt.Sprintf("learning rate %g: want more than 0", c.LR)},
+		{c.WeightDecay >= 0, fmt.Sprintf("weight decay %g: want at least 0", c.WeightDecay)},
+		{c.Clip >= 0, fmt.Sprintf("gradient limit %g: want at least 0", c.Clip)},
+		{c.Warmup >= 0, fmt.Sprintf("warm-up %d steps: want at least 0", c.Warmup)},
+		{c.Average >= 0 && c.Average < 1, fmt.Sprintf("weight averaging %g: want [0,1)", c.Average)},
+		{c.Loss.Positive > 0 && c.Loss.Dice >= 0, "loss: want a positive weight and a dice share of at least 0"},
+		{share(c.Inside) && share(c.Augment.Tone) && share(c.Augment.JPEG) && share(c.Augment.Noise), "a share lies outside [0,1]"},
+		{c.Augment.JPEGLow >= 1 && c.Augment.JPEGLow <= c.Augment.JPEGHigh && c.Augment.JPEGHigh <= 100,
+			fmt.Sprintf("JPEG qualities %d..%d: want 1 <= low <= high <= 100", c.Augment.JPEGLow, c.Augment.JPEGHigh)},
+		{slices.Contains([]string{AdamW, SGD}, c.Optimizer), fmt.Sprintf("optimizer %q: want adamw or sgd", c.Optimizer)},
+		{slices.Contains([]string{Constant, Cosine, Plateau}, c.Schedule),
+			fmt.Sprintf("schedule %q: want constant, cosine or plateau", c.Schedule)},
+		{slices.Contains([]string{ByIoU, ByF1, ByAP, ByBalanced}, c.BestBy),
+			fmt.Sprintf("best by %q: want iou, f1, ap or balanced", c.BestBy)},
+		{c.MaxTime >= 0, "time limit: want at least 0"},
+	}
+	for _, check := range checks {
+		if !check.ok {
+			return errors.New("training options: " + check.message)
+		}
+	}
+	return nil
+}
+
+// maker says how samples become training examples for the network.
+func (c Config) maker(spec network.Spec) dataset.Maker {
+	var augment []dataset.Augment
+	if c.Augment.Tone > 0 {
+		augment = append(augment, dataset.Tone(c.Augment.Tone, 0.2))
+	}
+	if c.Augment.Noise > 0 {
+		augment = append(augment, dataset.Noise(c.Augment.Noise, 3))
+	}
+	if c.Augment.JPEG > 0 {
+		augment = append(augment, dataset.Recompress(c.Augment.JPEG, c.Augment.JPEGLow, c.Augment.JPEGHigh))
+	}
+	norm := dataset.Normalization{Mean: network.Mean, Std: network.Std}
+	if spec.Mode == network.ModeTiles {
+		return dataset.Crop{Size: c.CropSize, Stride: spec.Stride, Inside: c.Inside, Turn: c.Augment.Turn,
+			Normalization: norm, Augment: augment}
+	}
+	return dataset.Resize{Size: spec.Input, Target: spec.Output, Normalization: norm, Augment: augment}
+}

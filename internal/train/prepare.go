@@ -1,0 +1,170 @@
+package train
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/network"
+)
+
+// prepare opens everything that a run needs and, to resume, takes up its state.
+func prepare(config Config) (*trainer, error) {
+	t := &trainer{config: config, began: time.Now()}
+	steps := []func() error{t.openData, t.openModel, t.openEngine, t.openOutput}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			t.close()
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (t *trainer) openModel() (err error) {
+	if t.model = t.config.Model; t.model == nil {
+		if t.model, err = network.New(t.config.Spec, t.config.Seed); err != nil {
+			return err
+		}
+	}
+	t.config.Spec = t.model.Spec()
+	c := t.config
+	t.loader, err = dataset.NewLoader(c.TrainSource, c.maker(c.Spec), dataset.LoaderOptions{
+		BatchSize: c.BatchSize, Draws: c.Draws, Seed: c.Seed, Workers: c.Workers, Epoch: c.EpochPictures,
+	})
+	if err != nil {
+		return err
+	}
+	t.perEpoch = t.loader.StepsPerEpoch()
+	t.total = t.perEpoch * int64(c.Epochs)
+	return nil
+}
+
+func (t *trainer) openData() (err error) {
+	if t.config.TrainSource == nil {
+		if t.config.TrainSource, err = dataset.OpenFolder(t.config.Data, dataset.FolderOptions{}); err != nil {
+			return fmt.Errorf("training data: %w", err)
+		}
+	}
+	t.valid = t.config.ValidSource
+	if t.valid == nil && t.config.Valid != "" {
+		if t.valid, err = dataset.OpenFolder(t.config.Valid, dataset.FolderOptions{}); err != nil {
+			return fmt.Errorf("validation data: %w", err)
+		}
+	}
+	if t.valid != nil && t.valid.Len() == 0 {
+		return fmt.Errorf("validation data: %w", dataset.ErrEmpty)
+	}
+	t.fingerprint = fingerprint(t.config.TrainSource)
+	return nil
+}
+
+// fingerprint asks the source for one; a source that has none is told by its length.
+func fingerprint(source dataset.Source) string {
+	if s, ok := source.(interface{ Fingerprint() string }); ok {
+		return s.Fingerprint()
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%T %d", source, source.Len()))
+	return hex.EncodeToString(sum[:])
+}
+
+func (t *trainer) openEngine() (err error) {
+	if t.engine = t.config.Engine; t.engine == nil {
+		options := engine.Options{Library: t.config.Library, Device: t.config.Device, Threads: t.config.Threads}
+		if t.engine, err = engine.Open(options); err != nil {
+			return err
+		}
+	}
+	t.config.Threads = t.engine.Info().Threads
+	t.step, err = newStep(t.engine, t.model, t.config, t.loader.Shape())
+	return err
+}
+
+func (t *trainer) openOutput() error {
+	if err := os.MkdirAll(t.config.Out, 0o755); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	if t.config.Average > 0 {
+		t.average = newAverage(t.config.Average, t.step.params())
+	}
+	event := record{Event: "start", Options: &t.config}
+	_, err := os.Stat(filepath.Join(t.config.Out, lastFile))
+	switch {
+	case t.config.Resume && err == nil:
+		if err := t.restore(); err != nil {
+			return err
+		}
+		event.Event, event.Step, event.Epoch = "resume", t.state.Step, t.state.Epoch
+	case t.config.Resume && !errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("resume: %w", err)
+	}
+	t.began = time.Now().Add(-t.state.Elapsed)
+	if t.journal, err = openJournal(t.config.Out, t.config.Resume, t.state.Step); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	if t.config.Hooks.Start != nil {
+		t.config.Hooks.Start(t.config, t.total)
+	}
+	return t.journal.add(event)
+}
+
+// elapsed is the time that all runs of this training took together.
+func (t *trainer) elapsed() time.Duration { return time.Since(t.began) }
+
+func (t *trainer) close() {
+	if t.step != nil {
+		t.step.close()
+	}
+	if t.journal != nil {
+		t.journal.file.Close()
+	}
+}
+
+func (t *trainer) summary(err error) Summary {
+	s := Summary{State: t.state, Score: t.score, TimeUp: t.timeUp, Device: t.engine.Info().Device}
+	s.Interrupted = errors.Is(err, ErrInterrupted)
+	for _, p := range t.model.Params() {
+		if p.Trainable {
+			s.Parameters += len(p.Data)
+		}
+	}
+	s.Last = filepath.Join(t.config.Out, lastFile)
+	s.Best = filepath.Join(t.config.Out, bestFile)
+	return s
+}
+
+// meter adds up where the time between steps goes.
+type meter struct {
+	steps          int64
+	first, latest  time.Time
+	waited, engine time.Duration
+}
+
+func (m *meter) add(waited, inEngine time.Duration) {
+	now := time.Now()
+	if m.steps == 0 {
+		m.first = now.Add(-waited - inEngine)
+	}
+	m.steps++
+	m.latest = now
+	m.waited += waited
+	m.engine += inEngine
+}
+
+// speed is in steps a second.
+func (m *meter) speed() float64 {
+	return float64(m.steps) / cmp.Or(m.latest.Sub(m.first).Seconds(), 1)
+}
+
+// outside is the share of the time in which the engine was idle.
+func (m *meter) outside() float64 {
+	total := cmp.Or(m.latest.Sub(m.first).Seconds(), 1)
+	return max(0, 1-m.engine.Seconds()/total)
+}

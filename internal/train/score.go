@@ -1,0 +1,162 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/metric"
+	"github.com/declip/declip/internal/picture"
+)
+
+// Score is what a network achieves on a set of pictures: IoU, F1 and AP averaged over the manipulated
+// pictures for which they are defined, and the share of the untouched ones that it flags.
+type Score struct {
+	Pictures    int     `json:"pictures"`
+	Manipulated int     `json:"manipulated"`
+	IoU         float64 `json:"iou"`     // percent
+	F1          float64 `json:"f1"`      // at threshold 0.5, in [0,1]
+	F1Best      float64 `json:"f1_best"` // in [0,1]
+	AP          float64 `json:"ap"`      // in [0,1]
+	Flagged     float64 `json:"flagged"` // share of the untouched pictures with more than 1 % of pixels over 0.5, in [0,1]
+
+	Methods map[string]MethodScore `json:"methods,omitempty"` // by way of manipulation, where the data says
+}
+
+// MethodScore is the score on the pictures of one method.
+type MethodScore struct {
+	Pictures int     `json:"pictures"`
+	IoU      float64 `json:"iou"`
+	F1       float64 `json:"f1"`
+	AP       float64 `json:"ap"`
+}
+
+// by is the value that the best checkpoint goes by.
+func (s Score) by(criterion string) float64 {
+	switch criterion {
+	case ByF1:
+		return s.F1
+	case ByAP:
+		return s.AP
+	case ByBalanced:
+		return s.F1 + s.AP - s.Flagged
+	}
+	return s.IoU
+}
+
+// Predict gives the probability of manipulation for each pixel of a picture, row by row. It must be
+// safe for concurrent use.
+type Predict func(ctx context.Context, p *picture.RGB) ([]float32, error)
+
+// ScoreOptions say which pictures are scored and how.
+type ScoreOptions struct {
+	Limit   int // at most so many pictures, always the same ones of a source; 0 = all
+	Workers int // pictures at a time; 0 = one
+	Done    func(done, total int)
+}
+
+// PictureScore is the score of one picture.
+type PictureScore struct {
+	Name, Method string
+	metric.Result
+}
+
+// Evaluate runs predict over the pictures of a source and scores the maps at full resolution, in the
+// source's order. The result does not depend on the number of workers.
+func Evaluate(ctx context.Context, source dataset.Source, predict Predict, options ScoreOptions) ([]PictureScore, error) {
+	chosen := choose(source.Len(), options.Limit)
+	total := len(chosen)
+	results := make([]PictureScore, total)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(1, options.Workers))
+	var mu sync.Mutex
+	done := 0
+	for i := range results {
+		group.Go(func() (err error) {
+			if err = ctx.Err(); err != nil {
+				return err
+			}
+			if results[i], err = scoreOne(ctx, source, chosen[i], predict); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			if options.Done != nil {
+				options.Done(done, total)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
+// choose draws limit of n indices, in rising order. They are not evenly spaced, because a source may
+// repeat its methods with a period.
+func choose(n, limit int) []int {
+	if limit <= 0 || limit > n {
+		limit = n
+	}
+	list := rand.New(rand.NewPCG(uint64(n), 1)).Perm(n)[:limit]
+	slices.Sort(list)
+	return list
+}
+
+func scoreOne(ctx context.Context, source dataset.Source, i int, predict Predict) (PictureScore, error) {
+	sample, err := source.Load(i)
+	if err != nil {
+		return PictureScore{}, err
+	}
+	r := PictureScore{Name: sample.Name, Method: sample.Method}
+	prob, err := predict(ctx, sample.Picture)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", sample.Name, err)
+	}
+	mask := sample.Mask
+	if r.Result, err = metric.Evaluate(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, metric.DefaultThreshold); err != nil {
+		return r, fmt.Errorf("%s: %w", sample.Name, err)
+	}
+	return r, nil
+}
+
+// Summarize averages scores of pictures.
+func Summarize(results []PictureScore) Score {
+	var all metric.Summary
+	methods, counts := map[string]*metric.Summary{}, map[string]int{}
+	s := Score{Pictures: len(results), Methods: map[string]MethodScore{}}
+	for _, r := range results {
+		all.Add(r.Result)
+		if r.Manipulated == 0 {
+			continue
+		}
+		s.Manipulated++
+		if r.Method == "" {
+			continue
+		}
+		if methods[r.Method] == nil {
+			methods[r.Method] = &metric.Summary{}
+		}
+		methods[r.Method].Add(r.Result)
+		counts[r.Method]++
+	}
+	s.IoU, s.F1, s.F1Best, s.AP = value(all.IoU), value(all.F1Fixed), value(all.F1Best), value(all.AP)
+	s.Flagged = all.Untouched.Share(metric.DefaultThreshold)
+	for name, m := range methods {
+		s.Methods[name] = MethodScore{Pictures: counts[name], IoU: value(m.IoU), F1: value(m.F1Fixed), AP: value(m.AP)}
+	}
+	return s
+}
+
+// value is a mean, 0 where there is nothing to average.
+func value(m metric.Mean) float64 {
+	v, _ := m.Mean()
+	return v
+}

@@ -1,0 +1,66 @@
+package train
+
+import (
+	"time"
+)
+
+// State is where a training stands. With the weights and the optimizer's tensors it is all that a
+// resumed run needs: every random choice follows from the seed and Step.
+type State struct {
+	Step    int64   `json:"step"`     // steps done
+	Epoch   int     `json:"epoch"`    // epochs done, validation included
+	LossSum float64 `json:"loss_sum"` // over the steps of the running epoch
+	LossN   int64   `json:"loss_n"`
+
+	Best      float64 `json:"best"`       // value of the criterion
+	BestEpoch int     `json:"best_epoch"` // 0 = none yet
+	Anchor    float64 `json:"anchor"`     // what an epoch must exceed to count as an improvement
+	Stale     int     `json:"stale"`      // epochs since
+	Drops     int     `json:"drops"`      // times that the rate was divided by 10
+	Ended     bool    `json:"ended"`      // the plateau schedule has nothing left to try
+
+	Elapsed    time.Duration `json:"elapsed_ns"`    // of all runs
+	Validation time.Duration `json:"validation_ns"` // of the latest validation
+}
+
+// StepReport tells about one training step.
+type StepReport struct {
+	Step, Total int64
+	Epoch       int     // that the step belongs to, from 1
+	Loss, Rate  float64 // learning rate
+	Norm        float64 // of the gradient before it is limited
+	Waited      time.Duration
+	Engine      time.Duration
+}
+
+// EpochReport tells about one epoch and its validation.
+type EpochReport struct {
+	Epoch, Epochs  int
+	Step           int64
+	Loss, Rate     float64 // mean over the epoch; the latest learning rate
+	Score          *Score  // nil without validation pictures
+	Best           bool
+	StepsPerSecond float64
+	Outside        float64 // share of the time between two steps that the engine was idle, in [0,1]
+	Elapsed        time.Duration
+}
+
+// Summary tells how a training ended.
+type Summary struct {
+	State       State
+	Score       *Score // of the best checkpoint, if this run made it
+	Best, Last  string // files
+	Interrupted bool   // by the context; Resume goes on
+	TimeUp      bool   // MaxTime was reached
+	Parameters  int    // trained values
+	Device      string
+}
+
+// Hooks are called by Run, in its goroutine, one at a time. Any may be nil.
+type Hooks struct {
+	Start func(Config, int64) // the configuration as used, the total number of steps
+	Step  func(StepReport)
+	Score func(done, total int) // validation pictures
+	Epoch func(EpochReport)
+	Saved func(path string)
+}

@@ -1,0 +1,214 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/network"
+)
+
+var (
+	// ErrNotFinite is wrapped by the error of a training whose loss or gradient is no longer a number.
+	ErrNotFinite = errors.New("the loss is not a number")
+	// ErrInterrupted is wrapped, beside the context's cause, by the error of a training that was told to stop.
+	ErrInterrupted = errors.New("interrupted")
+)
+
+// trainer is one run.
+type trainer struct {
+	config      Config
+	model       Model
+	engine      *engine.Engine
+	loader      *dataset.Loader
+	valid       dataset.Source // nil for none
+	step        *step
+	average     *average // nil for none
+	state       State
+	score       *Score // of the best checkpoint
+	journal     *journal
+	fingerprint string
+
+	total, perEpoch int64 // steps
+	loaded, began   time.Time
+	timeUp          bool
+	meter           meter
+}
+
+// Run trains as configured and writes best.safetensors, last.safetensors and log.jsonl into the output
+// folder. When ctx ends it finishes the step under way, writes last.safetensors and returns ctx's cause
+// with a Summary that says Interrupted. When the loss is no longer a number the error wraps ErrNotFinite and the
+// checkpoints stay as they were.
+func Run(ctx context.Context, config Config) (Summary, error) {
+	config = config.Defaults()
+	if err := config.Validate(); err != nil {
+		return Summary{}, err
+	}
+	t, err := prepare(config)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer t.close()
+	err = t.loop(ctx)
+	return t.summary(err), err
+}
+
+// loop is the training: step after step, an epoch's end whenever one is due.
+func (t *trainer) loop(ctx context.Context) error {
+	next, stop := iter.Pull2(t.loader.Batches(ctx, t.state.Step))
+	defer stop()
+	for !t.finished() {
+		if t.epochDue() {
+			if err := t.endEpoch(ctx); err != nil {
+				return t.leave(ctx, err)
+			}
+			continue
+		}
+		waiting := time.Now()
+		batch, err, _ := next()
+		if err != nil {
+			return t.leave(ctx, err)
+		}
+		if err := t.takeStep(ctx, batch, time.Since(waiting)); err != nil {
+			return err
+		}
+		batch.Release()
+		if n := t.config.SaveSteps; n > 0 && t.state.Step%n == 0 {
+			if err := t.saveLast(); err != nil {
+				return err
+			}
+		}
+	}
+	return t.journal.add(record{Event: "end", Step: t.state.Step, Epoch: t.state.Epoch, Seconds: t.elapsed().Seconds(), Why: t.reason()})
+}
+
+// takeStep runs one step to its end, whatever becomes of ctx.
+func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited time.Duration) error {
+	t.state.Elapsed = t.elapsed()
+	rate := t.config.rate(t.state, t.total)
+	began := time.Now()
+	loss, norm, err := t.step.run(context.WithoutCancel(ctx), batch, t.loader.Shape(), t.state.Step, rate)
+	if err != nil {
+		return fmt.Errorf("step %d: %w", t.state.Step+1, err)
+	}
+	if bad(loss) || bad(norm) {
+		_ = t.journal.add(record{Event: "end", Step: t.state.Step, Loss: loss, Norm: norm, Why: ErrNotFinite.Error()})
+		return fmt.Errorf("step %d: %w (loss %g, gradient norm %g, learning rate %g); the checkpoints in %s stay as they were",
+			t.state.Step+1, ErrNotFinite, loss, norm, rate, t.config.Out)
+	}
+	inEngine := time.Since(began)
+	t.state.Step++
+	t.state.LossSum += loss
+	t.state.LossN++
+	if t.average != nil {
+		t.average.add(t.step.params(), t.state.Step)
+	}
+	t.meter.add(waited, inEngine)
+	report := StepReport{Step: t.state.Step, Total: t.total, Epoch: t.state.Epoch + 1, Loss: loss, Rate: rate, Norm: norm,
+		Waited: waited, Engine: inEngine}
+	if t.config.Hooks.Step != nil {
+		t.config.Hooks.Step(report)
+	}
+	if t.state.Step%t.logEvery() != 0 {
+		return nil
+	}
+	return t.journal.add(record{Event: "step", Step: t.state.Step, Epoch: t.state.Epoch + 1, Loss: loss, Rate: rate, Norm: norm,
+		Speed: t.meter.speed(), Idle: t.meter.outside(), Seconds: t.elapsed().Seconds()})
+}
+
+// logEvery is after how many steps one is logged: about 20 times an epoch.
+func (t *trainer) logEvery() int64 { return max(1, t.perEpoch/20) }
+
+// epochDue says whether an epoch's steps are done but its end is not, or the time is up before.
+func (t *trainer) epochDue() bool {
+	if t.config.MaxTime > 0 && t.elapsed() >= t.config.deadline(t.state) {
+		t.timeUp = true
+	}
+	return t.timeUp || t.state.Step >= int64(t.state.Epoch+1)*t.perEpoch
+}
+
+func (t *trainer) finished() bool {
+	return t.state.Epoch >= t.config.Epochs || t.state.Ended || t.timeUp && t.state.LossN == 0
+}
+
+func (t *trainer) reason() string {
+	switch {
+	case t.timeUp:
+		return "time is up"
+	case t.state.Ended:
+		return "no improvement at the lowest learning rate"
+	}
+	return "all epochs done"
+}
+
+// endEpoch validates, keeps the best weights, writes the checkpoint to resume from, and reports.
+func (t *trainer) endEpoch(ctx context.Context) error {
+	params := t.step.params()
+	if t.average != nil {
+		params = t.average.params
+	}
+	score, err := t.validate(ctx, params)
+	if err != nil {
+		return err
+	}
+	report := EpochReport{Epochs: t.config.Epochs, Step: t.state.Step, Loss: t.state.LossSum / max(1, float64(t.state.LossN)),
+		Rate: t.config.rate(t.state, t.total), Score: score, StepsPerSecond: t.meter.speed(), Outside: t.meter.outside()}
+	t.meter = meter{}
+	t.state.Epoch++
+	t.state.LossSum, t.state.LossN = 0, 0
+	report.Epoch = t.state.Epoch
+	report.Best = score == nil || t.config.judge(&t.state, score.by(t.config.BestBy))
+	t.state.Elapsed = t.elapsed()
+	report.Elapsed = t.state.Elapsed
+	if report.Best {
+		t.score = score
+		if err := t.saveBest(params, score); err != nil {
+			return err
+		}
+	}
+	if err := t.saveLast(); err != nil {
+		return err
+	}
+	if t.config.Hooks.Epoch != nil {
+		t.config.Hooks.Epoch(report)
+	}
+	return t.journal.add(record{Event: "epoch", Step: report.Step, Epoch: report.Epoch, Loss: report.Loss, Rate: report.Rate,
+		Score: score, Best: report.Best, Speed: report.StepsPerSecond, Idle: report.Outside, Seconds: report.Elapsed.Seconds()})
+}
+
+// validate scores the weights on the validation pictures; nil without any.
+func (t *trainer) validate(ctx context.Context, params []network.Param) (*Score, error) {
+	if t.valid == nil {
+		return nil, ctx.Err()
+	}
+	began := time.Now()
+	p := newPredictor(t.engine, t.model, params)
+	defer p.close()
+	results, err := Evaluate(ctx, t.valid, p.predict, ScoreOptions{Limit: t.config.ValidLimit, Workers: t.engine.Info().Threads,
+		Done: t.config.Hooks.Score})
+	if err != nil {
+		return nil, fmt.Errorf("validation: %w", err)
+	}
+	t.state.Validation = time.Since(began)
+	score := Summarize(results)
+	return &score, nil
+}
+
+// leave ends a run early: with a checkpoint if that is what the context asked for.
+func (t *trainer) leave(ctx context.Context, cause error) error {
+	if ctx.Err() == nil {
+		return cause
+	}
+	t.state.Elapsed = t.elapsed()
+	if err := t.saveLast(); err != nil {
+		return err
+	}
+	if err := t.journal.add(record{Event: "end", Step: t.state.Step, Epoch: t.state.Epoch, Seconds: t.elapsed().Seconds(), Why: "interrupted"}); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w after step %d: %w", ErrInterrupted, t.state.Step, context.Cause(ctx))
+}

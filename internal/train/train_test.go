@@ -1,0 +1,270 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/weights"
+)
+
+func TestSameSeedSameWeights(t *testing.T) {
+	e := open(t)
+	a, b, c := config(t, e), config(t, e), config(t, e)
+	b.Workers = 3 // must not matter
+	c.Seed++
+	one, two, three := mustRun(t, a), mustRun(t, b), mustRun(t, c)
+	if !sameTensors(t, one.Last, two.Last) || !sameTensors(t, one.Best, two.Best) {
+		t.Error("the same seed gave other weights")
+	}
+	if sameTensors(t, one.Last, three.Last) {
+		t.Error("another seed gave the same weights")
+	}
+}
+
+func TestItLearns(t *testing.T) {
+	for _, mode := range []string{network.ModeTiles, network.ModeResize} {
+		c := config(t, open(t))
+		c.Model = newTiny(mode)
+		c.Epochs, c.Schedule, c.LR, c.Clip, c.BestBy = 25, Cosine, 0.03, 1, ByBalanced
+		c.Loss = Loss{Positive: 1.5, Dice: 0.3}
+		var losses []float64
+		c.Hooks.Epoch = func(r EpochReport) { losses = append(losses, r.Loss) }
+		s := mustRun(t, c)
+		if first, last := losses[0], losses[len(losses)-1]; last > 0.6*first {
+			t.Errorf("%s: the loss went from %g to %g only", mode, first, last)
+		}
+		// Noise on a flat ground is told by one filter; 0.8 is far from the 0.2 or so of chance.
+		if s.Score == nil || s.Score.AP < 0.8 {
+			t.Errorf("%s: got %+v, want an AP of at least 0.8", mode, s.Score)
+		}
+	}
+}
+
+func TestResumeAfterInterruption(t *testing.T) {
+	e := open(t)
+	whole := mustRun(t, config(t, e))
+	for _, stop := range []int64{1, 4, 6, 11} { // 6 steps an epoch
+		c := config(t, e)
+		ctx, cancel := context.WithCancel(context.Background())
+		c.Hooks.Step = func(r StepReport) {
+			if r.Step == stop {
+				cancel()
+			}
+		}
+		s, err := Run(ctx, c)
+		cancel()
+		if !errors.Is(err, ErrInterrupted) || !errors.Is(err, context.Canceled) || !s.Interrupted {
+			t.Fatalf("stopped at step %d: got %v, %+v", stop, err, s)
+		}
+		// A step or two that were ready when the context ended may still be taken.
+		if s.State.Step < stop || s.State.Step > stop+3 {
+			t.Errorf("stopped at step %d: the checkpoint is of step %d", stop, s.State.Step)
+		}
+		c.Hooks, c.Resume, c.Workers = Hooks{}, true, 3
+		resumed := mustRun(t, c)
+		if !sameTensors(t, whole.Last, resumed.Last) || !sameTensors(t, whole.Best, resumed.Best) {
+			t.Errorf("stopped at step %d and resumed: the weights differ from those of an uninterrupted run", stop)
+		}
+		if resumed.State.Best != whole.State.Best || resumed.State.BestEpoch != whole.State.BestEpoch {
+			t.Errorf("stopped at step %d and resumed: best %g of epoch %d, want %g of %d", stop,
+				resumed.State.Best, resumed.State.BestEpoch, whole.State.Best, whole.State.BestEpoch)
+		}
+	}
+}
+
+// A process that is killed leaves whatever last.safetensors was there: here copied away in the middle of a run.
+func TestResumeFromAnyCheckpoint(t *testing.T) {
+	e := open(t)
+	c := config(t, e)
+	killed := t.TempDir()
+	c.SaveSteps = 4
+	saves := 0
+	c.Hooks.Saved = func(path string) {
+		if filepath.Base(path) != lastFile {
+			return
+		}
+		if saves++; saves == 3 {
+			for _, name := range []string{lastFile, bestFile, logFile} {
+				data, err := os.ReadFile(filepath.Join(c.Out, name))
+				if err != nil {
+					t.Error(err)
+				}
+				if err := os.WriteFile(filepath.Join(killed, name), data, 0o644); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	whole := mustRun(t, c)
+	c.Out, c.Resume, c.Hooks = killed, true, Hooks{}
+	resumed := mustRun(t, c)
+	if !sameTensors(t, whole.Last, resumed.Last) || !sameTensors(t, whole.Best, resumed.Best) {
+		t.Error("the weights differ from those of an uninterrupted run")
+	}
+	log, err := os.ReadFile(filepath.Join(killed, logFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for event, want := range map[string]int{"start": 1, "resume": 1, "epoch": 3, "step": 18, "end": 1} {
+		if got := strings.Count(string(log), `"event":"`+event+`"`); got != want {
+			t.Errorf("the log has %d %s lines, want %d", got, event, want)
+		}
+	}
+}
+
+func TestResumeRefuses(t *testing.T) {
+	e := open(t)
+	c := config(t, e)
+	c.Epochs = 1
+	mustRun(t, c)
+	c.Resume = true
+	options, data, net := c, c, c
+	options.LR = 0.5
+	data.TrainSource = patches{13}
+	other := newTiny(network.ModeTiles)
+	other.spec.Decoder = "other"
+	net.Model = other
+	for want, c := range map[string]Config{"lr was 0.01 and is now 0.5": options, "other data": data, "network": net} {
+		if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+	c.Epochs = 2 // more of the same is what resuming is for
+	if s := mustRun(t, c); s.State.Epoch != 2 {
+		t.Errorf("got %d epochs, want 2", s.State.Epoch)
+	}
+	c.Out = t.TempDir()
+	if s := mustRun(t, c); s.State.Epoch != 2 { // nothing to resume: a start
+		t.Errorf("got %d epochs, want 2", s.State.Epoch)
+	}
+}
+
+func TestNaNKeepsCheckpoint(t *testing.T) {
+	c := config(t, open(t))
+	c.Epochs = 1
+	before := mustRun(t, c)
+	kept, err := os.ReadFile(before.Last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Epochs, c.Optimizer, c.LR = 3, SGD, 1e38
+	_, err = Run(context.Background(), c)
+	if !errors.Is(err, ErrNotFinite) {
+		t.Fatalf("got %v, want ErrNotFinite", err)
+	}
+	now, err := os.ReadFile(before.Last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(now) != string(kept) {
+		t.Error("the last checkpoint changed")
+	}
+}
+
+// With plain gradient descent at rate 1 a step moves the trained weights by the gradient, whose norm is limited.
+func TestClip(t *testing.T) {
+	c := config(t, open(t))
+	c.Epochs, c.EpochPictures, c.Draws, c.Average = 1, 4, 1, 0
+	c.Optimizer, c.Schedule, c.LR, c.Clip = SGD, Constant, 1, 0.01
+	var reported float64
+	c.Hooks.Step = func(r StepReport) { reported = r.Norm }
+	s := mustRun(t, c)
+	if s.State.Step != 1 {
+		t.Fatalf("took %d steps, want 1", s.State.Step)
+	}
+	var moved []float64
+	for _, p := range c.Model.Params() {
+		for i, v := range floats(t, s.Last, p.Name) {
+			if p.Trainable {
+				moved = append(moved, float64(v-p.Data[i]))
+			}
+		}
+	}
+	if reported <= 0.01 {
+		t.Fatalf("the gradient's norm is %g: nothing to limit", reported)
+	}
+	if got := norm(moved); math.Abs(got-0.01) > 1e-5 { // float32 differences of values near 1
+		t.Errorf("the weights moved by %g, want 0.01", got)
+	}
+}
+
+func TestMaxTime(t *testing.T) {
+	c := config(t, open(t))
+	c.Epochs, c.Schedule, c.MaxTime = 100000, Cosine, 1500*time.Millisecond
+	began := time.Now()
+	s := mustRun(t, c)
+	if took := time.Since(began); took > 6*time.Second { // opening and a busy machine included
+		t.Errorf("took %v, want about 1.5 s", took)
+	}
+	if !s.TimeUp || s.State.LossN != 0 {
+		t.Errorf("got %+v, want a validated end by time", s)
+	}
+	openFile(t, s.Best)
+}
+
+func TestBestFileIsPlain(t *testing.T) {
+	c := config(t, open(t))
+	c.ValidSource, c.Epochs = nil, 1
+	s := mustRun(t, c)
+	best := openFile(t, s.Best)
+	if got, want := len(best.Names()), len(c.Model.Params()); got != want {
+		t.Errorf("the best checkpoint holds %d tensors, want the network's %d: %v", got, want, best.Names())
+	}
+	if best.Metadata()[network.SpecKey] != c.Model.SpecJSON() || best.Metadata()[keyData] == "" || best.Metadata()[keyOptions] == "" {
+		t.Errorf("metadata are not complete: %v", best.Metadata())
+	}
+	// It holds the average, the last checkpoint both.
+	if !equal(floats(t, s.Best, "conv1.weight"), floats(t, s.Last, prefixAverage+"conv1.weight")) {
+		t.Error("the best checkpoint does not hold the averaged weights")
+	}
+	if equal(floats(t, s.Best, "conv1.weight"), floats(t, s.Last, "conv1.weight")) {
+		t.Error("the averaged weights are the latest")
+	}
+}
+
+func equal(a, b []float32) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+func TestRunRefuses(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"folder to train on": func(c *Config) { c.TrainSource = nil },
+		"batch size -1":      func(c *Config) { c.BatchSize = -1 },
+		"crop size 30":       func(c *Config) { c.CropSize = 30 },
+		"optimizer":          func(c *Config) { c.Optimizer = "lbfgs" },
+		"schedule":           func(c *Config) { c.Schedule = "step" },
+		"learning rate":      func(c *Config) { c.LR = -1 },
+		"no pictures":        func(c *Config) { c.TrainSource = patches{0} },
+		"not-there":          func(c *Config) { c.TrainSource, c.Data = nil, "not-there" },
+	} {
+		c := config(t, nil)
+		change(&c)
+		if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+}
+
+func TestReadOnlyOutput(t *testing.T) {
+	c := config(t, open(t))
+	file := filepath.Join(t.TempDir(), "file")
+	if err := weights.Write(file, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.Out = filepath.Join(file, "below")
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("got %v, want an error with the folder's name", err)
+	}
+}
