@@ -92,4 +92,4 @@ else
 fi
 
 # Lists what the packages and their tests import, which downloads the modules that are not there yet.
-go list -deps -test ./... >/dev/null || fail "the Go modules could not be fetched"
+go list -deps -test ./... >/dev/null || fail "the Go modules could not be fetched, or a package is missing: see above"
