@@ -10,7 +10,7 @@ import (
 func (d dice) addRegion(m *picture.Gray, guide *picture.RGB, seed point, area float64) {
 	small := halve(guide)
 	want := max(16, int(area/4))
-	grown := growRegion(small, int(seed.x/2), int(seed.y/2), want, d.uniform(0.1, 0.6))
+	grown := d.growRegion(small, int(seed.x/2), int(seed.y/2), want, d.uniform(0.1, 0.6))
 	if d.chance(0.85) {
 		fillHoles(grown)
 	}
@@ -59,8 +59,9 @@ func double(m *picture.Gray, w, h int) *picture.Gray {
 // on the rim, where a pixel costs its difference from the neighbour it is
 // reached by and, by the weight pull in [0,1], from the region's mean colour.
 // The flood is cut between half and 1.6 times want pixels, at the moment before
-// it had to climb highest: there it would spill over an object's border.
-func growRegion(p *picture.RGB, x, y, want int, pull float64) *picture.Gray {
+// it had to climb highest: there it would spill over an object's border. A little
+// chance in the costs keeps it from spreading as a diamond where all is flat.
+func (d dice) growRegion(p *picture.RGB, x, y, want int, pull float64) *picture.Gray {
 	const levels = 256
 	w, h := p.Width, p.Height
 	m := picture.NewGray(w, h)
@@ -105,7 +106,7 @@ func growRegion(p *picture.RGB, x, y, want int, pull float64) *picture.Gray {
 				step = max(step, abs(int(there[c])-int(here[c])))
 				away = max(away, abs(int(there[c])-mean[c]))
 			}
-			cost := min(step+away*pull256/256, levels-1)
+			cost := min(step+away*pull256/256+d.IntN(4), levels-1)
 			rim[cost] = append(rim[cost], int32(n.at))
 			level = min(level, cost)
 		}
