@@ -45,7 +45,7 @@ lite: setup build ## train the embedded model: make lite PHOTOS=folder (train/ a
 
 .PHONY: sample
 sample: ## render and forge the bundled sample again
-	scripts/sample.sh
+	$(GO) run ./scripts/sample
 
 .PHONY: clean
 clean: ## remove what build and demo made; .cache stays
