@@ -49,7 +49,7 @@ type Config struct {
 	Draws         int `json:"draws"` // crops made of each decoded picture, which go to different batches
 
 	CropSize int     `json:"crop_size"` // pixels, for networks that run in tiles
-	Inside   float64 `json:"inside"`    // share of the crops of a manipulated picture made to hold part of the mask
+	Inside   float64 `json:"inside"`    // share of the crops of a manipulated picture made to hold part of the mask; 0 = 0.7
 	Augment  Augment `json:"augment"`
 
 	Optimizer   string  `json:"optimizer"`

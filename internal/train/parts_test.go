@@ -26,7 +26,7 @@ func TestPlateau(t *testing.T) {
 	s := State{}
 	epoch := func(value float64) bool {
 		s.Epoch++
-		return c.judge(&s, value)
+		return c.judge(&s, &Score{IoU: value})
 	}
 	if !epoch(50) || !epoch(51) {
 		t.Error("a better epoch was not the best")

@@ -136,7 +136,9 @@ func (t *trainer) summary(err error) Summary {
 		}
 	}
 	s.Last = filepath.Join(t.config.Out, lastFile)
-	s.Best = filepath.Join(t.config.Out, bestFile)
+	if t.state.BestEpoch > 0 {
+		s.Best = filepath.Join(t.config.Out, bestFile)
+	}
 	return s
 }
 

@@ -33,9 +33,14 @@ func (c Config) deadline(s State) time.Duration {
 	return max(c.MaxTime-s.Validation*6/5, time.Second)
 }
 
-// judge takes note of an epoch's value of the criterion: whether it is the best so far, and what
-// that means for the plateau schedule.
-func (c Config) judge(s *State, value float64) (best bool) {
+// judge takes note of an epoch's score: whether it is the best so far, and what that means for the
+// plateau schedule. Without a score the latest is the best.
+func (c Config) judge(s *State, score *Score) (best bool) {
+	if score == nil {
+		s.BestEpoch = s.Epoch
+		return true
+	}
+	value := score.by(c.BestBy)
 	margin := improvement
 	if c.BestBy != ByIoU {
 		margin /= 100 // the criterion is in [0,1] instead of percent

@@ -8,8 +8,8 @@ import (
 // resumed run needs: every random choice follows from the seed and Step.
 type State struct {
 	Step    int64   `json:"step"`     // steps done
-	Epoch   int     `json:"epoch"`    // epochs done, validation included
-	LossSum float64 `json:"loss_sum"` // over the steps of the running epoch
+	Epoch   int     `json:"epoch"`    // epochs done, validation included; one that MaxTime cut short counts
+	LossSum float64 `json:"loss_sum"` // over the steps since
 	LossN   int64   `json:"loss_n"`
 
 	Best      float64 `json:"best"`       // value of the criterion
@@ -49,7 +49,7 @@ type EpochReport struct {
 type Summary struct {
 	State       State
 	Score       *Score // of the best checkpoint, if this run made it
-	Best, Last  string // files
+	Best, Last  string // files; Best is "" as long as there is none
 	Interrupted bool   // by the context; Resume goes on
 	TimeUp      bool   // MaxTime was reached
 	Parameters  int    // trained values

@@ -123,16 +123,16 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 // logEvery is after how many steps one is logged: about 20 times an epoch.
 func (t *trainer) logEvery() int64 { return max(1, t.perEpoch/20) }
 
-// epochDue says whether an epoch's steps are done but its end is not, or the time is up before.
+// epochDue says whether steps wait to be validated: those of an epoch, or fewer when the time is up.
 func (t *trainer) epochDue() bool {
-	if t.config.MaxTime > 0 && t.elapsed() >= t.config.deadline(t.state) {
-		t.timeUp = true
-	}
-	return t.timeUp || t.state.Step >= int64(t.state.Epoch+1)*t.perEpoch
+	return t.state.LossN > 0 && (t.timeUp || t.state.Step%t.perEpoch == 0)
 }
 
 func (t *trainer) finished() bool {
-	return t.state.Epoch >= t.config.Epochs || t.state.Ended || t.timeUp && t.state.LossN == 0
+	if t.config.MaxTime > 0 && t.elapsed() >= t.config.deadline(t.state) {
+		t.timeUp = true
+	}
+	return t.state.LossN == 0 && (t.state.Step >= t.total || t.state.Ended || t.timeUp)
 }
 
 func (t *trainer) reason() string {
@@ -161,7 +161,7 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	t.state.Epoch++
 	t.state.LossSum, t.state.LossN = 0, 0
 	report.Epoch = t.state.Epoch
-	report.Best = score == nil || t.config.judge(&t.state, score.by(t.config.BestBy))
+	report.Best = t.config.judge(&t.state, score)
 	t.state.Elapsed = t.elapsed()
 	report.Elapsed = t.state.Elapsed
 	if report.Best {
