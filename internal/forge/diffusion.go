@@ -3,6 +3,7 @@ package forge
 import (
 	"image"
 	"math"
+	"slices"
 
 	"github.com/declip/declip/internal/picture"
 )
@@ -12,6 +13,13 @@ func init() { register("inpaint-diffusion", inpaintDiffusion) }
 // maxMarchWork bounds the pixel reads of a fast-marching fill.
 const maxMarchWork = 4e6
 
+// The ways to continue what is around a hole into it.
+const (
+	telea        = "telea"
+	navierStokes = "navier-stokes"
+	harmonic     = "harmonic"
+)
+
 // inpaintDiffusion removes a part of the picture and continues the colours
 // around it into the hole: by fast marching (as Telea does, or along the lines
 // of equal brightness as in the Navier-Stokes analogy) or by Laplace's equation.
@@ -20,59 +28,81 @@ func inpaintDiffusion(s *scene) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := around(bounds(c.mask), 12, c.mask.Width, c.mask.Height)
-	part := cropRGB(s.host, r)
-	mask := cropMask(c.mask, r)
-	rgb := make([]float32, len(part.Pix))
-	for i, v := range part.Pix {
-		rgb[i] = float32(v)
-	}
-	open := make([]bool, len(mask.Pix))
-	holes := 0
-	for i, v := range mask.Pix {
-		if open[i] = v != 0; open[i] {
-			holes++
-		}
-	}
-	solver := []string{"telea", "navier-stokes", "harmonic"}[s.weighted(0.36, 0.34, 0.3)]
+	v := newCavity(s.host, c.mask)
+	solver := []string{telea, navierStokes, harmonic}[s.weighted(0.36, 0.34, 0.3)]
 	s.params["solver"] = solver
-	if solver == "harmonic" {
-		solveLaplace(rgb, part.Width, part.Height, 3, open)
-	} else {
-		radius := s.uniform(2.5, 7)
-		radius = max(1.5, min(radius, math.Sqrt(maxMarchWork/math.Pi/float64(holes))))
+	radius := 0.0
+	if solver != harmonic {
+		radius = s.uniform(2.5, 7)
+		radius = max(1.5, min(radius, math.Sqrt(maxMarchWork/math.Pi/float64(count(c.mask)))))
 		s.params["radius"] = round3(radius)
-		newMarch(rgb, part.Width, part.Height, open, radius, solver == "telea").run()
 	}
+	v.fill(solver, radius)
 	if s.chance(0.45) {
-		s.regrain(c, rgb, mask, r)
+		s.regrain(v)
 	}
-	for i, o := range mask.Pix {
-		if o == 0 {
-			continue
-		}
-		at := ((r.Min.Y+i/part.Width)*s.host.Width + r.Min.X + i%part.Width) * 3
-		for k := range 3 {
-			c.out.Pix[at+k] = toByte(rgb[i*3+k])
-		}
-	}
+	v.writeTo(c.out)
 	return c, nil
 }
 
+// cavity is a hole with what lies around it.
+type cavity struct {
+	host *picture.RGB
+	mask *picture.Gray
+	r    image.Rectangle // the part of the host that is looked at
+	rgb  []float32       // its colours, 0..255, [r.Dy()*r.Dx()*3]
+	open []bool
+}
+
+func newCavity(host *picture.RGB, mask *picture.Gray) *cavity {
+	v := &cavity{host: host, mask: mask, r: around(bounds(mask), 12, mask.Width, mask.Height)}
+	v.rgb = make([]float32, v.r.Dx()*v.r.Dy()*3)
+	for i, x := range cropRGB(host, v.r).Pix {
+		v.rgb[i] = float32(x)
+	}
+	v.open = make([]bool, v.r.Dx()*v.r.Dy())
+	for i, x := range cropMask(mask, v.r).Pix {
+		v.open[i] = x != 0
+	}
+	return v
+}
+
+// fill continues the surroundings; radius in pixels is for marching only.
+func (v *cavity) fill(solver string, radius float64) {
+	w, h := v.r.Dx(), v.r.Dy()
+	if solver == harmonic {
+		solveLaplace(v.rgb, w, h, 3, v.open)
+		return
+	}
+	newMarch(v.rgb, w, h, slices.Clone(v.open), radius, solver == telea).run()
+}
+
+func (v *cavity) writeTo(out *picture.RGB) {
+	for i, o := range v.open {
+		if !o {
+			continue
+		}
+		at := ((v.r.Min.Y+i/v.r.Dx())*out.Width + v.r.Min.X + i%v.r.Dx()) * 3
+		for k := range 3 {
+			out.Pix[at+k] = toByte(v.rgb[i*3+k])
+		}
+	}
+}
+
 // regrain adds noise to a filled hole, as strong as around it or nearly so.
-func (s *scene) regrain(c *change, rgb []float32, mask *picture.Gray, r image.Rectangle) {
-	sigma := min(max(grain(s.host, c.mask, 8)*s.uniform(0.6, 1.3), 0.4), 10)
+func (s *scene) regrain(v *cavity) {
+	sigma := min(max(grain(v.host, v.mask, 8)*s.uniform(0.6, 1.3), 0.4), 10)
 	s.params["grain"] = round3(sigma)
-	noise := make([]float32, len(rgb))
+	noise := make([]float32, len(v.rgb))
 	s.addNoise(noise, 1)
 	if s.chance(0.5) { // photographic grain is rarely white
-		blurPlane(noise, r.Dx(), r.Dy(), 3, s.uniform(0.4, 0.8))
+		blurPlane(noise, v.r.Dx(), v.r.Dy(), 3, s.uniform(0.4, 0.8))
 		normalise(noise)
 	}
-	for i, v := range mask.Pix {
-		if v != 0 {
+	for i, o := range v.open {
+		if o {
 			for k := i * 3; k < i*3+3; k++ {
-				rgb[k] = clampLevel(rgb[k] + float32(sigma)*noise[k])
+				v.rgb[k] = clampLevel(v.rgb[k] + float32(sigma)*noise[k])
 			}
 		}
 	}
