@@ -1,0 +1,152 @@
+package network
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+
+	"github.com/declip/declip/internal/graph"
+)
+
+// Batch norm as PyTorch's default has it.
+const (
+	bnEps      = 1e-5
+	bnMomentum = 0.1
+)
+
+// initKind says how a parameter starts.
+type initKind int
+
+const (
+	initZero    initKind = iota
+	initOne              // batch norm scales and running variances
+	initUniform          // uniform within 1/sqrt(fan-in): PyTorch's default for convolutions and linear layers
+	initHe               // normal with variance 2/fan-in, for layers followed by ReLU
+	initNormal           // N(0, 0.02): the published decoders' weights
+	initScale            // N(0, 0.02) for batch norm scales of the published decoders
+)
+
+// declared is a parameter that a network asked for while it was built.
+type declared struct {
+	name      string
+	shape     []int
+	kind      initKind
+	fanIn     int
+	trainable bool
+}
+
+// initial draws the parameter's first values. Each tensor has a generator of its own, from the seed and
+// its name, so that adding a layer leaves the others' weights as they were.
+func (d declared) initial(seed uint64) Param {
+	h := fnv.New64a()
+	h.Write([]byte(d.name))
+	rng := rand.New(rand.NewPCG(seed, h.Sum64()))
+	size := 1
+	for _, s := range d.shape {
+		size *= s
+	}
+	data := make([]float32, size)
+	fan := math.Max(1, float64(d.fanIn))
+	for i := range data {
+		switch d.kind {
+		case initOne:
+			data[i] = 1
+		case initUniform:
+			data[i] = float32((2*rng.Float64() - 1) / math.Sqrt(fan))
+		case initHe:
+			data[i] = float32(rng.NormFloat64() * math.Sqrt(2/fan))
+		case initNormal, initScale:
+			data[i] = float32(rng.NormFloat64() * 0.02)
+		}
+	}
+	return Param{Name: d.name, Shape: d.shape, Data: data, Trainable: d.trainable}
+}
+
+// builder adds layers to a graph and notes the parameters they need.
+type builder struct {
+	g        *graph.Graph
+	train    bool
+	updates  map[string]*graph.Node
+	nodes    map[string]*graph.Node
+	declared []declared
+}
+
+// declare lists the parameters of a spec by building it once at a small size.
+func declare(spec Spec) ([]declared, error) {
+	side := 64
+	if spec.Mode == ModeResize {
+		side = spec.Input
+	}
+	g := graph.New()
+	b := &builder{g: g, updates: map[string]*graph.Node{}, nodes: map[string]*graph.Node{}}
+	b.network(spec, g.Input("image", graph.Open, 3, side, side))
+	if err := g.Err(); err != nil {
+		return nil, fmt.Errorf("%v: %w", spec, err)
+	}
+	return b.declared, nil
+}
+
+func (b *builder) param(d declared) *graph.Node {
+	if node, ok := b.nodes[d.name]; ok {
+		return node
+	}
+	node := b.g.Param(d.name, d.shape...)
+	b.nodes[d.name] = node
+	b.declared = append(b.declared, d)
+	return node
+}
+
+// convSpec describes a convolution layer without its input.
+type convSpec struct {
+	out, kernel, stride, pad, dilation int
+	depthwise, bias                    bool
+	kind                               initKind
+}
+
+// conv adds a convolution named NAME.weight (and NAME.bias): [N, C, H, W] -> [N, out, H', W'].
+func (b *builder) conv(x *graph.Node, name string, c convSpec) *graph.Node {
+	in, groups := channels(x), 1
+	if c.depthwise {
+		c.out, groups, in = in, in, 1
+	}
+	stride, dilation := max(c.stride, 1), max(c.dilation, 1)
+	fan := in * c.kernel * c.kernel
+	w := b.param(declared{name + ".weight", []int{c.out, in, c.kernel, c.kernel}, c.kind, fan, true})
+	var bias *graph.Node
+	if c.bias {
+		bias = b.param(declared{name + ".bias", []int{c.out}, initUniform, fan, true})
+	}
+	return graph.Conv(x, w, bias, graph.ConvOptions{Stride: stride, Pad: c.pad, Dilation: dilation, Groups: groups})
+}
+
+// norm adds a batch norm named NAME.{weight,bias,running_mean,running_var}.
+func (b *builder) norm(x *graph.Node, name string, scale initKind) *graph.Node {
+	c := []int{channels(x)}
+	w := b.param(declared{name + ".weight", c, scale, 0, true})
+	bias := b.param(declared{name + ".bias", c, initZero, 0, true})
+	mean := b.param(declared{name + ".running_mean", c, initZero, 0, false})
+	variance := b.param(declared{name + ".running_var", c, initOne, 0, false})
+	if !b.train {
+		return graph.BatchNorm(x, w, bias, mean, variance, bnEps)
+	}
+	y, newMean, newVar := graph.BatchNormTrain(x, w, bias, mean, variance, bnEps, bnMomentum)
+	b.updates[name+".running_mean"], b.updates[name+".running_var"] = newMean, newVar
+	return y
+}
+
+// channels is dimension 1 of x, or 1 for a node poisoned by an earlier error.
+func channels(x *graph.Node) int {
+	if s := x.Shape(); len(s) > 1 {
+		return s[1]
+	}
+	return 1
+}
+
+// size is height and width of x, or 1, 1 for a node poisoned by an earlier error.
+func size(x *graph.Node) (height, width int) {
+	if s := x.Shape(); len(s) == 4 {
+		return s[2], s[3]
+	}
+	return 1, 1
+}

@@ -1,0 +1,191 @@
+// Package network holds the networks of declip as formulas over named weights: a backbone that turns a
+// picture into features, and a decoder that turns the features into a map of logits.
+//
+// A network is described by a Spec, built into a graph by Build, and stored in one safetensors file whose
+// metadata carry the Spec. Sizes are read off the Spec and the tensors' shapes.
+package network
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/declip/declip/internal/graph"
+	"github.com/declip/declip/internal/weights"
+)
+
+// SpecKey is the metadata key under which a safetensors file stores its Spec as JSON.
+const SpecKey = "declip.spec"
+
+// ErrSpec is wrapped by errors about a Spec that names no network of this program.
+var ErrSpec = errors.New("unknown network")
+
+// Mean and Std normalise a picture's channels (R, G, B in [0,1]) for every backbone; they are CLIP's.
+var (
+	Mean = [3]float32{0.48145466, 0.4578275, 0.40821073}
+	Std  = [3]float32{0.26862954, 0.26130258, 0.27577711}
+)
+
+// How a picture is brought to a network.
+const (
+	// ModeResize resizes the whole picture to Spec.Input x Spec.Input pixels, as the paper does.
+	ModeResize = "resize"
+	// ModeTiles runs the network over the picture's own pixels in overlapping tiles.
+	ModeTiles = "tiles"
+)
+
+// Spec says which network a file holds.
+type Spec struct {
+	// Arch is the backbone: "xceptionnet" (the published baseline) or "xceptionnet-lite".
+	Arch string `json:"arch"`
+	// Decoder is "linear", "conv-K" with K a multiple of 4, or "context" (xceptionnet-lite's own).
+	Decoder string `json:"decoder"`
+	// Mode is ModeResize or ModeTiles.
+	Mode string `json:"mode"`
+	// Input is the side in pixels of the square input in ModeResize.
+	Input int `json:"input,omitempty"`
+	// Output is the side of the map of logits in ModeResize.
+	Output int `json:"output,omitempty"`
+	// Stride is the number of picture pixels a logit stands for, in ModeTiles.
+	Stride int `json:"stride,omitempty"`
+	// Tile and Overlap are the sides in pixels of a tile and of what neighbours share, in ModeTiles.
+	Tile    int `json:"tile,omitempty"`
+	Overlap int `json:"overlap,omitempty"`
+	// Widths are the channels of conv1, conv2, block1 and block2 of xceptionnet-lite.
+	Widths []int `json:"widths,omitempty"`
+	// Context is the channels of the context decoder.
+	Context int `json:"context,omitempty"`
+	// Dilations are those of the context decoder's residual blocks, in order.
+	Dilations []int `json:"dilations,omitempty"`
+	// Residual adds fixed high-pass channels to xceptionnet-lite's input.
+	Residual bool `json:"residual,omitempty"`
+}
+
+// String names the network, as "xceptionnet conv-4".
+func (s Spec) String() string { return s.Arch + " " + s.Decoder }
+
+// Param is one tensor of a network.
+type Param struct {
+	Name      string
+	Shape     []int
+	Data      []float32
+	Trainable bool // false for batch norm's running statistics
+}
+
+// Network is a Spec with its weights. Its parameters may be read and replaced, not resized.
+type Network struct {
+	spec   Spec
+	params []Param
+	index  map[string]int
+}
+
+// New makes a network with initial weights drawn from seed; the same seed gives the same weights.
+func New(spec Spec, seed uint64) (*Network, error) {
+	spec, err := spec.complete()
+	if err != nil {
+		return nil, err
+	}
+	declared, err := declare(spec)
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{spec: spec, index: map[string]int{}}
+	for _, d := range declared {
+		n.index[d.name] = len(n.params)
+		n.params = append(n.params, d.initial(seed))
+	}
+	return n, nil
+}
+
+// Open reads a network from a safetensors file of ours. Every tensor the Spec needs must be there in
+// the right shape; the error names the first that is not. Other tensors are ignored.
+func Open(f *weights.File) (*Network, error) {
+	text, ok := f.Metadata()[SpecKey]
+	if !ok {
+		return nil, fmt.Errorf("no %q in the file's metadata: it is not a declip checkpoint", SpecKey)
+	}
+	var spec Spec
+	if err := json.Unmarshal([]byte(text), &spec); err != nil {
+		return nil, fmt.Errorf("metadata %q: %w", SpecKey, err)
+	}
+	n, err := New(spec, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i := range n.params {
+		p := &n.params[i]
+		t, ok := f.Tensor(p.Name)
+		if !ok {
+			return nil, fmt.Errorf("tensor %q is missing", p.Name)
+		}
+		if !equalShape(t.Shape, p.Shape) {
+			return nil, fmt.Errorf("tensor %q has shape %v, expected %v", p.Name, t.Shape, p.Shape)
+		}
+		if p.Data, err = f.Float32s(p.Name); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// Spec returns the network's description with every default filled in.
+func (n *Network) Spec() Spec { return n.spec }
+
+// Params returns the network's tensors in a fixed order. The slice is the network's own.
+func (n *Network) Params() []Param { return n.params }
+
+// Count returns the number of trainable values.
+func (n *Network) Count() int {
+	count := 0
+	for _, p := range n.params {
+		if p.Trainable {
+			count += len(p.Data)
+		}
+	}
+	return count
+}
+
+// SpecJSON returns what a file of this network carries under SpecKey.
+func (n *Network) SpecJSON() string {
+	text, err := json.Marshal(n.spec)
+	if err != nil {
+		panic(err) // a Spec holds only strings, numbers and slices of them
+	}
+	return string(text)
+}
+
+// Build adds the network to g and returns its logits [N, 1, h, w] for the normalised picture x
+// [N, 3, H, W]. With train set, batch norm uses the batch's statistics and updates holds the new running
+// statistics by parameter name; else updates is empty. Parameters become g.Param nodes by name.
+func (n *Network) Build(g *graph.Graph, x *graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node) {
+	b := &builder{g: g, train: train, updates: map[string]*graph.Node{}, nodes: map[string]*graph.Node{}}
+	return b.network(n.spec, x), b.updates
+}
+
+// Inference returns the ONNX bytes of the network with its weights inside: input "image" [N, 3, H, W]
+// (normalised by Mean and Std, the batch open), output "logits" [N, 1, h, w].
+func (n *Network) Inference(height, width int) ([]byte, error) {
+	g := graph.New()
+	x := g.Input("image", graph.Open, 3, height, width)
+	logits, _ := n.Build(g, x, false)
+	if err := g.Err(); err != nil {
+		return nil, fmt.Errorf("%v for %d x %d pixels: %w", n.spec, width, height, err)
+	}
+	inits := make(map[string]graph.Initializer, len(n.params))
+	for _, p := range n.params {
+		inits[p.Name] = graph.Initializer{DType: graph.Float32, Shape: p.Shape, Data: weights.FromFloat32s(p.Name, p.Shape, p.Data).Data}
+	}
+	return g.Encode([]graph.Output{{Name: "logits", Node: logits}}, inits)
+}
+
+func equalShape(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
