@@ -8,7 +8,10 @@
 package dataset
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/declip/declip/internal/picture"
@@ -37,6 +40,25 @@ func (s Sample) Manipulated() bool {
 type Source interface {
 	Len() int
 	Load(i int) (Sample, error)
+}
+
+// Generated is a source whose samples are made when they are asked for, without a folder.
+type Generated struct {
+	Count int    // samples, by index in [0, Count)
+	ID    string // says how the samples come about; the same ID means the same samples
+	Make  func(i int) (Sample, error)
+}
+
+// Len implements Source.
+func (g Generated) Len() int { return g.Count }
+
+// Load implements Source.
+func (g Generated) Load(i int) (Sample, error) { return g.Make(i) }
+
+// Fingerprint is a hexadecimal SHA-256 of what tells the samples from others.
+func (g Generated) Fingerprint() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", g.Count, g.ID))
+	return hex.EncodeToString(sum[:])
 }
 
 // ErrEmpty is what a collection without a single picture is refused with.

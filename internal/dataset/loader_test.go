@@ -166,6 +166,20 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+func TestGenerated(t *testing.T) {
+	base := &numbered{n: 5, bad: -1}
+	made := Generated{Count: 5, ID: "a", Make: base.Load}
+	want := read(t, newTestLoader(t, base, LoaderOptions{BatchSize: 2}), 0, 1)
+	got := read(t, newTestLoader(t, made, LoaderOptions{BatchSize: 2}), 0, 1)
+	if !slices.Equal(want[0].Images, got[0].Images) {
+		t.Error("the same samples gave another batch")
+	}
+	other := Generated{Count: 5, ID: "b", Make: base.Load}
+	if made.Fingerprint() == other.Fingerprint() {
+		t.Error("other samples have the same fingerprint")
+	}
+}
+
 func TestLoaderRefuses(t *testing.T) {
 	if _, err := NewLoader(&numbered{}, Crop{}, LoaderOptions{BatchSize: 1}); !errors.Is(err, ErrEmpty) {
 		t.Errorf("an empty source: got %v, want ErrEmpty", err)
