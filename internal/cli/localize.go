@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -97,6 +98,7 @@ then 1.`,
 }
 
 func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string) error {
+	saveMemory()
 	if err := writableFolder(o.out); err != nil {
 		return err
 	}
@@ -131,6 +133,16 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 		return errReported
 	}
 	return nil
+}
+
+// saveMemory lets the garbage collector run early: what there is to collect are
+// a few arrays of many megabytes without pointers, which costs next to nothing
+// and keeps the peak of a 12-megapixel picture some 80 MB lower. $GOGC decides
+// where it is set.
+func saveMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(20)
+	}
 }
 
 // writableFolder makes the folder if need be and makes sure that files can be
