@@ -13,7 +13,6 @@ import (
 // runner brings pictures to a network the way its Spec asks for.
 type runner struct {
 	spec     network.Spec
-	workers  int // tiles run at once
 	sessions *sessions
 }
 
@@ -25,7 +24,7 @@ func newRunner(net *network.Network, e *engine.Engine) *runner {
 		}
 		return e.Load(onnx, engine.SessionOptions{})
 	}
-	return &runner{spec: net.Spec(), workers: 1, sessions: newSessions(load)}
+	return &runner{spec: net.Spec(), sessions: newSessions(load)}
 }
 
 func (r *runner) close() error { return r.sessions.close() }
@@ -42,10 +41,9 @@ func (r *runner) run(ctx context.Context, rgb *picture.RGB) (Map, []float32, err
 }
 
 func (r *runner) runTiled(ctx context.Context, rgb *picture.RGB) (Map, []float32, error) {
-	options := tile.Options{
-		Size: r.spec.Tile, Overlap: r.spec.Overlap, Workers: r.workers,
-		Mean: network.Mean, Std: network.Std,
-	}
+	// One tile at a time: the session's threads share it. Two at once with half the
+	// threads each take 6 % less processor time but 90 MB more for twelve megapixels.
+	options := tile.Options{Size: r.spec.Tile, Overlap: r.spec.Overlap, Mean: network.Mean, Std: network.Std}
 	m, err := tile.Localize(ctx, tile.Picture{Pix: rgb.Pix, Width: rgb.Width, Height: rgb.Height}, options, r.logits)
 	if err != nil {
 		return Map{}, nil, err
