@@ -83,21 +83,10 @@ func (k conv) gradient(c *call, dy []*Node) []*Node {
 // [N,K,(H+2 pad-dilation (kh-1)-1)/stride+1, ...].
 func Conv(x, w, b *Node, o ConvOptions) *Node {
 	o = o.filled()
-	if pointwise(w) && o.Pad == 0 && o.Stride > 1 && x != nil && !x.bad && len(x.shape) == 4 {
-		// Only every stride-th pixel counts: take these first. Its gradient
-		// then is a product at the low resolution.
-		x = strided(x, o.Stride)
-		o.Stride = 1
-	}
 	if b == nil {
 		return apply1(conv{o}, x, w)
 	}
 	return apply1(conv{o}, x, w, b)
-}
-
-// pointwise reports whether a kernel is 1 x 1.
-func pointwise(w *Node) bool {
-	return w != nil && len(w.shape) == 4 && w.shape[2] == 1 && w.shape[3] == 1
 }
 
 // convTranspose is the adjoint of conv: it yields what conv took, of the

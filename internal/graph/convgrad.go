@@ -4,6 +4,12 @@ package graph
 // that by its output.
 func (k conv) inputGradient(x, w, d *Node) *Node {
 	kh, kw := w.shape[2], w.shape[3]
+	if k.Stride > 1 && kh*kw == 1 && k.Pad == 0 {
+		// A product at the low resolution, then zeros between the pixels.
+		o := k.ConvOptions
+		o.Stride = 1
+		return spread(apply1(conv{o}, d, k.adjointKernel(w)), k.Stride, x.shape[2], x.shape[3])
+	}
 	if k.Stride > 1 {
 		return apply1(convTranspose{k.ConvOptions, x.shape[2], x.shape[3]}, d, w)
 	}
@@ -23,6 +29,20 @@ func (k conv) inputGradient(x, w, d *Node) *Node {
 	full := apply1(conv{o}, Pad(d, before, before), back)
 	cut := []int{0, 0, min(padH, 0), min(padW, 0)}
 	return Pad(full, cut, cut)
+}
+
+// spread puts step-1 zeros behind each pixel of d, in rows and columns, and
+// cuts or fills to the given size. Columns are spread by a product with a
+// matrix of zeros and ones, which is faster than moving single numbers.
+func spread(d *Node, step, height, width int) *Node {
+	h, w := d.shape[2], d.shape[3]
+	place := make([]float32, w*width)
+	for i := range w {
+		place[i*width+i*step] = 1
+	}
+	d = MatMul(d, d.graph.Const([]int{w, width}, place))
+	d = Pad(Reshape(d, -1, d.shape[1], h, 1, width), make([]int, 5), []int{0, 0, 0, step - 1, 0})
+	return Pad(Reshape(d, -1, d.shape[1], h*step, width), make([]int, 4), []int{0, 0, height - h*step, 0})
 }
 
 // adjointKernel turns w [K,C/groups,kh,kw] by 180 degrees and exchanges input
@@ -90,15 +110,18 @@ func (k conv) denseWeightGradient(x, w, d *Node) *Node {
 // output's gradient with the input shifted to the tap's place.
 func (k conv) depthwiseWeightGradient(x, w, d *Node) *Node {
 	kh, kw := w.shape[2], w.shape[3]
-	x = k.padded(x)
-	var taps []*Node
-	for i := range kh {
-		for j := range kw {
-			part := window(x, i*k.Dilation, j*k.Dilation, d.shape[2], d.shape[3], k.Stride)
-			taps = append(taps, Reshape(ReduceSum(Mul(d, part), []int{0, 2, 3}, false), -1, 1))
+	sums := blocks(func(b []*Node) *Node {
+		x, d := k.padded(b[0]), b[1]
+		taps := make([]*Node, 0, kh*kw)
+		for i := range kh {
+			for j := range kw {
+				part := window(x, i*k.Dilation, j*k.Dilation, d.shape[2], d.shape[3], k.Stride)
+				taps = append(taps, Reshape(ReduceSum(Mul(d, part), []int{0, 2, 3}, false), -1, 1))
+			}
 		}
-	}
-	return Reshape(Concat(1, taps...), w.shape...)
+		return Concat(1, taps...)
+	}, x, d)
+	return Reshape(sumOf(sums), w.shape...)
 }
 
 // padded puts the convolution's zeros around x.

@@ -259,6 +259,13 @@ func (e *encoder) floats(vs []float32) string {
 	return name
 }
 
+// float returns the name of a float32 scalar constant.
+func (e *encoder) float(v float32) string {
+	name := e.fresh()
+	e.tensor(name, Initializer{DType: Float32, Data: binary.LittleEndian.AppendUint32(nil, math.Float32bits(v))})
+	return name
+}
+
 // node writes a NodeProto of ONNX's own operator set.
 func (e *encoder) node(kind string, in, out []string, attrs ...attribute) {
 	e.nodeIn("", kind, in, out, attrs...)

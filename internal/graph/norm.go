@@ -91,8 +91,8 @@ func otherAxes(x *Node) []int {
 	return axes
 }
 
-// batchMoments yields x less its channel means, the means, and the (biased)
-// variances over the batch.
+// batchMoments yields the channel means and the (biased) variances over the
+// batch: two passes, so that a large mean costs no precision.
 type batchMoments struct{}
 
 func (batchMoments) name() string { return "batch moments" }
@@ -102,7 +102,7 @@ func (batchMoments) infer(in []*Node) ([]value, error) {
 		return nil, err
 	}
 	c := in[0].shape[1:2]
-	return []value{{Float32, in[0].shape}, {Float32, c}, {Float32, c}}, nil
+	return []value{{Float32, c}, {Float32, c}}, nil
 }
 
 func (batchMoments) emit(e *encoder, c *call, in, out []string) {
@@ -111,47 +111,36 @@ func (batchMoments) emit(e *encoder, c *call, in, out []string) {
 	for range axes[1:] {
 		wide = append(wide, 1)
 	}
-	column, square := e.fresh(), e.fresh()
-	e.node("ReduceMean", in, out[1:2], attrInts("axes", axes), attrInt("keepdims", 0))
-	e.node("Reshape", []string{out[1], e.ints(wide)}, []string{column})
-	e.node("Sub", []string{in[0], column}, out[:1])
-	e.node("Mul", []string{out[0], out[0]}, []string{square})
-	e.node("ReduceMean", []string{square}, out[2:3], attrInts("axes", axes), attrInt("keepdims", 0))
+	column, centred, square := e.fresh(), e.fresh(), e.fresh()
+	e.node("ReduceMean", in, out[:1], attrInts("axes", axes), attrInt("keepdims", 0))
+	e.node("Reshape", []string{out[0], e.ints(wide)}, []string{column})
+	e.node("Sub", []string{in[0], column}, []string{centred})
+	e.node("Mul", []string{centred, centred}, []string{square})
+	e.node("ReduceMean", []string{square}, out[1:], attrInts("axes", axes), attrInt("keepdims", 0))
 }
 
 func (batchMoments) gradient(c *call, dy []*Node) []*Node {
-	x, centred := c.in[0], c.out[0]
-	axes := otherAxes(x)
-	n := countOf(x, axes)
-	var total *Node
-	add := func(d *Node) {
-		if total == nil {
-			total = d
-		} else {
-			total = Add(total, d)
-		}
-	}
+	x := c.in[0]
+	n := countOf(x, otherAxes(x))
+	var terms []*Node
 	if d := dy[0]; d != nil {
-		add(Sub(d, channels(Div(ReduceSum(d, axes, false), n), x)))
+		terms = append(terms, ExpandLike(channels(Div(d, n), x), x))
 	}
 	if d := dy[1]; d != nil {
-		add(ExpandLike(channels(Div(d, n), x), x))
+		terms = append(terms, Mul(Sub(x, channels(c.out[0], x)), channels(Div(Scale(d, 2), n), x)))
 	}
-	if d := dy[2]; d != nil {
-		add(Mul(centred, channels(Div(Scale(d, 2), n), x)))
-	}
-	return []*Node{total}
+	return []*Node{sumOf(terms)}
 }
 
 // batchScale is the normalisation by the batch's own moments. Its inputs are
-// x, scale, bias and what batchMoments made of x; the gradient by x is the
-// whole one, through the moments too, so none flows into these.
+// x, scale, bias and the moments of x; the gradient by x is the whole one,
+// through the moments too, so none flows into these.
 type batchScale struct{ eps float64 }
 
 func (batchScale) name() string { return "batch normalization" }
 
 func (batchScale) infer(in []*Node) ([]value, error) {
-	if err := checkChannels(in[:3]); err != nil {
+	if err := checkChannels(in); err != nil {
 		return nil, err
 	}
 	return floats(in[0].shape), nil
@@ -159,27 +148,34 @@ func (batchScale) infer(in []*Node) ([]value, error) {
 
 // emit leaves it to ONNX's inference operation, which scales and shifts in
 // one pass.
-func (b batchScale) emit(e *encoder, c *call, in, out []string) {
-	e.node("BatchNormalization", []string{in[0], in[1], in[2], in[4], in[5]}, out, attrFloat("epsilon", b.eps))
+func (b batchScale) emit(e *encoder, _ *call, in, out []string) {
+	e.node("BatchNormalization", in, out, attrFloat("epsilon", b.eps))
 }
 
 // gradient is the closed form of Ioffe and Szegedy (2015):
 // dx = scale/s (dy - mean(dy) - x' mean(dy x')), x' = (x - mean)/s.
 func (b batchScale) gradient(c *call, dy []*Node) []*Node {
-	x, scale, centred, variance, d := c.in[0], c.in[1], c.in[3], c.in[5], dy[0]
+	x, scale, mean, variance, d := c.in[0], c.in[1], c.in[3], c.in[4], dy[0]
 	axes := otherAxes(x)
 	n := countOf(x, axes)
 	inv := Div(scalar(x, 1), Sqrt(Add(variance, scalar(x, b.eps))))
-	dbias := ReduceSum(d, axes, false)
-	dscale := Mul(ReduceSum(Mul(d, centred), axes, false), inv)
+	parts := blocks(func(b []*Node) *Node {
+		product := Mul(b[1], Sub(b[0], channels(mean, b[0])))
+		return Concat(0, Reshape(ReduceSum(b[1], axes, false), 1, -1), Reshape(ReduceSum(product, axes, false), 1, -1))
+	}, x, d)
+	sums := sumOf(parts)
+	dbias := Reshape(Slice(sums, 0, 0, 1), -1)
+	dscale := Mul(Reshape(Slice(sums, 0, 1, 2), -1), inv)
 	factor := Mul(scale, inv)
-	// dx = factor dy + along centred + shift, channel by channel; the second
-	// and third terms in one pass as a normalisation by 0 and 1.
+	// dx = factor dy + along (x - mean) + shift, channel by channel; the second
+	// and third terms in one pass as a normalisation by a variance of 1.
 	along := Neg(Div(Mul(Mul(factor, inv), dscale), n))
 	shift := Neg(Div(Mul(factor, dbias), n))
-	zero, one := filled(x, 0), filled(x, 1)
-	dx := Add(Mul(d, channels(factor, x)), BatchNorm(centred, along, shift, zero, one, 0))
-	return []*Node{dx, dscale, dbias, nil, nil, nil}
+	one := filled(x, 1)
+	parts = blocks(func(b []*Node) *Node {
+		return Add(Mul(b[1], channels(factor, x)), BatchNorm(b[0], along, shift, mean, one, 0))
+	}, x, d)
+	return []*Node{Concat(0, parts...), dscale, dbias, nil, nil}
 }
 
 // BatchNormTrain normalises x [N,C,...] by the mean and biased variance of the
@@ -200,11 +196,11 @@ func BatchNormTrain(x, scale, bias, runMean, runVar *Node, eps, momentum float64
 		y = x.graph.fail(fmt.Errorf("batch normalization: %w", errors.New("one value per channel has no variance")))
 		return y, y, y
 	}
-	m := apply(batchMoments{}, 3, x)
-	y = apply1(batchScale{eps}, x, scale, bias, m[0], m[1], m[2])
+	m := apply(batchMoments{}, 2, x)
+	y = apply1(batchScale{eps}, x, scale, bias, m[0], m[1])
 	n := countOf(x, otherAxes(x))
-	unbiased := Mul(m[2], Div(n, Sub(n, scalar(x, 1))))
-	newMean = Add(Scale(runMean, 1-momentum), Scale(m[1], momentum))
+	unbiased := Mul(m[1], Div(n, Sub(n, scalar(x, 1))))
+	newMean = Add(Scale(runMean, 1-momentum), Scale(m[0], momentum))
 	newVar = Add(Scale(runVar, 1-momentum), Scale(unbiased, momentum))
 	return y, newMean, newVar
 }

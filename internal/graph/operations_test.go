@@ -93,7 +93,7 @@ func operationCases() []operationCase {
 		image("reshape", []int{2, 6}, func(x *Node) *Node { return Reshape(x, 3, -1) }),
 		image("transpose", []int{2, 3, 4}, func(x *Node) *Node { return Transpose(x, 2, 0, 1) }),
 		image("slice", []int{2, 5, 3}, func(x *Node) *Node { return Slice(x, 1, 1, 4) }),
-		image("strided", []int{1, 2, 5, 6}, func(x *Node) *Node { return strided(x, 2) }),
+		image("strided", []int{1, 2, 5, 6}, func(x *Node) *Node { return window(x, 0, 0, 3, 3, 2) }),
 		image("window", []int{1, 2, 7, 9}, func(x *Node) *Node { return window(x, 1, 2, 2, 3, 2) }),
 		two("concat", -1, []int{2, 3, 2}, []int{2, 1, 2}, func(a, b *Node) *Node { return Concat(1, a, b, a) }),
 		image("pad", []int{2, 3}, func(x *Node) *Node { return Pad(x, []int{1, -1}, []int{0, 2}) }),

@@ -3,6 +3,7 @@ package graph
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // pooling describes square windows.
@@ -28,8 +29,7 @@ func (p pooling) attrs() []attribute {
 	}
 }
 
-// maxPool yields each window's maximum and where it is: the index of its first
-// occurrence in the flattened input. The indices are used by the gradient only.
+// maxPool yields each window's maximum.
 type maxPool struct{ pooling }
 
 func (maxPool) name() string { return "MaxPool" }
@@ -42,25 +42,50 @@ func (p maxPool) infer(in []*Node) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []value{{Float32, shape}, {Int64, shape}}, nil
+	return floats(shape), nil
 }
 
-func (p maxPool) emit(e *encoder, c *call, in, out []string) {
-	if !e.uses(c.out[1]) {
-		out = out[:1]
-	}
+func (p maxPool) emit(e *encoder, _ *call, in, out []string) {
 	e.node("MaxPool", in, out, p.attrs()...)
 }
 
 func (p maxPool) gradient(c *call, dy []*Node) []*Node {
-	return []*Node{p.spread(c.in[0], c.out[1], dy[0])}
+	parts := blocks(func(b []*Node) *Node { return p.route(b[0], b[1], b[2]) }, c.in[0], c.out[0], dy[0])
+	return []*Node{Concat(0, parts...)}
+}
+
+// route sends the gradient d of each window to the first of its pixels that
+// equals the maximum y. What is left of d is handed from pixel to pixel: the
+// first maximum keeps it, the others pass it on. ONNX's own indices would do,
+// but asking for them makes the pooling itself a hundred times slower.
+func (p maxPool) route(x, y, d *Node) *Node {
+	oh, ow := y.shape[2], y.shape[3]
+	before := []int{0, 0, p.pad, p.pad}
+	// Windows may end beyond the padding on one side only; cut to what they reach.
+	reachH, reachW := (oh-1)*p.stride+p.k, (ow-1)*p.stride+p.k
+	after := []int{0, 0, reachH - p.pad - x.shape[2], reachW - p.pad - x.shape[3]}
+	wide := padWith(x, before, after, float32(math.Inf(-1)))
+	cols := make([]*Node, p.k)
+	for j := range cols {
+		cols[j] = apply1(slice{[]int{3}, []int{j}, []int{j + (ow-1)*p.stride + 1}, []int{p.stride}}, wide)
+	}
+	taps := make([]*Node, 0, p.k*p.k)
+	for i := range p.k {
+		for j := range p.k {
+			pixel := apply1(slice{[]int{2}, []int{i}, []int{i + (oh-1)*p.stride + 1}, []int{p.stride}}, cols[j])
+			rest := Mul(d, step(Sub(y, pixel)))
+			taps = append(taps, Sub(d, rest))
+			d = rest
+		}
+	}
+	return p.assemble(x, taps)
 }
 
 // MaxPool returns the maximum of each k x k window of x [N,C,H,W], padded by
 // minus infinity: [N,C,(H+2 pad-k)/stride+1,...]. The gradient goes to the
 // first maximum of a window in row-major order, as in PyTorch.
 func MaxPool(x *Node, k, stride, pad int) *Node {
-	return apply(maxPool{pooling{k, stride, pad}}, 2, x)[0]
+	return apply1(maxPool{pooling{k, stride, pad}}, x)
 }
 
 // avgPool yields each window's mean, the padding's zeros counted.
@@ -100,31 +125,6 @@ func AvgPool(x *Node, k, stride, pad int) *Node {
 
 // GlobalAvgPool averages x [N,C,H,W] over its pixels: [N,C,1,1].
 func GlobalAvgPool(x *Node) *Node { return ReduceMean(x, []int{2, 3}, true) }
-
-// spread is the gradient of a max pool: each window's goes to the pixel that
-// index (into the flattened input) names.
-func (p pooling) spread(x, index, d *Node) *Node {
-	g := x.graph
-	h, w := x.shape[2], x.shape[3]
-	oh, ow := d.shape[2], d.shape[3]
-	// tap is the maximum's place in its window as row*w + column.
-	corner := make([]int64, 0, oh*ow)
-	for i := range oh {
-		for j := range ow {
-			corner = append(corner, int64((i*p.stride-p.pad)*w+j*p.stride-p.pad))
-		}
-	}
-	plane := apply1(modulo{}, index, g.constInts([]int{}, []int64{int64(h * w)}))
-	tap := Cast(Sub(plane, g.constInts([]int{oh, ow}, corner)), Float32)
-	zero := g.Scalar(0)
-	taps := make([]*Node, 0, p.k*p.k)
-	for i := range p.k {
-		for j := range p.k {
-			taps = append(taps, Where(Equal(tap, g.Scalar(float32(i*w+j))), d, zero))
-		}
-	}
-	return p.assemble(x, taps)
-}
 
 // assemble adds up gradients that go from each window to one pixel of it:
 // taps[i*k+j] [N,C,OH,OW] goes to row i and column j of the windows. The
@@ -168,11 +168,3 @@ func (p pooling) phase(taps []*Node, a, b, nh, nw int) *Node {
 	}
 	return sum
 }
-
-// modulo is the remainder of integers.
-type modulo struct{}
-
-func (modulo) name() string                               { return "Mod" }
-func (modulo) infer(in []*Node) ([]value, error)          { return []value{{Int64, in[0].shape}}, nil }
-func (modulo) emit(e *encoder, _ *call, in, out []string) { e.node("Mod", in, out) }
-func (modulo) gradient(*call, []*Node) []*Node            { return []*Node{nil, nil} }

@@ -88,14 +88,13 @@ func refScale(x, scale, bias, mean, variance wide, eps float64) wide {
 
 func refMoments(x wide) []wide {
 	c := x.shape[1]
-	mean, variance, centred := newWide([]int{c}), newWide([]int{c}), newWide(x.shape)
+	mean, variance := newWide([]int{c}), newWide([]int{c})
 	n := float64(len(x.data) / c)
 	each(x.shape, func(i int, at []int) { mean.data[at[1]] += x.data[i] / n })
 	each(x.shape, func(i int, at []int) {
-		centred.data[i] = x.data[i] - mean.data[at[1]]
-		variance.data[at[1]] += centred.data[i] * centred.data[i] / n
+		variance.data[at[1]] += (x.data[i] - mean.data[at[1]]) * (x.data[i] - mean.data[at[1]]) / n
 	})
-	return []wide{centred, mean, variance}
+	return []wide{mean, variance}
 }
 
 func refLayerNorm(x, scale, bias wide, eps float64) []wide {

@@ -142,12 +142,11 @@ func evaluate(op operation, in []wide) []wide {
 	case batchMoments:
 		return refMoments(in[0])
 	case batchScale:
-		return one(refScale(in[0], in[1], in[2], in[4], in[5], op.eps))
+		return one(refScale(in[0], in[1], in[2], in[3], in[4], op.eps))
 	case layerNorm:
 		return refLayerNorm(in[0], in[1], in[2], op.eps)
 	case maxPool:
-		out := refPool(op.pooling, in[0], true)
-		return []wide{out, out} // the indices are looked at by gradients only
+		return one(refPool(op.pooling, in[0], true))
 	case avgPool:
 		return one(refPool(op.pooling, in[0], false))
 	case resize:

@@ -32,8 +32,8 @@ func (r reshape) infer(in []*Node) ([]value, error) {
 		if n != m {
 			return nil, fmt.Errorf("shape %v has %d elements, target %v has %d", have, n, r.shape, m)
 		}
-	case free != 0:
-		return nil, fmt.Errorf("shape %v has an open dimension, target %v needs it as its first", have, r.shape)
+	case free < 0:
+		return nil, fmt.Errorf("shape %v has an open dimension, target %v needs one too", have, r.shape)
 	case n%m != 0 && m%n != 0:
 		return nil, fmt.Errorf("shape %v does not fit into %v", have, r.shape)
 	}
@@ -160,12 +160,6 @@ func Slice(x *Node, axis, start, end int) *Node {
 	return apply1(slice{[]int{axis}, []int{start}, []int{end}, []int{1}}, x)
 }
 
-// strided takes every step-th row and column of x [N,C,H,W], beginning with
-// the first.
-func strided(x *Node, step int) *Node {
-	return apply1(slice{[]int{2, 3}, []int{0, 0}, []int{x.Dim(2), x.Dim(3)}, []int{step, step}}, x)
-}
-
 // window takes the rectangle of rows [top, top+h) and columns [left, left+w)
 // of x [N,C,H,W], stepping by step.
 func window(x *Node, top, left, h, w, step int) *Node {
@@ -249,8 +243,11 @@ func Concat(axis int, xs ...*Node) *Node {
 	return apply1(concat{axis}, xs...)
 }
 
-// pad puts zeros around a tensor; negative amounts cut elements off.
-type pad struct{ before, after []int }
+// pad puts elements around a tensor; negative amounts cut elements off.
+type pad struct {
+	before, after []int
+	fill          float32
+}
 
 func (pad) name() string { return "Pad" }
 
@@ -272,7 +269,11 @@ func (p pad) infer(in []*Node) ([]value, error) {
 }
 
 func (p pad) emit(e *encoder, _ *call, in, out []string) {
-	e.node("Pad", []string{in[0], e.ints(append(slices.Clone(p.before), p.after...))}, out)
+	args := []string{in[0], e.ints(append(slices.Clone(p.before), p.after...))}
+	if p.fill != 0 {
+		args = append(args, e.float(p.fill))
+	}
+	e.node("Pad", args, out)
 }
 
 func (p pad) gradient(_ *call, dy []*Node) []*Node {
@@ -285,14 +286,16 @@ func (p pad) gradient(_ *call, dy []*Node) []*Node {
 
 // Pad puts before[i] zeros before and after[i] zeros behind the elements of
 // each dimension i of x. Negative amounts cut elements off.
-func Pad(x *Node, before, after []int) *Node {
-	zero := func(v int) bool { return v == 0 }
+func Pad(x *Node, before, after []int) *Node { return padWith(x, before, after, 0) }
+
+// padWith is Pad with other elements than zeros.
+func padWith(x *Node, before, after []int, fill float32) *Node {
+	some := func(v int) bool { return v != 0 }
 	if x != nil && !x.bad && len(before) == len(x.shape) && len(after) == len(before) &&
-		!slices.ContainsFunc(before, func(v int) bool { return !zero(v) }) &&
-		!slices.ContainsFunc(after, func(v int) bool { return !zero(v) }) {
+		!slices.ContainsFunc(before, some) && !slices.ContainsFunc(after, some) {
 		return x
 	}
-	return apply1(pad{slices.Clone(before), slices.Clone(after)}, x)
+	return apply1(pad{slices.Clone(before), slices.Clone(after), fill}, x)
 }
 
 // expand repeats a tensor to the shape of another by broadcasting.
