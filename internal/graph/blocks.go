@@ -2,9 +2,10 @@ package graph
 
 // blockBytes bounds the activations that a gradient works on at a time. A
 // formula of many small passes over a large tensor waits for memory; done
-// block by block it stays within the processor's cache. Measured: a depthwise
-// kernel's gradient on [16,64,128,128] takes 280 ms at once and 45 ms in blocks.
-const blockBytes = 4 << 20
+// block by block it stays within the processor's cache. Measured on 2 cores: a
+// training step of the small Xception, 16 pictures of 256 x 256, takes 0.82 s
+// without blocks, 0.76 s with 8 MiB and 0.68 s with 2 MiB.
+const blockBytes = 2 << 20
 
 // blocks splits tensors that share their first dimension (the batch) into
 // parts of at most blockBytes each and calls f on the parts. A batch of open

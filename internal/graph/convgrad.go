@@ -77,10 +77,45 @@ func (k conv) weightGradient(x, w, d *Node) *Node {
 	return Concat(0, grads...)
 }
 
-// denseWeightGradient computes, for each row of the kernel, one product of the
+// denseWeightGradient is the weight gradient of one group.
+func (k conv) denseWeightGradient(x, w, d *Node) *Node {
+	// Up to here a single product with both kernel dimensions stacked is some
+	// 15 % faster; beyond, its result for each image grows too large.
+	const small = 128 * 128
+	if k.Stride == 1 && w.shape[0]*w.shape[1] <= small {
+		return k.stackedWeightGradient(x, w, d)
+	}
+	return k.rowWeightGradient(x, w, d)
+}
+
+// stackedWeightGradient computes all taps in one product: the input's rows,
+// shifted to each row of the kernel, are stacked as channels, and so is the
+// output's gradient, shifted to each column. Stride 1.
+func (k conv) stackedWeightGradient(x, w, d *Node) *Node {
+	n, c, kh, kw := w.shape[0], w.shape[1], w.shape[2], w.shape[3]
+	h, v := d.shape[2], d.shape[3]
+	wide := x.shape[3] + 2*k.Pad
+	sums := blocks(func(b []*Node) *Node {
+		x, d := k.padded(b[0]), b[1]
+		rows, cols := make([]*Node, kh), make([]*Node, kw)
+		for i := range rows {
+			rows[i] = window(x, i*k.Dilation, 0, h, wide, 1)
+		}
+		for j := range cols {
+			at := j * k.Dilation
+			cols[j] = Pad(d, []int{0, 0, 0, at}, []int{0, 0, 0, wide - v - at})
+		}
+		left := Reshape(Concat(1, cols...), -1, kw*n, h*wide)
+		right := Reshape(Concat(1, rows...), -1, kh*c, h*wide)
+		return ReduceSum(MatMul(left, swapLast(right)), []int{0}, false)
+	}, x, d)
+	return Transpose(Reshape(sumOf(sums), kw, n, kh, c), 1, 3, 2, 0)
+}
+
+// rowWeightGradient computes, for each row of the kernel, one product of the
 // output's gradient with the input's rows, shifted to the row's place; the
 // shifts along columns are stacked as channels beforehand.
-func (k conv) denseWeightGradient(x, w, d *Node) *Node {
+func (k conv) rowWeightGradient(x, w, d *Node) *Node {
 	n, c, kh, kw := w.shape[0], w.shape[1], w.shape[2], w.shape[3]
 	h, v := d.shape[2], d.shape[3]
 	span := func(out, taps int) int { return (out-1)*k.Stride + (taps-1)*k.Dilation + 1 }

@@ -41,26 +41,16 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 	e := &encoder{
 		inits:  inits,
 		names:  map[*Node]string{},
-		wanted: map[*Node]bool{},
 		ints64: map[string]string{},
 		opsets: map[string]int{"": onnxOpset},
 	}
 	for _, o := range outputs {
-		e.wanted[o.Node] = true
 		// The value is named after the first output that asks for it.
 		if _, named := e.names[o.Node]; !named && o.Node.source() == nil {
 			e.names[o.Node] = o.Name
 		}
 	}
-	need := g.needed(outputs)
-	for id, used := range need {
-		if used {
-			for _, in := range g.calls[id].in {
-				e.wanted[in] = true
-			}
-		}
-	}
-	for id, used := range need {
+	for id, used := range g.needed(outputs) {
 		if used {
 			if err := e.call(g.calls[id]); err != nil {
 				return nil, fmt.Errorf("graph: %w", err)
@@ -92,7 +82,7 @@ func (g *Graph) checkOutputs(outputs []Output) error {
 		if o.Node == nil || o.Node.graph != g || o.Node.bad {
 			return fmt.Errorf("encode: output %q is not a node of this graph", o.Name)
 		}
-		if o.Name == "" || seen[o.Name] || g.named[o.Name] != nil {
+		if o.Name == "" || o.Name[0] == '~' || seen[o.Name] || g.named[o.Name] != nil {
 			return fmt.Errorf("encode: output name %q is empty or taken", o.Name)
 		}
 		seen[o.Name] = true
@@ -166,9 +156,6 @@ func (e *encoder) nameOf(n *Node) string {
 	}
 	return name
 }
-
-// uses reports whether anything takes a value.
-func (e *encoder) uses(n *Node) bool { return e.wanted[n] }
 
 // call writes one call and what it takes.
 func (e *encoder) call(c *call) error {

@@ -45,8 +45,8 @@ func (g *Graph) Param(name string, shape ...int) *Node {
 
 // declare adds a named source.
 func (g *Graph) declare(s *source) *Node {
-	if s.ident == "" {
-		return g.fail(fmt.Errorf("%s without a name", s.label))
+	if s.ident == "" || s.ident[0] == '~' { // names with ~ are the encoder's own
+		return g.fail(fmt.Errorf("%s %q: a name must not be empty or begin with ~", s.label, s.ident))
 	}
 	if _, taken := g.named[s.ident]; taken {
 		return g.fail(fmt.Errorf("%s %q: the name is already taken", s.label, s.ident))
@@ -101,15 +101,6 @@ func (g *Graph) Const(shape []int, data []float32) *Node {
 
 // Scalar makes a constant without dimensions.
 func (g *Graph) Scalar(v float32) *Node { return g.Const([]int{}, []float32{v}) }
-
-// constInts makes an int64 constant.
-func (g *Graph) constInts(shape []int, data []int64) *Node {
-	raw := make([]byte, 0, 8*len(data))
-	for _, v := range data {
-		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
-	}
-	return g.add(&source{kind: constSource, label: "constant", value: value{Int64, slices.Clone(shape)}, data: raw})
-}
 
 // scalar makes a constant in the graph of n, for use in formulas.
 func scalar(n *Node, v float64) *Node {
