@@ -37,13 +37,15 @@ var below = map[string][]string{
 
 	"internal/train": {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/tile"},
 
+	"internal/calibrate": {"internal/dataset", "internal/metric", "internal/network", "internal/picture", "internal/weights"},
+
 	".": {"internal/engine", "internal/graph", "internal/metric", "internal/network", "internal/picture", "internal/tile", "internal/weights", "internal/zoo"},
 
 	"internal/study": {".", "internal/dataset", "internal/metric", "internal/picture"},
 	"internal/serve": {".", "internal/picture"},
 
 	"internal/cli": {
-		".", "internal/dataset", "internal/engine", "internal/forge", "internal/metric", "internal/network", "internal/npy", "internal/picture",
+		".", "internal/calibrate", "internal/dataset", "internal/engine", "internal/forge", "internal/metric", "internal/network", "internal/npy", "internal/picture",
 		"internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
 	},
 	"cmd/declip": {"internal/cli"},

@@ -1,0 +1,66 @@
+package network
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/engine/enginetest"
+)
+
+func TestShiftLogits(t *testing.T) {
+	e := enginetest.Open(t)
+	for name, spec := range map[string]Spec{
+		"context.out.bias": {Arch: ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1}},
+		"fc.0.bias":        {Arch: ArchXception, Decoder: "linear", Input: 64, Output: 64},
+		"fc.16.bias":       {Arch: ArchXception, Decoder: "conv-4", Input: 32, Output: 32},
+	} {
+		net, err := New(spec, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := logits(t, e, net)
+		param, err := net.ShiftLogits(-1.5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if param.Name != name {
+			t.Errorf("%v: shifted %s, expected %s", spec, param.Name, name)
+		}
+		for i, v := range logits(t, e, net) {
+			// Logits are below 10 here, float32 keeps 1e-6 of that.
+			if math.Abs(float64(v-before[i])+1.5) > 1e-5 {
+				t.Fatalf("%v: logit %d went from %g to %g, expected 1.5 less", net.Spec(), i, before[i], v)
+			}
+		}
+	}
+}
+
+// logits runs the network on a fixed picture of noise.
+func logits(t *testing.T, e *engine.Engine, net *Network) []float32 {
+	t.Helper()
+	side := max(net.Spec().Input, 32)
+	onnx, err := net.Inference(side, side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := e.Load(onnx, engine.SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	image := make([]float32, 3*side*side)
+	for i := range image {
+		image[i] = float32(math.Sin(float64(i * i)))
+	}
+	input, err := engine.NewTensor([]int{1, 3, side, side}, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := session.Run(context.Background(), map[string]*engine.Tensor{"image": input}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out["logits"].Float32s()
+}
