@@ -92,6 +92,7 @@ Exit codes: 0 all went well, 1 something failed, 2 wrong usage.`,
 		a.newEval(),
 		a.newForge(),
 		a.newTrain(),
+		a.newCalibrate(),
 		a.newDoctor(),
 		a.newVersion(),
 	)

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/declip/declip"
+	"github.com/declip/declip/internal/calibrate"
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/zoo"
+)
+
+// calibrateOptions are the flags of "declip calibrate".
+type calibrateOptions struct {
+	model, data, pristine, out string
+	maxFlagged                 float64
+	limit                      int
+	json                       bool
+	device                     string
+	threads                    int
+}
+
+// AddFlags declares the flags with their defaults.
+func (o *calibrateOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVarP(&o.model, "model", "m", zoo.Default, "model: a built-in name, a file, or a name in the models folder")
+	f.StringVar(&o.data, "data", "", "folder with images/ and masks/, as \"declip forge\" makes")
+	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
+	f.Float64Var(&o.maxFlagged, "max-flagged", 0.05, "largest share of the untouched pictures that may be flagged")
+	f.StringVarP(&o.out, "out", "o", "", "file for the calibrated model")
+	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each folder, evenly spread (default: all)")
+	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
+	addEngineFlags(f, &o.device, &o.threads)
+}
+
+func (o *calibrateOptions) check(cmd *cobra.Command) error {
+	switch {
+	case !(o.maxFlagged >= 0 && o.maxFlagged <= 1):
+		return usagef(cmd, "--max-flagged %g: expected a share between 0 and 1", o.maxFlagged)
+	case o.limit < 0:
+		return usagef(cmd, "--limit %d: expected 0 or more", o.limit)
+	case o.threads < 0:
+		return usagef(cmd, "--threads %d: expected 0 or more", o.threads)
+	}
+	return required(cmd, "data", "out")
+}
+
+func (a *app) newCalibrate() *cobra.Command {
+	var o calibrateOptions
+	cmd := &cobra.Command{
+		Use:   "calibrate --data DIR -o FILE [flags]",
+		Short: "Shift a model so that 0.5 is its best threshold",
+		Long: `Find the threshold at which a model does best on pictures with known masks, and
+write the model with its logits shifted so that this threshold becomes 0.5.
+
+Best is the highest F1, averaged over the manipulated pictures, among the
+thresholds at which at most --max-flagged of the untouched pictures (those with
+empty masks in --data, and those of --pristine) are flagged, that is, have more
+than 1 % of their pixels over it. The shifted model is then measured too. Use
+pictures that the model was not trained on, and judge the result on others yet.`,
+		Example: `  declip calibrate -m run1/best.safetensors --data forged-valid --pristine photos/valid -o model.safetensors`,
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			return a.runCalibrate(cmd.Context(), o)
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
+	if _, err := os.Stat(filepath.Dir(o.out)); err != nil {
+		return fmt.Errorf("output folder: %w", err) // said before the work, not after it
+	}
+	cases, err := evalCases(evalOptions{data: o.data, pristine: o.pristine, limit: o.limit})
+	if err != nil {
+		return err
+	}
+	file, err := zoo.Open(o.model)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	bar := &progress{}
+	defer func() { bar.finish() }()
+	options := calibrate.Options{MaxFlagged: o.maxFlagged, Open: a.predictor(o), Workers: runtime.GOMAXPROCS(0)}
+	for _, c := range cases {
+		options.Pictures = append(options.Pictures, calibrate.Picture{Name: c.name, Load: c.load})
+	}
+	options.Done = func(pass, done int) {
+		if done == 1 {
+			bar.finish()
+			bar = a.newProgress(len(cases), fmt.Sprintf("pass %d", pass+1))
+		}
+		bar.set(done)
+	}
+	result, err := calibrate.Run(ctx, file, options)
+	if err != nil {
+		return err
+	}
+	if result.Data, result.Pristine, err = fingerprints(o); err != nil {
+		return err
+	}
+	if err := result.Write(o.out); err != nil {
+		return err
+	}
+	bar.finish()
+	return a.printCalibration(o, result.Facts)
+}
+
+// predictor opens models for calibrate.Run.
+func (a *app) predictor(o calibrateOptions) func(path string) (calibrate.Predict, func(), error) {
+	return func(path string) (calibrate.Predict, func(), error) {
+		model, err := declip.Open(path, declip.Options{Library: a.library, Device: o.device, Threads: o.threads})
+		if err != nil {
+			return nil, nil, err
+		}
+		predict := func(ctx context.Context, p *picture.RGB) ([]float32, error) {
+			r, err := model.Localize(ctx, p)
+			if err != nil {
+				return nil, err
+			}
+			return r.Prob, nil
+		}
+		return predict, func() { model.Close() }, nil
+	}
+}
+
+// fingerprints tell what was calibrated on: names and lengths of all pictures of either folder.
+func fingerprints(o calibrateOptions) (data, pristine string, err error) {
+	folder, err := dataset.OpenFolder(o.data, dataset.FolderOptions{SkipSizes: true})
+	if err != nil {
+		return "", "", err
+	}
+	if o.pristine == "" {
+		return folder.Fingerprint(), "", nil
+	}
+	hash := sha256.New()
+	for _, in := range collect([]string{o.pristine}, "") {
+		info, err := os.Stat(in.path)
+		if err != nil {
+			return "", "", err
+		}
+		fmt.Fprintf(hash, "%s\x00%d\n", filepath.Base(in.path), info.Size())
+	}
+	return folder.Fingerprint(), hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// calibration is what "declip calibrate --json" prints.
+type calibration struct {
+	Model string `json:"model"`
+	Out   string `json:"out"`
+	calibrate.Facts
+}
+
+func (a *app) printCalibration(o calibrateOptions, f calibrate.Facts) error {
+	if o.json {
+		text, err := json.Marshal(calibration{o.model, o.out, f})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "%s\n", text)
+		return err
+	}
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "model %s, %d manipulated pictures, %d untouched\n", o.model, f.Manipulated, f.Untouched)
+	fmt.Fprintln(t, "at 0.5\tF1\tuntouched flagged")
+	printPoint(t, "before", f.Before, f.Untouched)
+	printPoint(t, "after", f.After, f.Untouched)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s: what was the threshold %.4f is 0.5 now, logits shifted by %+.3f\n", o.out, f.Threshold, f.Shift)
+	return err
+}
+
+func printPoint(w io.Writer, name string, p calibrate.Point, untouched int) {
+	flagged := "-"
+	if untouched > 0 {
+		flagged = fmt.Sprintf("%.1f %%", 100*p.Flagged)
+	}
+	fmt.Fprintf(w, "%s\t%.4f\t%s\n", name, p.F1, flagged)
+}
