@@ -48,6 +48,7 @@ func addNetworkFlags(f *pflag.FlagSet, c *train.Config) {
 	f.IntVar(&s.Context, "context", 0, "xceptionnet-lite: channels of the decoder")
 	f.IntSliceVar(&s.Dilations, "dilations", nil, "xceptionnet-lite: dilations of the decoder's blocks")
 	f.BoolVar(&s.Residual, "residual", false, "xceptionnet-lite: add fixed high-pass channels to the input")
+	f.StringVar(&s.Pool, "pool", "", "xceptionnet-lite: how blocks halve a map: max or mean")
 }
 
 // addOptimizerFlags declares how the weights are moved.

@@ -13,13 +13,16 @@ func (b *builder) liteTrunk(x *graph.Node, spec Spec) (block1, block2 *graph.Nod
 	if spec.Residual {
 		x = b.highPass(x)
 	}
-	w := spec.Widths
+	w, pool := spec.Widths, maxPool
+	if spec.Pool == poolMean {
+		pool = meanPool
+	}
 	x = b.conv(x, "conv1", convSpec{out: w[0], kernel: 3, stride: 2, pad: 1, kind: initHe})
 	x = graph.ReLU(b.norm(x, "bn1", initOne))
 	x = b.conv(x, "conv2", convSpec{out: w[1], kernel: 3, pad: 1, kind: initHe})
 	x = graph.ReLU(b.norm(x, "bn2", initOne))
-	block1 = b.xceptionBlock(x, "block1", w[2], false)
-	return block1, b.xceptionBlock(block1, "block2", w[3], true)
+	block1 = b.xceptionBlock(x, "block1", w[2], false, pool)
+	return block1, b.xceptionBlock(block1, "block2", w[3], true, pool)
 }
 
 // residualScale is the size in levels of 255 at which the high-pass channels bend: a difference well beyond

@@ -57,6 +57,9 @@ type Spec struct {
 	Context int `json:"context,omitempty"`
 	// Dilations are those of the context decoder's residual blocks, in order.
 	Dilations []int `json:"dilations,omitempty"`
+	// Pool is how xceptionnet-lite's blocks halve a map: "max", as Xception does, or "mean", which keeps the
+	// strength of noise-like traces.
+	Pool string `json:"pool,omitempty"`
 	// Residual adds fixed high-pass channels to xceptionnet-lite's input.
 	Residual bool `json:"residual,omitempty"`
 }

@@ -12,6 +12,12 @@ const (
 	ArchLite     = "xceptionnet-lite"
 )
 
+// Pools of xceptionnet-lite.
+const (
+	poolMax  = "max"
+	poolMean = "mean"
+)
+
 // DecoderContext is xceptionnet-lite's decoder.
 const DecoderContext = "context"
 
@@ -58,6 +64,7 @@ func (s Spec) completeLite() (Spec, error) {
 		s.Widths = []int{16, 32, 64, 128}
 	}
 	setDefault(&s.Context, 64)
+	setDefault(&s.Pool, poolMax)
 	if s.Dilations == nil {
 		s.Dilations = []int{1, 2, 4, 8, 16, 1}
 	}
@@ -76,6 +83,9 @@ func (s Spec) checkLite() error {
 		if w < 2 || w > 1024 {
 			return fmt.Errorf("%w: width %d: expected 2 to 1024 channels", ErrSpec, w)
 		}
+	}
+	if s.Pool != poolMax && s.Pool != poolMean {
+		return fmt.Errorf("%w: pool %q: expected %s or %s", ErrSpec, s.Pool, poolMax, poolMean)
 	}
 	for _, d := range s.Dilations {
 		if d < 1 || d > 64 {

@@ -13,13 +13,19 @@ func (b *builder) xception(x *graph.Node) *graph.Node {
 	x = graph.ReLU(b.norm(x, "bn1", initOne))
 	x = b.conv(x, "conv2", convSpec{out: 64, kernel: 3, kind: initUniform})
 	x = graph.ReLU(b.norm(x, "bn2", initOne))
-	x = b.xceptionBlock(x, "block1", 128, false)
-	return b.xceptionBlock(x, "block2", 256, true)
+	x = b.xceptionBlock(x, "block1", 128, false, maxPool)
+	return b.xceptionBlock(x, "block2", 256, true, maxPool)
 }
 
-// xceptionBlock adds two separable convolutions, each with batch norm, a max pool, and a strided 1x1
-// convolution beside them: [N, C, H, W] to [N, out, ceil(H/2), ceil(W/2)].
-func (b *builder) xceptionBlock(x *graph.Node, name string, out int, startWithReLU bool) *graph.Node {
+// poolFunc halves a map: [N, C, H, W] to [N, C, ceil(H/2), ceil(W/2)].
+type poolFunc func(*graph.Node) *graph.Node
+
+func maxPool(x *graph.Node) *graph.Node  { return graph.MaxPool(x, 3, 2, 1) }
+func meanPool(x *graph.Node) *graph.Node { return graph.AvgPool(x, 3, 2, 1) }
+
+// xceptionBlock adds two separable convolutions, each with batch norm, a pool (Xception's is maxPool), and a
+// strided 1x1 convolution beside them: [N, C, H, W] to [N, out, ceil(H/2), ceil(W/2)].
+func (b *builder) xceptionBlock(x *graph.Node, name string, out int, startWithReLU bool, pool poolFunc) *graph.Node {
 	skip := b.conv(x, name+".skip", convSpec{out: out, kernel: 1, stride: 2, kind: initUniform})
 	skip = b.norm(skip, name+".skipbn", initOne)
 	at := 0 // position in the block's sequence, which the names count
@@ -31,7 +37,7 @@ func (b *builder) xceptionBlock(x *graph.Node, name string, out int, startWithRe
 	x = graph.ReLU(b.norm(x, fmt.Sprintf("%s.rep.%d", name, at+1), initOne))
 	x = b.separable(x, fmt.Sprintf("%s.rep.%d", name, at+3), out, 1, initUniform)
 	x = b.norm(x, fmt.Sprintf("%s.rep.%d", name, at+4), initOne)
-	return graph.Add(graph.MaxPool(x, 3, 2, 1), skip)
+	return graph.Add(pool(x), skip)
 }
 
 // separable adds a depthwise 3x3 convolution and a pointwise one, neither with bias.
