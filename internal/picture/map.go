@@ -9,8 +9,7 @@ type Map struct {
 	Width, Height int
 }
 
-// ToGray gives the map in 8 bits: round(255 p), so 128 and above is p >= 0.5
-// (127.5 rounds up). Values outside [0,1] are clipped, NaN becomes 0.
+// ToGray gives the map in 8 bits: round(255 p). Values outside [0,1] are clipped, NaN becomes 0.
 func (m *Map) ToGray() *Gray {
 	g := NewGray(m.Width, m.Height)
 	inBands(m.Height, 64, func(y0, y1 int) {
@@ -33,10 +32,10 @@ func level(p float32) uint8 {
 	return 0 // and NaN
 }
 
-// Mask is 255 where the probability is at least the threshold, 0 elsewhere.
+// Mask is 255 where the probability is greater than the threshold, 0 elsewhere.
 func (m *Map) Mask(threshold float64) *Gray {
 	g := NewGray(m.Width, m.Height)
-	t := atLeast(threshold)
+	t := justAbove(threshold)
 	inBands(m.Height, 64, func(y0, y1 int) {
 		from, to := y0*m.Width, y1*m.Width
 		out := g.Pix[from:to]
@@ -66,7 +65,7 @@ func (m *Map) Fraction(threshold float64) float64 {
 	if len(m.Prob) == 0 {
 		return 0
 	}
-	t, n := atLeast(threshold), 0
+	t, n := justAbove(threshold), 0
 	for _, p := range m.Prob {
 		if p >= t {
 			n++
@@ -75,11 +74,11 @@ func (m *Map) Fraction(threshold float64) float64 {
 	return float64(n) / float64(len(m.Prob))
 }
 
-// atLeast is the smallest float32 that is not below the threshold, so that
-// comparing float32 with it says the same as comparing in float64.
-func atLeast(threshold float64) float32 {
+// justAbove is the smallest float32 that is greater than the threshold: a float32
+// reaches it if and only if it is greater than the threshold in float64.
+func justAbove(threshold float64) float32 {
 	t := float32(threshold)
-	if float64(t) < threshold {
+	if float64(t) <= threshold {
 		return math.Nextafter32(t, float32(math.Inf(1)))
 	}
 	return t

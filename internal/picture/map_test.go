@@ -19,18 +19,19 @@ func TestMapLevels(t *testing.T) {
 	if want := []uint8{0, 0, 128, 255, 255, 0, 64, 127}; !slices.Equal(m.ToGray().Pix, want) {
 		t.Errorf("grey %v, want %v", m.ToGray().Pix, want)
 	}
-	if want := []uint8{0, 0, 255, 255, 255, 0, 0, 0}; !slices.Equal(m.Mask(0.5).Pix, want) {
+	// As in the published evaluation, a probability of exactly 0.5 is not over 0.5.
+	if want := []uint8{0, 0, 0, 255, 255, 0, 0, 0}; !slices.Equal(m.Mask(0.5).Pix, want) {
 		t.Errorf("mask %v, want %v", m.Mask(0.5).Pix, want)
 	}
-	if got := m.Fraction(0.5); got != 3.0/8 {
-		t.Errorf("fraction %v, want 0.375", got)
+	if got := m.Fraction(0.5); got != 2.0/8 {
+		t.Errorf("fraction %v, want 0.25", got)
 	}
 	// 0.1 is no float32; its nearest neighbour is above it, that of 0.7 below.
 	for _, threshold := range []float64{0.1, 0.7} {
 		p := float32(threshold)
 		one := &Map{Prob: []float32{p}, Width: 1, Height: 1}
-		if got, want := one.Fraction(threshold) == 1, float64(p) >= threshold; got != want {
-			t.Errorf("float32(%v) at least %v: %v, want %v", threshold, threshold, got, want)
+		if got, want := one.Fraction(threshold) == 1, float64(p) > threshold; got != want {
+			t.Errorf("float32(%v) over %v: %v, want %v", threshold, threshold, got, want)
 		}
 	}
 }
@@ -40,7 +41,7 @@ func floodRegions(m *Map, threshold float64, minArea int) []Region {
 	seen := make([]bool, len(m.Prob))
 	var found []Region
 	for start := range m.Prob {
-		if seen[start] || !(float64(m.Prob[start]) >= threshold) {
+		if seen[start] || !(float64(m.Prob[start]) > threshold) {
 			continue
 		}
 		seen[start] = true
@@ -56,7 +57,7 @@ func floodRegions(m *Map, threshold float64, minArea int) []Region {
 			x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
 			for j := max(y-1, 0); j <= min(y+1, m.Height-1); j++ {
 				for k := max(x-1, 0); k <= min(x+1, m.Width-1); k++ {
-					if n := j*m.Width + k; !seen[n] && float64(m.Prob[n]) >= threshold {
+					if n := j*m.Width + k; !seen[n] && float64(m.Prob[n]) > threshold {
 						seen[n] = true
 						stack = append(stack, n)
 					}

@@ -22,7 +22,7 @@ func Overlay(rgb *RGB, m *Map, threshold float64) *RGB {
 			dst[2] = uint8((uint32(src[2])*h.keep + h.b) >> 8)
 		}
 	})
-	outline(out, m, atLeast(threshold))
+	outline(out, m, justAbove(threshold))
 	return out
 }
 

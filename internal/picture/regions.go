@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Region is one connected part of a map at or above a threshold.
+// Region is one connected part of a map above a threshold.
 type Region struct {
 	Box  [4]int  // x, y of the upper left corner, width, height, in pixels
 	Area int     // pixels
@@ -13,12 +13,12 @@ type Region struct {
 	Peak float64 // highest probability in it
 }
 
-// Regions finds the parts of a map whose probability is at least the threshold,
-// connected through sides or corners, of at least minArea pixels; the largest
-// first, ties in reading order. It goes through the rows once and keeps only
-// what touches the last one: memory grows with the width, not the height.
+// Regions finds the parts of a map whose probability is greater than the
+// threshold, connected through sides or corners, of at least minArea pixels; the
+// largest first, ties in reading order. It goes through the rows once and keeps
+// only what touches the last one: memory grows with the width, not the height.
 func Regions(m *Map, threshold float64, minArea int) []Region {
-	l := labeller{width: m.Width, threshold: atLeast(threshold), minArea: minArea}
+	l := labeller{width: m.Width, threshold: justAbove(threshold), minArea: minArea}
 	for y := range m.Height {
 		l.row(y, m.Prob[y*m.Width:][:m.Width])
 	}
