@@ -2,6 +2,7 @@ package metric
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 )
 
@@ -30,10 +31,42 @@ func FlagScore(prob []float32) float64 {
 	if len(prob) == 0 {
 		return 0
 	}
-	b := getBuffers(len(prob))
-	defer b.put()
-	b.sort(prob, nil, nil)
-	return b.fromTop(allowed(len(prob), FlagShare))
+	return fromTop(prob, allowed(len(prob), FlagShare))
+}
+
+// fromTop is the probability that exactly k pixels stand above, 0 if there are
+// no more than k, without sorting: the first pass counts the pixels by the upper
+// half of their bits and finds the half that the answer has, the second counts
+// those with this half by the lower one. Its memory does not grow with the
+// picture.
+func fromTop(prob []float32, k int) float64 {
+	if k < 0 || k >= len(prob) {
+		return 0
+	}
+	const half = 15 // of the 30 bits of a score
+	counts := make([]uint32, 1<<half)
+	for _, p := range prob {
+		counts[scoreBits(p)>>half]++
+	}
+	upper, left := descend(counts, uint32(k))
+	clear(counts)
+	for _, p := range prob {
+		if bits := scoreBits(p); bits>>half == upper {
+			counts[bits&(1<<half-1)]++
+		}
+	}
+	lower, _ := descend(counts, left)
+	return float64(math.Float32frombits(upper<<half | lower))
+}
+
+// descend finds the value at which, counted from the highest down, more than k
+// are reached, and how many of k are left there.
+func descend(counts []uint32, k uint32) (value, left uint32) {
+	value = uint32(len(counts) - 1)
+	for ; value > 0 && counts[value] <= k; value-- {
+		k -= counts[value]
+	}
+	return value, k
 }
 
 // allowed is the largest count out of n that is not more than share of it.

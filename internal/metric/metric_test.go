@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -280,5 +281,27 @@ func BenchmarkFlagScore(b *testing.B) {
 	prob, _ := synthetic(1000, 1000, 1)
 	for b.Loop() {
 		FlagScore(prob)
+	}
+}
+
+// FlagScore counts where Evaluate sorts; both must name the same pixel, with many ties and with
+// few, however small the picture.
+func TestFlagScoreCountsAsSorted(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	for range 300 {
+		n, levels := 1+r.IntN(700), float64(1+r.IntN(40))
+		prob := make([]float32, n)
+		for i := range prob {
+			prob[i] = float32(r.Float64()*1.2 - 0.1) // some are to be clipped
+			if levels < 20 {
+				prob[i] = float32(math.Round(levels*float64(prob[i])) / levels)
+			}
+		}
+		sorted := slices.Clone(prob)
+		slices.Sort(sorted)
+		want := min(max(sorted[n-1-allowed(n, FlagShare)], 0), 1)
+		if got := FlagScore(prob); got != float64(want) {
+			t.Fatalf("%d pixels: %v, want %v", n, got, want)
+		}
 	}
 }
