@@ -35,7 +35,11 @@ lint: ## formatting, vet, and which package may import which
 	@scripts/lint.sh
 
 .PHONY: bench
-bench: setup ## run the benchmarks
+bench: setup ## measure the program, beside PyTorch and NumPy: make bench [MODEL=file]
+	@scripts/bench.sh $(if $(MODEL),"$(MODEL)")
+
+.PHONY: bench-packages
+bench-packages: setup ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
 
 .PHONY: lite

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Measures the program and compares its parts with PyTorch and NumPy, where a Python has them:
+#   scripts/bench.sh [MODEL]
+# MODEL is a built-in name or a file (default: lite). BENCH_PYTHON names the Python (default: Debian's).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [[ -r /proc/loadavg ]]; then
+	read -r load _ </proc/loadavg
+	if [[ ${load%.*} -ge 1 ]]; then
+		echo "bench: the machine is busy (load $load): these numbers, and PyTorch's above all, will suffer" >&2
+	fi
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+go build -o "$work/declip" ./cmd/declip
+go build -o "$work/bench" ./scripts/bench
+# The library found for this checkout serves a program that lies elsewhere, too.
+if [[ -z ${DECLIP_ORT_LIB:-} && -d .cache/onnxruntime ]]; then
+	export DECLIP_ORT_LIB=$PWD/.cache/onnxruntime
+fi
+"$work/bench" -m "${1:-lite}" -declip "$work/declip" -python "${BENCH_PYTHON:-/usr/bin/python3}"

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/metric"
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/train"
+)
+
+// bench is what the comparisons share.
+type bench struct {
+	options
+	work   string
+	engine *engine.Engine
+	twin   *twin
+	net    *network.Network
+	file   string // net, for both sides
+}
+
+func compare(b *bench) error {
+	torch, numpy := b.twin.version.Torch, b.twin.version.Numpy
+	fmt.Printf("\n%-42s %10s %10s %8s\n", "", "declip", "other", "ratio")
+	if numpy == "" {
+		fmt.Printf("(%s has no NumPy, and so nothing to compare with)\n", b.python)
+	} else if torch == "" {
+		fmt.Printf("(%s has no PyTorch: its side stays empty)\n", b.python)
+	}
+	xception, err := network.New(network.Spec{Arch: network.ArchXception, Decoder: "conv-4"}, 1)
+	if err != nil {
+		return err
+	}
+	xceptionFile := filepath.Join(b.work, "xception.safetensors")
+	if err := writeModel(xceptionFile, xception); err != nil {
+		return err
+	}
+	for _, do := range []func() error{
+		func() error { return b.forward(b.net, b.file, 7) },
+		func() error { return b.forward(xception, xceptionFile, 3) },
+		func() error { return b.step(b.net, b.file, 8, 5) },
+		func() error { return b.step(xception, xceptionFile, 2, 3) },
+		b.evaluate,
+	} {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row prints one comparison; other is empty where there is no other side.
+func row(what string, ours, other []float64, whose string) {
+	left := fmt.Sprintf("%.1f ms", 1e3*median(ours))
+	if len(other) == 0 {
+		fmt.Printf("%-42s %10s %10s %8s\n", what, left, "-", "-")
+		return
+	}
+	right := fmt.Sprintf("%.1f ms", 1e3*median(other))
+	fmt.Printf("%-42s %10s %10s %7.2fx  %s\n", what, left, right, median(other)/median(ours), whose)
+}
+
+// tolerance is how far logits may differ, relative to the largest: float32 arithmetic in another order gives
+// about 1e-6 a layer, some tens of layers.
+const tolerance = 1e-3
+
+// forward compares one run of a network over one picture of noise, and the logits.
+func (b *bench) forward(net *network.Network, file string, repeats int) error {
+	spec := net.Spec()
+	side := spec.Input
+	if spec.Mode == network.ModeTiles {
+		side = spec.Tile
+	}
+	onnx, err := net.Inference(side, side)
+	if err != nil {
+		return err
+	}
+	session, err := b.engine.Load(onnx, engine.SessionOptions{})
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	image := noise(3 * side * side)
+	x, err := engine.NewTensor([]int{1, 3, side, side}, image)
+	if err != nil {
+		return err
+	}
+	request := map[string]any{"do": "forward", "file": file, "image": filepath.Join(b.work, "image"), "side": side,
+		"logits": filepath.Join(b.work, "logits")}
+	if err := writeFloats(request["image"].(string), image); err != nil {
+		return err
+	}
+	var ours, others []float64
+	difference := 0.0
+	for i := range repeats + 1 {
+		began := time.Now()
+		out, err := session.Run(context.Background(), map[string]*engine.Tensor{"image": x}, nil)
+		if err != nil {
+			return err
+		}
+		took := time.Since(began).Seconds()
+		if i == 0 { // warms both sides up, and compares
+			if err := writeFloats(request["logits"].(string), out["logits"].Float32s()); err != nil {
+				return err
+			}
+		}
+		answer, err := b.askTorch(request)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			difference = answer.Difference
+			continue
+		}
+		ours = append(ours, took)
+		others = appendTime(others, answer)
+	}
+	note := fmt.Sprintf("PyTorch %s, logits differ by %.1e", b.twin.version.Torch, difference)
+	row(fmt.Sprintf("%v forward, %dx%d", spec, side, side), ours, others, note)
+	if !(difference <= tolerance) {
+		return fmt.Errorf("%v: logits differ by %g from PyTorch's, relative to the largest; expected at most %g", spec, difference, tolerance)
+	}
+	return nil
+}
+
+// askTorch asks nothing where there is no PyTorch.
+func (b *bench) askTorch(request map[string]any) (reply, error) {
+	if b.twin.version.Torch == "" {
+		return reply{}, nil
+	}
+	return b.twin.ask(request)
+}
+
+func appendTime(times []float64, r reply) []float64 {
+	if r.Seconds == 0 {
+		return times
+	}
+	return append(times, r.Seconds)
+}
+
+// step compares training steps: forward, backward and AdamW. Ours are those of a real training; the other
+// side takes its own after each.
+func (b *bench) step(net *network.Network, file string, batch, repeats int) error {
+	spec := net.Spec()
+	const crop = 192
+	side, target := crop, crop/max(spec.Stride, 1)
+	if spec.Mode == network.ModeResize {
+		side, target = spec.Input, spec.Output
+	}
+	request := map[string]any{"do": "step", "file": file, "batch": batch, "side": side, "target": target}
+	var ours, others []float64
+	var failed error
+	config := train.Config{
+		Model: net, Engine: b.engine, Threads: b.threads, Out: filepath.Join(b.work, "train"), Data: "noise",
+		TrainSource: dataset.Generated{Count: batch, ID: "noise", Make: noisyPicture},
+		BatchSize:   batch, CropSize: crop, Epochs: 1, EpochPictures: batch * (repeats + 1), Workers: 1, Seed: 1,
+	}
+	config.Hooks.Step = func(s train.StepReport) {
+		answer, err := b.askTorch(request)
+		if err != nil && failed == nil {
+			failed = err
+		}
+		if s.Step > 1 { // the first warms both sides up
+			ours = append(ours, s.Engine.Seconds())
+			others = appendTime(others, answer)
+		}
+	}
+	if _, err := train.Run(context.Background(), config); err != nil {
+		return err
+	}
+	row(fmt.Sprintf("%v step, %d of %dx%d", spec, batch, side, side), ours, others, "PyTorch "+b.twin.version.Torch)
+	return failed
+}
+
+// noisyPicture is a picture of noise with a square marked.
+func noisyPicture(i int) (dataset.Sample, error) {
+	const side = 256
+	r := rand.New(rand.NewPCG(uint64(i), 3))
+	p, m := picture.NewRGB(side, side), picture.NewGray(side, side)
+	for k := range p.Pix {
+		p.Pix[k] = uint8(r.IntN(256))
+	}
+	for k := range m.Pix {
+		if k%side > 100 && k/side > 100 {
+			m.Pix[k] = 255
+		}
+	}
+	return dataset.Sample{Picture: p, Mask: m, Name: fmt.Sprint(i)}, nil
+}
+
+// evaluate compares all scores of one megapixel.
+func (b *bench) evaluate() error {
+	const w, h, repeats = 1024, 1024, 5
+	prob, truth, mask := noise(w*h), make([]bool, w*h), make([]byte, w*h)
+	for i := range prob {
+		x, y := float64(i%w-500), float64(i/w-480)
+		truth[i] = x*x/90e3+y*y/40e3 < 1
+		if truth[i] {
+			mask[i] = 1
+			prob[i] += 0.7
+		}
+		prob[i] = float32(1 / (1 + math.Exp(-float64(prob[i]))))
+	}
+	request := map[string]any{"do": "evaluate", "prob": filepath.Join(b.work, "prob"), "mask": filepath.Join(b.work, "mask"), "w": w, "h": h}
+	if err := writeFloats(request["prob"].(string), prob); err != nil {
+		return err
+	}
+	if err := os.WriteFile(request["mask"].(string), mask, 0o644); err != nil {
+		return err
+	}
+	var ours, others []float64
+	for range repeats {
+		began := time.Now()
+		r, err := metric.Evaluate(prob, truth, w, h, metric.DefaultThreshold)
+		if err != nil {
+			return err
+		}
+		ours = append(ours, time.Since(began).Seconds())
+		if b.twin.version.Numpy == "" {
+			continue
+		}
+		answer, err := b.twin.ask(request)
+		if err != nil {
+			return err
+		}
+		others = append(others, answer.Seconds)
+		if err := sameScores(r, answer.Scores); err != nil {
+			return err
+		}
+	}
+	row("scores of 1 MP, one thread", ours, others, "NumPy "+b.twin.version.Numpy)
+	return nil
+}
+
+// sameScores holds both sides to the 1e-6 that the published scores are promised to; IoU is in percent.
+func sameScores(r metric.Result, other map[string]float64) error {
+	for name, v := range map[string]float64{"iou": r.IoU / 100, "f1_fixed": r.F1Fixed, "f1_best": r.F1Best, "ap": r.AP, "auc": r.AUC} {
+		if got, ok := other[name]; !ok || !(math.Abs(got-v) <= 1e-6) {
+			return fmt.Errorf("%s is %g, NumPy says %g", name, v, got)
+		}
+	}
+	return nil
+}
+
+func noise(n int) []float32 {
+	r := rand.New(rand.NewPCG(1, 9))
+	data := make([]float32, n)
+	for i := range data {
+		data[i] = float32(r.NormFloat64())
+	}
+	return data
+}
+
+func writeFloats(path string, data []float32) error {
+	raw, err := binary.Append(nil, binary.LittleEndian, data)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, raw, 0o644)
+}

@@ -1,0 +1,112 @@
+// Command bench prints how fast declip is, as one plain table: the whole program on pictures of one and of
+// twelve megapixels, and its parts beside PyTorch and NumPy doing the same (scripts/bench_torch.py), where the
+// Python given has them. Both sides take turns, with as many threads each, and medians are compared.
+//
+// It fails if both sides do not compute the same.
+//
+//	go run ./scripts/bench [-m lite] [-declip bin/declip] [-python /usr/bin/python3] [-threads 2]
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/zoo"
+)
+
+// options are the flags.
+type options struct {
+	model, program, python, twin string
+	threads                      int
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.model, "m", zoo.Default, "model: a built-in name, or a file")
+	flag.StringVar(&o.program, "declip", "bin/declip", "the program to measure")
+	flag.StringVar(&o.python, "python", "/usr/bin/python3", "a Python that may have torch and numpy")
+	flag.StringVar(&o.twin, "twin", "scripts/bench_torch.py", "the other side's program")
+	flag.IntVar(&o.threads, "threads", 2, "threads of either side")
+	flag.Parse()
+	runtime.GOMAXPROCS(o.threads)
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options) error {
+	began := time.Now()
+	work, err := os.MkdirTemp("", "declip-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	net, file, err := openModel(o.model, work)
+	if err != nil {
+		return err
+	}
+	if err := localize(o, work, file); err != nil {
+		return err
+	}
+	e, err := engine.Open(engine.Options{Device: "cpu", Threads: o.threads})
+	if err != nil {
+		return err
+	}
+	other, err := startTwin(o)
+	if err != nil {
+		return err
+	}
+	defer other.stop()
+	if err := compare(&bench{options: o, work: work, engine: e, twin: other, net: net, file: file}); err != nil {
+		return err
+	}
+	fmt.Printf("\n%d threads each, medians, %s in all\n", o.threads, time.Since(began).Round(time.Second))
+	return nil
+}
+
+// openModel gives the network and writes it as a file that both sides read. Where the default model isn't
+// built in, its network with random weights stands in: speed does not depend on them.
+func openModel(name, work string) (*network.Network, string, error) {
+	path := filepath.Join(work, "model.safetensors")
+	file, err := zoo.Open(name)
+	if errors.Is(err, zoo.ErrNotFound) && name == zoo.Default {
+		fmt.Printf("model %s is not built in: random weights stand in for it\n", name)
+		net, err := network.New(network.Spec{Arch: network.ArchLite, Residual: true}, 1)
+		if err != nil {
+			return nil, "", err
+		}
+		return net, path, writeModel(path, net)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	defer file.Close()
+	net, err := network.Open(file)
+	if err != nil {
+		return nil, "", err
+	}
+	return net, path, writeModel(path, net)
+}
+
+func writeModel(path string, net *network.Network) error {
+	var tensors []weights.Tensor
+	for _, p := range net.Params() {
+		tensors = append(tensors, weights.FromFloat32s(p.Name, p.Shape, p.Data))
+	}
+	return weights.Write(path, tensors, map[string]string{network.SpecKey: net.SpecJSON()})
+}
+
+func median[T ~int64 | ~float64](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
