@@ -32,6 +32,7 @@ import (
 	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/runner"
 	"github.com/declip/declip/internal/zoo"
 )
 
@@ -78,7 +79,8 @@ type Model struct {
 	name      string
 	threshold float64
 	limits    picture.Limits
-	runner    *runner
+	runner    *runner.Runner
+	byMean    bool // a picture's score is its mean probability
 }
 
 // Open opens a model by the name of a built-in one ("lite"), by the path of a
@@ -103,7 +105,8 @@ func Open(name string, o Options) (*Model, error) {
 		name:      name,
 		threshold: o.Threshold,
 		limits:    picture.Limits{MaxPixels: o.MaxPixels},
-		runner:    newRunner(net, e),
+		runner:    runner.New(e, net),
+		byMean:    net.Spec().Mode == network.ModeResize,
 	}, nil
 }
 
@@ -125,7 +128,7 @@ func (m *Model) Name() string { return m.name }
 
 // Close frees the model. It must not be in use any more.
 func (m *Model) Close() error {
-	return m.runner.close()
+	return m.runner.Close()
 }
 
 // Localize gives the probability of manipulation for every pixel of img, on
@@ -133,7 +136,7 @@ func (m *Model) Close() error {
 // LocalizeReader are better: they decode chroma the way the models were trained
 // with, where package image/jpeg takes a short cut.
 func (m *Model) Localize(ctx context.Context, img image.Image) (*Result, error) {
-	rgb := toRGB(img)
+	rgb := picture.FromImage(img)
 	if rgb.Width == 0 || rgb.Height == 0 {
 		return nil, fmt.Errorf("picture of %d x %d pixels: it is empty", rgb.Width, rgb.Height)
 	}
@@ -178,11 +181,11 @@ func (m *Model) localizeDecoded(ctx context.Context, d *picture.Decoded) (*Resul
 }
 
 func (m *Model) localize(ctx context.Context, rgb *picture.RGB) (*Result, error) {
-	raw, prob, err := m.runner.run(ctx, rgb)
+	out, err := m.runner.Run(ctx, rgb)
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Width: rgb.Width, Height: rgb.Height, Model: m.name, Threshold: m.threshold, Orientation: 1, Prob: prob, Raw: raw}
-	r.measure(m.runner.scoreIsMean())
+	r := &Result{Width: rgb.Width, Height: rgb.Height, Model: m.name, Threshold: m.threshold, Orientation: 1, Prob: out.Prob, Raw: Map(out.Raw)}
+	r.measure(m.byMean)
 	return r, nil
 }

@@ -84,5 +84,5 @@ func (r *Result) Mask() image.Image { return r.toMap().Mask(r.Threshold) }
 // probability is high, and an outline around what Mask marks. img must have the
 // result's size.
 func (r *Result) Overlay(img image.Image) image.Image {
-	return picture.Overlay(toRGB(img), r.toMap(), r.Threshold)
+	return picture.Overlay(picture.FromImage(img), r.toMap(), r.Threshold)
 }

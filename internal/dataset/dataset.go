@@ -64,35 +64,6 @@ func (g Generated) Fingerprint() string {
 // ErrEmpty is what a collection without a single picture is refused with.
 var ErrEmpty = errors.New("no pictures")
 
-// Normalization is the change from 8-bit colour to what a network sees: (v/255 - Mean) / Std, per
-// channel in the order red, green, blue.
-type Normalization struct {
-	Mean, Std [3]float32
-}
-
-// CLIP holds the constants that CLIP was trained with. The published method uses them for every
-// backbone, Xception included.
-var CLIP = Normalization{
-	Mean: [3]float32{0.48145466, 0.4578275, 0.40821073},
-	Std:  [3]float32{0.26862954, 0.26130258, 0.27577711},
-}
-
-// Planes writes p, normalised, as three planes into dst, which has 3*Height*Width elements: [3,H,W].
-func (n Normalization) Planes(dst []float32, p *picture.RGB) {
-	var table [3][256]float32
-	for c := range table {
-		for v := range table[c] {
-			table[c][v] = (float32(v)/255 - n.Mean[c]) / n.Std[c]
-		}
-	}
-	size := p.Width * p.Height
-	red, green, blue := dst[:size], dst[size:2*size], dst[2*size:3*size]
-	for i := range red {
-		px := p.Pix[3*i : 3*i+3 : 3*i+3]
-		red[i], green[i], blue[i] = table[0][px[0]], table[1][px[1]], table[2][px[2]]
-	}
-}
-
 // random gives the generator of one place in a sequence: independent streams for different keys,
 // the same stream for the same keys. The keys are mixed by SplitMix64 (Steele, Lea, Flood, 2014).
 func random(seed uint64, keys ...uint64) *rand.Rand {

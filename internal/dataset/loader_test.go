@@ -38,7 +38,7 @@ var errBad = errors.New("broken")
 
 func newTestLoader(t *testing.T, s Source, o LoaderOptions) *Loader {
 	t.Helper()
-	l, err := NewLoader(s, Crop{Size: 32, Stride: 4, Inside: 0.5, Turn: true, Normalization: CLIP, Augment: []Augment{Tone(0.5, 0.2)}}, o)
+	l, err := NewLoader(s, Crop{Size: 32, Stride: 4, Inside: 0.5, Turn: true, Normalization: clip, Augment: []Augment{Tone(0.5, 0.2)}}, o)
 	if err != nil {
 		t.Fatal(err)
 	}

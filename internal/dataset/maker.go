@@ -35,7 +35,7 @@ type Draw struct {
 // filter, the mask to Target x Target, so that the target is soft. Masks are not aspect-true either.
 type Resize struct {
 	Size, Target  int // pixels; 224 and 256 in the published method
-	Normalization Normalization
+	Normalization picture.Normalization
 	Augment       []Augment // applied after the resize, in order
 }
 
@@ -67,7 +67,7 @@ type Crop struct {
 	Stride        int     // pixels of the picture per cell of the target: Target side = Size/Stride
 	Inside        float64 // share of the crops of a manipulated picture that are made to hold a manipulated pixel
 	Turn          bool    // flips and quarter turns, all eight with the same probability
-	Normalization Normalization
+	Normalization picture.Normalization
 	Augment       []Augment // applied to the crop, in order
 }
 

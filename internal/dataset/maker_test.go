@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -23,7 +24,10 @@ func tell(w, h int, inside func(x, y int) bool) Sample {
 	return Sample{Picture: p, Mask: m, Name: "tell"}
 }
 
-var plain = Normalization{Std: [3]float32{1, 1, 1}}
+// clip is what the networks are trained with.
+var clip = picture.Normalization{Mean: network.Mean, Std: network.Std}
+
+var plain = picture.Normalization{Std: [3]float32{1, 1, 1}}
 
 func make1(t *testing.T, m Maker, s Sample, seed uint64) (image, target []float32) {
 	t.Helper()
@@ -127,12 +131,12 @@ func TestCropRefuses(t *testing.T) {
 
 func TestResizeIsPillows(t *testing.T) {
 	s := tell(50, 31, func(x, y int) bool { return x > y })
-	m := Resize{Size: 32, Target: 40, Normalization: CLIP}
+	m := Resize{Size: 32, Target: 40, Normalization: clip}
 	image, target := make1(t, m, s, 0)
 	small, mask := picture.Resize(s.Picture, 32, 32), picture.ResizeGray(s.Mask, 40, 40)
 	for i := range 32 * 32 {
 		for c := range 3 {
-			want := (float64(small.Pix[3*i+c])/255 - float64(CLIP.Mean[c])) / float64(CLIP.Std[c])
+			want := (float64(small.Pix[3*i+c])/255 - float64(clip.Mean[c])) / float64(clip.Std[c])
 			if got := image[c*32*32+i]; math.Abs(float64(got)-want) > 1e-6 { // float32 against float64
 				t.Fatalf("pixel %d channel %d: got %g, want %g", i, c, got, want)
 			}

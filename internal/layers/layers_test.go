@@ -35,11 +35,12 @@ var below = map[string][]string{
 	"internal/forge":             {"internal/picture"},
 	"internal/zoo":               {"internal/weights"},
 
-	"internal/train": {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/tile"},
+	"internal/runner": {"internal/engine", "internal/network", "internal/picture", "internal/tile"},
+	"internal/train":  {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner"},
 
 	"internal/calibrate": {"internal/dataset", "internal/metric", "internal/network", "internal/picture", "internal/weights"},
 
-	".": {"internal/engine", "internal/graph", "internal/metric", "internal/network", "internal/picture", "internal/tile", "internal/weights", "internal/zoo"},
+	".": {"internal/engine", "internal/graph", "internal/metric", "internal/network", "internal/picture", "internal/runner", "internal/weights", "internal/zoo"},
 
 	"internal/study": {".", "internal/dataset", "internal/metric", "internal/picture"},
 	"internal/serve": {".", "internal/picture"},

@@ -168,14 +168,25 @@ func (n *Network) Build(g *graph.Graph, x *graph.Node, train bool) (logits *grap
 // Inference returns the ONNX bytes of the network with its weights inside: input "image" [N, 3, H, W]
 // (normalised by Mean and Std, the batch open), output "logits" [N, 1, h, w].
 func (n *Network) Inference(height, width int) ([]byte, error) {
+	return Inference(n, n.params, height, width)
+}
+
+// Builder is a network as a formula; see Network.Build.
+type Builder interface {
+	Spec() Spec
+	Build(g *graph.Graph, x *graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node)
+}
+
+// Inference is Network.Inference for any network and weights.
+func Inference(b Builder, params []Param, height, width int) ([]byte, error) {
 	g := graph.New()
 	x := g.Input("image", graph.Open, 3, height, width)
-	logits, _ := n.Build(g, x, false)
+	logits, _ := b.Build(g, x, false)
 	if err := g.Err(); err != nil {
-		return nil, fmt.Errorf("%v for %d x %d pixels: %w", n.spec, width, height, err)
+		return nil, fmt.Errorf("%v for %d x %d pixels: %w", b.Spec(), width, height, err)
 	}
-	inits := make(map[string]graph.Initializer, len(n.params))
-	for _, p := range n.params {
+	inits := make(map[string]graph.Initializer, len(params))
+	for _, p := range params {
 		inits[p.Name] = graph.Initializer{DType: graph.Float32, Shape: p.Shape, Data: weights.FromFloat32s(p.Name, p.Shape, p.Data).Data}
 	}
 	return g.Encode([]graph.Output{{Name: "logits", Node: logits}}, inits)

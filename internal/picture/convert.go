@@ -5,13 +5,17 @@ import (
 	"image/color"
 )
 
-// toRGB converts what the decoders give to packed RGB.
-func toRGB(m image.Image) *RGB {
+// FromImage converts any picture to packed RGB as Pillow's convert("RGB") does:
+// alpha is dropped, not composited. An RGB is returned as it is, a Decoded gives
+// its own; their pixels are shared, not copied.
+func FromImage(m image.Image) *RGB {
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()
 	switch m := m.(type) {
 	case *RGB:
 		return m
+	case *Decoded:
+		return m.RGB
 	case *image.YCbCr:
 		return planarToRGB(m, true)
 	case *image.Gray:
@@ -21,11 +25,15 @@ func toRGB(m image.Image) *RGB {
 	case *image.NRGBA:
 		return pack4(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
 	case *image.RGBA:
-		return pack4(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+		if m.Opaque() { // else its colours are multiplied by alpha
+			return pack4(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+		}
 	case *image.NRGBA64:
 		return pack8(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
 	case *image.RGBA64:
-		return pack8(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+		if m.Opaque() {
+			return pack8(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+		}
 	case *image.Gray16:
 		return packGray(clipGray16(m)).ToRGB()
 	}

@@ -83,7 +83,7 @@ func Decode(data []byte, limits Limits) (d *Decoded, err error) {
 	if err != nil {
 		return nil, err
 	}
-	rgb := toRGB(m)
+	rgb := FromImage(m)
 	return &Decoded{RGB: rgb, Format: format, Orientation: orientation(format, data)}, nil
 }
 
@@ -96,7 +96,7 @@ func DecodeGray(data []byte, limits Limits) (*Gray, error) {
 	if g, ok := m.(*image.Gray); ok {
 		return packGray(g), nil
 	}
-	return toRGB(m).ToGray(), nil
+	return FromImage(m).ToGray(), nil
 }
 
 // Header tells the format and the size in pixels from the file's first bytes,

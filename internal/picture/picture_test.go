@@ -2,6 +2,9 @@ package picture
 
 import (
 	"bytes"
+	"image"
+	"image/color"
+	"image/draw"
 	"image/png"
 	"math/rand/v2"
 	"testing"
@@ -48,5 +51,32 @@ func TestEncodePNG(t *testing.T) {
 				t.Errorf("%v: grey pixels changed on the way", size)
 			}
 		}
+	}
+}
+
+// Alpha is dropped: colours that are stored multiplied by it are divided again.
+func TestFromImageDropsAlpha(t *testing.T) {
+	r := image.Rect(-3, 2, 4, 6) // not at the origin
+	for name, m := range map[string]draw.Image{
+		"NRGBA": image.NewNRGBA(r), "RGBA": image.NewRGBA(r), "NRGBA64": image.NewNRGBA64(r), "RGBA64": image.NewRGBA64(r),
+	} {
+		for y := r.Min.Y; y < r.Max.Y; y++ {
+			for x := r.Min.X; x < r.Max.X; x++ {
+				m.Set(x, y, color.NRGBA{uint8(20 * (x + 3)), 200, uint8(y), 128})
+			}
+		}
+		p := FromImage(m)
+		for i := range 7 * 4 {
+			want := [3]int{20 * (i % 7), 200, 2 + i/7}
+			for c, v := range p.Pix[3*i : 3*i+3] {
+				if d := int(v) - want[c]; d < -2 || d > 2 { // half of 8 bits is lost to the alpha of one half
+					t.Fatalf("%s: pixel %d is %v, expected %v", name, i, p.Pix[3*i:3*i+3], want)
+				}
+			}
+		}
+	}
+	p := NewRGB(2, 2)
+	if FromImage(p) != p || FromImage(&Decoded{RGB: p}) != p {
+		t.Error("an RGB was copied")
 	}
 }

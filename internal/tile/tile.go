@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"math"
 	"sync"
+
+	"github.com/declip/declip/internal/picture"
 )
 
 // Picture is the input: Height*Width*3 bytes, RGB interleaved.
@@ -47,7 +49,7 @@ func Localize(ctx context.Context, p Picture, o Options, run Run) (*Map, error) 
 			p.Width, p.Height, len(p.Pix), p.Width*p.Height*3)
 	}
 	j := &job{picture: p, run: run, cols: o.split(p.Width), rows: o.split(p.Height), overlap: o.Overlap}
-	j.table = normalisation(o.Mean, o.Std)
+	j.table = picture.Normalization{Mean: o.Mean, Std: o.Std}.Table()
 	j.turn = sync.NewCond(&j.mu)
 	return j.do(ctx, o.Workers)
 }
@@ -160,26 +162,6 @@ func reflect(i, n int) int {
 		return 2*(n-1) - i
 	}
 	return i
-}
-
-// Normalize writes pix, RGB interleaved, into dst as planes [3,h,w] of
-// (value/255 - mean) / std. dst and pix have the same length.
-func Normalize(dst []float32, pix []uint8, mean, std [3]float32) {
-	table, plane := normalisation(mean, std), len(pix)/3
-	for i := range plane {
-		for c := range 3 {
-			dst[c*plane+i] = table[c][pix[3*i+c]]
-		}
-	}
-}
-
-func normalisation(mean, std [3]float32) (t [3][256]float32) {
-	for c := range t {
-		for v := range t[c] {
-			t[c][v] = (float32(v)/255 - mean[c]) / std[c]
-		}
-	}
-	return t
 }
 
 // gatherer adds up the windowed probabilities of all tiles.

@@ -15,6 +15,7 @@ import (
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/picture"
 )
 
 // Optimizers, schedules and what "best" goes by.
@@ -167,7 +168,7 @@ func (c Config) maker(spec network.Spec) dataset.Maker {
 	if c.Augment.JPEG > 0 {
 		augment = append(augment, dataset.Recompress(c.Augment.JPEG, c.Augment.JPEGLow, c.Augment.JPEGHigh))
 	}
-	norm := dataset.Normalization{Mean: network.Mean, Std: network.Std}
+	norm := picture.Normalization{Mean: network.Mean, Std: network.Std}
 	if spec.Mode == network.ModeTiles {
 		return dataset.Crop{Size: c.CropSize, Stride: spec.Stride, Inside: c.Inside, Turn: c.Augment.Turn,
 			Normalization: norm, Augment: augment}

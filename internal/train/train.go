@@ -10,6 +10,7 @@ import (
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/runner"
 )
 
 var (
@@ -186,9 +187,9 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (*Score,
 		return nil, ctx.Err()
 	}
 	began := time.Now()
-	p := newPredictor(t.engine, t.model, params)
-	defer p.close()
-	results, err := Evaluate(ctx, t.valid, p.predict, ScoreOptions{Limit: t.config.ValidLimit, Workers: t.engine.Info().Threads,
+	r := runner.New(t.engine, snapshot{t.model, params})
+	defer r.Close()
+	results, err := Evaluate(ctx, t.valid, r.Predict, ScoreOptions{Limit: t.config.ValidLimit, Workers: t.engine.Info().Threads,
 		Done: t.config.Hooks.Score})
 	if err != nil {
 		return nil, fmt.Errorf("validation: %w", err)
@@ -196,6 +197,17 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (*Score,
 	t.state.Validation = time.Since(began)
 	score := Summarize(results)
 	return &score, nil
+}
+
+// snapshot is a model with the weights it has at one moment, to be run.
+type snapshot struct {
+	Model
+	params []network.Param
+}
+
+// Inference implements runner.Network.
+func (s snapshot) Inference(height, width int) ([]byte, error) {
+	return network.Inference(s.Model, s.params, height, width)
 }
 
 // leave ends a run early: with a checkpoint if that is what the context asked for.

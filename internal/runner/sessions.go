@@ -1,4 +1,4 @@
-package declip
+package runner
 
 import (
 	"errors"
