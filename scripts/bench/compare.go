@@ -30,7 +30,7 @@ type bench struct {
 
 func compare(b *bench) error {
 	torch, numpy := b.twin.version.Torch, b.twin.version.Numpy
-	fmt.Printf("\n%-42s %10s %10s %8s\n", "", "declip", "other", "ratio")
+	fmt.Printf("\n%-44s %10s %10s %8s\n", "", "declip", "other", "ratio")
 	if numpy == "" {
 		fmt.Printf("(%s has no NumPy, and so nothing to compare with)\n", b.python)
 	} else if torch == "" {
@@ -62,11 +62,11 @@ func compare(b *bench) error {
 func row(what string, ours, other []float64, whose string) {
 	left := fmt.Sprintf("%.1f ms", 1e3*median(ours))
 	if len(other) == 0 {
-		fmt.Printf("%-42s %10s %10s %8s\n", what, left, "-", "-")
+		fmt.Printf("%-44s %10s %10s %8s\n", what, left, "-", "-")
 		return
 	}
 	right := fmt.Sprintf("%.1f ms", 1e3*median(other))
-	fmt.Printf("%-42s %10s %10s %7.2fx  %s\n", what, left, right, median(other)/median(ours), whose)
+	fmt.Printf("%-44s %10s %10s %7.2fx  %s\n", what, left, right, median(other)/median(ours), whose)
 }
 
 // tolerance is how far logits may differ, relative to the largest: float32 arithmetic in another order gives

@@ -15,7 +15,7 @@ import (
 
 // localize measures the whole program: process start, decoding, the network, writing the results.
 func localize(o options, work, model string) error {
-	fmt.Printf("\n%-42s %10s %10s %12s\n", "declip localize, a process each", "seconds", "MP/s", "peak memory")
+	fmt.Printf("\n%-44s %10s %10s %12s\n", "declip localize, a process each", "seconds", "MP/s", "peak memory")
 	for _, c := range []struct {
 		width, height, repeats int
 		aim                    string
@@ -39,7 +39,7 @@ func localize(o options, work, model string) error {
 		if peak := median(peaks); peak > 0 {
 			memory = fmt.Sprintf("%.0f MB", peak/1e6)
 		}
-		fmt.Printf("%-42s %10.2f %10.2f %12s  aim on 2 cores: %s\n",
+		fmt.Printf("%-44s %10.2f %10.2f %12s  aim on 2 cores: %s\n",
 			fmt.Sprintf("%.0f MP, first result", megapixels), seconds, megapixels/seconds, memory, c.aim)
 	}
 	return nil
