@@ -101,6 +101,8 @@ def others():
     put("lossless-alpha.webp", save(rgba, "WEBP", lossless=True, exact=True))
     for c in "raw", "tiff_lzw", "tiff_deflate", "packbits":
         put(f"{c}.tiff", save(s, "TIFF", compression=c))
+    for c in "group3", "group4":
+        put(f"{c}.tiff", save(s.convert("1"), "TIFF", compression=c))
     put("rgba.tiff", save(rgba, "TIFF"))
     put("palette.tiff", save(s.quantize(13), "TIFF"))
     put("gray.tiff", save(s.convert("L"), "TIFF"))

@@ -7,6 +7,7 @@ import (
 	"image"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
@@ -171,7 +172,7 @@ func decodeFormat(format string, data []byte) (image.Image, error) {
 	case "webp":
 		return decodeWebP(data)
 	case "tiff":
-		return tiff.Decode(r)
+		return decodeTIFF(data)
 	case "bmp":
 		return bmp.Decode(r)
 	}
@@ -187,8 +188,17 @@ func explain(format string, err error) error {
 	if endsEarly(err) {
 		return fmt.Errorf("%s: %w", format, ErrTruncated)
 	}
-	return fmt.Errorf("%s: cannot be decoded: %w", format, err)
+	return fmt.Errorf("%s: cannot be decoded: %w", format, withoutPrefix{err, format + ": "})
 }
+
+// withoutPrefix is an error whose text loses what has been said before.
+type withoutPrefix struct {
+	error
+	prefix string
+}
+
+func (e withoutPrefix) Error() string { return strings.TrimPrefix(e.error.Error(), e.prefix) }
+func (e withoutPrefix) Unwrap() error { return e.error }
 
 // refusePanic turns a panic of a decoder into an error: the decoders that are
 // used are good, but a broken file must never end the program.

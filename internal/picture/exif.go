@@ -24,11 +24,21 @@ func orientation(format string, data []byte) int {
 	return 1
 }
 
-// tiffOrientation looks up tag 274 in the first directory of a TIFF structure.
-// It reads nothing else: no sub-directories, no values out of line.
+// tiffOrientation looks up the orientation in a TIFF structure.
 func tiffOrientation(t []byte) int {
+	const tag = 274
+	if v := tiffShort(t, tag); v >= 1 && v <= 8 {
+		return v
+	}
+	return 1
+}
+
+// tiffShort looks up a tag with one 16-bit value in the first directory of a
+// TIFF structure, -1 if there is none. It reads nothing else: no
+// sub-directories, no values out of line.
+func tiffShort(t []byte, tag uint16) int {
 	if len(t) < 8 {
-		return 1
+		return -1
 	}
 	var order binary.ByteOrder
 	switch string(t[:4]) {
@@ -37,24 +47,24 @@ func tiffOrientation(t []byte) int {
 	case "MM\x00*":
 		order = binary.BigEndian
 	default:
-		return 1
+		return -1
 	}
 	at := int64(order.Uint32(t[4:]))
 	if at > int64(len(t))-2 {
-		return 1
+		return -1
 	}
 	count := int(order.Uint16(t[at:]))
 	entries := t[at+2:]
-	const tag, short, size = 274, 3, 12
+	const short, size = 3, 12
 	for i := range min(count, len(entries)/size) {
 		e := entries[i*size:]
 		if order.Uint16(e) != tag {
 			continue
 		}
-		if v := int(order.Uint16(e[8:])); order.Uint16(e[2:]) == short && order.Uint32(e[4:]) == 1 && v >= 1 && v <= 8 {
-			return v
+		if order.Uint16(e[2:]) == short && order.Uint32(e[4:]) == 1 {
+			return int(order.Uint16(e[8:]))
 		}
-		return 1
+		return -1
 	}
-	return 1
+	return -1
 }
