@@ -27,6 +27,7 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.BatchSize, "batch-size", c.BatchSize, "pictures in a step")
 	f.Uint64Var(&c.Seed, "seed", 1, "what weights and random choices start from")
 	f.BoolVar(&c.Resume, "resume", false, "go on from last.safetensors in the output folder, if it is there")
+	f.StringVar(&c.Init, "init", "", "checkpoint whose network and weights to start from, in place of new ones")
 	f.DurationVar(&c.MaxTime, "max-time", 0, "end in good order after this long, as 90m (default: no limit)")
 	f.IntVar(&c.EpochPictures, "epoch-pictures", c.EpochPictures, "pictures in an epoch (default: all of the data)")
 	f.IntVar(&c.ValidLimit, "valid-limit", c.ValidLimit, "validate on at most so many pictures (default: all)")

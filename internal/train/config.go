@@ -70,6 +70,9 @@ type Config struct {
 	MaxTime time.Duration `json:"max_time,omitempty"`
 	Resume  bool          `json:"-"` // go on from Out/last.safetensors
 
+	// Init is a checkpoint whose network and weights training starts from, in place of Spec and Seed's weights.
+	Init string `json:"init,omitempty"`
+
 	// SaveSteps writes last.safetensors every so many steps, besides the end of each epoch. 0 = only then.
 	SaveSteps int64 `json:"-"`
 	Hooks     Hooks `json:"-"`

@@ -13,6 +13,7 @@ import (
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/weights"
 )
 
 // prepare opens everything that a run needs and, to resume, takes up its state.
@@ -30,7 +31,7 @@ func prepare(config Config) (*trainer, error) {
 
 func (t *trainer) openModel() (err error) {
 	if t.model = t.config.Model; t.model == nil {
-		if t.model, err = network.New(t.config.Spec, t.config.Seed); err != nil {
+		if t.model, err = t.config.network(); err != nil {
 			return err
 		}
 	}
@@ -45,6 +46,23 @@ func (t *trainer) openModel() (err error) {
 	t.perEpoch = t.loader.StepsPerEpoch()
 	t.total = t.perEpoch * int64(c.Epochs)
 	return nil
+}
+
+// network makes the network to train: that of the checkpoint to start from, or a new one.
+func (c Config) network() (*network.Network, error) {
+	if c.Init == "" {
+		return network.New(c.Spec, c.Seed)
+	}
+	file, err := weights.Open(c.Init)
+	if err != nil {
+		return nil, fmt.Errorf("weights to start from: %w", err)
+	}
+	defer file.Close()
+	n, err := network.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("weights to start from: %s: %w", c.Init, err)
+	}
+	return n, nil
 }
 
 func (t *trainer) openData() (err error) {

@@ -268,3 +268,29 @@ func TestReadOnlyOutput(t *testing.T) {
 		t.Errorf("got %v, want an error with the folder's name", err)
 	}
 }
+
+// A training that starts from a checkpoint takes its network and its weights: at a learning rate of almost nothing
+// they stay.
+func TestInit(t *testing.T) {
+	e := open(t)
+	first := Config{
+		Spec:   network.Spec{Arch: network.ArchLite, Widths: []int{2, 2, 4, 4}, Context: 4, Dilations: []int{1}},
+		Engine: e, Out: t.TempDir(), TrainSource: patches{4}, Epochs: 1, BatchSize: 4, CropSize: 32, LR: 0.01, Seed: 3,
+	}
+	from := mustRun(t, first)
+	second := first
+	second.Spec, second.Init, second.Out, second.LR, second.Seed = network.Spec{}, from.Best, t.TempDir(), 1e-12, 9
+	to := mustRun(t, second)
+	for _, name := range []string{"conv2.weight", "context.out.bias"} {
+		a, b := floats(t, from.Best, name), floats(t, to.Best, name)
+		for i := range a {
+			if math.Abs(float64(a[i]-b[i])) > 1e-9 {
+				t.Fatalf("%s[%d] was %g and is %g", name, i, a[i], b[i])
+			}
+		}
+	}
+	second.Init = filepath.Join(t.TempDir(), "missing.safetensors")
+	if _, err := Run(context.Background(), second); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "missing.safetensors") {
+		t.Errorf("got %v, want an error that names the file", err)
+	}
+}
