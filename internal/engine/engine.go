@@ -68,6 +68,10 @@ type Options struct {
 	Log LogLevel
 }
 
+// MaxThreads is the most threads that can be asked for. More than there are cores is slower, but gives the
+// same result as on the machine that has them; thousands would bring this one to a halt.
+func MaxThreads() int { return max(64, 4*runtime.NumCPU()) }
+
 // Engine is an open library with a chosen device. It is safe for concurrent use and needs no closing.
 type Engine struct {
 	library library
@@ -104,8 +108,8 @@ var environment struct {
 // search path are never used. The first two are final: if that file does not serve, Open fails and does not
 // look further. Errors: ErrNoLibrary, ErrOtherLibrary, ErrDevice, each wrapped with what was asked for.
 func Open(o Options) (*Engine, error) {
-	if o.Threads < 0 {
-		return nil, fmt.Errorf("threads must not be negative, got %d", o.Threads)
+	if o.Threads < 0 || o.Threads > MaxThreads() {
+		return nil, fmt.Errorf("threads %d: expected 0 to %d", o.Threads, MaxThreads())
 	}
 	want, err := parseDevice(o.Device)
 	if err != nil {

@@ -71,8 +71,8 @@ func names(ports []Port) []string {
 }
 
 func (e *Engine) sessionOptions(o SessionOptions) (options *ort.SessionOptions, err error) {
-	if o.Threads < 0 {
-		return nil, fmt.Errorf("threads must not be negative, got %d", o.Threads)
+	if o.Threads < 0 || o.Threads > MaxThreads() {
+		return nil, fmt.Errorf("threads %d: expected 0 to %d", o.Threads, MaxThreads())
 	}
 	threads := o.Threads
 	if threads == 0 {
