@@ -268,6 +268,9 @@ func TestRunRefuses(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(c.Out, ManifestName)); err == nil {
 			t.Errorf("%s: a manifest was written", name)
 		}
+		if _, err := os.Stat(c.Out); name == "only broken" && err == nil {
+			t.Errorf("%s: the output folder was left, though nothing was made", name)
+		}
 	}
 }
 

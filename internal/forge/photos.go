@@ -19,7 +19,7 @@ const minSide = 64
 // Failure is a photograph that could not be used.
 type Failure struct {
 	Path string // relative to the folder of photographs
-	Err  error
+	Err  error  // names the file
 }
 
 // album hands out decoded photographs and keeps the latest in bounded memory.
@@ -109,12 +109,13 @@ func (a *album) open(i int) (*picture.RGB, error) {
 }
 
 func (a *album) decode(path string) (*picture.RGB, error) {
-	d, err := picture.Open(filepath.Join(a.root, filepath.FromSlash(path)), a.limits)
+	file := filepath.Join(a.root, filepath.FromSlash(path))
+	d, err := picture.Open(file, a.limits)
 	if err != nil {
 		return nil, err
 	}
 	if min(d.RGB.Width, d.RGB.Height) < minSide {
-		return nil, fmt.Errorf("%s: %d x %d pixels, expected at least %d on each side", path, d.RGB.Width, d.RGB.Height, minSide)
+		return nil, fmt.Errorf("%s: %d x %d pixels, expected at least %d on each side", file, d.RGB.Width, d.RGB.Height, minSide)
 	}
 	return d.RGB, nil
 }

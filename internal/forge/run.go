@@ -80,6 +80,7 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 	}
 	entries, err := f.makeAll(ctx)
 	if err != nil {
+		leaveIfEmpty(c.Out)
 		return Summary{Unreadable: f.Failures()}, err
 	}
 	s := Summary{
@@ -207,6 +208,19 @@ func prepareOut(c Config, methods []string) error {
 		}
 	}
 	return picture.WriteFile(filepath.Join(c.Out, runName), text)
+}
+
+// leaveIfEmpty takes away the folder of a run that made nothing, so that the next one, with better
+// photographs, can have it.
+func leaveIfEmpty(out string) {
+	for _, dir := range []string{ImagesDir, MasksDir} {
+		if os.Remove(filepath.Join(out, dir)) != nil { // it is not empty
+			return
+		}
+	}
+	if os.Remove(filepath.Join(out, runName)) == nil {
+		_ = os.Remove(out)
+	}
 }
 
 // checkOut accepts a folder that is missing, empty, or of the same recipe.
