@@ -45,7 +45,7 @@ type FolderOptions struct {
 	SkipSizes bool
 }
 
-// PairError lists the pictures of a folder whose masks are missing or do not fit.
+// PairError lists the pictures of a folder that cannot be read, or whose masks cannot, are missing or do not fit.
 type PairError struct {
 	Dir      string
 	Problems []string // each names the file
@@ -59,7 +59,11 @@ func (e *PairError) Error() string {
 		more = fmt.Sprintf("; and %d more", len(list)-shown)
 		list = list[:shown]
 	}
-	return fmt.Sprintf("%s: %d pictures without a usable mask: %s%s", e.Dir, len(e.Problems), strings.Join(list, "; "), more)
+	unfit := "1 picture is"
+	if n := len(e.Problems); n != 1 {
+		unfit = fmt.Sprintf("%d pictures are", n)
+	}
+	return fmt.Sprintf("%s: %s unfit or without a fitting mask: %s%s", e.Dir, unfit, strings.Join(list, "; "), more)
 }
 
 // OpenFolder lists the pictures of dir and checks that each has its mask. Errors: a *PairError for
@@ -108,6 +112,9 @@ func OpenFolder(dir string, options FolderOptions) (*Folder, error) {
 // pictureNames lists the picture files of a folder, sorted by stem, then by name.
 func pictureNames(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s is no data set: expected folders images and masks in it: %w", filepath.Dir(dir), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("data set: %w", err)
 	}

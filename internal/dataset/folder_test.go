@@ -82,7 +82,7 @@ func TestFolderProblems(t *testing.T) {
 			if err := os.Remove(filepath.Join(dir, "masks", "lost.png")); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"1 pictures", "images/lost.png", "masks/lost.png"}},
+		}, []string{"1 picture is unfit", "images/lost.png", "masks/lost.png"}},
 		{"other size", func(t *testing.T, dir string) {
 			writePair(t, dir, "odd.png", 8, 8, 8, 7)
 		}, []string{"odd.png is 8x8", "8x7"}},
