@@ -50,8 +50,9 @@ func (o *calibrateOptions) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--max-flagged %g: expected a share between 0 and 1", o.maxFlagged)
 	case o.limit < 0:
 		return usagef(cmd, "--limit %d: expected 0 or more", o.limit)
-	case o.threads < 0:
-		return usagef(cmd, "--threads %d: expected 0 or more", o.threads)
+	}
+	if err := checkThreads(cmd, o.threads); err != nil {
+		return err
 	}
 	return required(cmd, "data", "out")
 }
@@ -83,8 +84,8 @@ pictures that the model was not trained on, and judge the result on others yet.`
 }
 
 func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
-	if _, err := os.Stat(filepath.Dir(o.out)); err != nil {
-		return fmt.Errorf("output folder: %w", err) // said before the work, not after it
+	if err := folderOf(o.out); err != nil { // said before the work, not after it
+		return fmt.Errorf("output folder: %w", err)
 	}
 	cases, err := evalCases(evalOptions{data: o.data, pristine: o.pristine, limit: o.limit})
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -49,10 +51,8 @@ func (o *evalOptions) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--threshold %g: expected a number between 0 and 1, both excluded", o.threshold)
 	case o.limit < 0:
 		return usagef(cmd, "--limit %d: expected 0 or more", o.limit)
-	case o.threads < 0:
-		return usagef(cmd, "--threads %d: expected 0 or more", o.threads)
 	}
-	return nil
+	return checkThreads(cmd, o.threads)
 }
 
 func (a *app) newEval() *cobra.Command {
@@ -83,6 +83,11 @@ for is left out of its average, and counted with the reason.`,
 }
 
 func (a *app) runEval(ctx context.Context, o evalOptions) error {
+	if o.csv != "" { // said before the work, not after it
+		if err := folderOf(o.csv); err != nil {
+			return fmt.Errorf("--csv: %w", err)
+		}
+	}
 	cases, err := evalCases(o)
 	if err != nil {
 		return err
@@ -117,6 +122,18 @@ func (a *app) runEval(ctx context.Context, o evalOptions) error {
 		fmt.Fprintf(a.stderr, "declip: %s\n", f.Error)
 	}
 	return errReported
+}
+
+// folderOf refuses a file whose folder is not there.
+func folderOf(path string) error {
+	folder := filepath.Dir(path)
+	switch info, err := os.Stat(folder); {
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder", folder)
+	}
+	return nil
 }
 
 // evalCase is a picture to be evaluated.

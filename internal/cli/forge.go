@@ -68,7 +68,7 @@ func (a *app) runForge(cmd *cobra.Command, o forgeOptions) error {
 	made, err := forge.Run(cmd.Context(), o.config)
 	bar.finish()
 	for _, f := range made.Unreadable {
-		fmt.Fprintf(a.stderr, "declip: left out %s: %v\n", f.Path, f.Err)
+		fmt.Fprintf(a.stderr, "declip: left out: %v\n", f.Err)
 	}
 	if err != nil {
 		return err

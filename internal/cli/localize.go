@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/declip/declip"
+	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/zoo"
 )
 
@@ -41,18 +43,24 @@ func addEngineFlags(f *pflag.FlagSet, device *string, threads *int) {
 	f.IntVar(threads, "threads", 0, "threads for the network (default: as many as there are cores)")
 }
 
+// checkThreads refuses what the engine would.
+func checkThreads(cmd *cobra.Command, threads int) error {
+	if most := engine.MaxThreads(); threads < 0 || threads > most {
+		return usagef(cmd, "--threads %d: expected 0 to %d", threads, most)
+	}
+	return nil
+}
+
 func (o *localizeOptions) check(cmd *cobra.Command) error {
 	switch {
 	case !(o.threshold > 0 && o.threshold < 1):
 		return usagef(cmd, "--threshold %g: expected a number between 0 and 1, both excluded", o.threshold)
 	case o.maxPixels <= 0:
 		return usagef(cmd, "--max-pixels %d: expected at least 1", o.maxPixels)
-	case o.threads < 0:
-		return usagef(cmd, "--threads %d: expected 0 or more", o.threads)
 	case o.out == "":
 		return usagef(cmd, "--out is empty")
 	}
-	return nil
+	return checkThreads(cmd, o.threads)
 }
 
 func (a *app) newLocalize() *cobra.Command {
@@ -81,8 +89,11 @@ then 1.`,
 		Example: `  declip localize photo.jpg
   declip localize --json -o maps photos/ > results.jsonl`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			switch {
+			case len(args) == 0:
 				return usagef(cmd, "no picture or folder is given")
+			case slices.Contains(args, ""):
+				return usagef(cmd, "an empty path is given")
 			}
 			return nil
 		},
@@ -99,9 +110,6 @@ then 1.`,
 
 func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string) error {
 	saveMemory()
-	if err := writableFolder(o.out); err != nil {
-		return err
-	}
 	inputs := collect(paths, o.out)
 	if err := protectInputs(inputs, o.out); err != nil {
 		return err
@@ -113,6 +121,9 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 		return err
 	}
 	defer model.Close()
+	if err := writableFolder(o.out); err != nil {
+		return err
+	}
 
 	bar := a.newProgress(len(inputs), "localizing")
 	defer bar.finish()
