@@ -1,11 +1,9 @@
 package network
 
 import (
-	"context"
 	"math"
 	"testing"
 
-	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/engine/enginetest"
 )
 
@@ -35,32 +33,4 @@ func TestShiftLogits(t *testing.T) {
 			}
 		}
 	}
-}
-
-// logits runs the network on a fixed picture of noise.
-func logits(t *testing.T, e *engine.Engine, net *Network) []float32 {
-	t.Helper()
-	side := max(net.Spec().Input, 32)
-	onnx, err := net.Inference(side, side)
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := e.Load(onnx, engine.SessionOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	image := make([]float32, 3*side*side)
-	for i := range image {
-		image[i] = float32(math.Sin(float64(i * i)))
-	}
-	input, err := engine.NewTensor([]int{1, 3, side, side}, image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := session.Run(context.Background(), map[string]*engine.Tensor{"image": input}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out["logits"].Float32s()
 }
