@@ -21,7 +21,7 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	c := &o.config
 	*c = train.Config{}.Defaults()
 	f.StringVar(&c.Data, "data", "", "folder to train on: images/, masks/")
-	f.StringVar(&c.Valid, "valid", "", "folder to validate on after each epoch")
+	f.StringVar(&c.Valid, "valid", "", "folder to validate on after each epoch; without one the best checkpoint is the latest")
 	f.StringVar(&c.Out, "out", "", "folder for best.safetensors, last.safetensors and log.jsonl")
 	f.IntVar(&c.Epochs, "epochs", c.Epochs, "passes over the data at most")
 	f.IntVar(&c.BatchSize, "batch-size", c.BatchSize, "pictures in a step")
@@ -67,7 +67,7 @@ func addOptimizerFlags(f *pflag.FlagSet, c *train.Config) {
 
 // addExampleFlags declares how pictures become examples.
 func addExampleFlags(f *pflag.FlagSet, c *train.Config) {
-	f.IntVar(&c.CropSize, "crop-size", c.CropSize, "side of a crop in pixels, for networks that run in tiles")
+	f.IntVar(&c.CropSize, "crop-size", c.CropSize, "side of a crop in pixels; xceptionnet-lite (xceptionnet takes the whole picture, resized)")
 	f.IntVar(&c.Draws, "draws", c.Draws, "crops made of each decoded picture")
 	f.Float64Var(&c.Inside, "inside", c.Inside, "share of the crops of manipulated pictures that hold part of the mask")
 	f.BoolVar(&c.Augment.Turn, "augment-turn", c.Augment.Turn, "flip and turn crops")
@@ -86,6 +86,10 @@ func (a *app) newTrain() *cobra.Command {
 output folder receives the weights with the best validation score
 (best.safetensors), those to resume from (last.safetensors) and log.jsonl. A
 trained network is used as a model by its path: declip localize -m FILE.
+
+A training that was interrupted goes on with --resume and the same options; only
+--epochs, --max-time and --valid-limit may differ. Without it, a folder that
+holds a training already is refused.
 
 The same data, options, seed and threads give the same weights.`,
 		Example: `  declip train --data forged --valid forged-valid --out run1 --epochs 20

@@ -45,7 +45,7 @@ func (b *builder) convDecoder(x *graph.Node, depth, side int) *graph.Node {
 func convDepth(decoder string) (int, error) {
 	text, ok := strings.CutPrefix(decoder, "conv-")
 	if !ok {
-		return 0, fmt.Errorf("%w: decoder %q: expected linear, conv-K or context", ErrSpec, decoder)
+		return 0, fmt.Errorf("%w: decoder %q: expected linear or conv-K", ErrSpec, decoder)
 	}
 	depth, err := strconv.Atoi(text)
 	if err != nil || depth < 4 || depth%4 != 0 || depth > 400 {

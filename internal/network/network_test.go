@@ -126,7 +126,7 @@ func TestOpenRefuses(t *testing.T) {
 		`arch "vgg": expected`:                        withSpec(t, Spec{Arch: "vgg"}),
 		"width 100000: expected":                      withSpec(t, Spec{Arch: ArchLite, Widths: []int{8, 8, 8, 100000}}),
 		"K must be a multiple of 4":                   withSpec(t, Spec{Arch: ArchXception, Decoder: "conv-6"}),
-		"expected linear, conv-K or context":          withSpec(t, Spec{Arch: ArchXception, Decoder: "attention"}),
+		"expected linear or conv-K":                   withSpec(t, Spec{Arch: ArchXception, Decoder: "attention"}),
 		"dilation -1":                                 withSpec(t, Spec{Arch: ArchLite, Dilations: []int{-1}}),
 		"overlap 512":                                 withSpec(t, Spec{Arch: ArchLite, Overlap: 512}),
 		"input 100000":                                withSpec(t, Spec{Arch: ArchXception, Input: 100000}),

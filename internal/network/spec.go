@@ -21,6 +21,12 @@ const (
 // DecoderContext is xceptionnet-lite's decoder.
 const DecoderContext = "context"
 
+// Check says whether the spec, its defaults filled in, names a network of this program. Errors wrap ErrSpec.
+func (s Spec) Check() error {
+	_, err := s.complete()
+	return err
+}
+
 // complete fills in the defaults and checks the spec.
 func (s Spec) complete() (Spec, error) {
 	switch s.Arch {

@@ -150,13 +150,20 @@ func (c Config) Validate() error {
 		{slices.Contains([]string{ByIoU, ByF1, ByAP, ByBalanced}, c.BestBy),
 			fmt.Sprintf("best by %q: want iou, f1, ap or balanced", c.BestBy)},
 		{c.MaxTime >= 0, "time limit: want at least 0"},
+		{c.ValidLimit >= 0, fmt.Sprintf("validation pictures %d: want at least 0", c.ValidLimit)},
+		{c.SaveSteps >= 0, fmt.Sprintf("steps between checkpoints %d: want at least 0", c.SaveSteps)},
+		{c.Workers >= 0, fmt.Sprintf("workers %d: want at least 0", c.Workers)},
+		{c.Threads >= 0 && c.Threads <= engine.MaxThreads(), fmt.Sprintf("threads %d: want 0 to %d", c.Threads, engine.MaxThreads())},
 	}
 	for _, check := range checks {
 		if !check.ok {
 			return errors.New("training options: " + check.message)
 		}
 	}
-	return nil
+	if c.Model != nil || c.Init != "" { // the network is there already
+		return nil
+	}
+	return c.Spec.Check()
 }
 
 // maker says how samples become training examples for the network.

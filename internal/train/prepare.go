@@ -19,7 +19,7 @@ import (
 // prepare opens everything that a run needs and, to resume, takes up its state.
 func prepare(config Config) (*trainer, error) {
 	t := &trainer{config: config, began: time.Now()}
-	steps := []func() error{t.openData, t.openModel, t.openEngine, t.openOutput}
+	steps := []func() error{t.checkOutput, t.openData, t.openModel, t.openEngine, t.openOutput}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			t.close()
@@ -103,6 +103,19 @@ func (t *trainer) openEngine() (err error) {
 	t.config.Threads = t.engine.Info().Threads
 	t.step, err = newStep(t.engine, t.model, t.config, t.loader.Shape())
 	return err
+}
+
+// checkOutput keeps the results of hours from being replaced by a repeated command.
+func (t *trainer) checkOutput() error {
+	if t.config.Resume {
+		return nil
+	}
+	for _, name := range []string{lastFile, bestFile} {
+		if _, err := os.Stat(filepath.Join(t.config.Out, name)); err == nil {
+			return fmt.Errorf("%w: %s has %s; resume it, or give another folder", ErrOccupied, t.config.Out, name)
+		}
+	}
+	return nil
 }
 
 func (t *trainer) openOutput() error {

@@ -16,6 +16,8 @@ import (
 var (
 	// ErrNotFinite is wrapped by the error of a training whose loss or gradient is no longer a number.
 	ErrNotFinite = errors.New("the loss is not a number")
+	// ErrOccupied is wrapped by the error of a training that would replace the results of another.
+	ErrOccupied = errors.New("the output folder holds another training")
 	// ErrInterrupted is wrapped, beside the context's cause, by the error of a training that was told to stop.
 	ErrInterrupted = errors.New("interrupted")
 )
@@ -41,7 +43,7 @@ type trainer struct {
 }
 
 // Run trains as configured and writes best.safetensors, last.safetensors and log.jsonl into the output
-// folder. When ctx ends it finishes the step under way, writes last.safetensors and returns ctx's cause
+// folder. Results that are there already are gone on from (Config.Resume), never replaced: ErrOccupied. When ctx ends it finishes the step under way, writes last.safetensors and returns ctx's cause
 // with a Summary that says Interrupted. When the loss is no longer a number the error wraps ErrNotFinite and the
 // checkpoints stay as they were.
 func Run(ctx context.Context, config Config) (Summary, error) {

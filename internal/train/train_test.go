@@ -124,6 +124,9 @@ func TestResumeRefuses(t *testing.T) {
 	c := config(t, e)
 	c.Epochs = 1
 	mustRun(t, c)
+	if _, err := Run(context.Background(), c); !errors.Is(err, ErrOccupied) {
+		t.Errorf("a second training in the folder: error %v, want %v", err, ErrOccupied)
+	}
 	c.Resume = true
 	options, data, net := c, c, c
 	options.LR = 0.5
@@ -148,22 +151,28 @@ func TestResumeRefuses(t *testing.T) {
 
 func TestNaNKeepsCheckpoint(t *testing.T) {
 	c := config(t, open(t))
-	c.Epochs = 1
-	before := mustRun(t, c)
-	kept, err := os.ReadFile(before.Last)
+	c.Optimizer = SGD
+	last := filepath.Join(c.Out, lastFile)
+	tr, err := prepare(c.Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Epochs, c.Optimizer, c.LR = 3, SGD, 1e38
-	_, err = Run(context.Background(), c)
-	if !errors.Is(err, ErrNotFinite) {
+	defer tr.close()
+	var kept []byte
+	tr.config.Hooks.Epoch = func(EpochReport) {
+		if kept, err = os.ReadFile(last); err != nil {
+			t.Fatal(err)
+		}
+		tr.config.LR = 1e38
+	}
+	if err := tr.loop(context.Background()); !errors.Is(err, ErrNotFinite) {
 		t.Fatalf("got %v, want ErrNotFinite", err)
 	}
-	now, err := os.ReadFile(before.Last)
+	now, err := os.ReadFile(last)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(now) != string(kept) {
+	if len(kept) == 0 || string(now) != string(kept) {
 		t.Error("the last checkpoint changed")
 	}
 }
@@ -289,7 +298,7 @@ func TestInit(t *testing.T) {
 			}
 		}
 	}
-	second.Init = filepath.Join(t.TempDir(), "missing.safetensors")
+	second.Init, second.Out = filepath.Join(t.TempDir(), "missing.safetensors"), t.TempDir()
 	if _, err := Run(context.Background(), second); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "missing.safetensors") {
 		t.Errorf("got %v, want an error that names the file", err)
 	}
