@@ -210,18 +210,20 @@ func refusePanic(err *error) {
 
 // readFile reads a regular file that could hold a picture within the limits.
 func readFile(path string, limits Limits) ([]byte, error) {
+	info, err := os.Stat(path) // before it is opened: opening a pipe waits for a writer
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, fmt.Errorf("%s: is a folder, not a picture", path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: is not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s: is a folder, not a picture", path)
-	}
 	// 8 bytes a pixel is the most that an uncompressed format takes; the rest
 	// leaves room for metadata.
 	if most := 8*limits.maxPixels() + 64<<20; info.Size() > most {

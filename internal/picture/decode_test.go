@@ -147,6 +147,7 @@ func TestOpenErrors(t *testing.T) {
 		{write("text.png", "just some words\n"), ErrFormat, "it is text"},
 		{write("binary.png", "\x01\x02\x03\x04\x00\x00"), ErrFormat, "binary.png"},
 		{write("photo.heic", "\x00\x00\x00\x18ftypheic\x00\x00"), ErrFormat, "HEIC"},
+		{os.DevNull, nil, "not a regular file"}, // as a pipe, which would be waited for
 		{write("short.png", "\x89PNG\r\n\x1a\n"), ErrTruncated, "truncated"},
 		{write("short.jpg", "\xff\xd8\xff\xe0"), ErrTruncated, "truncated"},
 		{write("header.bmp", "BM\x00\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00"), ErrTruncated, "truncated"},
