@@ -21,11 +21,12 @@ const module = "github.com/declip/declip"
 // pictures to sessions to maps; a package never imports one that stands above it in this table.
 // Test files may import anything, enginetest above all.
 var below = map[string][]string{
-	"internal/graph":   {},
-	"internal/weights": {},
-	"internal/picture": {},
-	"internal/metric":  {},
-	"internal/npy":     {},
+	"internal/graph":      {},
+	"internal/metric":     {},
+	"internal/atomicfile": {},
+	"internal/weights":    {"internal/atomicfile"},
+	"internal/picture":    {"internal/atomicfile"},
+	"internal/npy":        {"internal/atomicfile"},
 
 	"internal/engine":            {"internal/graph"},
 	"internal/engine/enginetest": {"internal/engine"},

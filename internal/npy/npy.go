@@ -11,10 +11,11 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/declip/declip/internal/atomicfile"
 )
 
 // ErrFormat is wrapped by Read's errors about files that are not arrays of
@@ -29,33 +30,12 @@ const (
 // Write writes data, row-major, as an array of the given shape; an empty shape
 // is a single number. The file is written under a temporary name beside path and
 // renamed when whole. It is an error if shape and the number of values disagree.
-func Write(path string, shape []int, data []float32) (err error) {
+func Write(path string, shape []int, data []float32) error {
 	head, err := header(shape, len(data))
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			tmp.Close() // a second Close is harmless
-			os.Remove(tmp.Name())
-			err = fmt.Errorf("write %s: %w", path, err)
-		}
-	}()
-	if err := encode(tmp, head, data); err != nil {
-		return err
-	}
-	// CreateTemp makes files that only their owner can read.
-	if err := tmp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return atomicfile.Write(path, func(w io.Writer) error { return encode(w, head, data) })
 }
 
 // encode writes the header and the values, little endian.

@@ -2,12 +2,12 @@ package picture
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
-	"os"
-	"path/filepath"
+	"io"
+
+	"github.com/declip/declip/internal/atomicfile"
 )
 
 // WritePNG writes a picture so that either the whole file is there or nothing
@@ -51,40 +51,9 @@ func EncodeJPEG(p *RGB, quality int) ([]byte, error) {
 
 // WriteFile writes data to a temporary file in path's folder and renames it, so
 // that nothing half-written is ever found under path. Errors name the file.
-func WriteFile(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return fmt.Errorf("%s: cannot be written: %w", path, bare(err))
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("%s: writing: %w", path, bare(err))
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
+func WriteFile(path string, data []byte) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
 		return err
-	}
-	// CreateTemp gives the owner alone access; a result is an ordinary file.
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-// bare takes the temporary file's name out of an error: nobody asked for it.
-func bare(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	var l *os.LinkError
-	if errors.As(err, &l) {
-		return l.Err
-	}
-	return err
+	})
 }

@@ -7,42 +7,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/declip/declip/internal/atomicfile"
 )
 
 // Write writes tensors, each with its Data, and metadata as a safetensors file.
 // The file is written under a temporary name beside path, synced, and renamed
 // when whole, so that path never holds half a file. The same tensors in any
 // order give the same bytes.
-func Write(path string, tensors []Tensor, metadata map[string]string) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			tmp.Close() // a second Close is harmless
-			os.Remove(tmp.Name())
-			err = fmt.Errorf("write %s: %w", path, err)
-		}
-	}()
-	if err := WriteTo(tmp, tensors, metadata); err != nil {
-		return err
-	}
-	// CreateTemp makes files that only their owner can read.
-	if err := tmp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := tmp.Sync(); err != nil {
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+func Write(path string, tensors []Tensor, metadata map[string]string) error {
+	return atomicfile.WriteSynced(path, func(w io.Writer) error { return WriteTo(w, tensors, metadata) })
 }
 
 // Marshal is the bytes of the file that Write writes.
