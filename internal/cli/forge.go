@@ -32,6 +32,7 @@ func (o *forgeOptions) AddFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "what the random choices start from: the same seed makes the same pictures")
 	f.Var(&o.size, "size", "shortest and longest larger side of a picture, in pixels")
 	f.Var(&o.jpeg, "jpeg", "lowest and highest JPEG quality")
+	f.Float64Var(&c.Treated, "treated", c.Treated, "share of pictures treated as a whole afterwards: blur, noise, resampling, recompression")
 	f.Float64Var(&c.Pristine, "pristine", c.Pristine, "share of untouched pictures with empty masks, 0 to 1")
 	f.IntVar(&c.Workers, "workers", c.Workers, "pictures made at once (default: as many as there are cores)")
 }

@@ -32,9 +32,9 @@ func copyMove(s *scene) (*change, error) {
 // copyOnce adds one copy of the masked part to c.
 func (s *scene) copyOnce(c *change, mask *picture.Gray) error {
 	piece, from := cut(s.host, mask)
-	t := s.drawWarp(0.5, 0.7, 1.4)
+	t := s.drawWarp(0.85, 0.7, 1.4)
 	piece = t.apply(piece)
-	e := s.drawEdge(0.15)
+	e := s.drawEdge(0.08)
 	e.soften(piece)
 	at, ok := s.placeApart(piece, from, mask)
 	if !ok {

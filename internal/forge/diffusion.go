@@ -38,7 +38,7 @@ func inpaintDiffusion(s *scene) (*change, error) {
 		s.params["radius"] = round3(radius)
 	}
 	v.fill(solver, radius)
-	if s.chance(0.45) {
+	if s.chance(0.25) {
 		s.regrain(v)
 	}
 	v.writeTo(c.out)

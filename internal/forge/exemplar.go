@@ -16,7 +16,7 @@ func inpaintExemplar(s *scene) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.chance(0.22) {
+	if s.chance(0.08) {
 		return c, s.healOver(c)
 	}
 	hole := bounds(c.mask)
@@ -24,7 +24,7 @@ func inpaintExemplar(s *scene) (*change, error) {
 	r := around(hole, margin, c.mask.Width, c.mask.Height)
 	radius := []int{2, 3, 4}[s.weighted(0.3, 0.5, 0.2)]
 	p := newPatches(cropRGB(s.host, r), cropMask(c.mask, r), radius, s.dice)
-	p.copyBest = s.chance(0.4)
+	p.copyBest = s.chance(0.25)
 	s.params["patch"], s.params["fill"] = 2*radius+1, "vote"
 	if p.copyBest {
 		s.params["fill"] = "copy"

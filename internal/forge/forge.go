@@ -46,6 +46,7 @@ type Config struct {
 	JPEGMin  int     // quality of the final JPEG, 1..100
 	JPEGMax  int     //
 	Pristine float64 // share of untouched pictures with empty masks, [0,1]
+	Treated  float64 // share of pictures treated as a whole afterwards (blur, noise, resampling, recompression), [0,1]
 
 	Workers    int   // 0 = one for each core the process may use
 	CacheBytes int64 // memory for decoded photographs; 0 = 512 MiB
@@ -59,7 +60,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Methods: Methods(), Count: 1000, Seed: 1,
-		SizeMin: 256, SizeMax: 1024, JPEGMin: 75, JPEGMax: 100,
+		SizeMin: 256, SizeMax: 1024, JPEGMin: 75, JPEGMax: 100, Treated: 0.6,
 		CacheBytes: 512 << 20,
 	}
 }
@@ -86,6 +87,8 @@ func (c Config) validateMaking() error {
 		return fmt.Errorf("jpeg quality is %d,%d, expected 1 <= min <= max <= 100", c.JPEGMin, c.JPEGMax)
 	case !(c.Pristine >= 0 && c.Pristine <= 1):
 		return fmt.Errorf("pristine share is %v, expected 0 to 1", c.Pristine)
+	case !(c.Treated >= 0 && c.Treated <= 1):
+		return fmt.Errorf("treated share is %v, expected 0 to 1", c.Treated)
 	case c.Workers < 0:
 		return fmt.Errorf("workers is %d, expected 0 or more", c.Workers)
 	case c.CacheBytes < 0:

@@ -258,6 +258,7 @@ func TestRunRefuses(t *testing.T) {
 		"size":           {func(c *Config) { c.SizeMin = 300 }, "size is 300,200"},
 		"quality":        {func(c *Config) { c.JPEGMax = 101 }, "jpeg quality is 75,101"},
 		"pristine":       {func(c *Config) { c.Pristine = math.NaN() }, "pristine share is NaN"},
+		"treated":        {func(c *Config) { c.Treated = 1.5 }, "treated share is 1.5"},
 	} {
 		c := testConfig(t, photos)
 		tc.change(&c)

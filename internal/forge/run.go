@@ -177,6 +177,7 @@ type recipe struct {
 	Size     [2]int   `json:"size"`
 	JPEG     [2]int   `json:"jpeg"`
 	Pristine float64  `json:"pristine"`
+	Treated  float64  `json:"treated"`
 }
 
 // prepareOut makes the output folder, or checks that the one there is of the
@@ -193,7 +194,7 @@ func prepareOut(c Config, methods []string) error {
 	if out == photos || strings.HasPrefix(out, photos+string(filepath.Separator)) {
 		return fmt.Errorf("output folder %s lies inside the folder of photographs %s: what is forged would count as a photograph next time", c.Out, c.Photos)
 	}
-	r := recipe{"declip forge", photos, methods, c.Count, c.Seed, [2]int{c.SizeMin, c.SizeMax}, [2]int{c.JPEGMin, c.JPEGMax}, c.Pristine}
+	r := recipe{"declip forge", photos, methods, c.Count, c.Seed, [2]int{c.SizeMin, c.SizeMax}, [2]int{c.JPEGMin, c.JPEGMax}, c.Pristine, c.Treated}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

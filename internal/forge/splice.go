@@ -33,7 +33,7 @@ func splice(s *scene) (*change, error) {
 	t.describe(s.params)
 	piece, from := cut(donor, mask)
 	piece = t.apply(piece)
-	e := s.drawEdge(0.12)
+	e := s.drawEdge(0.08)
 	e.describe(s.params)
 	e.soften(piece)
 

@@ -76,20 +76,20 @@ type Treatment struct {
 	Value float64 `json:"value"` // sigma in pixels, sigma in levels, factor, quality
 }
 
-// drawTreatment draws what is done to the whole: nothing in 35 % of the
-// pictures, else one step or, now and then, two.
-func (d dice) drawTreatment() []Treatment {
-	if d.chance(0.35) {
+// drawTreatment draws what is done to the whole: nothing but in the given share
+// of the pictures, then one step or, now and then, two.
+func (d dice) drawTreatment(treated float64) []Treatment {
+	if !d.chance(treated) {
 		return nil
 	}
-	kinds := d.Perm(4)[:1+d.weighted(0.85, 0.15)]
+	kinds := d.Perm(4)[:1+d.weighted(0.9, 0.1)]
 	var steps []Treatment
 	for _, k := range kinds {
 		switch k {
 		case 0:
 			steps = append(steps, Treatment{"blur", round3(d.uniform(0.3, 0.8))})
 		case 1:
-			steps = append(steps, Treatment{"noise", round3(d.uniform(1, 4))})
+			steps = append(steps, Treatment{"noise", round3(d.uniform(0.5, 2.5))})
 		case 2:
 			steps = append(steps, Treatment{"resample", round3(d.uniform(0.7, 1.3))})
 		default:
@@ -138,7 +138,7 @@ func (d dice) treat(s *Sample, step Treatment) error {
 
 // finish treats the picture and takes it through the file format it is saved in.
 func (f *Forger) finish(s *Sample, d dice) error {
-	s.Treatment = d.drawTreatment()
+	s.Treatment = d.drawTreatment(f.config.Treated)
 	for _, step := range s.Treatment {
 		if err := d.treat(s, step); err != nil {
 			return err
