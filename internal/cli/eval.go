@@ -146,7 +146,7 @@ type evalCase struct {
 func evalCases(o evalOptions) ([]evalCase, error) {
 	var cases []evalCase
 	if o.data != "" {
-		folder, err := dataset.OpenFolder(o.data, dataset.FolderOptions{})
+		folder, err := dataset.OpenFolder(o.data, dataset.FolderOptions{Lenient: true})
 		if err != nil {
 			return nil, err
 		}

@@ -35,6 +35,7 @@ type item struct {
 	image, mask  string // paths
 	name, method string
 	bytes        int64
+	problem      string // why there is no fitting mask; only in a lenient folder
 }
 
 // FolderOptions say how a folder is read. The zero value is the usual way.
@@ -43,6 +44,9 @@ type FolderOptions struct {
 	// SkipSizes leaves out the look into every file's header for the sizes of picture and mask,
 	// which otherwise finds a bad pair before hours of training do.
 	SkipSizes bool
+	// Lenient keeps pictures without a fitting mask in the list, for Load to say what is wrong with each. Sizes
+	// are then not looked at beforehand either.
+	Lenient bool
 }
 
 // PairError lists the pictures of a folder that cannot be read, or whose masks cannot, are missing or do not fit.
@@ -87,12 +91,14 @@ func OpenFolder(dir string, options FolderOptions) (*Folder, error) {
 			mask:  filepath.Join(dir, "masks", stem+".png"),
 			name:  name, method: methods[stem],
 		}
-		if i > 0 && stem == strings.TrimSuffix(names[i-1], filepath.Ext(names[i-1])) {
-			pair.Problems = append(pair.Problems, fmt.Sprintf("images/%s and images/%s would share one mask", names[i-1], name))
-			continue
+		switch {
+		case i > 0 && stem == strings.TrimSuffix(names[i-1], filepath.Ext(names[i-1])):
+			it.problem = fmt.Sprintf("images/%s and images/%s would share one mask", names[i-1], name)
+		case !exists(it.mask):
+			it.problem = fmt.Sprintf("images/%s has no masks/%s.png", name, stem)
 		}
-		if _, err := os.Stat(it.mask); err != nil {
-			pair.Problems = append(pair.Problems, fmt.Sprintf("images/%s has no masks/%s.png", name, stem))
+		if it.problem != "" && !options.Lenient {
+			pair.Problems = append(pair.Problems, it.problem)
 			continue
 		}
 		if info, err := os.Stat(it.image); err == nil {
@@ -100,13 +106,18 @@ func OpenFolder(dir string, options FolderOptions) (*Folder, error) {
 		}
 		f.items = append(f.items, it)
 	}
-	if !options.SkipSizes {
+	if !options.SkipSizes && !options.Lenient {
 		pair.Problems = append(pair.Problems, f.checkSizes()...)
 	}
 	if len(pair.Problems) > 0 {
 		return nil, pair
 	}
 	return f, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // pictureNames lists the picture files of a folder, sorted by stem, then by name.
@@ -221,6 +232,9 @@ func (f *Folder) Path(i int) string { return f.items[i].image }
 // Load decodes picture i and its mask. Its errors name the file.
 func (f *Folder) Load(i int) (Sample, error) {
 	it := f.items[i]
+	if it.problem != "" {
+		return Sample{}, &PairError{Dir: f.dir, Problems: []string{it.problem}}
+	}
 	decoded, err := picture.Open(it.image, f.limits)
 	if err != nil {
 		return Sample{}, err
