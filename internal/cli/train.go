@@ -49,6 +49,7 @@ func addNetworkFlags(f *pflag.FlagSet, c *train.Config) {
 	f.IntVar(&s.Context, "context", 0, "xceptionnet-lite: channels of the decoder")
 	f.IntSliceVar(&s.Dilations, "dilations", nil, "xceptionnet-lite: dilations of the decoder's blocks")
 	f.BoolVar(&s.Residual, "residual", false, "xceptionnet-lite: add fixed high-pass channels to the input")
+	f.IntVar(&s.DCT, "dct", 0, "xceptionnet-lite: channels of the look at JPEG's blocks; 0: none")
 	f.StringVar(&s.Pool, "pool", "", "xceptionnet-lite: how blocks halve a map: max or mean")
 }
 

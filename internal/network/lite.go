@@ -61,14 +61,14 @@ func (b *builder) highPass(x *graph.Node) *graph.Node {
 	return graph.Tanh(graph.Conv(x, kernel, nil, graph.ConvOptions{Stride: 1, Pad: 1, Dilation: 1, Groups: 1}))
 }
 
-// contextDecoder joins what a place looks like with how far it is from the rest of the picture: block 2's
-// features and their deviation from their mean in units of their spread (over the whole input), then
+// contextDecoder joins what a place looks like with how far it is from the rest of the picture: features at
+// stride 8 (block 2's, and those of JPEG's blocks) and their deviation from their mean in units of their spread (over the whole input), then
 // residual separable convolutions of growing dilation, then block 1's finer features. It returns logits
 // [N, 1, H/4, W/4].
 func (b *builder) contextDecoder(block1, block2 *graph.Node, spec Spec) *graph.Node {
 	width := spec.Context
 	pointwise := convSpec{out: width, kernel: 1, kind: initHe}
-	u := b.norm(b.conv(graph.ReLU(block2), "context.in", pointwise), "context.in_bn", initOne)
+	u := b.norm(b.conv(block2, "context.in", pointwise), "context.in_bn", initOne)
 	x := graph.Concat(1, graph.ReLU(u), deviation(u))
 	x = graph.ReLU(b.norm(b.conv(x, "context.join", pointwise), "context.join_bn", initOne))
 	for i, d := range spec.Dilations {

@@ -60,6 +60,8 @@ type Spec struct {
 	// Pool is how xceptionnet-lite's blocks halve a map: "max", as Xception does, or "mean", which keeps the
 	// strength of noise-like traces.
 	Pool string `json:"pool,omitempty"`
+	// DCT is the channels of xceptionnet-lite's look at JPEG's blocks; 0 leaves it out.
+	DCT int `json:"dct,omitempty"`
 	// Residual adds fixed high-pass channels to xceptionnet-lite's input.
 	Residual bool `json:"residual,omitempty"`
 }

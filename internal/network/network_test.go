@@ -17,7 +17,7 @@ import (
 
 // small is a lite network that runs in no time.
 func small() Spec {
-	return Spec{Arch: ArchLite, Widths: []int{8, 8, 16, 16}, Context: 8, Dilations: []int{1, 2}, Residual: true}
+	return Spec{Arch: ArchLite, Widths: []int{8, 8, 16, 16}, Context: 8, Dilations: []int{1, 2}, Residual: true, DCT: 8}
 }
 
 func TestNewIsDeterministic(t *testing.T) {
@@ -129,6 +129,7 @@ func TestOpenRefuses(t *testing.T) {
 		"expected linear or conv-K":                   withSpec(t, Spec{Arch: ArchXception, Decoder: "attention"}),
 		"dilation -1":                                 withSpec(t, Spec{Arch: ArchLite, Dilations: []int{-1}}),
 		"overlap 512":                                 withSpec(t, Spec{Arch: ArchLite, Overlap: 512}),
+		"-1 channels for JPEG's blocks":               withSpec(t, Spec{Arch: ArchLite, DCT: -1}),
 		"input 100000":                                withSpec(t, Spec{Arch: ArchXception, Input: 100000}),
 		`pool "median"`:                               withSpec(t, Spec{Arch: ArchLite, Pool: "median"}),
 		`runs in mode "resize", got "tiles"`:          withSpec(t, Spec{Arch: ArchXception, Mode: ModeTiles}),
@@ -166,6 +167,28 @@ func TestHighPassIgnoresFlatColour(t *testing.T) {
 		// float32 sums of terms up to 255/6 that cancel
 		if math.Abs(v-want) > 1e-4 {
 			t.Errorf("channel %d: got %g, expected %g", c, v, want)
+		}
+	}
+}
+
+// The kernel is the cosine transform: orthonormal, so that a block's energy is that of its coefficients, and a flat
+// block has but the first.
+func TestDCTKernel(t *testing.T) {
+	k := dctKernel()
+	row := func(i, c int) []float32 { return k[(i*3+c)*64 : (i*3+c+1)*64] }
+	for i := range 64 {
+		for j := range 64 {
+			dot := 0.0
+			for p, v := range row(i, 1) {
+				dot += float64(v) * float64(row(j, 1)[p])
+			}
+			want := 0.0
+			if i == j {
+				want = math.Pow(.587*255*float64(Std[1]), 2)
+			}
+			if math.Abs(dot-want) > 1e-2 { // of some 1500, in float32
+				t.Fatalf("functions %d and %d: product %g, expected %g", i, j, dot, want)
+			}
 		}
 	}
 }

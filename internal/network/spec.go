@@ -90,6 +90,9 @@ func (s Spec) checkLite() error {
 			return fmt.Errorf("%w: width %d: expected 2 to 1024 channels", ErrSpec, w)
 		}
 	}
+	if s.DCT < 0 || s.DCT > 1024 {
+		return fmt.Errorf("%w: %d channels for JPEG's blocks: expected 0 to 1024", ErrSpec, s.DCT)
+	}
 	if s.Pool != poolMax && s.Pool != poolMean {
 		return fmt.Errorf("%w: pool %q: expected %s or %s", ErrSpec, s.Pool, poolMax, poolMean)
 	}
@@ -116,6 +119,9 @@ func setDefault[T comparable](field *T, value T) {
 func (b *builder) network(spec Spec, x *graph.Node) *graph.Node {
 	if spec.Arch == ArchLite {
 		block1, block2 := b.liteTrunk(x, spec)
+		if block2 = graph.ReLU(block2); spec.DCT > 0 {
+			block2 = graph.Concat(1, block2, b.dctBranch(x, spec.DCT))
+		}
 		return b.contextDecoder(block1, block2, spec)
 	}
 	features := b.xception(x)
