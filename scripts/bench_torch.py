@@ -51,6 +51,7 @@ class Net:
         self.training = False
         self.optimizer = None
         self.high_pass = high_pass_kernel()
+        self.cosines = cosine_kernel()
 
     def conv(self, x, name, stride=1, pad=0, dilation=1, groups=1):
         return F.conv2d(x, self.t[name + ".weight"], self.t.get(name + ".bias"), stride, pad, dilation, groups)
@@ -100,13 +101,17 @@ class Net:
         return F.interpolate(x, (side, side), mode="bilinear", align_corners=False)
 
     def lite(self, x):
+        picture = x
         if self.spec.get("residual"):
             x = torch.tanh(F.conv2d(x, self.high_pass, padding=1))
         x = F.relu(self.norm(self.conv(x, "conv1", stride=2, pad=1), "bn1"))
         x = F.relu(self.norm(self.conv(x, "conv2", pad=1), "bn2"))
         block1 = self.block(x, "block1", False)
         block2 = self.block(block1, "block2", True)
-        u = self.norm(self.conv(F.relu(block2), "context.in"), "context.in_bn")
+        wide = F.relu(block2)
+        if self.spec.get("dct"):
+            wide = torch.cat([wide, self.jpeg_blocks(picture)], 1)
+        u = self.norm(self.conv(wide, "context.in"), "context.in_bn")
         x = torch.cat([F.relu(u), deviation(u)], 1)
         x = F.relu(self.norm(self.conv(x, "context.join"), "context.join_bn"))
         for i, d in enumerate(self.spec["dilations"]):
@@ -117,6 +122,12 @@ class Net:
         x = F.relu(x + self.norm(self.conv(F.relu(block1), "context.side"), "context.side_bn"))
         x = F.relu(self.norm(self.separable(x, "context.fine"), "context.fine_bn"))
         return self.conv(x, "context.out")
+
+    def jpeg_blocks(self, x):
+        size = F.conv2d(x, self.cosines, stride=8).abs()
+        y = torch.cat([torch.tanh(size / 1.5), torch.tanh(size / 6)], 1)
+        y = F.relu(self.norm(self.conv(y, "dct.in"), "dct.in_bn"))
+        return F.relu(self.norm(self.separable(y, "dct.mix"), "dct.mix_bn"))
 
     def train(self):
         """Makes everything but running statistics trainable."""
@@ -146,6 +157,16 @@ def high_pass_kernel():
         for c in range(3):
             kernel[3 + i, c] = torch.tensor(taps) * colour[c] * 255 * STD[c] / 6
     return kernel.view(8, 3, 3, 3)
+
+
+def cosine_kernel():
+    """[64,3,8,8]: JPEG's 8 x 8 cosine transform of the luma in levels."""
+    places, waves = torch.arange(8.), torch.arange(8.)
+    basis = torch.cos((2 * places[None] + 1) * waves[:, None] * torch.pi / 16) / 2
+    basis[0] /= 2 ** 0.5
+    kernel = torch.einsum("uy,vx->uvyx", basis, basis).reshape(64, 1, 8, 8)
+    luma = torch.tensor([.299, .587, .114]) * 255 * torch.tensor(STD)
+    return kernel * luma.view(1, 3, 1, 1)
 
 
 nets = {}

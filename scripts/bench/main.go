@@ -81,7 +81,7 @@ func openModel(name, work string) (*network.Network, string, error) {
 	file, err := zoo.Open(name)
 	if errors.Is(err, zoo.ErrNotFound) && name == zoo.Default {
 		fmt.Printf("model %s is not built in: random weights stand in for it\n", name)
-		net, err := network.New(network.Spec{Arch: network.ArchLite, Residual: true}, 1)
+		net, err := network.New(network.Spec{Arch: network.ArchLite, Residual: true, DCT: 48}, 1)
 		if err != nil {
 			return nil, "", err
 		}
