@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/declip/declip/internal/blockgrid"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -60,12 +61,13 @@ func (m Resize) Make(s Sample, draws []Draw) error {
 }
 
 // Crop cuts squares out of the picture at its own resolution. Their origins are multiples of 8 in the
-// stored pixel grid, and flips and quarter turns map 8x8 blocks onto 8x8 blocks, so that the traces
+// stored pixel grid, or lie so on the grid of the picture's JPEG blocks, and flips and quarter turns map 8x8 blocks onto 8x8 blocks, so that the traces
 // of the JPEG grid keep their phase.
 type Crop struct {
 	Size          int     // pixels, a multiple of 8 and of Stride
 	Stride        int     // pixels of the picture per cell of the target: Target side = Size/Stride
 	Inside        float64 // share of the crops of a manipulated picture that are made to hold a manipulated pixel
+	Grid          bool    // origins lie on the picture's own grid of JPEG blocks (see blockgrid), where one is found
 	Turn          bool    // flips and quarter turns, all eight with the same probability
 	Normalization picture.Normalization
 	Augment       []Augment // applied to the crop, in order
@@ -95,9 +97,13 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
+	var grid blockgrid.Grid
+	if m.Grid {
+		grid, _ = blockgrid.Detect(s.Picture)
+	}
 	inside := indexMask(s.Mask)
 	for _, d := range draws {
-		x, y := m.origin(d.Random, s.Mask, inside)
+		x, y := m.origin(d.Random, s.Mask, inside, grid)
 		turn := 0
 		if m.Turn {
 			turn = d.Random.IntN(8)
@@ -116,24 +122,25 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 
 // origin draws the upper left corner of a crop: any, or one among those whose crop holds a
 // manipulated pixel that was drawn first.
-func (m Crop) origin(r *rand.Rand, mask *picture.Gray, inside maskIndex) (x, y int) {
+func (m Crop) origin(r *rand.Rand, mask *picture.Gray, inside maskIndex, grid blockgrid.Grid) (x, y int) {
 	if inside.total == 0 || r.Float64() >= m.Inside {
-		return gridPoint(r, 0, mask.Width-m.Size), gridPoint(r, 0, mask.Height-m.Size)
+		return gridPoint(r, 0, mask.Width-m.Size, grid.X), gridPoint(r, 0, mask.Height-m.Size, grid.Y)
 	}
 	px, py := inside.pick(mask, r.IntN(inside.total))
-	x = gridPoint(r, px-m.Size+1, min(px, mask.Width-m.Size))
-	y = gridPoint(r, py-m.Size+1, min(py, mask.Height-m.Size))
+	x = gridPoint(r, px-m.Size+1, min(px, mask.Width-m.Size), grid.X)
+	y = gridPoint(r, py-m.Size+1, min(py, mask.Height-m.Size), grid.Y)
 	return x, y
 }
 
-// gridPoint draws a multiple of 8 in [low, high] and in the picture; 0 where there is none.
-func gridPoint(r *rand.Rand, low, high int) int {
-	first := (max(low, 0) + 7) / 8
-	last := max(high, 0) / 8
+// gridPoint draws one of the points phase, phase+8, ... in [low, high]; where there is none, the last one before high,
+// but not one before the picture.
+func gridPoint(r *rand.Rand, low, high, phase int) int {
+	first := (max(low-phase, 0) + 7) / 8
+	last := max(high-phase, 0) / 8
 	if last <= first {
-		return 8 * last
+		return phase + 8*last
 	}
-	return 8 * (first + r.IntN(last-first+1))
+	return phase + 8*(first+r.IntN(last-first+1))
 }
 
 // maskIndex counts the manipulated pixels (> 127) above each row, to draw one of them evenly.

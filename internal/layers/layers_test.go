@@ -32,11 +32,12 @@ var below = map[string][]string{
 	"internal/engine/enginetest": {"internal/engine"},
 	"internal/network":           {"internal/graph", "internal/weights"},
 	"internal/tile":              {"internal/picture"},
-	"internal/dataset":           {"internal/picture"},
+	"internal/blockgrid":         {"internal/picture"},
+	"internal/dataset":           {"internal/blockgrid", "internal/picture"},
 	"internal/forge":             {"internal/picture"},
 	"internal/zoo":               {"internal/weights"},
 
-	"internal/runner": {"internal/engine", "internal/network", "internal/picture", "internal/tile"},
+	"internal/runner": {"internal/blockgrid", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
 	"internal/train":  {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner"},
 
 	"internal/calibrate": {"internal/dataset", "internal/metric", "internal/network", "internal/picture", "internal/weights"},

@@ -12,6 +12,9 @@ type Options struct {
 	// The default 8 keeps the phase of JPEG's 8x8 block grid, which the
 	// networks have learnt to look at.
 	Align int
+	// PhaseX and PhaseY move those origins: tiles begin at PhaseX, PhaseX+Align, ...; the first begins up to
+	// Align-1 pixels before the picture, which is continued by its mirror image. Both in [0, Align).
+	PhaseX, PhaseY int
 	// Granule is what the sides of a tile are rounded up to, in pixels, so
 	// that pictures of similar size share one shape (and one session).
 	// Default: 32 where it divides Size and is a multiple of Align, else Align.
@@ -52,6 +55,8 @@ func (o Options) withDefaults() (Options, error) {
 	case o.Size < 0 || o.Overlap < 0 || o.Align < 0 || o.Granule < 0 || o.Workers < 0:
 		return o, fmt.Errorf("tile: negative option in size %d, overlap %d, align %d, granule %d, workers %d",
 			o.Size, o.Overlap, o.Align, o.Granule, o.Workers)
+	case o.PhaseX < 0 || o.PhaseX >= o.Align || o.PhaseY < 0 || o.PhaseY >= o.Align:
+		return o, fmt.Errorf("tile: phase %d,%d lies outside [0,%d)", o.PhaseX, o.PhaseY, o.Align)
 	case o.Granule%o.Align != 0:
 		return o, fmt.Errorf("tile: granule %d is not a multiple of align %d", o.Granule, o.Align)
 	case o.Size%o.Granule != 0:
@@ -65,22 +70,31 @@ func (o Options) withDefaults() (Options, error) {
 // axis is one side of a picture cut into spans of equal length.
 type axis struct {
 	length  int   // of one span, in pixels
-	origins []int // multiples of Align, ascending; the first is 0
+	origins []int // multiples of Align from the first span's beginning, ascending; the first is 0
+	lead    int   // how many pixels before the picture the first span begins
+}
+
+// place splits n pixels into spans whose beginnings have the given phase.
+func (o Options) place(n, phase int) axis {
+	lead := (o.Align - phase) % o.Align
+	a := o.split(n + lead)
+	a.lead = lead
+	return a
 }
 
 // split cuts n pixels into as few spans as Size and Overlap allow, all of one
 // length and spread evenly, so that little is computed twice.
 func (o Options) split(n int) axis {
 	if length := roundUp(n, o.Granule); length <= o.Size {
-		return axis{length, []int{0}}
+		return axis{length: length, origins: []int{0}}
 	}
 	padded := roundUp(n, o.Align)
 	count := ceilDiv(padded-o.Overlap, o.Size-o.Overlap)
 	length := min(o.Size, roundUp(ceilDiv(padded+(count-1)*o.Overlap, count), o.Granule))
 	if count < 2 { // only when the granule is coarser than what is left over
-		return axis{o.Size, []int{0}}
+		return axis{length: o.Size, origins: []int{0}}
 	}
-	a := axis{length, make([]int, count)}
+	a := axis{length: length, origins: make([]int, count)}
 	for i := range a.origins {
 		a.origins[i] = i * (padded - length) / (count - 1) / o.Align * o.Align
 	}

@@ -30,11 +30,13 @@ type Picture struct {
 type Run func(ctx context.Context, image []float32, h, w int) (logits []float32, oh, ow int, err error)
 
 // Map is a probability map, one value in [0,1] for each Stride x Stride cell of
-// the picture: Width = ceil(picture width / Stride), Height likewise.
+// the picture and of the LeadX columns and LeadY rows before it (see Options.PhaseX):
+// Width = ceil((picture width + LeadX) / Stride), Height likewise.
 type Map struct {
 	Prob          []float32
 	Width, Height int
 	Stride        int
+	LeadX, LeadY  int // pixels
 }
 
 // Localize runs the network over the whole picture. The result does not depend
@@ -48,7 +50,7 @@ func Localize(ctx context.Context, p Picture, o Options, run Run) (*Map, error) 
 		return nil, fmt.Errorf("tile: picture of %dx%d has %d bytes, expected %d",
 			p.Width, p.Height, len(p.Pix), p.Width*p.Height*3)
 	}
-	j := &job{picture: p, run: run, cols: o.split(p.Width), rows: o.split(p.Height), overlap: o.Overlap}
+	j := &job{picture: p, run: run, cols: o.place(p.Width, o.PhaseX), rows: o.place(p.Height, o.PhaseY), overlap: o.Overlap}
 	j.table = picture.Normalization{Mean: o.Mean, Std: o.Std}.Table()
 	j.turn = sync.NewCond(&j.mu)
 	return j.do(ctx, o.Workers)
@@ -135,29 +137,35 @@ func (j *job) add(i int, logits []float32, oh, ow int, err error) error {
 // lies beyond the picture is reflected.
 func (j *job) fill(dst []float32, x0, y0, w, h int) {
 	p, plane := j.picture, w*h
-	inside := min(w, p.Width-x0)
+	x0, y0 = x0-j.cols.lead, y0-j.rows.lead
+	before := max(0, -x0)
+	inside := max(before, min(w, p.Width-x0))
 	for y := range h {
 		row := p.Pix[reflect(y0+y, p.Height)*p.Width*3:][:p.Width*3]
 		r, g, b := dst[y*w:][:w], dst[plane+y*w:][:w], dst[2*plane+y*w:][:w]
-		src := row[x0*3:]
-		for x := range inside {
-			r[x] = j.table[0][src[3*x]]
-			g[x] = j.table[1][src[3*x+1]]
-			b[x] = j.table[2][src[3*x+2]]
+		for x := before; x < inside; x++ {
+			s := row[(x0+x)*3:][:3]
+			r[x], g[x], b[x] = j.table[0][s[0]], j.table[1][s[1]], j.table[2][s[2]]
 		}
-		for x := inside; x < w; x++ {
-			s := reflect(x0+x, p.Width) * 3
-			r[x], g[x], b[x] = j.table[0][row[s]], j.table[1][row[s+1]], j.table[2][row[s+2]]
+		outside := func(from, to int) {
+			for x := from; x < to; x++ {
+				s := row[reflect(x0+x, p.Width)*3:][:3]
+				r[x], g[x], b[x] = j.table[0][s[0]], j.table[1][s[1]], j.table[2][s[2]]
+			}
 		}
+		outside(0, before)
+		outside(inside, w)
 	}
 }
 
-// reflect folds i >= 0 into [0,n) without repeating the edge: n -> n-2.
+// reflect folds i into [0,n) without repeating the edge: n -> n-2.
 func reflect(i, n int) int {
 	if n == 1 {
 		return 0
 	}
-	i %= 2 * (n - 1)
+	if i %= 2 * (n - 1); i < 0 {
+		i += 2 * (n - 1)
+	}
 	if i >= n {
 		return 2*(n-1) - i
 	}
@@ -187,7 +195,7 @@ func newGatherer(j *job, oh, ow int) (*gatherer, error) {
 			return nil, fmt.Errorf("%w: stride %d does not divide the origins of the tiles", errShape, g.stride)
 		}
 	}
-	g.width, g.height = ceilDiv(j.picture.Width, g.stride), ceilDiv(j.picture.Height, g.stride)
+	g.width, g.height = ceilDiv(j.picture.Width+j.cols.lead, g.stride), ceilDiv(j.picture.Height+j.rows.lead, g.stride)
 	g.sum = make([]float32, g.width*g.height)
 	g.weight = make([]float32, g.width*g.height)
 	ramp := max(1, j.overlap/g.stride)
@@ -246,7 +254,7 @@ func (g *gatherer) finish() *Map {
 		// The quotient can leave [0,1] by a rounding.
 		g.sum[i] = min(1, g.sum[i]/w)
 	}
-	return &Map{Prob: g.sum, Width: g.width, Height: g.height, Stride: g.stride}
+	return &Map{Prob: g.sum, Width: g.width, Height: g.height, Stride: g.stride, LeadX: g.job.cols.lead, LeadY: g.job.rows.lead}
 }
 
 // Sigmoid is 1/(1+exp(-x)), the probability of a logit.

@@ -7,11 +7,11 @@ import (
 
 // Upsample brings the map to the picture it was made of, width x height pixels,
 // bilinearly with pixel centres aligned (align_corners=false): pixel x reads at
-// (x+0.5)/Stride - 0.5 cells, clamped to the map. It gives [height,width].
+// (x+LeadX+0.5)/Stride - 0.5 cells, clamped to the map. It gives [height,width].
 func (m *Map) Upsample(width, height int) []float32 {
 	dst := make([]float32, width*height)
-	taps := tapsOf(width, m.Width, m.Stride)
-	rows := tapsOf(height, m.Height, m.Stride)
+	taps := tapsOf(width, m.Width, m.Stride, m.LeadX)
+	rows := tapsOf(height, m.Height, m.Stride, m.LeadY)
 	workers := min(height, runtime.GOMAXPROCS(0))
 	var wg sync.WaitGroup
 	for k := range workers {
@@ -41,10 +41,10 @@ type tap struct {
 	part      float32
 }
 
-func tapsOf(out, in, stride int) []tap {
+func tapsOf(out, in, stride, lead int) []tap {
 	taps := make([]tap, out)
 	for i := range taps {
-		s := max(0, (float64(i)+.5)/float64(stride)-.5)
+		s := max(0, (float64(i+lead)+.5)/float64(stride)-.5)
 		near := min(int(s), in-1)
 		taps[i] = tap{near, min(near+1, in-1), float32(s - float64(near))}
 	}

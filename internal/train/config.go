@@ -180,7 +180,7 @@ func (c Config) maker(spec network.Spec) dataset.Maker {
 	}
 	norm := picture.Normalization{Mean: network.Mean, Std: network.Std}
 	if spec.Mode == network.ModeTiles {
-		return dataset.Crop{Size: c.CropSize, Stride: spec.Stride, Inside: c.Inside, Turn: c.Augment.Turn,
+		return dataset.Crop{Size: c.CropSize, Stride: spec.Stride, Inside: c.Inside, Turn: c.Augment.Turn, Grid: spec.DCT > 0,
 			Normalization: norm, Augment: augment}
 	}
 	return dataset.Resize{Size: spec.Input, Target: spec.Output, Normalization: norm, Augment: augment}
