@@ -21,6 +21,17 @@ func (p pooling) shape(x []int) ([]int, error) {
 	return []int{x[0], x[1], h, w}, nil
 }
 
+func (p pooling) infer(in []*Node) ([]value, error) {
+	if err := errors.Join(wantFloat(in...), wantRank("input", in[0], 4)); err != nil {
+		return nil, err
+	}
+	shape, err := p.shape(in[0].shape)
+	if err != nil {
+		return nil, err
+	}
+	return floats(shape), nil
+}
+
 func (p pooling) attrs() []attribute {
 	return []attribute{
 		attrInts("kernel_shape", []int{p.k, p.k}),
@@ -33,17 +44,6 @@ func (p pooling) attrs() []attribute {
 type maxPool struct{ pooling }
 
 func (maxPool) name() string { return "MaxPool" }
-
-func (p maxPool) infer(in []*Node) ([]value, error) {
-	if err := errors.Join(wantFloat(in...), wantRank("input", in[0], 4)); err != nil {
-		return nil, err
-	}
-	shape, err := p.shape(in[0].shape)
-	if err != nil {
-		return nil, err
-	}
-	return floats(shape), nil
-}
 
 func (p maxPool) emit(e *encoder, _ *call, in, out []string) {
 	e.node("MaxPool", in, out, p.attrs()...)
@@ -92,17 +92,6 @@ func MaxPool(x *Node, k, stride, pad int) *Node {
 type avgPool struct{ pooling }
 
 func (avgPool) name() string { return "AveragePool" }
-
-func (p avgPool) infer(in []*Node) ([]value, error) {
-	if err := errors.Join(wantFloat(in...), wantRank("input", in[0], 4)); err != nil {
-		return nil, err
-	}
-	shape, err := p.shape(in[0].shape)
-	if err != nil {
-		return nil, err
-	}
-	return floats(shape), nil
-}
 
 func (p avgPool) emit(e *encoder, _ *call, in, out []string) {
 	e.node("AveragePool", in, out, append(p.attrs(), attrInt("count_include_pad", 1))...)
