@@ -2,14 +2,14 @@
 # Trains the embedded model "lite" from real photographs and puts it where the program embeds it.
 #   scripts/lite.sh PHOTOS     PHOTOS holds train/ and valid/, split by photograph
 # LITE_WORK (default .cache/lite) receives what is made on the way: pictures, checkpoints, logs.
-# LITE_TIME (default 60m) is how long the second of three stages trains: the longer the better.
+# LITE_TIME (default 75m) is how long the last of three stages trains: the longer the better.
 # docs/lite.md says why the settings are what they are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 photos=${1:?usage: scripts/lite.sh PHOTOS}
 work=${LITE_WORK:-.cache/lite}
-time=${LITE_TIME:-60m}
+time=${LITE_TIME:-75m}
 declip=bin/declip
 
 for part in train valid; do
@@ -39,10 +39,10 @@ train stage1 --data "$work/untreated" --arch xceptionnet-lite --residual --dct 4
 	--dilations 1,2,4,8,1 --crop-size 160 --batch-size 16 --inside 0.9 --lr 3e-3 --average 0.99 --epoch-pictures 3000 --seed 1 --max-time 9m
 echo "lite: training on treated and compressed pictures"
 train stage2 --data "$work/treated" --init "$work/stage1/best.safetensors" \
-	--crop-size 160 --batch-size 16 --inside 0.8 --lr 2.5e-3 --average 0.998 --epoch-pictures 4000 --seed 2 --max-time "$time"
+	--crop-size 160 --batch-size 16 --inside 0.8 --lr 2.5e-3 --average 0.998 --epoch-pictures 4000 --seed 2 --max-time 20m
 echo "lite: training on larger parts of pictures, with more of what is untouched"
 train stage3 --data "$work/treated" --init "$work/stage2/best.safetensors" \
-	--crop-size 256 --batch-size 6 --inside 0.6 --lr 1.5e-3 --average 0.998 --epoch-pictures 3000 --seed 4 --max-time 30m
+	--crop-size 256 --batch-size 6 --inside 0.6 --lr 1.5e-3 --average 0.998 --epoch-pictures 3000 --seed 4 --max-time "$time"
 
 echo "lite: calibrating"
 "$declip" calibrate -m "$work/stage3/best.safetensors" --data "$work/valid" --pristine "$photos/valid" \
