@@ -159,8 +159,12 @@ func (b *bench) step(net *network.Network, file string, batch, repeats int) erro
 	request := map[string]any{"do": "step", "file": file, "batch": batch, "side": side, "target": target}
 	var ours, others []float64
 	var failed error
+	out, err := os.MkdirTemp(b.work, "train")
+	if err != nil {
+		return err
+	}
 	config := train.Config{
-		Model: net, Engine: b.engine, Threads: b.threads, Out: filepath.Join(b.work, "train"), Data: "noise",
+		Model: net, Engine: b.engine, Threads: b.threads, Out: out, Data: "noise",
 		TrainSource: dataset.Generated{Count: batch, ID: "noise", Make: noisyPicture},
 		BatchSize:   batch, CropSize: crop, Epochs: 1, EpochPictures: batch * (repeats + 1), Workers: 1, Seed: 1,
 	}
