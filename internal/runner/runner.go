@@ -71,7 +71,7 @@ func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error)
 		grid, _ := blockgrid.Detect(rgb)
 		options.PhaseX, options.PhaseY = grid.X, grid.Y
 	}
-	m, err := tile.Localize(ctx, tile.Picture{Pix: rgb.Pix, Width: rgb.Width, Height: rgb.Height}, options, r.logits)
+	m, err := tile.Localize(ctx, rgb, options, r.logits)
 	if err != nil {
 		return Output{}, err
 	}

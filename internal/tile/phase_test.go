@@ -4,11 +4,13 @@ import (
 	"context"
 	"math"
 	"testing"
+
+	"github.com/declip/declip/internal/picture"
 )
 
 // cut is p without its first x columns and y rows.
-func cut(p Picture, x, y int) Picture {
-	out := Picture{Width: p.Width - x, Height: p.Height - y}
+func cut(p *picture.RGB, x, y int) *picture.RGB {
+	out := &picture.RGB{Width: p.Width - x, Height: p.Height - y}
 	for row := y; row < p.Height; row++ {
 		out.Pix = append(out.Pix, p.Pix[3*(row*p.Width+x):3*(row+1)*p.Width]...)
 	}

@@ -17,12 +17,6 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Picture is the input: Height*Width*3 bytes, RGB interleaved.
-type Picture struct {
-	Pix           []uint8
-	Width, Height int
-}
-
 // Run gives a network's answer to one tile: image is [3,h,w] normalised RGB and
 // belongs to the caller again afterwards; the answer is [oh,ow] logits, where
 // h/oh = w/ow is the network's stride. With more than one worker it is called
@@ -41,7 +35,7 @@ type Map struct {
 
 // Localize runs the network over the whole picture. The result does not depend
 // on the number of workers, to the last bit.
-func Localize(ctx context.Context, p Picture, o Options, run Run) (*Map, error) {
+func Localize(ctx context.Context, p *picture.RGB, o Options, run Run) (*Map, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -58,7 +52,7 @@ func Localize(ctx context.Context, p Picture, o Options, run Run) (*Map, error) 
 
 // job is one picture in work.
 type job struct {
-	picture    Picture
+	picture    *picture.RGB
 	run        Run
 	cols, rows axis
 	overlap    int

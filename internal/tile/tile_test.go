@@ -8,12 +8,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/declip/declip/internal/picture"
 )
 
 // noise is a random picture, the same for the same size.
-func noise(w, h int) Picture {
+func noise(w, h int) *picture.RGB {
 	r := rand.New(rand.NewPCG(1, uint64(w*h)))
-	p := Picture{Pix: make([]uint8, w*h*3), Width: w, Height: h}
+	p := &picture.RGB{Pix: make([]uint8, w*h*3), Width: w, Height: h}
 	for i := range p.Pix {
 		p.Pix[i] = uint8(r.IntN(256))
 	}
@@ -119,7 +121,7 @@ func TestSameForAnyNumberOfWorkers(t *testing.T) {
 func TestBlendIsSmooth(t *testing.T) {
 	// Two tiles that disagree completely: the map must go from one to the other
 	// without a step.
-	p := Picture{Pix: make([]uint8, 960*64*3), Width: 960, Height: 64}
+	p := &picture.RGB{Pix: make([]uint8, 960*64*3), Width: 960, Height: 64}
 	var mu sync.Mutex
 	call := 0
 	run := func(_ context.Context, _ []float32, h, w int) ([]float32, int, int, error) {
@@ -166,13 +168,13 @@ func TestErrors(t *testing.T) {
 	broken := errors.New("broken")
 	tests := []struct {
 		name string
-		p    Picture
+		p    *picture.RGB
 		o    Options
 		run  Run
 		want string
 	}{
-		{"bytes", Picture{Pix: make([]uint8, 5), Width: 2, Height: 1}, Options{}, cells(4), "has 5 bytes, expected 6"},
-		{"no pixels", Picture{}, Options{}, cells(4), "0x0"},
+		{"bytes", &picture.RGB{Pix: make([]uint8, 5), Width: 2, Height: 1}, Options{}, cells(4), "has 5 bytes, expected 6"},
+		{"no pixels", &picture.RGB{}, Options{}, cells(4), "0x0"},
 		{"overlap", p, Options{Size: 64, Overlap: 64}, cells(4), "overlap 64"},
 		{"granule", p, Options{Size: 100}, cells(4), "size 100"},
 		{"shape", p, Options{}, func(context.Context, []float32, int, int) ([]float32, int, int, error) {
