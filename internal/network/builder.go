@@ -23,8 +23,7 @@ const (
 	initOne              // batch norm scales and running variances
 	initUniform          // uniform within 1/sqrt(fan-in): PyTorch's default for convolutions and linear layers
 	initHe               // normal with variance 2/fan-in, for layers followed by ReLU
-	initNormal           // N(0, 0.02): the published decoders' weights
-	initScale            // N(0, 0.02) for batch norm scales of the published decoders
+	initNormal           // N(0, 0.02): the published decoders' weights, batch norm scales included
 )
 
 // declared is a parameter that a network asked for while it was built.
@@ -56,7 +55,7 @@ func (d declared) initial(seed uint64) Param {
 			data[i] = float32((2*rng.Float64() - 1) / math.Sqrt(fan))
 		case initHe:
 			data[i] = float32(rng.NormFloat64() * math.Sqrt(2/fan))
-		case initNormal, initScale:
+		case initNormal:
 			data[i] = float32(rng.NormFloat64() * 0.02)
 		}
 	}

@@ -27,7 +27,7 @@ func (b *builder) convDecoder(x *graph.Node, depth, side int) *graph.Node {
 	for _, width := range decoderWidths {
 		for range depth / 4 {
 			x = b.conv(x, fmt.Sprintf("fc.%d", at), convSpec{out: width, kernel: 5, pad: 2, bias: true, kind: initNormal})
-			x = graph.ReLU(b.norm(x, fmt.Sprintf("fc.%d", at+1), initScale))
+			x = graph.ReLU(b.norm(x, fmt.Sprintf("fc.%d", at+1), initNormal))
 			at += 3
 		}
 		h, w := size(x)
