@@ -87,7 +87,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	if err := folderOf(o.out); err != nil { // said before the work, not after it
 		return fmt.Errorf("output folder: %w", err)
 	}
-	cases, err := evalCases(evalOptions{data: o.data, pristine: o.pristine, limit: o.limit})
+	cases, err := evalCases(evalOptions{data: o.data, pristine: o.pristine, limit: o.limit}, dataset.FolderOptions{})
 	if err != nil {
 		return err
 	}

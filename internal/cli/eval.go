@@ -88,7 +88,7 @@ func (a *app) runEval(ctx context.Context, o evalOptions) error {
 			return fmt.Errorf("--csv: %w", err)
 		}
 	}
-	cases, err := evalCases(o)
+	cases, err := evalCases(o, dataset.FolderOptions{Lenient: true})
 	if err != nil {
 		return err
 	}
@@ -142,11 +142,11 @@ type evalCase struct {
 	load func() (dataset.Sample, error)
 }
 
-// evalCases lists what is to be evaluated: the data set, then the untouched.
-func evalCases(o evalOptions) ([]evalCase, error) {
+// evalCases lists what is to be evaluated: the data set, opened as folders says, then the untouched.
+func evalCases(o evalOptions, folders dataset.FolderOptions) ([]evalCase, error) {
 	var cases []evalCase
 	if o.data != "" {
-		folder, err := dataset.OpenFolder(o.data, dataset.FolderOptions{Lenient: true})
+		folder, err := dataset.OpenFolder(o.data, folders)
 		if err != nil {
 			return nil, err
 		}
