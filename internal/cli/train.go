@@ -28,6 +28,9 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&c.Seed, "seed", 1, "what weights and random choices start from")
 	f.BoolVar(&c.Resume, "resume", false, "go on from last.safetensors in the output folder, if it is there")
 	f.StringVar(&c.Init, "init", "", "checkpoint whose network and weights to start from, in place of new ones")
+	f.StringVar(&c.Backbone, "backbone", "", "checkpoint whose backbone's weights a new network starts with")
+	f.BoolVar(&c.Spec.Frozen, "freeze-backbone", false, "train the decoder only (xceptionnet-lite)")
+	f.BoolVar(&c.Thaw, "thaw-backbone", false, "with --init: train a backbone that was frozen until now")
 	f.DurationVar(&c.MaxTime, "max-time", 0, "end in good order after this long, as 90m (default: no limit)")
 	f.IntVar(&c.EpochPictures, "epoch-pictures", c.EpochPictures, "pictures in an epoch (default: all of the data)")
 	f.IntVar(&c.ValidLimit, "valid-limit", c.ValidLimit, "validate on at most so many pictures (default: all)")
@@ -44,7 +47,7 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 func addNetworkFlags(f *pflag.FlagSet, c *train.Config) {
 	s := &c.Spec
 	f.StringVar(&s.Arch, "arch", s.Arch, "backbone: xceptionnet, xceptionnet-lite")
-	f.StringVar(&s.Decoder, "decoder", s.Decoder, "decoder: linear, conv-4, conv-12, conv-20; of xceptionnet-lite: context")
+	f.StringVar(&s.Decoder, "decoder", s.Decoder, "decoder: linear, conv-4, conv-12, conv-20; of xceptionnet-lite: context, pyramid")
 	f.IntSliceVar(&s.Widths, "widths", nil, "xceptionnet-lite: channels of conv1, conv2, block1, block2")
 	f.IntVar(&s.Context, "context", 0, "xceptionnet-lite: channels of the decoder")
 	f.IntSliceVar(&s.Dilations, "dilations", nil, "xceptionnet-lite: dilations of the decoder's blocks")

@@ -33,6 +33,7 @@ type declared struct {
 	kind      initKind
 	fanIn     int
 	trainable bool
+	backbone  bool
 }
 
 // initial draws the parameter's first values. Each tensor has a generator of its own, from the seed and
@@ -59,16 +60,18 @@ func (d declared) initial(seed uint64) Param {
 			data[i] = float32(rng.NormFloat64() * 0.02)
 		}
 	}
-	return Param{Name: d.name, Shape: d.shape, Data: data, Trainable: d.trainable}
+	return Param{Name: d.name, Shape: d.shape, Data: data, Trainable: d.trainable, Backbone: d.backbone}
 }
 
 // builder adds layers to a graph and notes the parameters they need.
 type builder struct {
-	g        *graph.Graph
-	train    bool
-	updates  map[string]*graph.Node
-	nodes    map[string]*graph.Node
-	declared []declared
+	g          *graph.Graph
+	train      bool
+	inBackbone bool // what is added belongs to the backbone
+	frozen     bool // what is added is not trained
+	updates    map[string]*graph.Node
+	nodes      map[string]*graph.Node
+	declared   []declared
 }
 
 // declare lists the parameters of a spec by building it once at a small size.
@@ -90,6 +93,7 @@ func (b *builder) param(d declared) *graph.Node {
 	if node, ok := b.nodes[d.name]; ok {
 		return node
 	}
+	d.backbone, d.trainable = b.inBackbone, d.trainable && !b.frozen
 	node := b.g.Param(d.name, d.shape...)
 	b.nodes[d.name] = node
 	b.declared = append(b.declared, d)
@@ -111,10 +115,10 @@ func (b *builder) conv(x *graph.Node, name string, c convSpec) *graph.Node {
 	}
 	stride, dilation := max(c.stride, 1), max(c.dilation, 1)
 	fan := in * c.kernel * c.kernel
-	w := b.param(declared{name + ".weight", []int{c.out, in, c.kernel, c.kernel}, c.kind, fan, true})
+	w := b.param(declared{name: name + ".weight", shape: []int{c.out, in, c.kernel, c.kernel}, kind: c.kind, fanIn: fan, trainable: true})
 	var bias *graph.Node
 	if c.bias {
-		bias = b.param(declared{name + ".bias", []int{c.out}, initUniform, fan, true})
+		bias = b.param(declared{name: name + ".bias", shape: []int{c.out}, kind: initUniform, fanIn: fan, trainable: true})
 	}
 	return graph.Conv(x, w, bias, graph.ConvOptions{Stride: stride, Pad: c.pad, Dilation: dilation, Groups: groups})
 }
@@ -122,11 +126,11 @@ func (b *builder) conv(x *graph.Node, name string, c convSpec) *graph.Node {
 // norm adds a batch norm named NAME.{weight,bias,running_mean,running_var}.
 func (b *builder) norm(x *graph.Node, name string, scale initKind) *graph.Node {
 	c := []int{channels(x)}
-	w := b.param(declared{name + ".weight", c, scale, 0, true})
-	bias := b.param(declared{name + ".bias", c, initZero, 0, true})
-	mean := b.param(declared{name + ".running_mean", c, initZero, 0, false})
-	variance := b.param(declared{name + ".running_var", c, initOne, 0, false})
-	if !b.train {
+	w := b.param(declared{name: name + ".weight", shape: c, kind: scale, trainable: true})
+	bias := b.param(declared{name: name + ".bias", shape: c, kind: initZero, trainable: true})
+	mean := b.param(declared{name: name + ".running_mean", shape: c, kind: initZero})
+	variance := b.param(declared{name: name + ".running_var", shape: c, kind: initOne})
+	if !b.train || b.frozen {
 		return graph.BatchNorm(x, w, bias, mean, variance, bnEps)
 	}
 	y, newMean, newVar := graph.BatchNormTrain(x, w, bias, mean, variance, bnEps, bnMomentum)

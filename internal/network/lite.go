@@ -6,6 +6,23 @@ import (
 	"github.com/declip/declip/internal/graph"
 )
 
+// lite adds xceptionnet-lite: [N, 3, H, W] to logits [N, 1, H/4, W/4].
+func (b *builder) lite(x *graph.Node, spec Spec) *graph.Node {
+	b.inBackbone, b.frozen = true, spec.Frozen
+	block1, block2 := b.liteTrunk(x, spec)
+	f := liteFeatures{fine: block1, coarse: graph.ReLU(block2)}
+	sizes := dctSizes(x)
+	if spec.DCT > 0 {
+		f.coarse = graph.Concat(1, f.coarse, b.dctBranch(sizes, spec.DCT))
+	}
+	b.inBackbone, b.frozen = false, false
+	if spec.Decoder == DecoderPyramid {
+		f.spectrum = logSpectrum(x, sizes)
+		return b.pyramidDecoder(f, spec)
+	}
+	return b.contextDecoder(f.fine, f.coarse, spec)
+}
+
 // liteTrunk adds the trunk of xceptionnet-lite: Xception up to block 2 with fewer channels, every
 // convolution padded so that position i of a map of stride s stands for picture pixels [s i, s i + s).
 // It returns block 1's features [N, widths[2], H/4, W/4] and block 2's [N, widths[3], H/8, W/8].

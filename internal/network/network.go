@@ -38,7 +38,7 @@ const (
 type Spec struct {
 	// Arch is the backbone: "xceptionnet" (the published baseline) or "xceptionnet-lite".
 	Arch string `json:"arch"`
-	// Decoder is "linear", "conv-K" with K a multiple of 4, or "context" (xceptionnet-lite's own).
+	// Decoder is "linear", "conv-K" with K a multiple of 4, or "context" or "pyramid" (xceptionnet-lite's own).
 	Decoder string `json:"decoder"`
 	// Mode is ModeResize or ModeTiles.
 	Mode string `json:"mode"`
@@ -53,7 +53,7 @@ type Spec struct {
 	Overlap int `json:"overlap,omitempty"`
 	// Widths are the channels of conv1, conv2, block1 and block2 of xceptionnet-lite.
 	Widths []int `json:"widths,omitempty"`
-	// Context is the channels of the context decoder.
+	// Context is the channels of the context decoder, or of the pyramid decoder at stride 8.
 	Context int `json:"context,omitempty"`
 	// Dilations are those of the context decoder's residual blocks, in order.
 	Dilations []int `json:"dilations,omitempty"`
@@ -62,6 +62,8 @@ type Spec struct {
 	Pool string `json:"pool,omitempty"`
 	// DCT is the channels of xceptionnet-lite's look at JPEG's blocks; 0 leaves it out.
 	DCT int `json:"dct,omitempty"`
+	// Frozen keeps xceptionnet-lite's backbone as it is in training: its weights, and the statistics of its batch norms.
+	Frozen bool `json:"frozen,omitempty"`
 	// Residual adds fixed high-pass channels to xceptionnet-lite's input.
 	Residual bool `json:"residual,omitempty"`
 }
@@ -74,7 +76,8 @@ type Param struct {
 	Name      string
 	Shape     []int
 	Data      []float32
-	Trainable bool // false for batch norm's running statistics
+	Trainable bool // false for batch norm's running statistics and a frozen backbone
+	Backbone  bool // part of the backbone, not of the decoder
 }
 
 // Network is a Spec with its weights. Its parameters may be read and replaced, not resized.
@@ -133,6 +136,40 @@ func Open(f *weights.File) (*Network, error) {
 	return n, nil
 }
 
+// TakeBackbone copies the backbone's weights from another network, which must have all of them in the same shapes; the
+// error names the first that is not so.
+func (n *Network) TakeBackbone(from *Network) error {
+	for i := range n.params {
+		p := &n.params[i]
+		if !p.Backbone {
+			continue
+		}
+		j, ok := from.index[p.Name]
+		if !ok {
+			return fmt.Errorf("backbone tensor %q is missing", p.Name)
+		}
+		if !equalShape(from.params[j].Shape, p.Shape) {
+			return fmt.Errorf("backbone tensor %q has shape %v, expected %v", p.Name, from.params[j].Shape, p.Shape)
+		}
+		copy(p.Data, from.params[j].Data)
+	}
+	return nil
+}
+
+// Thawed is the network with a backbone that is trained too. It shares n's data.
+func (n *Network) Thawed() (*Network, error) {
+	spec := n.spec
+	spec.Frozen = false
+	m, err := New(spec, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i := range m.params {
+		m.params[i].Data = n.params[n.index[m.params[i].Name]].Data
+	}
+	return m, nil
+}
+
 // Spec returns the network's description with every default filled in.
 func (n *Network) Spec() Spec { return n.spec }
 
@@ -189,9 +226,14 @@ func Inference(b Builder, params []Param, height, width int) ([]byte, error) {
 	}
 	inits := make(map[string]graph.Initializer, len(params))
 	for _, p := range params {
-		inits[p.Name] = graph.Initializer{DType: graph.Float32, Shape: p.Shape, Data: weights.FromFloat32s(p.Name, p.Shape, p.Data).Data}
+		inits[p.Name] = Initializer(p)
 	}
 	return g.Encode([]graph.Output{{Name: "logits", Node: logits}}, inits)
+}
+
+// Initializer gives a parameter's values to a graph.
+func Initializer(p Param) graph.Initializer {
+	return graph.Initializer{DType: graph.Float32, Shape: p.Shape, Data: weights.FromFloat32s(p.Name, p.Shape, p.Data).Data}
 }
 
 func equalShape(a, b []int) bool {

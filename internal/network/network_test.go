@@ -20,6 +20,13 @@ func small() Spec {
 	return Spec{Arch: ArchLite, Widths: []int{8, 8, 16, 16}, Context: 8, Dilations: []int{1, 2}, Residual: true, DCT: 8}
 }
 
+// pyramid is small with the other decoder and a backbone that is not trained.
+func pyramid() Spec {
+	s := small()
+	s.Decoder, s.Context, s.Frozen = DecoderPyramid, 6, true
+	return s
+}
+
 func TestNewIsDeterministic(t *testing.T) {
 	a, b, c := mustNew(t, small(), 1), mustNew(t, small(), 1), mustNew(t, small(), 2)
 	differ := false
@@ -72,6 +79,7 @@ func TestShapes(t *testing.T) {
 		{Spec{Arch: ArchXception, Decoder: "conv-4"}, 224, 224, []int{graph.Open, 1, 256, 256}},
 		{Spec{Arch: ArchXception, Decoder: "conv-12"}, 224, 224, []int{graph.Open, 1, 256, 256}},
 		{small(), 64, 96, []int{graph.Open, 1, 16, 24}},
+		{pyramid(), 64, 96, []int{graph.Open, 1, 16, 24}},
 	} {
 		n := mustNew(t, c.spec, 1)
 		g := graph.New()
@@ -93,7 +101,7 @@ func TestXceptionFeatures(t *testing.T) {
 
 func TestFileGivesTheSameLogits(t *testing.T) {
 	e := enginetest.Open(t)
-	for _, spec := range []Spec{small(), {Arch: ArchXception, Decoder: "linear", Input: 64, Output: 32}} {
+	for _, spec := range []Spec{small(), pyramid(), {Arch: ArchXception, Decoder: "linear", Input: 64, Output: 32}} {
 		n := mustNew(t, spec, 7)
 		file := encode(t, n, nil)
 		again, err := Open(file)
@@ -120,20 +128,20 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, file := range map[string]*weights.File{
-		`"conv2.weight" is missing`:                   missing,
-		`"bn1.bias" has shape [4], expected [8]`:      reshaped,
-		"not a declip checkpoint":                     open(t, plain),
-		`arch "vgg": expected`:                        withSpec(t, Spec{Arch: "vgg"}),
-		"width 100000: expected":                      withSpec(t, Spec{Arch: ArchLite, Widths: []int{8, 8, 8, 100000}}),
-		"K must be a multiple of 4":                   withSpec(t, Spec{Arch: ArchXception, Decoder: "conv-6"}),
-		"expected linear or conv-K":                   withSpec(t, Spec{Arch: ArchXception, Decoder: "attention"}),
-		"dilation -1":                                 withSpec(t, Spec{Arch: ArchLite, Dilations: []int{-1}}),
-		"overlap 512":                                 withSpec(t, Spec{Arch: ArchLite, Overlap: 512}),
-		"-1 channels for JPEG's blocks":               withSpec(t, Spec{Arch: ArchLite, DCT: -1}),
-		"input 100000":                                withSpec(t, Spec{Arch: ArchXception, Input: 100000}),
-		`pool "median"`:                               withSpec(t, Spec{Arch: ArchLite, Pool: "median"}),
-		`runs in mode "resize", got "tiles"`:          withSpec(t, Spec{Arch: ArchXception, Mode: ModeTiles}),
-		`has decoder "context" and mode "tiles", got`: withSpec(t, Spec{Arch: ArchLite, Mode: ModeResize}),
+		`"conv2.weight" is missing`:              missing,
+		`"bn1.bias" has shape [4], expected [8]`: reshaped,
+		"not a declip checkpoint":                open(t, plain),
+		`arch "vgg": expected`:                   withSpec(t, Spec{Arch: "vgg"}),
+		"width 100000: expected":                 withSpec(t, Spec{Arch: ArchLite, Widths: []int{8, 8, 8, 100000}}),
+		"K must be a multiple of 4":              withSpec(t, Spec{Arch: ArchXception, Decoder: "conv-6"}),
+		"expected linear or conv-K":              withSpec(t, Spec{Arch: ArchXception, Decoder: "attention"}),
+		"dilation -1":                            withSpec(t, Spec{Arch: ArchLite, Dilations: []int{-1}}),
+		"overlap 512":                            withSpec(t, Spec{Arch: ArchLite, Overlap: 512}),
+		"-1 channels for JPEG's blocks":          withSpec(t, Spec{Arch: ArchLite, DCT: -1}),
+		"input 100000":                           withSpec(t, Spec{Arch: ArchXception, Input: 100000}),
+		`pool "median"`:                          withSpec(t, Spec{Arch: ArchLite, Pool: "median"}),
+		`runs in mode "resize", got "tiles"`:     withSpec(t, Spec{Arch: ArchXception, Mode: ModeTiles}),
+		`has decoder "context" or "pyramid" and mode "tiles", got`: withSpec(t, Spec{Arch: ArchLite, Mode: ModeResize}),
 	} {
 		if _, err := Open(file); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, expected %q", err, want)
@@ -174,7 +182,7 @@ func TestHighPassIgnoresFlatColour(t *testing.T) {
 // The kernel is the cosine transform: orthonormal, so that a block's energy is that of its coefficients, and a flat
 // block has but the first.
 func TestDCTKernel(t *testing.T) {
-	k := dctKernel()
+	k := dctKernel([3]float64{.299, .587, .114}, 14)
 	row := func(i, c int) []float32 { return k[(i*3+c)*64 : (i*3+c+1)*64] }
 	for i := range 64 {
 		for j := range 64 {

@@ -18,8 +18,11 @@ const (
 	poolMean = "mean"
 )
 
-// DecoderContext is xceptionnet-lite's decoder.
-const DecoderContext = "context"
+// Decoders of xceptionnet-lite.
+const (
+	DecoderContext = "context" // at one scale
+	DecoderPyramid = "pyramid" // on four scales
+)
 
 // Check says whether the spec, its defaults filled in, names a network of this program. Errors wrap ErrSpec.
 func (s Spec) Check() error {
@@ -62,9 +65,9 @@ func (s Spec) completeXception() (Spec, error) {
 func (s Spec) completeLite() (Spec, error) {
 	setDefault(&s.Decoder, DecoderContext)
 	setDefault(&s.Mode, ModeTiles)
-	if s.Decoder != DecoderContext || s.Mode != ModeTiles {
-		return s, fmt.Errorf("%w: %s has decoder %q and mode %q, got %q and %q",
-			ErrSpec, s.Arch, DecoderContext, ModeTiles, s.Decoder, s.Mode)
+	if s.Decoder != DecoderContext && s.Decoder != DecoderPyramid || s.Mode != ModeTiles {
+		return s, fmt.Errorf("%w: %s has decoder %q or %q and mode %q, got %q and %q",
+			ErrSpec, s.Arch, DecoderContext, DecoderPyramid, ModeTiles, s.Decoder, s.Mode)
 	}
 	if s.Widths == nil {
 		s.Widths = []int{16, 32, 64, 128}
@@ -118,11 +121,7 @@ func setDefault[T comparable](field *T, value T) {
 // network adds the whole network of a completed spec.
 func (b *builder) network(spec Spec, x *graph.Node) *graph.Node {
 	if spec.Arch == ArchLite {
-		block1, block2 := b.liteTrunk(x, spec)
-		if block2 = graph.ReLU(block2); spec.DCT > 0 {
-			block2 = graph.Concat(1, block2, b.dctBranch(x, spec.DCT))
-		}
-		return b.contextDecoder(block1, block2, spec)
+		return b.lite(x, spec)
 	}
 	features := b.xception(x)
 	if spec.Decoder == "linear" {

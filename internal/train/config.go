@@ -70,6 +70,10 @@ type Config struct {
 	MaxTime time.Duration `json:"max_time,omitempty"`
 	Resume  bool          `json:"-"` // go on from Out/last.safetensors
 
+	// Backbone is a checkpoint whose backbone a new network starts with.
+	Backbone string `json:"backbone,omitempty"`
+	// Thaw trains the backbone of Init's network too, where it was frozen.
+	Thaw bool `json:"thaw,omitempty"`
 	// Init is a checkpoint whose network and weights training starts from, in place of Spec and Seed's weights.
 	Init string `json:"init,omitempty"`
 
@@ -98,7 +102,8 @@ type Augment struct {
 type Loss struct {
 	// Positive weighs the manipulated part of the binary cross-entropy. Default 1, as published.
 	Positive float64 `json:"positive"`
-	// Dice adds this much of 1 - 2 sum(p t) / (sum(p) + sum(t)), p being probabilities and t targets.
+	// Dice adds this much of the mean over the batch's pictures of 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s), p being
+	// probabilities, t targets and s a hundredth of the picture's cells, which lets a few cells of an untouched picture pass.
 	Dice float64 `json:"dice"`
 }
 

@@ -13,6 +13,7 @@ type formula struct {
 	g       *graph.Graph
 	config  Config
 	model   Model
+	fixed   map[string]graph.Initializer // parameters that no step changes
 	outputs []graph.Output
 	states  []network.Param // zeros: what the optimizer starts from
 
@@ -33,9 +34,13 @@ func (f *formula) build(shape dataset.Shape) error {
 	loss := f.loss(logits, target)
 	f.output(outLoss, graph.Reshape(loss, 1))
 	f.update(loss)
+	f.fixed = map[string]graph.Initializer{}
 	for _, p := range f.model.Params() { // in a fixed order, so that the bytes are the same each time
 		if node := updates[p.Name]; node != nil {
 			f.output(newValue+p.Name, node)
+		} else if !p.Trainable {
+			// As a constant it can be folded into its neighbours and laid out for the processor.
+			f.fixed[p.Name] = network.Initializer(p)
 		}
 	}
 	return f.g.Err()
@@ -60,11 +65,12 @@ func (f *formula) loss(z, t *graph.Node) *graph.Node {
 	if l.Dice == 0 {
 		return loss
 	}
-	sum := func(x *graph.Node) *graph.Node { return graph.ReduceSum(x, nil, false) }
+	sum := func(x *graph.Node) *graph.Node { return graph.ReduceSum(x, []int{1, 2, 3}, false) }
 	p := graph.Sigmoid(z)
-	overlap := graph.Add(graph.Scale(sum(graph.Mul(p, t)), 2), g.Scalar(1)) // + 1 keeps empty batches defined
-	total := graph.Add(graph.Add(sum(p), sum(t)), g.Scalar(1))
-	dice := graph.Sub(g.Scalar(1), graph.Div(overlap, total))
+	slack := g.Scalar(float32(z.Dim(2)*z.Dim(3)) / 100)
+	overlap := graph.Add(graph.Scale(sum(graph.Mul(p, t)), 2), slack)
+	total := graph.Add(graph.Add(sum(p), sum(t)), slack)
+	dice := graph.Sub(g.Scalar(1), graph.ReduceMean(graph.Div(overlap, total), nil, false))
 	return graph.Add(loss, graph.Scale(dice, l.Dice))
 }
 

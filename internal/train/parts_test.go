@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/graph"
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
 )
@@ -116,3 +118,47 @@ type fixed []dataset.Sample
 
 func (f fixed) Len() int                           { return len(f) }
 func (f fixed) Load(i int) (dataset.Sample, error) { return f[i], nil }
+
+// The Dice term is one picture's at a time: of two pictures, one guessed right and one untouched on which everything is
+// marked, the mean is half of what the second costs.
+func TestDice(t *testing.T) {
+	e := open(t)
+	const side = 8
+	f := &formula{g: graph.New(), config: Config{Loss: Loss{Positive: 1, Dice: 1}}}
+	z, target := f.g.Input("z", 2, 1, side, side), f.g.Input("t", 2, 1, side, side)
+	dice := graph.Reshape(graph.Sub(f.loss(z, target), graph.BCEWithLogits(z, target)), 1)
+	model, err := f.g.Encode([]graph.Output{{Name: "dice", Node: dice}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := e.Load(model, engine.SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	logits, mask := make([]float32, 2*side*side), make([]float32, 2*side*side)
+	for i := range logits {
+		logits[i] = -30
+		if i < 20 || i >= side*side {
+			logits[i] = 30
+		}
+		if i < 20 {
+			mask[i] = 1
+		}
+	}
+	inputs := map[string]*engine.Tensor{}
+	for name, data := range map[string][]float32{"z": logits, "t": mask} {
+		if inputs[name], err = engine.NewTensor([]int{2, 1, side, side}, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := session.Run(context.Background(), inputs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const slack = side * side / 100.
+	want := (1 - slack/(side*side+slack)) / 2
+	if got := float64(out["dice"].Float32s()[0]); math.Abs(got-want) > 1e-5 {
+		t.Errorf("got %g, expected %g", got, want)
+	}
+}

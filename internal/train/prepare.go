@@ -50,17 +50,36 @@ func (t *trainer) openModel() (err error) {
 
 // network makes the network to train: that of the checkpoint to start from, or a new one.
 func (c Config) network() (*network.Network, error) {
-	if c.Init == "" {
-		return network.New(c.Spec, c.Seed)
+	if c.Init != "" {
+		n, err := openNetwork(c.Init)
+		if err == nil && c.Thaw {
+			n, err = n.Thawed()
+		}
+		return n, err
 	}
-	file, err := weights.Open(c.Init)
+	n, err := network.New(c.Spec, c.Seed)
+	if err != nil || c.Backbone == "" {
+		return n, err
+	}
+	from, err := openNetwork(c.Backbone)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.TakeBackbone(from); err != nil {
+		return nil, fmt.Errorf("weights to start from: %s: %w", c.Backbone, err)
+	}
+	return n, nil
+}
+
+func openNetwork(path string) (*network.Network, error) {
+	file, err := weights.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights to start from: %w", err)
 	}
 	defer file.Close()
 	n, err := network.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("weights to start from: %s: %w", c.Init, err)
+		return nil, fmt.Errorf("weights to start from: %s: %w", path, err)
 	}
 	return n, nil
 }

@@ -56,7 +56,7 @@ func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) 
 	if err := f.build(shape); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
-	bytes, err := f.g.Encode(f.outputs, nil)
+	bytes, err := f.g.Encode(f.outputs, f.fixed)
 	if err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}

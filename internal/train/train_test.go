@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -301,5 +302,42 @@ func TestInit(t *testing.T) {
 	second.Init, second.Out = filepath.Join(t.TempDir(), "missing.safetensors"), t.TempDir()
 	if _, err := Run(context.Background(), second); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "missing.safetensors") {
 		t.Errorf("got %v, want an error that names the file", err)
+	}
+}
+
+// A frozen backbone is taken from a checkpoint and stays as it is there, until it is thawed.
+func TestFrozenBackbone(t *testing.T) {
+	spec := network.Spec{Arch: network.ArchLite, Widths: []int{2, 2, 4, 4}, Context: 3, Dilations: []int{1}, DCT: 2}
+	c := config(t, open(t))
+	c.Model, c.Spec, c.Epochs = nil, spec, 1
+	first := mustRun(t, c).Last
+
+	c.Out, c.Spec.Decoder, c.Spec.Frozen, c.Backbone = t.TempDir(), network.DecoderPyramid, true, first
+	frozen := mustRun(t, c).Last
+	c.Out, c.Init, c.Thaw = t.TempDir(), frozen, true
+	thawed := mustRun(t, c).Last
+
+	a, b, d := openFile(t, first), openFile(t, frozen), openFile(t, thawed)
+	same := func(one, two *weights.File, name string) bool {
+		x, err := one.Float32s(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := two.Float32s(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Equal(x, y)
+	}
+	for _, name := range []string{"conv1.weight", "bn1.running_mean", "block2.rep.5.bias", "dct.mix.pointwise.weight"} {
+		if !same(a, b, name) {
+			t.Errorf("%s changed though the backbone is frozen", name)
+		}
+		if same(b, d, name) {
+			t.Errorf("%s stayed the same though the backbone is thawed", name)
+		}
+	}
+	if same(b, d, "pyramid.in.weight") {
+		t.Error("the decoder was not trained")
 	}
 }
