@@ -24,7 +24,8 @@ var below = map[string][]string{
 	"internal/graph":      {},
 	"internal/metric":     {},
 	"internal/atomicfile": {},
-	"internal/weights":    {"internal/atomicfile"},
+	"internal/pickle":     {},
+	"internal/weights":    {"internal/atomicfile", "internal/pickle"},
 	"internal/picture":    {"internal/atomicfile"},
 	"internal/npy":        {"internal/atomicfile"},
 

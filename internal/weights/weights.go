@@ -1,11 +1,14 @@
-// Package weights holds named tensors in files: it reads and writes the
-// safetensors format.
+// Package weights holds named tensors in files: it reads safetensors and
+// PyTorch's formats (zip archives of torch.save, TorchScript archives, and the
+// older ones that are no archives), and writes safetensors.
 //
-// A file is opened by its header alone; the numbers of a tensor are read when
-// they are asked for, or handed to the engine as "this file, from this byte,
-// that many bytes". Files are not trusted: every length is checked against the
-// file before it is used, and a bad file is an error that names the file and
-// the tensor, never a panic.
+// A file is opened by what describes its tensors alone; the numbers of a tensor
+// are read when they are asked for, or handed to the engine as "this file, from
+// this byte, that many bytes". Files are not trusted. Nothing in them is
+// executed: a checkpoint's pickle is read by package pickle, which knows a dozen
+// names and refuses all others. Every length is checked against the file before
+// it is used, time and memory are bounded, and a bad file is an error that names
+// the file and the tensor, never a panic.
 package weights
 
 import (
@@ -14,9 +17,9 @@ import (
 	"math"
 )
 
-// ErrFormat is wrapped by every error about a file whose contents break the
-// safetensors format.
-var ErrFormat = errors.New("not a valid safetensors file")
+// ErrFormat is wrapped by every error about a file whose contents are of no
+// format that is read, or break their format's rules.
+var ErrFormat = errors.New("not a valid weights file")
 
 // DType is the type of a tensor's numbers, spelled as safetensors spells it.
 // In a file all of them are little endian.
@@ -54,20 +57,27 @@ func (d DType) Size() int {
 	return 0
 }
 
-// Tensor is one named array, in row-major order.
+// Tensor is one named array.
 type Tensor struct {
 	Name  string
 	DType DType
 	Shape []int // empty for a single number
 
-	// Data is the raw little-endian contents. It is nil for a tensor of a file
-	// that was opened by path; File.Bytes and File.Float32s read it.
+	// Data is the raw little-endian contents in row-major order. It is nil for
+	// a tensor of a file that was opened by path, and for one that is not
+	// row-major in its file; File.Bytes and File.Float32s read it.
 	Data []byte
 
-	// Offset is where the contents begin, in bytes from the start of the file,
-	// and Length how many bytes they are. Both are set by reading and ignored
-	// by writing.
+	// Offset is where the first number lies, in bytes from the start of the
+	// file, and Length how many bytes the contents are. Both are set by reading
+	// and ignored by writing.
 	Offset, Length int64
+
+	// Strides are the distances in the file, in numbers, from one number to the
+	// next along each dimension: 0 where it is repeated, never negative. They
+	// are nil if the numbers lie one after the other in row-major order, in the
+	// Length bytes from Offset on. Set by reading and ignored by writing.
+	Strides []int
 }
 
 // Count is the number of elements of the tensor, 1 for an empty shape.

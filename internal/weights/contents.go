@@ -1,0 +1,196 @@
+package weights
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+)
+
+// chunk is how many bytes are read at a time.
+const chunk = 256 << 10
+
+// Bytes is the raw little-endian contents of a tensor in row-major order. For a
+// row-major tensor in memory it is a part of the file, which must not be
+// changed; otherwise it is read anew.
+func (f *File) Bytes(name string) ([]byte, error) {
+	t, ok := f.Tensor(name)
+	if !ok {
+		return nil, fmt.Errorf("%s: no tensor %q", f.path, name)
+	}
+	if t.Data != nil {
+		return t.Data, nil
+	}
+	data := make([]byte, t.Length)
+	err := f.read(t, func(at int64, part []byte) error { copy(data[at:], part); return nil })
+	if err != nil {
+		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
+	}
+	return data, nil
+}
+
+// Float32s is the contents of a floating-point tensor of any width as float32,
+// in row-major order, in a new slice of Count values. Halves and bfloat16
+// convert exactly, float64 rounds to nearest. Integer tensors are an error.
+func (f *File) Float32s(name string) ([]float32, error) {
+	t, ok := f.Tensor(name)
+	if !ok {
+		return nil, fmt.Errorf("%s: no tensor %q", f.path, name)
+	}
+	convert := floatReader(t.DType)
+	if convert == nil {
+		return nil, fmt.Errorf("%s: tensor %q holds %s, expected floating-point numbers", f.path, name, t.DType)
+	}
+	out := make([]float32, t.Count())
+	size := t.DType.Size()
+	err := f.read(t, func(at int64, part []byte) error {
+		first := int(at) / size
+		convert(out[first:first+len(part)/size], part)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
+	}
+	return out, nil
+}
+
+// read hands the contents of a tensor in row-major order to use, in parts of
+// whole numbers with the byte at which each begins. A part is good until use
+// returns.
+func (f *File) read(t Tensor, use func(at int64, part []byte) error) error {
+	if t.Strides != nil {
+		all, err := f.gather(t)
+		if err != nil {
+			return err
+		}
+		return use(0, all)
+	}
+	buffer := make([]byte, min(t.Length, chunk))
+	for at := int64(0); at < t.Length; at += int64(len(buffer)) {
+		part := buffer[:min(t.Length-at, chunk)]
+		if err := readFull(f.reader, part, t.Offset+at); err != nil {
+			return err
+		}
+		if err := use(at, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gather is the contents of a tensor that is not row-major in the file. It goes
+// through the numbers in the order of the file, so that each part of it is read
+// once, and puts each where it belongs.
+func (f *File) gather(t Tensor) ([]byte, error) {
+	out := make([]byte, t.Length)
+	size := t.DType.Size()
+	dims := slices.Clone(byStride(t.Shape, t.Strides))
+	slices.Reverse(dims) // the last runs fastest
+	steps := make([]int, len(t.Shape))
+	for i, step := len(steps)-1, size; i >= 0; i-- {
+		steps[i] = step
+		step *= t.Shape[i]
+	}
+	w := window{reader: f.reader, width: windowWidth(t, dims)}
+	counter := make([]int, len(dims))
+	from, to := t.Offset, 0
+	for {
+		number, err := w.at(from, size)
+		if err != nil {
+			return nil, err
+		}
+		copy(out[to:], number)
+		i := len(dims) - 1
+		for ; i >= 0; i-- {
+			d := dims[i]
+			stride := int64(t.Strides[d]) * int64(size)
+			if counter[i]++; counter[i] < t.Shape[d] {
+				from, to = from+stride, to+steps[d]
+				break
+			}
+			counter[i] = 0
+			from, to = from-stride*int64(t.Shape[d]-1), to-steps[d]*(t.Shape[d]-1)
+		}
+		if i < 0 {
+			return out, nil
+		}
+	}
+}
+
+// windowWidth is how many bytes to read at a time for a tensor whose numbers
+// are gathered along dims, the last the fastest: many where most of them are
+// used, else only the run of the fastest dimension.
+func windowWidth(t Tensor, dims []int) int64 {
+	size := int64(t.DType.Size())
+	span, run := size, size
+	for i := len(dims) - 1; i >= 0; i-- {
+		reach := int64(t.Shape[dims[i]]-1) * int64(t.Strides[dims[i]]) * size
+		if run == size {
+			run += reach
+		}
+		span += reach
+	}
+	if span <= 16*t.Length {
+		run = span
+	}
+	return min(run, chunk/size*size)
+}
+
+// window reads numbers at places that never go back, through a buffer.
+type window struct {
+	reader io.ReaderAt
+	width  int64
+	buffer []byte
+	start  int64 // of the buffer, in the file
+}
+
+func (w *window) at(from int64, size int) ([]byte, error) {
+	i := from - w.start
+	if w.buffer == nil || i < 0 || i+int64(size) > int64(len(w.buffer)) {
+		if w.buffer == nil {
+			w.buffer = make([]byte, w.width)
+		}
+		w.start, i = from, 0
+		// The window may reach beyond the tensor, and the file.
+		n, err := w.reader.ReadAt(w.buffer[:w.width], from)
+		if w.buffer = w.buffer[:n]; n < size {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, fmt.Errorf("read %d of %d bytes at %d: %w", n, size, from, err)
+		}
+	}
+	return w.buffer[i : i+int64(size)], nil
+}
+
+// floatReader converts raw contents of a type to float32, nil where the type is
+// not a floating-point one.
+func floatReader(dtype DType) func(dst []float32, src []byte) {
+	switch dtype {
+	case Float32:
+		return func(dst []float32, src []byte) {
+			for i := range dst {
+				dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
+			}
+		}
+	case Float16:
+		return func(dst []float32, src []byte) {
+			for i := range dst {
+				dst[i] = FromHalf(le.Uint16(src[2*i:]))
+			}
+		}
+	case BFloat16:
+		return func(dst []float32, src []byte) {
+			for i := range dst {
+				dst[i] = FromBFloat16(le.Uint16(src[2*i:]))
+			}
+		}
+	case Float64:
+		return func(dst []float32, src []byte) {
+			for i := range dst {
+				dst[i] = float32(math.Float64frombits(le.Uint64(src[8*i:])))
+			}
+		}
+	}
+	return nil
+}

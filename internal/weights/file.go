@@ -1,0 +1,201 @@
+package weights
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+)
+
+// The formats that are read, as File.Format names them.
+const (
+	FormatSafetensors = "safetensors"
+	FormatPyTorch     = "pytorch"        // a zip archive by torch.save
+	FormatTorchScript = "torchscript"    // a zip archive by torch.jit.save
+	FormatLegacy      = "pytorch-legacy" // by torch.save before PyTorch 1.6
+)
+
+// File is an open file of tensors. Its methods may be called at the same time
+// by several goroutines, Close excepted.
+type File struct {
+	path     string
+	format   string
+	size     int64
+	metadata map[string]string
+	tensors  []Tensor // in the order of their contents in the file
+	index    map[string]int
+	reader   io.ReaderAt
+	closer   io.Closer
+}
+
+// Open tells the format of the file at path by its contents, reads what
+// describes its tensors, and keeps the file open until Close. Errors wrap
+// ErrFormat when the contents are at fault.
+func Open(path string) (*File, error) {
+	// Opening a pipe would wait for its other end.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w: not a regular file", path, ErrFormat)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	file, err := parse(path, f, info.Size())
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	file.closer = f
+	return file, nil
+}
+
+// OpenBytes reads a whole file that is in memory, such as an embedded one. name
+// stands for the file in errors. The Data of its row-major tensors are parts of
+// data, which must not change while the File is in use.
+func OpenBytes(name string, data []byte) (*File, error) {
+	file, err := parse(name, bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	for i := range file.tensors {
+		if t := &file.tensors[i]; t.Strides == nil {
+			t.Data = data[t.Offset : t.Offset+t.Length : t.Offset+t.Length]
+		}
+	}
+	return file, nil
+}
+
+// parse reads what describes the tensors, by the format that the first bytes
+// tell.
+func parse(path string, r io.ReaderAt, size int64) (*File, error) {
+	f := &File{path: path, size: size, reader: r, metadata: map[string]string{}, index: map[string]int{}}
+	err := f.recognise()
+	switch {
+	case err != nil:
+	case f.format == FormatSafetensors:
+		err = f.parseSafetensors()
+	case f.format == FormatLegacy:
+		err = f.parseLegacy()
+	default:
+		err = f.parseZip()
+	}
+	var disk *fs.PathError
+	switch {
+	case err == nil:
+		return f, nil
+	case errors.As(err, &disk): // reading failed, and says nothing about the contents
+		return nil, err
+	case f.format == "":
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrFormat, err)
+	}
+	return nil, fmt.Errorf("%s: %w: %s: %w", path, ErrFormat, f.format, err)
+}
+
+// recognise sets the format, that of zip archives to PyTorch's until more is
+// known. Its errors name what the file is instead, for what people have been
+// seen to hold for a checkpoint.
+func (f *File) recognise() error {
+	head := make([]byte, min(f.size, 512))
+	if err := readFull(f.reader, head, 0); err != nil {
+		return err
+	}
+	begins := func(s string) bool { return bytes.HasPrefix(head, []byte(s)) }
+	switch {
+	case len(head) < 9:
+		return fmt.Errorf("%d bytes, too short for a header", len(head))
+	case begins("PK\x03\x04"):
+		f.format = FormatPyTorch
+	case head[8] == '{': // after the header's length
+		f.format = FormatSafetensors
+	case head[0] == 0x80 && head[1] >= 2 && head[1] <= 5:
+		f.format = FormatLegacy
+	case begins("version https://git-lfs"):
+		return errors.New("a Git LFS pointer that stands for the file; fetch it with git lfs pull")
+	case begins("<"):
+		return errors.New("a web page")
+	case len(head) > 262 && string(head[257:262]) == "ustar":
+		return errors.New("a tar archive; PyTorch before 0.1.10 wrote such files, save it with a newer one")
+	default:
+		return fmt.Errorf("it begins with %q, as neither safetensors nor PyTorch's formats do", head[:min(len(head), 8)])
+	}
+	return nil
+}
+
+// sort brings the tensors into the order of their contents.
+func (f *File) sort() {
+	slices.SortFunc(f.tensors, func(a, b Tensor) int {
+		// Empty tensors come first, where another begins.
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Length, b.Length), cmp.Compare(a.Name, b.Name))
+	})
+	for i, t := range f.tensors {
+		f.index[t.Name] = i
+	}
+}
+
+// Close closes the file under it. Slices that were read stay valid.
+func (f *File) Close() error {
+	if f.closer == nil {
+		return nil
+	}
+	return f.closer.Close()
+}
+
+// Path is the path, or the name for OpenBytes, that the file was opened with.
+func (f *File) Path() string { return f.path }
+
+// Format is one of the constants above: "safetensors", "pytorch",
+// "torchscript", "pytorch-legacy".
+func (f *File) Format() string { return f.format }
+
+// Metadata is, in a safetensors file, its free text entries; in PyTorch's
+// formats the texts, numbers and bools in its dicts and modules by dotted name,
+// such as "total_steps" and "optimizer.param_groups.0.lr", as many as a thousand.
+// It is empty but never nil, and must not be changed.
+func (f *File) Metadata() map[string]string { return f.metadata }
+
+// Tensors lists all tensors in the order of their contents in the file. Those
+// of nested dicts, lists and modules have their keys, places and attributes
+// joined by dots for a name. Tensors may share contents.
+func (f *File) Tensors() []Tensor { return slices.Clone(f.tensors) }
+
+// Names lists the tensors' names in the order of their contents in the file.
+func (f *File) Names() []string {
+	names := make([]string, len(f.tensors))
+	for i, t := range f.tensors {
+		names[i] = t.Name
+	}
+	return names
+}
+
+// Tensor is the tensor of that name, and whether there is one.
+func (f *File) Tensor(name string) (Tensor, bool) {
+	i, ok := f.index[name]
+	if !ok {
+		return Tensor{}, false
+	}
+	return f.tensors[i], true
+}
+
+// readFull reads exactly len(p) bytes at offset.
+func readFull(r io.ReaderAt, p []byte, offset int64) error {
+	n, err := r.ReadAt(p, offset)
+	if n == len(p) {
+		return nil
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("read %d of %d bytes at %d: %w", n, len(p), offset, err)
+}
