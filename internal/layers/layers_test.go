@@ -28,6 +28,7 @@ var below = map[string][]string{
 	"internal/weights":    {"internal/atomicfile", "internal/pickle"},
 	"internal/picture":    {"internal/atomicfile"},
 	"internal/npy":        {"internal/atomicfile"},
+	"internal/fetch":      {},
 
 	"internal/engine":            {"internal/graph"},
 	"internal/engine/enginetest": {"internal/engine"},
@@ -36,7 +37,7 @@ var below = map[string][]string{
 	"internal/blockgrid":         {"internal/picture"},
 	"internal/dataset":           {"internal/blockgrid", "internal/picture"},
 	"internal/forge":             {"internal/picture"},
-	"internal/zoo":               {"internal/weights"},
+	"internal/zoo":               {"internal/atomicfile", "internal/fetch", "internal/weights"},
 
 	"internal/runner": {"internal/blockgrid", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
 	"internal/train":  {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner"},
@@ -49,7 +50,7 @@ var below = map[string][]string{
 	"internal/serve": {".", "internal/picture"},
 
 	"internal/cli": {
-		".", "internal/calibrate", "internal/dataset", "internal/engine", "internal/forge", "internal/metric", "internal/network", "internal/npy", "internal/picture",
+		".", "internal/calibrate", "internal/dataset", "internal/engine", "internal/fetch", "internal/forge", "internal/metric", "internal/network", "internal/npy", "internal/picture",
 		"internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
 	},
 	"cmd/declip": {"internal/cli"},
@@ -60,7 +61,7 @@ var reserved = map[string][]string{
 	"github.com/yalue/onnxruntime_go":     {"internal/engine"},
 	"github.com/spf13/cobra":              {"internal/cli"},
 	"github.com/schollz/progressbar":      {"internal/cli"},
-	"net/http":                            {"internal/serve", "internal/zoo", "internal/cli"},
+	"net/http":                            {"internal/fetch", "internal/serve", "internal/cli"},
 	"google.golang.org/protobuf":          {"internal/graph", "internal/engine"},
 	"testing":                             {"internal/engine/enginetest"},
 	"github.com/rogpeppe/go-internal":     {},
