@@ -1,5 +1,6 @@
 // Package zoo finds models by name: those built into the program, files given
-// by path, and files in the models folder.
+// by path, and files in the models folder. It knows which files are published
+// where, and fetches them into that folder.
 package zoo
 
 import (
@@ -44,63 +45,57 @@ func Size(name string) int {
 	return len(data)
 }
 
-// Folder is where models are looked for by name: $DECLIP_MODELS, else
-// declip/models in the user's cache folder. It need not exist.
-func Folder() (string, error) {
-	if dir := os.Getenv("DECLIP_MODELS"); dir != "" {
-		return dir, nil
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("models folder: %w (set DECLIP_MODELS)", err)
-	}
-	return filepath.Join(cache, "declip", "models"), nil
-}
-
-// Installed lists the models in the models folder by name, sorted. A folder
-// that does not exist holds none.
-func Installed() []string {
-	dir, err := Folder()
-	if err != nil {
-		return nil
-	}
-	entries, _ := os.ReadDir(dir)
-	var names []string
-	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), suffix); ok && !e.IsDir() {
-			names = append(names, name)
-		}
-	}
-	return names
+// BuiltIn says whether Open takes name for a model that is built in.
+func BuiltIn(name string) bool {
+	_, ok := builtin(name)
+	return ok
 }
 
 // Open opens a model's weights. name is looked up as a built-in model, then as
-// the path of a file, then in the models folder, there with or without
-// ".safetensors". The caller closes the file. An unknown name is ErrNotFound
-// with the places that were looked at.
+// Find does. The caller closes the file.
 func Open(name string) (*weights.File, error) {
 	if data, ok := builtin(name); ok {
 		return weights.OpenBytes(name, data)
 	}
-	if info, err := os.Stat(name); err == nil {
-		if info.IsDir() {
-			return nil, fmt.Errorf("model %s is a folder, expected a %s file", name, suffix)
-		}
-		return weights.Open(name)
-	}
-	dir, err := Folder()
+	file, err := Find(name)
 	if err != nil {
 		return nil, err
 	}
+	return weights.Open(file)
+}
+
+// Find is the path of a model's file. name is looked up as the path of a file,
+// then in the models folder: as the name of a file there, with or without its
+// ending, and as a name of the catalogue. An unknown name is ErrNotFound with
+// the places that were looked at, or with how to get it.
+func Find(name string) (string, error) {
+	if info, err := os.Stat(name); err == nil {
+		if info.IsDir() {
+			return "", fmt.Errorf("model %s is a folder, expected a file", name)
+		}
+		return name, nil
+	}
+	dir, err := Folder()
+	if err != nil {
+		return "", err
+	}
 	if filepath.IsLocal(name) {
-		for _, file := range []string{name, name + suffix} {
-			file = filepath.Join(dir, file)
+		for _, ending := range append([]string{""}, suffixes...) {
+			file := filepath.Join(dir, name+ending)
 			if info, err := os.Stat(file); err == nil && !info.IsDir() {
-				return weights.Open(file)
+				return file, nil
 			}
 		}
 	}
-	return nil, fmt.Errorf("model %q: %w: it is not built in (%s), not a file, and not in %s",
+	if e, ok := Lookup(name); ok {
+		file := filepath.Join(dir, e.File)
+		if info, err := os.Stat(file); err == nil && !info.IsDir() {
+			return file, nil
+		}
+		return "", fmt.Errorf("model %q: %w: it is published, but not in %s: get it with \"declip models pull %s\"",
+			name, ErrNotFound, dir, e.Name)
+	}
+	return "", fmt.Errorf("model %q: %w: it is not built in (%s), not published, not a file, and not in %s",
 		name, ErrNotFound, listed(Names()), dir)
 }
 
