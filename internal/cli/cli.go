@@ -93,6 +93,7 @@ Exit codes: 0 all went well, 1 something failed, 2 wrong usage.`,
 		a.newForge(),
 		a.newTrain(),
 		a.newCalibrate(),
+		a.newModels(),
 		a.newDoctor(),
 		a.newVersion(),
 	)

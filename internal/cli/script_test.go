@@ -43,6 +43,9 @@ func TestScripts(t *testing.T) {
 			"size":     scriptSize,
 			"levels":   scriptLevels,
 			"npy":      scriptNPY,
+			"serve":    scriptServe,
+			"await":    scriptAwait,
+			"flip":     scriptFlip,
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" { // may write anywhere
@@ -177,5 +180,19 @@ func number(ts *testscript.TestScript, args []string, i int) int {
 func write(ts *testscript.TestScript, name string, data []byte) {
 	path := ts.MkAbs(name)
 	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+	ts.Check(os.WriteFile(path, data, 0o644))
+}
+
+// scriptFlip changes one byte of a file: flip FILE OFFSET, from its end if the
+// offset is negative.
+func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	at := number(ts, args, 1)
+	if at < 0 {
+		at += len(data)
+	}
+	data[at] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o644))
 }

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/declip/declip/internal/zoo"
+)
+
+// Where a model is.
+const (
+	stateBuiltIn = "built in"
+	statePresent = "present"
+	statePartial = "partial" // a download that is not finished
+	stateAbsent  = "absent"
+)
+
+// listed is what "declip models list --json" prints for a model.
+type listed struct {
+	Name  string `json:"name"`
+	State string `json:"state"`
+	// Size is in bytes, of what is here; left out where nothing is.
+	Size int64  `json:"size,omitempty"`
+	Path string `json:"path,omitempty"`
+	// Published is the entry of the catalogue, left out for other files.
+	Published *zoo.Entry `json:"published,omitempty"`
+}
+
+func (a *app) newModelsList() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the published models and what is here",
+		Long: `List the models that are built in, the published files that this program can
+use, and whatever else lies in the models folder.
+
+With --json, one object a line: name, state ("built in", "present", "partial" for
+a download that is not finished, "absent"), size in bytes, path, and for published
+files their address, digest, licence and what they need beside them.`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return a.runModelsList(asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line instead of text")
+	return cmd
+}
+
+func (a *app) runModelsList(asJSON bool) error {
+	models, err := listModels()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		encoder := json.NewEncoder(a.stdout)
+		encoder.SetEscapeHTML(false)
+		for _, m := range models {
+			if err := encoder.Encode(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "name\tstate\tsize\tholds")
+	for _, m := range models {
+		size := "-"
+		if m.Size > 0 {
+			size = sizeText(m.Size)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", m.Name, m.State, size, m.holds())
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	dir, err := zoo.Folder()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "\nmodels folder: %s\n\"declip models pull NAME\" fetches a published one and shows its licence.\n", dir)
+	return err
+}
+
+func (m listed) holds() string {
+	switch {
+	case m.Published != nil:
+		return m.Published.About + "; trained on " + m.Published.TrainedOn
+	case m.State == stateBuiltIn:
+		return "declip's own model"
+	}
+	return "not in the catalogue"
+}
+
+// listModels joins what is built in, what is published and what is in the folder.
+func listModels() ([]listed, error) {
+	contents, err := zoo.Contents()
+	if err != nil {
+		return nil, err
+	}
+	var list []listed
+	for _, name := range zoo.Names() {
+		list = append(list, listed{Name: name, State: stateBuiltIn, Size: int64(zoo.Size(name))})
+	}
+	for _, e := range zoo.Catalogue() {
+		m := listed{Name: e.Name, State: stateAbsent, Published: &e}
+		for _, s := range contents {
+			if s.Published != nil && s.Published.Name == e.Name && m.State != statePresent {
+				m.State, m.Size, m.Path = state(s), s.Size, s.Path
+			}
+		}
+		list = append(list, m)
+	}
+	for _, s := range contents {
+		if s.Published == nil {
+			list = append(list, listed{Name: s.Name, State: state(s), Size: s.Size, Path: s.Path})
+		}
+	}
+	return list, nil
+}
+
+func state(s zoo.Stored) string {
+	if s.Partial {
+		return statePartial
+	}
+	return statePresent
+}

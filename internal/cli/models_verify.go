@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/zoo"
+)
+
+func (a *app) newModelsVerify() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify [NAME|FILE...]",
+		Short: "Check that model files are what they should be",
+		Long: `Check model files, by default all in the models folder: that the SHA-256 is the
+published one or, where none is published, the one that "declip models pull"
+noted when it fetched the file; and that the file can be read and holds every
+tensor of its network in the right shape. Exits with 1 if a file fails.`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runModelsVerify(cmd.Context(), args) },
+	}
+}
+
+func (a *app) runModelsVerify(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		contents, err := zoo.Contents()
+		if err != nil {
+			return err
+		}
+		for _, s := range contents {
+			if s.Weights {
+				names = append(names, s.Path)
+			}
+		}
+		if len(names) == 0 {
+			dir, _ := zoo.Folder()
+			_, err := fmt.Fprintf(a.stdout, "no models in %s\n", dir)
+			return err
+		}
+	}
+	failed := 0
+	for _, name := range names {
+		facts, err := a.verify(ctx, name)
+		if ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			failed++
+			fmt.Fprintf(a.stderr, "declip: %v\n", named(name, err))
+			continue
+		}
+		if _, err := fmt.Fprintf(a.stdout, "%s: ok: %s\n", name, strings.Join(facts, ", ")); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return errReported
+	}
+	return nil
+}
+
+// named makes sure that an error names the model it is about.
+func named(name string, err error) error {
+	if strings.Contains(err.Error(), name) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// verify checks one model and gives what was found to be right.
+func (a *app) verify(ctx context.Context, name string) ([]string, error) {
+	var facts []string
+	if !zoo.BuiltIn(name) {
+		path, err := zoo.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		fact, err := a.verifyDigest(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		facts = append(facts, fact)
+	}
+	file, err := zoo.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	net, err := network.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	return append(facts, fmt.Sprintf("%d tensors", len(file.Names())), net.Spec().String()), nil
+}
+
+// verifyDigest compares a file with the digest that is known of it.
+func (a *app) verifyDigest(ctx context.Context, path string) (string, error) {
+	want, source, err := zoo.Digest(path)
+	if err != nil {
+		return "", err
+	}
+	if want == "" {
+		return "no digest is known", nil
+	}
+	got, err := a.digest(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	if got != want {
+		return "", fmt.Errorf("%s: SHA-256 is %s, expected %s %s: remove it and fetch it again", path, got, want, source)
+	}
+	return "SHA-256 " + source, nil
+}
+
+// digest is a file's SHA-256 in hexadecimal.
+func (a *app) digest(ctx context.Context, path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s: not a regular file", path)
+	}
+	bar := a.newTransfer(filepath.Base(path))
+	defer bar.finish()
+	sum, done := sha256.New(), int64(0)
+	buffer := make([]byte, 1<<20)
+	for {
+		n, err := f.Read(buffer)
+		sum.Write(buffer[:n])
+		done += int64(n)
+		bar.set(done, info.Size())
+		switch {
+		case ctx.Err() != nil:
+			return "", context.Cause(ctx)
+		case err == io.EOF:
+			return hex.EncodeToString(sum.Sum(nil)), nil
+		case err != nil:
+			return "", err
+		}
+	}
+}
