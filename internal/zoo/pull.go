@@ -13,6 +13,7 @@ import (
 
 	"github.com/declip/declip/internal/atomicfile"
 	"github.com/declip/declip/internal/fetch"
+	"github.com/declip/declip/internal/weights"
 )
 
 // PullOptions are the choices for Pull. The zero value fetches from where the
@@ -22,8 +23,7 @@ type PullOptions struct {
 	Mirror string
 	// Client says how patient the download is.
 	Client fetch.Client
-	// Check, Progress and Notice are fetch.Request's.
-	Check    func(path string) error
+	// Progress and Notice are fetch.Request's.
 	Progress func(done, total int64)
 	Notice   func(text string)
 }
@@ -37,7 +37,8 @@ type Pulled struct {
 }
 
 // Pull fetches a published file into the models folder, and notes its digest
-// beside it so that Digest can find later damage.
+// beside it so that Digest can find later damage. A file that holds no weights
+// is not kept.
 func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 	file, err := e.Path()
 	if err != nil {
@@ -49,7 +50,7 @@ func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 	}
 	result, err := o.Client.Get(ctx, fetch.Request{
 		URL: address, AllowHTTP: o.Mirror != "", Path: file, SHA256: e.SHA256,
-		Check: o.Check, Progress: o.Progress, Notice: o.Notice,
+		Check: readable, Progress: o.Progress, Notice: o.Notice,
 	})
 	if err != nil {
 		return Pulled{}, err
@@ -62,6 +63,16 @@ func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 		_, err := fmt.Fprintf(w, "%s  %s\n", result.SHA256, e.File) // as sha256sum writes it
 		return err
 	})
+}
+
+// readable says whether a file holds weights, as opposed to a message from
+// whatever stood between here and the server.
+func readable(file string) error {
+	f, err := weights.Open(file)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // Path is where the file lies, or would lie, in the models folder.

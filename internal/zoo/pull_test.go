@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/declip/declip/internal/fetch"
 	"github.com/declip/declip/internal/weights"
 )
 
@@ -70,6 +72,11 @@ func TestPull(t *testing.T) {
 	e, _ = Lookup("RN50")
 	if _, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, data)}); err == nil || !strings.Contains(err.Error(), "expected "+e.SHA256) {
 		t.Errorf("another file for RN50: error %v, expected one with the published digest", err)
+	}
+	// What holds no weights is not kept either.
+	e, _ = Lookup("declip-vit-lama")
+	if _, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, []byte("please log in"))}); !errors.Is(err, fetch.ErrMismatch) || !errors.Is(err, weights.ErrFormat) {
+		t.Errorf("a text for declip-vit-lama: error %v, expected that it is no file of weights", err)
 	}
 	if got := Installed(); !slices.Equal(got, []string{"declip-vit-ldm"}) {
 		t.Errorf("installed are %q, expected declip-vit-ldm", got)
