@@ -25,14 +25,18 @@ package declip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/runner"
+	"github.com/declip/declip/internal/weights"
 	"github.com/declip/declip/internal/zoo"
 )
 
@@ -72,63 +76,134 @@ type Options struct {
 	// MaxPixels (width times height) above which a file is refused by its
 	// header, before it is decoded; 0 means DefaultMaxPixels.
 	MaxPixels int64
+	// LowMemory leaves weights where they are, mapped from their files and shared
+	// between processes, instead of packing them for the processor. Loads at
+	// once, runs some per cent slower.
+	LowMemory bool
+
+	// Arch, Layer and Decoder, such as "ViT-L/14", "layer20" and "conv-20",
+	// replace what a model's file says about itself, or does not say.
+	Arch, Layer, Decoder string
+	// Backbones are files with the weights of CLIP, for models that come without
+	// them. Where they are not given, the models folder is searched.
+	Backbones []string
+	// Each asks for Result.Each.
+	Each bool
 }
 
-// Model is an opened model. It is safe for concurrent use.
+// Model is an opened model, or several that answer together. It is safe for
+// concurrent use.
 type Model struct {
-	name      string
+	names     []string
 	threshold float64
 	limits    picture.Limits
-	runner    *runner.Runner
-	byMean    bool // a picture's score is its mean probability
+	files     []*weights.File
+	group     *runner.Group
+	each      bool
+	byMean    []bool // a picture's score by a model is its mean probability
 }
 
 // Open opens a model by the name of a built-in one ("lite"), by the path of a
 // file, or by its name in the models folder ($DECLIP_MODELS, else declip/models
-// in the user's cache folder). The caller closes it.
+// in the user's cache folder). Files are checkpoints of this program, and the
+// published ones of DeCLIP as they are. The caller closes the model.
 func Open(name string, o Options) (*Model, error) {
+	return OpenSeveral([]string{name}, o)
+}
+
+// OpenSeveral opens models that answer together: their result is the mean of
+// their probabilities. Models with the same backbone share one pass of it.
+// Options.Arch, Layer and Decoder go for all of them.
+func OpenSeveral(names []string, o Options) (*Model, error) {
 	if o.Threshold == 0 {
 		o.Threshold = DefaultThreshold
 	}
 	if !(o.Threshold > 0 && o.Threshold < 1) {
 		return nil, fmt.Errorf("threshold %g: expected a probability between 0 and 1, both excluded", o.Threshold)
 	}
-	net, err := openNetwork(name)
-	if err != nil {
+	if len(names) == 0 {
+		return nil, errors.New("no model is given")
+	}
+	m := &Model{names: names, threshold: o.Threshold, limits: picture.Limits{MaxPixels: o.MaxPixels}, each: o.Each}
+	if err := m.open(o); err != nil {
+		m.closeFiles()
 		return nil, err
+	}
+	return m, nil
+}
+
+// open opens the files, finds out what they hold, and loads it.
+func (m *Model) open(o Options) error {
+	var beside []*weights.File
+	for _, name := range o.Backbones {
+		f, err := m.openFile(name)
+		if err != nil {
+			return err
+		}
+		beside = append(beside, f)
+	}
+	var networks []*network.Model
+	for _, name := range m.names {
+		n, err := m.openNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder}, beside)
+		if err != nil {
+			return err
+		}
+		networks = append(networks, n)
+		m.byMean = append(m.byMean, n.Spec().Mode == network.ModeResize)
 	}
 	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &Model{
-		name:      name,
-		threshold: o.Threshold,
-		limits:    picture.Limits{MaxPixels: o.MaxPixels},
-		runner:    runner.New(e, net),
-		byMean:    net.Spec().Mode == network.ModeResize,
-	}, nil
+	m.group, err = runner.NewGroup(e, networks, runner.Options{LowMemory: o.LowMemory})
+	return err
 }
 
-func openNetwork(name string) (*network.Network, error) {
-	file, err := zoo.Open(name)
+// openFile opens a weights file that lives as long as the model.
+func (m *Model) openFile(name string) (*weights.File, error) {
+	f, err := zoo.Open(name)
+	if err == nil {
+		m.files = append(m.files, f)
+	}
+	return f, err
+}
+
+// openNetwork opens one model, with the backbones that it lacks.
+func (m *Model) openNetwork(name string, o network.Override, beside []*weights.File) (*network.Model, error) {
+	f, err := m.openFile(name)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	net, err := network.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", name, err)
+	n, err := network.OpenModel(f, o, beside...)
+	var needs *network.NeedsError
+	if !errors.As(err, &needs) || len(needs.Archs) == 0 {
+		return n, err
 	}
-	return net, nil
+	beside = slices.Clone(beside)
+	for _, arch := range needs.Archs {
+		other, findErr := m.openFile(arch)
+		if findErr != nil {
+			return nil, fmt.Errorf("%w: none are given, and %w", err, findErr)
+		}
+		beside = append(beside, other)
+	}
+	return network.OpenModel(f, o, beside...)
 }
 
-// Name is what the model was opened as.
-func (m *Model) Name() string { return m.name }
+// Name is what the model was opened as; several names are joined by " + ".
+func (m *Model) Name() string { return strings.Join(m.names, " + ") }
 
 // Close frees the model. It must not be in use any more.
 func (m *Model) Close() error {
-	return m.runner.Close()
+	return errors.Join(m.group.Close(), m.closeFiles())
+}
+
+func (m *Model) closeFiles() error {
+	var errs []error
+	for _, f := range m.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Localize gives the probability of manipulation for every pixel of img, on
@@ -136,11 +211,25 @@ func (m *Model) Close() error {
 // LocalizeReader are better: they decode chroma the way the models were trained
 // with, where package image/jpeg takes a short cut.
 func (m *Model) Localize(ctx context.Context, img image.Image) (*Result, error) {
-	rgb := picture.FromImage(img)
-	if rgb.Width == 0 || rgb.Height == 0 {
-		return nil, fmt.Errorf("picture of %d x %d pixels: it is empty", rgb.Width, rgb.Height)
+	results, err := m.LocalizeBatch(ctx, []image.Image{img})
+	if err != nil {
+		return nil, err
 	}
-	return m.localize(ctx, rgb)
+	return results[0], nil
+}
+
+// LocalizeBatch is Localize for several pictures at once. Models that see a
+// picture scaled to their input take them through the network together, which
+// is a little faster for each and needs memory for all.
+func (m *Model) LocalizeBatch(ctx context.Context, imgs []image.Image) ([]*Result, error) {
+	pictures := make([]*picture.RGB, len(imgs))
+	for i, img := range imgs {
+		pictures[i] = picture.FromImage(img)
+		if p := pictures[i]; p.Width == 0 || p.Height == 0 {
+			return nil, fmt.Errorf("picture of %d x %d pixels: it is empty", p.Width, p.Height)
+		}
+	}
+	return m.localize(ctx, pictures)
 }
 
 // LocalizeFile reads a picture file (JPEG, PNG, WebP, TIFF, BMP, first frame of
@@ -172,20 +261,36 @@ func (m *Model) LocalizeReader(ctx context.Context, r io.Reader) (*Result, error
 }
 
 func (m *Model) localizeDecoded(ctx context.Context, d *picture.Decoded) (*Result, error) {
-	r, err := m.localize(ctx, d.RGB)
+	results, err := m.localize(ctx, []*picture.RGB{d.RGB})
 	if err != nil {
 		return nil, err
 	}
-	r.Format, r.Orientation = d.Format, d.Orientation
-	return r, nil
+	for _, r := range append(results[0].Each, results[0]) {
+		r.Format, r.Orientation = d.Format, d.Orientation
+	}
+	return results[0], nil
 }
 
-func (m *Model) localize(ctx context.Context, rgb *picture.RGB) (*Result, error) {
-	out, err := m.runner.Run(ctx, rgb)
+func (m *Model) localize(ctx context.Context, pictures []*picture.RGB) ([]*Result, error) {
+	outputs, err := m.group.Run(ctx, pictures)
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Width: rgb.Width, Height: rgb.Height, Model: m.name, Threshold: m.threshold, Orientation: 1, Prob: out.Prob, Raw: Map(out.Raw)}
-	r.measure(m.byMean)
-	return r, nil
+	results := make([]*Result, len(pictures))
+	for i, p := range pictures {
+		results[i] = m.result(m.Name(), p, runner.Mean(outputs[i], p.Width, p.Height), !slices.Contains(m.byMean, false))
+		if !m.each {
+			continue
+		}
+		for k, o := range outputs[i] {
+			results[i].Each = append(results[i].Each, m.result(m.names[k], p, o.Enlarged(p.Width, p.Height), m.byMean[k]))
+		}
+	}
+	return results, nil
+}
+
+func (m *Model) result(name string, p *picture.RGB, o runner.Output, byMean bool) *Result {
+	r := &Result{Width: p.Width, Height: p.Height, Model: name, Threshold: m.threshold, Orientation: 1, Prob: o.Prob, Raw: Map(o.Raw)}
+	r.measure(byMean)
+	return r
 }

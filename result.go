@@ -32,8 +32,12 @@ type Result struct {
 	// Prob is the probability that a pixel was manipulated: [Height, Width].
 	Prob []float32
 	// Raw is the network's own output before it is brought to the picture's
-	// size.
+	// size. Of several models it is the mean, at the picture's size where their
+	// own outputs differ in size.
 	Raw Map
+	// Each holds each model's own result, in the order in which they were given;
+	// only with Options.Each.
+	Each []*Result
 }
 
 // Region is a connected area (8 neighbours) that looks manipulated.

@@ -97,8 +97,8 @@ class Net:
                 at += 3
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             at += 1
-        x = self.conv(x, f"fc.{at}", pad=2)
-        return F.interpolate(x, (side, side), mode="bilinear", align_corners=False)
+        x = F.interpolate(x, (side, side), mode="bilinear", align_corners=False)
+        return self.conv(x, f"fc.{at + 1}", pad=2)
 
     def lite(self, x):
         picture = x

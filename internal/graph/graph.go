@@ -36,6 +36,7 @@ const (
 	Float16
 	Int64
 	Bool
+	BFloat16
 )
 
 // String returns the type's name, such as "float32".
@@ -51,6 +52,8 @@ func (d DType) String() string {
 		return "int64"
 	case Bool:
 		return "bool"
+	case BFloat16:
+		return "bfloat16"
 	}
 	return fmt.Sprintf("dtype(%d)", int(d))
 }
@@ -60,7 +63,7 @@ func (d DType) Size() int {
 	switch d {
 	case Float64, Int64:
 		return 8
-	case Float16:
+	case Float16, BFloat16:
 		return 2
 	case Bool:
 		return 1

@@ -26,6 +26,8 @@ func onnxType(d DType) int {
 		return 7
 	case Bool:
 		return 9
+	case BFloat16:
+		return 16
 	}
 	return 1
 }

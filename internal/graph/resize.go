@@ -40,7 +40,8 @@ func UpsampleBilinear(x *Node, outH, outW int) *Node {
 	// Above this size ORT's own operation is faster than two products.
 	const large = 48
 	if x != nil && !x.bad && len(x.shape) == 4 && outH > 0 && outW > 0 &&
-		outH%x.shape[2] == 0 && outW%x.shape[3] == 0 && x.shape[2] >= large && x.shape[3] >= large {
+		outH%x.shape[2] == 0 && outW%x.shape[3] == 0 && x.shape[2] >= large && x.shape[3] >= large &&
+		(outH != x.shape[2] || outW != x.shape[3]) {
 		return apply1(resize{outH, outW}, x)
 	}
 	return resizeBy(x, linearTaps, outH, outW)

@@ -34,6 +34,21 @@ type declared struct {
 	fanIn     int
 	trainable bool
 	backbone  bool
+	part      *part // of the network that it belongs to; nil where there is but one
+}
+
+// part is a share of a network that has its parameters in a file of its own, or under a prefix in one.
+type part struct {
+	*layout
+	scope string // before the parameters' names in the graph, where parts could share some
+}
+
+// graphName is the parameter's name in the graph.
+func (d declared) graphName() string {
+	if d.part == nil {
+		return d.name
+	}
+	return d.part.scope + d.name
 }
 
 // initial draws the parameter's first values. Each tensor has a generator of its own, from the seed and
@@ -72,6 +87,11 @@ type builder struct {
 	updates    map[string]*graph.Node
 	nodes      map[string]*graph.Node
 	declared   []declared
+	part       *part // that is being built; nil where there is but one
+}
+
+func newBuilder(g *graph.Graph, train bool) *builder {
+	return &builder{g: g, train: train, updates: map[string]*graph.Node{}, nodes: map[string]*graph.Node{}}
 }
 
 // declare lists the parameters of a spec by building it once at a small size.
@@ -80,22 +100,28 @@ func declare(spec Spec) ([]declared, error) {
 	if spec.Mode == ModeResize {
 		side = spec.Input
 	}
-	g := graph.New()
-	b := &builder{g: g, updates: map[string]*graph.Node{}, nodes: map[string]*graph.Node{}}
-	b.network(spec, g.Input("image", graph.Open, 3, side, side))
-	if err := g.Err(); err != nil {
+	b := newBuilder(graph.New(), false)
+	b.network(spec, b.g.Input("image", graph.Open, 3, side, side))
+	if err := b.g.Err(); err != nil {
 		return nil, fmt.Errorf("%v: %w", spec, err)
 	}
 	return b.declared, nil
 }
 
-func (b *builder) param(d declared) *graph.Node {
-	if node, ok := b.nodes[d.name]; ok {
+// param gives a trainable parameter; fanIn matters for some kinds of initial values.
+func (b *builder) param(name string, shape []int, kind initKind, fanIn int) *graph.Node {
+	return b.declare(declared{name: name, shape: shape, kind: kind, fanIn: fanIn, trainable: true})
+}
+
+func (b *builder) declare(d declared) *graph.Node {
+	d.part = b.part
+	name := d.graphName()
+	if node, ok := b.nodes[name]; ok {
 		return node
 	}
 	d.backbone, d.trainable = b.inBackbone, d.trainable && !b.frozen
-	node := b.g.Param(d.name, d.shape...)
-	b.nodes[d.name] = node
+	node := b.g.Param(name, d.shape...)
+	b.nodes[name] = node
 	b.declared = append(b.declared, d)
 	return node
 }
@@ -115,10 +141,10 @@ func (b *builder) conv(x *graph.Node, name string, c convSpec) *graph.Node {
 	}
 	stride, dilation := max(c.stride, 1), max(c.dilation, 1)
 	fan := in * c.kernel * c.kernel
-	w := b.param(declared{name: name + ".weight", shape: []int{c.out, in, c.kernel, c.kernel}, kind: c.kind, fanIn: fan, trainable: true})
+	w := b.param(name+".weight", []int{c.out, in, c.kernel, c.kernel}, c.kind, fan)
 	var bias *graph.Node
 	if c.bias {
-		bias = b.param(declared{name: name + ".bias", shape: []int{c.out}, kind: initUniform, fanIn: fan, trainable: true})
+		bias = b.param(name+".bias", []int{c.out}, initUniform, fan)
 	}
 	return graph.Conv(x, w, bias, graph.ConvOptions{Stride: stride, Pad: c.pad, Dilation: dilation, Groups: groups})
 }
@@ -126,10 +152,10 @@ func (b *builder) conv(x *graph.Node, name string, c convSpec) *graph.Node {
 // norm adds a batch norm named NAME.{weight,bias,running_mean,running_var}.
 func (b *builder) norm(x *graph.Node, name string, scale initKind) *graph.Node {
 	c := []int{channels(x)}
-	w := b.param(declared{name: name + ".weight", shape: c, kind: scale, trainable: true})
-	bias := b.param(declared{name: name + ".bias", shape: c, kind: initZero, trainable: true})
-	mean := b.param(declared{name: name + ".running_mean", shape: c, kind: initZero})
-	variance := b.param(declared{name: name + ".running_var", shape: c, kind: initOne})
+	w := b.param(name+".weight", c, scale, 0)
+	bias := b.param(name+".bias", c, initZero, 0)
+	mean := b.declare(declared{name: name + ".running_mean", shape: c, kind: initZero})
+	variance := b.declare(declared{name: name + ".running_var", shape: c, kind: initOne})
 	if !b.train || b.frozen {
 		return graph.BatchNorm(x, w, bias, mean, variance, bnEps)
 	}

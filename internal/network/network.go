@@ -36,9 +36,13 @@ const (
 
 // Spec says which network a file holds.
 type Spec struct {
-	// Arch is the backbone: "xceptionnet" (the published baseline) or "xceptionnet-lite".
+	// Arch is the backbone: "xceptionnet" (the published baseline), "xceptionnet-lite", one of CLIP's as
+	// "ViT-L/14" or "RN50", or a transformer and a residual network as "ViT-L/14,RN50".
 	Arch string `json:"arch"`
-	// Decoder is "linear", "conv-K" with K a multiple of 4, or "context" or "pyramid" (xceptionnet-lite's own).
+	// Layer is where the decoder takes the backbone's features, as "layer20"; the transformer's in the fusion.
+	Layer string `json:"layer,omitempty"`
+	// Decoder is "linear", "attention", "conv-K" with K a multiple of 4, or "context" or "pyramid" (xceptionnet-lite's
+	// own).
 	Decoder string `json:"decoder"`
 	// Mode is ModeResize or ModeTiles.
 	Mode string `json:"mode"`
@@ -68,8 +72,13 @@ type Spec struct {
 	Residual bool `json:"residual,omitempty"`
 }
 
-// String names the network, as "xceptionnet conv-4".
-func (s Spec) String() string { return s.Arch + " " + s.Decoder }
+// String names the network, as "ViT-L/14 layer20 conv-20".
+func (s Spec) String() string {
+	if s.Layer == "" {
+		return s.Arch + " " + s.Decoder
+	}
+	return s.Arch + " " + s.Layer + " " + s.Decoder
+}
 
 // Param is one tensor of a network.
 type Param struct {
@@ -200,7 +209,7 @@ func (n *Network) SpecJSON() string {
 // [N, 3, H, W]. With train set, batch norm uses the batch's statistics and updates holds the new running
 // statistics by parameter name; else updates is empty. Parameters become g.Param nodes by name.
 func (n *Network) Build(g *graph.Graph, x *graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node) {
-	b := &builder{g: g, train: train, updates: map[string]*graph.Node{}, nodes: map[string]*graph.Node{}}
+	b := newBuilder(g, train)
 	return b.network(n.spec, x), b.updates
 }
 

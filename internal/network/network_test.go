@@ -93,9 +93,10 @@ func TestShapes(t *testing.T) {
 // Xception up to block 2 has 28 x 28 positions of 256 channels for 224 pixels: without padding in its stem.
 func TestXceptionFeatures(t *testing.T) {
 	g := graph.New()
-	b := &builder{g: g, updates: map[string]*graph.Node{}, nodes: map[string]*graph.Node{}}
-	if got := b.xception(g.Input("image", 1, 3, 224, 224)).Shape(); !slices.Equal(got, []int{1, 256, 28, 28}) {
-		t.Errorf("got %v", got)
+	b := newBuilder(g, false)
+	got := publishedXception.build(b, g.Input("image", graph.Open, 3, 224, 224), []string{"block2"})["block2"].Shape()
+	if want := publishedXception.features("block2").Shape(); !slices.Equal(got, want) || want[1] != 256 || want[2] != 28 {
+		t.Errorf("got %v, announced %v", got, want)
 	}
 }
 
@@ -134,7 +135,7 @@ func TestOpenRefuses(t *testing.T) {
 		`arch "vgg": expected`:                   withSpec(t, Spec{Arch: "vgg"}),
 		"width 100000: expected":                 withSpec(t, Spec{Arch: ArchLite, Widths: []int{8, 8, 8, 100000}}),
 		"K must be a multiple of 4":              withSpec(t, Spec{Arch: ArchXception, Decoder: "conv-6"}),
-		"expected linear or conv-K":              withSpec(t, Spec{Arch: ArchXception, Decoder: "attention"}),
+		"needs a backbone with tokens":           withSpec(t, Spec{Arch: ArchXception, Decoder: "attention"}),
 		"dilation -1":                            withSpec(t, Spec{Arch: ArchLite, Dilations: []int{-1}}),
 		"overlap 512":                            withSpec(t, Spec{Arch: ArchLite, Overlap: 512}),
 		"-1 channels for JPEG's blocks":          withSpec(t, Spec{Arch: ArchLite, DCT: -1}),

@@ -42,20 +42,22 @@ func (s Spec) complete() (Spec, error) {
 }
 
 func (s Spec) completeXception() (Spec, error) {
-	if s.Decoder == "" {
-		s.Decoder = "linear"
+	setDefault(&s.Decoder, DecoderLinear)
+	if s.Layer != "" && s.Layer != "block2" {
+		return s, fmt.Errorf("%w: %s is trained up to block2, got layer %q", ErrSpec, s.Arch, s.Layer)
 	}
-	if s.Decoder != "linear" {
-		if _, err := convDepth(s.Decoder); err != nil {
-			return s, err
-		}
+	if s.Decoder == DecoderAttention {
+		return s, fmt.Errorf("%w: decoder %s needs a backbone with tokens, %s has none", ErrSpec, s.Decoder, s.Arch)
+	}
+	if _, err := newDecoder(s.Decoder, s.Layer, true, s.Output); err != nil {
+		return s, err
 	}
 	setDefault(&s.Mode, ModeResize)
 	if s.Mode != ModeResize {
 		return s, fmt.Errorf("%w: %s runs in mode %q, got %q", ErrSpec, s.Arch, ModeResize, s.Mode)
 	}
 	setDefault(&s.Input, 224)
-	setDefault(&s.Output, 256)
+	setDefault(&s.Output, OutputSide)
 	if s.Input < 32 || s.Input > 4096 || s.Output < 16 || s.Output > 4096 {
 		return s, fmt.Errorf("%w: input %d and output %d pixels: expected 32 to 4096 and 16 to 4096", ErrSpec, s.Input, s.Output)
 	}
@@ -123,10 +125,8 @@ func (b *builder) network(spec Spec, x *graph.Node) *graph.Node {
 	if spec.Arch == ArchLite {
 		return b.lite(x, spec)
 	}
-	features := b.xception(x)
-	if spec.Decoder == "linear" {
-		return b.linearDecoder(features, spec.Output)
-	}
-	depth, _ := convDepth(spec.Decoder) // checked by complete
-	return b.convDecoder(features, depth, spec.Output)
+	t := xception{publishedXception.widths, spec.Input}
+	features := t.build(b, x, []string{"block2"})["block2"]
+	d, _ := newDecoder(spec.Decoder, spec.Layer, true, spec.Output) // checked by complete
+	return d.build(b, []*graph.Node{features}, []Features{t.features("block2")})
 }

@@ -2,19 +2,49 @@ package network
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/declip/declip/internal/graph"
 )
 
-// xception adds Xception up to block 2, the backbone of the Patch Forensics baseline: [N, 3, H, W] to
-// [N, 256, ~H/8, ~W/8] (224 pixels give 28 x 28). Names are those of the usual PyTorch Xception.
-func (b *builder) xception(x *graph.Node) *graph.Node {
-	x = b.conv(x, "conv1", convSpec{out: 32, kernel: 3, stride: 2, kind: initUniform})
+// xception is Xception up to block 2, the backbone of the Patch Forensics baseline, which is trained end to end.
+// widths are the channels of conv1, conv2, block1 and block2; input is the side in pixels.
+type xception struct {
+	widths [4]int
+	input  int
+}
+
+// publishedXception is the baseline of the paper.
+var publishedXception = xception{[4]int{32, 64, 128, 256}, 224}
+
+func (t xception) arch() string { return ArchXception }
+func (t xception) side() int    { return t.input }
+
+// layers: block1's features are there for whoever wants to look at them; the published decoders take block2's.
+func (t xception) layers() []string { return []string{"block1", "block2"} }
+
+func (t xception) features(layer string) Features {
+	stem := (t.input-3)/2 + 1 - 2 // conv1 with stride 2, conv2, both without padding
+	side := (stem-1)/2 + 1
+	if layer == "block1" {
+		return Features{Channels: t.widths[2], Height: side, Width: side}
+	}
+	side = (side-1)/2 + 1
+	return Features{Channels: t.widths[3], Height: side, Width: side}
+}
+
+// build gives [N, 256, ~side/8, ~side/8] at block2 (224 pixels give 28 x 28). Names are those of the usual PyTorch
+// Xception.
+func (t xception) build(b *builder, x *graph.Node, layers []string) map[string]*graph.Node {
+	x = b.conv(x, "conv1", convSpec{out: t.widths[0], kernel: 3, stride: 2, kind: initUniform})
 	x = graph.ReLU(b.norm(x, "bn1", initOne))
-	x = b.conv(x, "conv2", convSpec{out: 64, kernel: 3, kind: initUniform})
+	x = b.conv(x, "conv2", convSpec{out: t.widths[1], kernel: 3, kind: initUniform})
 	x = graph.ReLU(b.norm(x, "bn2", initOne))
-	x = b.xceptionBlock(x, "block1", 128, false, maxPool)
-	return b.xceptionBlock(x, "block2", 256, true, maxPool)
+	block1 := b.xceptionBlock(x, "block1", t.widths[2], false, maxPool)
+	if !slices.Contains(layers, "block2") {
+		return map[string]*graph.Node{"block1": block1}
+	}
+	return map[string]*graph.Node{"block1": block1, "block2": b.xceptionBlock(block1, "block2", t.widths[3], true, maxPool)}
 }
 
 // poolFunc halves a map: [N, C, H, W] to [N, C, ceil(H/2), ceil(W/2)].

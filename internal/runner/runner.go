@@ -30,7 +30,7 @@ type Runner struct {
 // Output is what a network says about a picture.
 type Output struct {
 	Raw  picture.Map // the network's own map, as probabilities
-	Prob []float32   // probabilities at the picture's size: [Height, Width]
+	Prob []float32   // probabilities at the picture's size: [Height, Width]; see Enlarged
 }
 
 // New makes a runner, whose owner closes it. Sessions are loaded when the first picture of a shape comes.
@@ -42,7 +42,11 @@ func New(e *engine.Engine, n Network) *Runner {
 		}
 		return e.Load(onnx, engine.SessionOptions{})
 	}
-	return &Runner{spec: n.Spec(), sessions: newSessions(load)}
+	return newRunner(n.Spec(), load)
+}
+
+func newRunner(spec network.Spec, load func(h, w int) (*engine.Session, error)) *Runner {
+	return &Runner{spec: spec, sessions: newSessions(load)}
 }
 
 // Close frees the sessions; no call of Run must be under way.

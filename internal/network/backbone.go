@@ -1,0 +1,180 @@
+package network
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/declip/declip/internal/graph"
+	"github.com/declip/declip/internal/weights"
+)
+
+// Backbone turns pictures into features. Its weights stay in their file, which must be open while programs are made.
+type Backbone struct {
+	tower  tower
+	layout layout
+}
+
+// Arch is the published name, as "ViT-L/14" or "RN50", where the sizes are published ones.
+func (b *Backbone) Arch() string { return b.tower.arch() }
+
+// Path is that of the file with the weights.
+func (b *Backbone) Path() string { return b.layout.file.Path() }
+
+// Side is that of the square input in pixels.
+func (b *Backbone) Side() int { return b.tower.side() }
+
+// Layers names what can be asked for, from the input on.
+func (b *Backbone) Layers() []string { return b.tower.layers() }
+
+// Features is the shape at a layer; an empty one is the last. Errors wrap ErrSpec.
+func (b *Backbone) Features(layer string) (Features, error) {
+	layer, err := layerOf(b.tower, layer)
+	if err != nil {
+		return Features{}, err
+	}
+	return b.tower.features(layer), nil
+}
+
+// Program is the backbone up to the last of the given layers: input "image" [N, 3, side, side], normalised by Mean
+// and Std, and for each layer an output of its name, shaped as Features says. Every tensor that is needed must be
+// in the file in the right shape; errors name the first that is not.
+func (b *Backbone) Program(layers ...string) (Program, error) {
+	builder, outputs, err := b.build(layers)
+	if err != nil {
+		return Program{}, err
+	}
+	return builder.program(outputs)
+}
+
+// Check is Program without making one.
+func (b *Backbone) Check(layers ...string) error {
+	builder, _, err := b.build(layers)
+	if err != nil {
+		return err
+	}
+	return builder.check()
+}
+
+func (b *Backbone) build(layers []string) (*builder, []graph.Output, error) {
+	for _, layer := range layers {
+		if !slices.Contains(b.Layers(), layer) {
+			_, err := layerOf(b.tower, layer)
+			return nil, nil, err
+		}
+	}
+	builder := newBuilder(graph.New(), false)
+	builder.part = &part{layout: &b.layout}
+	image := builder.g.Input("image", graph.Open, 3, b.Side(), b.Side())
+	nodes := b.tower.build(builder, image, layers)
+	var outputs []graph.Output
+	for _, layer := range layers {
+		outputs = append(outputs, graph.Output{Name: layer, Node: nodes[layer]})
+	}
+	return builder, outputs, nil
+}
+
+// backbonesIn recognises the backbones in a file, by the names of their tensors; one that only looks like a backbone
+// is an error that names the tensor that is not as it should be.
+func backbonesIn(f *weights.File) ([]*Backbone, error) {
+	var found []*Backbone
+	for _, kind := range []struct {
+		mark   string // a tensor that every such backbone has and others don't
+		naming naming
+		sizes  func(*layout) (tower, error)
+	}{
+		{"class_embedding", plainNaming, vitSizes},
+		{"embeddings.class_embedding", huggingFaceNaming, vitSizes},
+		{"layer1.0.conv1.weight", plainNaming, resnetSizes},
+		{"block1.rep.0.conv1.weight", plainNaming, xceptionSizes},
+	} {
+		for _, prefix := range prefixes(f, kind.mark) {
+			if kind.mark == "class_embedding" && strings.HasSuffix(prefix, "embeddings.") {
+				continue
+			}
+			b := &Backbone{layout: layout{f, prefix, kind.naming}}
+			var err error
+			if b.tower, err = kind.sizes(&b.layout); err != nil {
+				return nil, err
+			}
+			found = append(found, b)
+		}
+	}
+	return found, nil
+}
+
+// prefixes lists what stands before the names of the file's tensors that end in mark, the shortest first. The state
+// of an optimizer is none of a network.
+func prefixes(f *weights.File, mark string) []string {
+	var list []string
+	for _, name := range f.Names() {
+		prefix, ok := strings.CutSuffix(name, mark)
+		if ok && (prefix == "" || strings.HasSuffix(prefix, ".")) && !strings.HasPrefix(prefix, "optimizer.") {
+			list = append(list, prefix)
+		}
+	}
+	slices.SortFunc(list, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(a) - len(b)
+		}
+		return strings.Compare(a, b)
+	})
+	return list
+}
+
+// vitSizes reads a transformer's sizes off its tensors, as CLIP's own loader does.
+func vitSizes(l *layout) (tower, error) {
+	patches, err := l.shape("conv1.weight", 4)
+	if err != nil {
+		return nil, err
+	}
+	places, err := l.shape("positional_embedding", 2)
+	if err != nil {
+		return nil, err
+	}
+	v := vit{width: patches[0], patch: patches[3], blocks: l.count("transformer.resblocks.%d.ln_1.weight"), grid: root(places[0] - 1)}
+	if err := v.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", l.file.Path(), err)
+	}
+	if v.tokens() != places[0] {
+		t, _, _ := l.find("positional_embedding")
+		return nil, fmt.Errorf("%s: tensor %q has shape %v: expected rows for a square of patches and one more", l.file.Path(), t.Name, t.Shape)
+	}
+	return v, nil
+}
+
+// resnetSizes does the same for a residual network. One without the pool behind its last layer doesn't say what
+// pictures it is for: 224 pixels, as most.
+func resnetSizes(l *layout) (tower, error) {
+	inner, err := l.shape("layer1.0.conv1.weight", 4)
+	if err != nil {
+		return nil, err
+	}
+	r := resnet{width: inner[0], input: 224}
+	if places, err := l.shape("attnpool.positional_embedding", 2); err == nil {
+		r.input = 32 * root(places[0]-1)
+	}
+	for i := range r.blocks {
+		r.blocks[i] = l.count(fmt.Sprintf("layer%d.%%d.conv1.weight", i+1))
+	}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", l.file.Path(), err)
+	}
+	return r, nil
+}
+
+func xceptionSizes(l *layout) (tower, error) {
+	t := xception{input: publishedXception.input}
+	for i, name := range []string{"conv1", "conv2", "block1.skip", "block2.skip"} {
+		shape, err := l.shape(name+".weight", 4)
+		if err != nil {
+			return nil, err
+		}
+		t.widths[i] = shape[0]
+	}
+	return t, nil
+}
+
+// root is the square root of a perfect square, of another number the nearest.
+func root(n int) int { return int(math.Round(math.Sqrt(float64(max(n, 0))))) }

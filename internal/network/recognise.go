@@ -1,0 +1,115 @@
+package network
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/declip/declip/internal/weights"
+)
+
+// Keys of the metadata of published checkpoints.
+const (
+	metaLayer   = "feature_layer"
+	metaDecoder = "decoder_type"
+)
+
+// Contents is what a weights file was recognised to hold.
+type Contents struct {
+	// Stated is what the file says about itself; fields that it does not speak of are empty.
+	Stated    Spec
+	Backbones []*Backbone
+	// HasDecoder tells a model, or a decoder whose backbones are in other files, from a mere backbone.
+	HasDecoder bool
+
+	file    *weights.File
+	decoder layout
+}
+
+// Recognise finds out what a file holds by its metadata and the names and shapes of its tensors: checkpoints of ours,
+// the published DeCLIP checkpoints, and CLIP in the naming of OpenAI, open_clip or Hugging Face. A file that holds
+// nothing of that is an error, as is a backbone whose sizes make none.
+func Recognise(f *weights.File) (*Contents, error) {
+	c := &Contents{file: f}
+	if text, ok := f.Metadata()[SpecKey]; ok {
+		if err := json.Unmarshal([]byte(text), &c.Stated); err != nil {
+			return nil, fmt.Errorf("%s: metadata %q: %w", f.Path(), SpecKey, err)
+		}
+		if c.Stated.Arch == ArchLite {
+			c.HasDecoder = true
+			c.decoder = layout{f, "", plainNaming}
+			return c, nil
+		}
+	} else {
+		c.Stated.Layer, c.Stated.Decoder = stated(f, metaLayer), stated(f, metaDecoder)
+	}
+	if c.Stated.Arch == ArchXception {
+		spec, err := c.Stated.complete()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Path(), err)
+		}
+		c.Stated = spec
+	}
+	var err error
+	if c.Backbones, err = backbonesIn(f); err != nil {
+		return nil, err
+	}
+	for _, b := range c.Backbones {
+		if t, ok := b.tower.(xception); ok && c.Stated.Input > 0 {
+			b.tower = xception{t.widths, c.Stated.Input} // its tensors fit pictures of any size
+		}
+	}
+	if list := prefixes(f, "fc.0.weight"); len(list) > 0 {
+		c.HasDecoder = true
+		c.decoder = layout{f, list[0], plainNaming}
+	}
+	if !c.HasDecoder && len(c.Backbones) == 0 {
+		return nil, fmt.Errorf("%s: no network of declip's or CLIP's among its %d tensors", f.Path(), len(f.Names()))
+	}
+	return c, nil
+}
+
+// stated is an entry of the metadata, empty where Python's None stands for it.
+func stated(f *weights.File, key string) string {
+	v := f.Metadata()[key]
+	if v == "None" || v == "null" {
+		return ""
+	}
+	return v
+}
+
+// channels is how many channels the decoder in the file takes, 0 if its first layer is not of a known kind.
+func (c *Contents) channels() int {
+	t, _, ok := c.decoder.find("fc.0.weight")
+	if !ok || len(t.Shape) < 2 {
+		return 0
+	}
+	return t.Shape[1]
+}
+
+// decoderKind tells the decoder by its tensors, for files that don't state it.
+func (c *Contents) decoderKind() (string, error) {
+	if _, _, ok := c.decoder.find("att1.ln_1.weight"); ok {
+		return DecoderAttention, nil
+	}
+	wide := 0
+	for _, t := range c.file.Tensors() {
+		place, ok := strings.CutPrefix(t.Name, c.decoder.prefix+"fc.")
+		if !ok {
+			continue
+		}
+		place, ok = strings.CutSuffix(place, ".weight")
+		if _, err := strconv.Atoi(place); ok && err == nil && len(t.Shape) == 4 && t.Shape[2] > 1 {
+			wide++
+		}
+	}
+	if wide == 0 {
+		return DecoderLinear, nil
+	}
+	kind := fmt.Sprintf("conv-%d", wide-1)
+	if _, err := convDepth(kind); err != nil {
+		return "", fmt.Errorf("%s: a decoder of %d convolutions: expected a multiple of %d and one more", c.file.Path(), wide, stages)
+	}
+	return kind, nil
+}

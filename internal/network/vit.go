@@ -1,0 +1,127 @@
+package network
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/declip/declip/internal/graph"
+)
+
+// lnEps is what CLIP's layer norms add to the variance.
+const lnEps = 1e-5
+
+// headWidth is the channels of an attention head in CLIP's transformers.
+const headWidth = 64
+
+// vit is CLIP's vision transformer: patches of the picture as tokens behind a class token, then pre-norm blocks.
+type vit struct{ width, patch, blocks, grid int }
+
+// The published sizes.
+var vits = map[string]vit{
+	"ViT-B/32":       {768, 32, 12, 7},
+	"ViT-B/16":       {768, 16, 12, 14},
+	"ViT-L/14":       {1024, 14, 24, 16},
+	"ViT-L/14@336px": {1024, 14, 24, 24},
+}
+
+func (v vit) arch() string {
+	for name, known := range vits {
+		if v == known {
+			return name
+		}
+	}
+	return fmt.Sprintf("ViT-%dx%d/%d@%dpx", v.width, v.blocks, v.patch, v.side())
+}
+
+func (v vit) side() int   { return v.patch * v.grid }
+func (v vit) tokens() int { return 1 + v.grid*v.grid }
+
+// layers are the outputs of the blocks, layer0 to the last, without the tower's final norm.
+func (v vit) layers() []string {
+	names := make([]string, v.blocks)
+	for i := range names {
+		names[i] = fmt.Sprintf("layer%d", i)
+	}
+	return names
+}
+
+func (v vit) features(string) Features { return Features{v.width, v.grid, v.grid, true} }
+
+// check refuses sizes that make no such transformer.
+func (v vit) check() error {
+	switch {
+	case v.width%headWidth != 0 || v.width == 0:
+		return fmt.Errorf("a transformer of width %d: expected a multiple of %d, the width of a head", v.width, headWidth)
+	case v.grid < 1 || v.patch < 1 || v.grid > maxGrid || v.side() > maxSide:
+		return fmt.Errorf("a transformer over %d x %d patches of %d pixels: expected 1 to %d, and at most %d pixels",
+			v.grid, v.grid, v.patch, maxGrid, maxSide)
+	case v.blocks == 0:
+		return fmt.Errorf("a transformer without blocks")
+	}
+	return nil
+}
+
+// build gives tokens [N, 1+grid², width] at each layer asked for.
+func (v vit) build(b *builder, image *graph.Node, layers []string) map[string]*graph.Node {
+	tokens := v.tokens()
+	x := b.conv(image, "conv1", convSpec{out: v.width, kernel: v.patch, stride: v.patch, kind: initHe})
+	x = graph.Transpose(graph.Reshape(x, -1, v.width, tokens-1), 0, 2, 1)
+	// The class embedding goes into the row that padding makes, together with the positions.
+	class := b.param("class_embedding", []int{v.width}, initNormal, 0)
+	places := b.param("positional_embedding", []int{tokens, v.width}, initNormal, 0)
+	class = graph.Pad(graph.Reshape(class, 1, v.width), []int{0, 0}, []int{tokens - 1, 0})
+	x = graph.Add(graph.Pad(x, []int{0, 1, 0}, []int{0, 0, 0}), graph.Add(class, places))
+	x = graph.Reshape(b.layerNorm(x, "ln_pre", v.width), -1, v.width)
+
+	out := map[string]*graph.Node{}
+	for i, layer := range v.layers() {
+		if len(out) == len(layers) {
+			break
+		}
+		x = b.residualBlock(x, fmt.Sprintf("transformer.resblocks.%d", i), tokens, v.width, nil)
+		if slices.Contains(layers, layer) {
+			out[layer] = graph.Reshape(x, -1, tokens, v.width)
+		}
+	}
+	return out
+}
+
+// residualBlock adds one of CLIP's transformer blocks, x += attention(norm(x)), x += mlp(norm(x)), over rows
+// [N tokens, width]. mask [tokens, tokens] is added to the scores of attention; it may be nil.
+func (b *builder) residualBlock(x *graph.Node, name string, tokens, width int, mask *graph.Node) *graph.Node {
+	x = graph.Add(x, b.attention(b.layerNorm(x, name+".ln_1", width), name+".attn", tokens, width, mask))
+	y := b.linear(b.layerNorm(x, name+".ln_2", width), name+".mlp.c_fc", width, 4*width)
+	return graph.Add(x, b.linear(graph.QuickGELU(y), name+".mlp.c_proj", 4*width, width))
+}
+
+// attention is multi-head self-attention over rows [N tokens, width].
+func (b *builder) attention(x *graph.Node, name string, tokens, width int, mask *graph.Node) *graph.Node {
+	heads := width / headWidth
+	project := func(which string, order ...int) *graph.Node {
+		y := b.linear(x, name+"."+which, width, width)
+		return graph.Transpose(graph.Reshape(y, -1, tokens, heads, headWidth), order...)
+	}
+	query := graph.Scale(project("q_proj", 0, 2, 1, 3), 1/math.Sqrt(headWidth))
+	scores := graph.MatMul(query, project("k_proj", 0, 2, 3, 1)) // [N, heads, tokens, tokens]
+	if mask != nil {
+		scores = graph.Add(scores, mask)
+	}
+	mixed := graph.MatMul(graph.Softmax(scores, -1), project("v_proj", 0, 2, 1, 3))
+	mixed = graph.Reshape(graph.Transpose(mixed, 0, 2, 1, 3), -1, width)
+	return b.linear(mixed, name+".out_proj", width, width)
+}
+
+// linear adds NAME.weight [out, in] and NAME.bias to rows [M, in].
+func (b *builder) linear(x *graph.Node, name string, in, out int) *graph.Node {
+	w := b.param(name+".weight", []int{out, in}, initUniform, in)
+	bias := b.param(name+".bias", []int{out}, initUniform, in)
+	return graph.Linear(x, w, bias)
+}
+
+// layerNorm adds NAME.weight and NAME.bias [width] over the last dimension.
+func (b *builder) layerNorm(x *graph.Node, name string, width int) *graph.Node {
+	w := b.param(name+".weight", []int{width}, initOne, 0)
+	bias := b.param(name+".bias", []int{width}, initZero, 0)
+	return graph.LayerNorm(x, w, bias, lnEps)
+}

@@ -1,0 +1,273 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/tile"
+)
+
+// Group runs models on the same pictures. Those that read the same backbone share one pass of it, also where each has
+// a copy of it in its own file. It is safe for concurrent use until it is closed.
+type Group struct {
+	passes  []*pass
+	members []*member
+}
+
+// pass is a backbone and what the members read of it.
+type pass struct {
+	Pass
+	layers []string
+}
+
+// member is one model.
+type member struct {
+	spec    network.Spec
+	whole   *Runner // a network in one piece; the fields below are for the others
+	decoder *engine.Session
+	reads   []reading
+}
+
+// reading is one input of a decoder.
+type reading struct {
+	pass  *pass
+	layer string
+}
+
+// NewGroup loads models, whose files must be open meanwhile. Its owner closes it.
+func NewGroup(e *engine.Engine, models []*network.Model, o Options) (*Group, error) {
+	g := &Group{}
+	for _, m := range models {
+		if err := g.add(e, m, o); err != nil {
+			return nil, err
+		}
+	}
+	// Loading packs weights, on one core for each session.
+	var loading errgroup.Group
+	for _, p := range g.passes {
+		loading.Go(func() error { return p.load(e, p.layers, o) })
+	}
+	for i, m := range models {
+		if len(m.Uses()) == 0 {
+			continue
+		}
+		loading.Go(func() error {
+			program, err := m.Decoder()
+			if err == nil {
+				g.members[i].decoder, err = o.load(e, program)
+			}
+			if err != nil {
+				return fmt.Errorf("decoder of %v: %w", m.Spec(), err)
+			}
+			return nil
+		})
+	}
+	if err := loading.Wait(); err != nil {
+		g.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// add notes a model, and which passes it reads.
+func (g *Group) add(e *engine.Engine, m *network.Model, o Options) error {
+	mb := &member{spec: m.Spec()}
+	g.members = append(g.members, mb)
+	if len(m.Uses()) == 0 {
+		mb.whole = newRunner(mb.spec, func(h, w int) (*engine.Session, error) {
+			program, err := m.Whole(h, w)
+			if err != nil {
+				return nil, err
+			}
+			return o.load(e, program)
+		})
+		return nil
+	}
+	for _, use := range m.Uses() {
+		p, err := g.passFor(use)
+		if err != nil {
+			return err
+		}
+		mb.reads = append(mb.reads, reading{p, use.Layer})
+	}
+	return nil
+}
+
+// passFor finds or makes the pass of a backbone, up to the layer that is used.
+func (g *Group) passFor(use network.Use) (*pass, error) {
+	for _, p := range g.passes {
+		same, err := p.backbone.Same(use.Backbone, use.Layer)
+		if err != nil {
+			return nil, err
+		}
+		if !same {
+			continue
+		}
+		if !slices.Contains(p.layers, use.Layer) {
+			p.layers = append(p.layers, use.Layer)
+		}
+		return p, nil
+	}
+	p := &pass{Pass: Pass{backbone: use.Backbone}, layers: []string{use.Layer}}
+	g.passes = append(g.passes, p)
+	return p, nil
+}
+
+// Passes is how many backbones are run for a picture.
+func (g *Group) Passes() int { return len(g.passes) }
+
+// Specs describes the models in their order.
+func (g *Group) Specs() []network.Spec {
+	var list []network.Spec
+	for _, m := range g.members {
+		list = append(list, m.spec)
+	}
+	return list
+}
+
+// Close frees the sessions; no call of Run must be under way.
+func (g *Group) Close() error {
+	var errs []error
+	for _, p := range g.passes {
+		errs = append(errs, p.Close())
+	}
+	for _, m := range g.members {
+		if m.whole != nil {
+			errs = append(errs, m.whole.Close())
+		}
+		if m.decoder != nil {
+			errs = append(errs, m.decoder.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Run runs all models on each picture, and gives for each picture the models' outputs in their order. Pictures go
+// through backbones and decoders together; memory grows with their number. A picture's outputs do not depend on
+// the others beyond the last bits of float32 arithmetic.
+func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) ([][]Output, error) {
+	outputs := make([][]Output, len(pictures))
+	for i := range outputs {
+		outputs[i] = make([]Output, len(g.members))
+	}
+	features, err := g.features(ctx, pictures)
+	if err != nil {
+		return nil, err
+	}
+	for k, m := range g.members {
+		if m.whole != nil {
+			for i, rgb := range pictures {
+				if outputs[i][k], err = m.whole.Run(ctx, rgb); err != nil {
+					return nil, err
+				}
+			}
+			continue
+		}
+		maps, err := m.decode(ctx, features)
+		if err != nil {
+			return nil, err
+		}
+		for i, raw := range maps {
+			outputs[i][k] = Output{Raw: raw}
+		}
+	}
+	return outputs, nil
+}
+
+// features runs the backbones.
+func (g *Group) features(ctx context.Context, pictures []*picture.RGB) (map[reading]*engine.Tensor, error) {
+	images, features := map[int]*engine.Tensor{}, map[reading]*engine.Tensor{}
+	for _, p := range g.passes {
+		side := p.backbone.Side()
+		if images[side] == nil {
+			var err error
+			if images[side], err = scaled(pictures, side); err != nil {
+				return nil, err
+			}
+		}
+		out, err := p.run(ctx, images[side])
+		if err != nil {
+			return nil, err
+		}
+		for layer, t := range out {
+			features[reading{p, layer}] = t
+		}
+	}
+	return features, nil
+}
+
+// decode gives the probabilities of a batch of pictures, at the decoder's own size.
+func (m *member) decode(ctx context.Context, features map[reading]*engine.Tensor) ([]picture.Map, error) {
+	inputs := map[string]*engine.Tensor{}
+	for i, r := range m.reads {
+		inputs[network.FeatureInput(i)] = features[r]
+	}
+	out, err := m.decoder.Run(ctx, inputs, nil)
+	if err != nil {
+		return nil, err
+	}
+	shape, prob := out["logits"].Shape(), out["logits"].Float32s()
+	for i, v := range prob {
+		prob[i] = tile.Sigmoid(v)
+	}
+	h, w := shape[2], shape[3]
+	maps := make([]picture.Map, shape[0])
+	for i := range maps {
+		maps[i] = picture.Map{Prob: prob[i*h*w:][:h*w], Width: w, Height: h}
+	}
+	return maps, nil
+}
+
+// Mean is the mean of several models' outputs for a picture of the given size in pixels. Its Raw is the mean of the
+// models' own maps where these have one size, and else the mean at the picture's size.
+func Mean(outputs []Output, width, height int) Output {
+	raw := make([]picture.Map, len(outputs))
+	alike := true
+	for i, o := range outputs {
+		raw[i] = o.Raw
+		alike = alike && o.Prob == nil && o.Raw.Width == raw[0].Width && o.Raw.Height == raw[0].Height
+	}
+	if alike {
+		return Output{Raw: mean(raw)}.Enlarged(width, height)
+	}
+	for i, o := range outputs {
+		raw[i] = picture.Map{Prob: o.Enlarged(width, height).Prob, Width: width, Height: height}
+	}
+	if len(outputs) == 1 {
+		return Output{outputs[0].Raw, raw[0].Prob}
+	}
+	m := mean(raw)
+	return Output{m, m.Prob}
+}
+
+// mean averages maps of one size; a single one is returned as it is.
+func mean(maps []picture.Map) picture.Map {
+	if len(maps) == 1 {
+		return maps[0]
+	}
+	sum := make([]float32, len(maps[0].Prob))
+	for _, m := range maps {
+		for i, v := range m.Prob {
+			sum[i] += v
+		}
+	}
+	for i := range sum {
+		sum[i] /= float32(len(maps))
+	}
+	return picture.Map{Prob: sum, Width: maps[0].Width, Height: maps[0].Height}
+}
+
+// Enlarged brings the output to the picture's size, if it is not there yet.
+func (o Output) Enlarged(width, height int) Output {
+	if o.Prob == nil {
+		o.Prob = picture.ResizeFloat(o.Raw.Prob, o.Raw.Width, o.Raw.Height, width, height)
+	}
+	return o
+}
