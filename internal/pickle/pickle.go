@@ -218,13 +218,20 @@ func (d *Decoder) text(width int) ([]byte, error) {
 	if err := d.spend(int64(n)); err != nil {
 		return nil, err
 	}
-	// ReadAll grows with what is there; the length alone reserves nothing.
-	text, err := io.ReadAll(io.LimitReader(d.r, int64(n)))
+	var text []byte
+	if n <= lineLimit {
+		text = make([]byte, n)
+		var got int
+		got, err = io.ReadFull(d.r, text)
+		text = text[:got]
+	} else { // grows with what is there; the length alone reserves nothing
+		text, err = io.ReadAll(io.LimitReader(d.r, int64(n)))
+	}
 	d.offset += int64(len(text))
 	if err == nil && uint64(len(text)) < n {
 		err = io.ErrUnexpectedEOF
 	}
-	return text, err
+	return text, cut(err)
 }
 
 // line reads to the end of a line.

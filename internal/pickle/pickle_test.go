@@ -1,10 +1,12 @@
 package pickle
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
+	"runtime/metrics"
 	"strings"
 	"testing"
 
@@ -114,6 +116,46 @@ func TestDecode(t *testing.T) {
 		if diff := cmp.Diff(c.want, got, cmp.Comparer(func(a, b *big.Int) bool { return a.Cmp(b) == 0 })); diff != "" {
 			t.Errorf("%q: (-want +got)\n%s", c.pickle, diff)
 		}
+		for n := range c.pickle {
+			if _, err := decode(c.pickle[:n]); err == nil {
+				t.Errorf("%q is read up to byte %d", c.pickle, n)
+			}
+		}
+	}
+}
+
+// TestDecodeLimit: every opcode costs, and what is remembered, gathered or
+// written out costs more.
+func TestDecodeLimit(t *testing.T) {
+	const n = 1000
+	for _, repeated := range []string{
+		"N", "(", "}", "]", ")", "K\x01", "\x8c\x00", ")\x85", "Nq\x00", "cok\nf\n", long(1),
+	} {
+		text := strings.Repeat(repeated, n)
+		d := NewDecoder(strings.NewReader(text), testRules{}, n*stepCost/2)
+		if _, err := d.Decode(); !errors.Is(err, ErrLimit) || d.Offset() > int64(len(text)/2+10) {
+			t.Errorf("%q: %v after %d of %d bytes", repeated, err, d.Offset(), len(text))
+		}
+	}
+	for _, dear := range []string{
+		"(" + strings.Repeat("N", n) + "t.", "](" + strings.Repeat("N", n) + "e.", "}(" + strings.Repeat("N", n) + "u.",
+		"]" + strings.Repeat("Na", n/2) + ".", "}" + strings.Repeat("NNs", n/3) + ".", "X\x00\x80\x01\x00" + strings.Repeat("x", 3<<15) + ".",
+		"N" + strings.Repeat("q\x00", n) + ".",
+	} {
+		if _, err := NewDecoder(strings.NewReader(dear), testRules{}, n*stepCost*3/2).Decode(); !errors.Is(err, ErrLimit) {
+			t.Errorf("%.20q: %v", dear, err)
+		}
+		if _, err := decode(dear); err != nil {
+			t.Errorf("%.20q: %v", dear, err)
+		}
+	}
+	d := NewDecoder(strings.NewReader(strings.Repeat("N.", n)), testRules{}, n*stepCost/2)
+	var err error
+	for err == nil {
+		_, err = d.Decode()
+	}
+	if !errors.Is(err, ErrLimit) {
+		t.Errorf("many pickles: %v", err)
 	}
 }
 
@@ -206,3 +248,32 @@ func TestDecodeError(t *testing.T) {
 type failing struct{ error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.error }
+
+// FuzzDecode: whatever the bytes, a value or an error, in bounded memory.
+func FuzzDecode(f *testing.F) {
+	for _, text := range []string{
+		"\x80\x02}q\x00(X\x01\x00\x00\x00aK\x01X\x01\x00\x00\x00bcok\nname\n)Rq\x01u.",
+		"\x80\x05\x95\x01\x00\x00\x00\x00\x00\x00\x00]\x94(\x8c\x01a\x94J\x00\x00\x00\x80G\x3f\xf8\x00\x00\x00\x00\x00\x00h\x01e.",
+		"cok\nC\n)\x81}(\x8c\x01kN\x89\x88ub.", "(\x8c\x01kQK\x01M\x01\x02\x8a\x02\xff\x00\x85\x86\x87t.", "]q\x00h\x00a.",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		const memory = 1 << 20
+		sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+		metrics.Read(sample)
+		before := sample[0].Value.Uint64()
+		d := NewDecoder(bytes.NewReader(data), testRules{}, memory)
+		v, err := d.Decode()
+		metrics.Read(sample)
+		if cost := sample[0].Value.Uint64() - before; cost > 8*memory {
+			t.Fatalf("%d bytes were set aside", cost)
+		}
+		if d.Offset() > int64(len(data)) {
+			t.Fatalf("%d of %d bytes were read", d.Offset(), len(data))
+		}
+		if err == nil && Kind(v) == "" {
+			t.Fatalf("a value without a kind: %T", v)
+		}
+	})
+}

@@ -13,7 +13,7 @@ import (
 // Bounds on what is made of a pickle's values. References let a short pickle
 // stand for any number of them.
 const (
-	maxVisits   = 1 << 21
+	maxVisits   = 1 << 20
 	maxDepth    = 64
 	maxTensors  = 1 << 16
 	maxName     = 512  // bytes

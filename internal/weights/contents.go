@@ -24,7 +24,7 @@ func (f *File) Bytes(name string) ([]byte, error) {
 	data := make([]byte, t.Length)
 	err := f.read(t, func(at int64, part []byte) error { copy(data[at:], part); return nil })
 	if err != nil {
-		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
+		return nil, err
 	}
 	return data, nil
 }
@@ -49,27 +49,35 @@ func (f *File) Float32s(name string) ([]float32, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
+		return nil, err
 	}
 	return out, nil
 }
 
 // read hands the contents of a tensor in row-major order to use, in parts of
 // whole numbers with the byte at which each begins. A part is good until use
-// returns.
+// returns. Errors of reading name the file and the tensor; those of use are
+// handed on.
 func (f *File) read(t Tensor, use func(at int64, part []byte) error) error {
+	named := func(err error) error { return fmt.Errorf("%s: tensor %q: %w", f.path, t.Name, err) }
+	buffer := t.Data
 	if t.Strides != nil {
-		all, err := f.gather(t)
-		if err != nil {
-			return err
+		var err error
+		if buffer, err = f.gather(t); err != nil {
+			return named(err)
 		}
-		return use(0, all)
 	}
-	buffer := make([]byte, min(t.Length, chunk))
-	for at := int64(0); at < t.Length; at += int64(len(buffer)) {
-		part := buffer[:min(t.Length-at, chunk)]
-		if err := readFull(f.reader, part, t.Offset+at); err != nil {
-			return err
+	whole := buffer != nil
+	if !whole {
+		buffer = make([]byte, min(t.Length, chunk))
+	}
+	for at := int64(0); at < t.Length; at += chunk {
+		n := min(t.Length-at, chunk)
+		part := buffer[:n]
+		if whole {
+			part = buffer[at : at+n]
+		} else if err := readFull(f.reader, part, t.Offset+at); err != nil {
+			return named(err)
 		}
 		if err := use(at, part); err != nil {
 			return err
@@ -84,14 +92,14 @@ func (f *File) read(t Tensor, use func(at int64, part []byte) error) error {
 func (f *File) gather(t Tensor) ([]byte, error) {
 	out := make([]byte, t.Length)
 	size := t.DType.Size()
-	dims := slices.Clone(byStride(t.Shape, t.Strides))
+	dims := byStride(t.Shape, t.Strides)
 	slices.Reverse(dims) // the last runs fastest
 	steps := make([]int, len(t.Shape))
 	for i, step := len(steps)-1, size; i >= 0; i-- {
 		steps[i] = step
 		step *= t.Shape[i]
 	}
-	w := window{reader: f.reader, width: windowWidth(t, dims)}
+	w := newWindow(f.reader, t, dims)
 	counter := make([]int, len(dims))
 	from, to := t.Offset, 0
 	for {
@@ -117,48 +125,44 @@ func (f *File) gather(t Tensor) ([]byte, error) {
 	}
 }
 
-// windowWidth is how many bytes to read at a time for a tensor whose numbers
-// are gathered along dims, the last the fastest: many where most of them are
-// used, else only the run of the fastest dimension.
-func windowWidth(t Tensor, dims []int) int64 {
+// newWindow makes a window for a tensor whose numbers are gathered along dims,
+// the last the fastest. It is as wide as the longest run of the fastest
+// dimensions of which a sixteenth is used, so that numbers far apart are read
+// one by one.
+func newWindow(r io.ReaderAt, t Tensor, dims []int) *window {
 	size := int64(t.DType.Size())
-	span, run := size, size
-	for i := len(dims) - 1; i >= 0; i-- {
-		reach := int64(t.Shape[dims[i]]-1) * int64(t.Strides[dims[i]]) * size
-		if run == size {
-			run += reach
+	end, run, used, dense := t.Offset+size, size, size, true
+	for _, d := range slices.Backward(dims) {
+		n, stride := int64(t.Shape[d]), int64(t.Strides[d])*size
+		end += (n - 1) * stride
+		if stride > 0 {
+			used *= n
 		}
-		span += reach
+		if dense = dense && run+(n-1)*stride <= 16*used; dense {
+			run += (n - 1) * stride
+		}
 	}
-	if span <= 16*t.Length {
-		run = span
-	}
-	return min(run, chunk/size*size)
+	return &window{reader: r, end: end, memory: make([]byte, min(run, chunk))}
 }
 
 // window reads numbers at places that never go back, through a buffer.
 type window struct {
 	reader io.ReaderAt
-	width  int64
-	buffer []byte
-	start  int64 // of the buffer, in the file
+	end    int64 // of the tensor, in the file
+	memory []byte
+	buffer []byte // what was read last, in memory
+	start  int64  // of the buffer, in the file
 }
 
+// at gives the number at a byte of the file, good until the next call.
 func (w *window) at(from int64, size int) ([]byte, error) {
 	i := from - w.start
-	if w.buffer == nil || i < 0 || i+int64(size) > int64(len(w.buffer)) {
-		if w.buffer == nil {
-			w.buffer = make([]byte, w.width)
+	if i < 0 || i+int64(size) > int64(len(w.buffer)) {
+		w.buffer = w.memory[:min(int64(len(w.memory)), w.end-from)]
+		if err := readFull(w.reader, w.buffer, from); err != nil {
+			return nil, err
 		}
 		w.start, i = from, 0
-		// The window may reach beyond the tensor, and the file.
-		n, err := w.reader.ReadAt(w.buffer[:w.width], from)
-		if w.buffer = w.buffer[:n]; n < size {
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, fmt.Errorf("read %d of %d bytes at %d: %w", n, size, from, err)
-		}
 	}
 	return w.buffer[i : i+int64(size)], nil
 }

@@ -169,6 +169,9 @@ func TestCutFiles(t *testing.T) {
 			} else if !strings.HasPrefix(err.Error(), name+": "+ErrFormat.Error()) {
 				t.Errorf("%s, %d of %d bytes: %v", name, n, len(data), err)
 			}
+			if part%10 != 0 {
+				continue
+			}
 			if err := os.WriteFile(path, data[:n], 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -180,13 +183,13 @@ func TestCutFiles(t *testing.T) {
 	}
 }
 
-// TestChangedBytes: whatever byte of a file is changed to, opening and reading
-// it does not panic.
+// TestChangedBytes: whichever byte of a file is changed, opening and reading it
+// does not panic.
 func TestChangedBytes(t *testing.T) {
-	for _, name := range []string{"views.pth", "views.legacy.pth", "nested.pth", "nested.legacy.pth", "scripted.pt"} {
+	for _, name := range []string{"views.pth", "views.legacy.pth", "nested.pth", "nested.legacy.pth"} {
 		data := readTestdata(t, name)
 		for i, old := range data {
-			for _, b := range []byte{0, 0xff, old ^ 0x80, old + 1} {
+			for _, b := range []byte{0xff, old ^ 0x80, old + 1} {
 				data[i] = b
 				if f, err := OpenBytes(name, data); err == nil {
 					readAll(t, f)

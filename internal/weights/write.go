@@ -3,7 +3,6 @@ package weights
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,12 +12,29 @@ import (
 	"github.com/declip/declip/internal/atomicfile"
 )
 
+// Stream is a tensor whose contents are made while it is written, so that a
+// file can be larger than memory. File.Stream makes one of a tensor in a file.
+type Stream struct {
+	Name  string
+	DType DType
+	Shape []int
+	// Write writes the row-major little-endian contents, as many bytes as DType
+	// and Shape take.
+	Write func(w io.Writer) error
+}
+
 // Write writes tensors, each with its Data, and metadata as a safetensors file.
 // The file is written under a temporary name beside path, synced, and renamed
 // when whole, so that path never holds half a file. The same tensors in any
 // order give the same bytes.
 func Write(path string, tensors []Tensor, metadata map[string]string) error {
 	return atomicfile.WriteSynced(path, func(w io.Writer) error { return WriteTo(w, tensors, metadata) })
+}
+
+// WriteStreams is Write for tensors that are not in memory. Streams are written
+// one after the other, not in the order given.
+func WriteStreams(path string, streams []Stream, metadata map[string]string) error {
+	return atomicfile.WriteSynced(path, func(w io.Writer) error { return writeStreams(w, streams, metadata) })
 }
 
 // Marshal is the bytes of the file that Write writes.
@@ -33,9 +49,28 @@ func Marshal(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 // WriteTo writes the file that Write writes to w. Everything is checked before
 // the first byte is written.
 func WriteTo(w io.Writer, tensors []Tensor, metadata map[string]string) error {
-	sorted := slices.Clone(tensors)
+	streams := make([]Stream, len(tensors))
+	for i, t := range tensors {
+		want, err := byteLength(t.DType, t.Shape)
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		if int64(len(t.Data)) != want {
+			return fmt.Errorf("tensor %q: %d bytes of data, expected %d for %s of shape %v",
+				t.Name, len(t.Data), want, t.DType, t.Shape)
+		}
+		streams[i] = Stream{t.Name, t.DType, t.Shape, func(w io.Writer) error {
+			_, err := w.Write(t.Data)
+			return err
+		}}
+	}
+	return writeStreams(w, streams, metadata)
+}
+
+func writeStreams(w io.Writer, streams []Stream, metadata map[string]string) error {
+	sorted := slices.Clone(streams)
 	// Wide types first keeps every tensor aligned to its own width.
-	slices.SortFunc(sorted, func(a, b Tensor) int {
+	slices.SortFunc(sorted, func(a, b Stream) int {
 		return cmp.Or(cmp.Compare(b.DType.Size(), a.DType.Size()),
 			cmp.Compare(a.DType, b.DType), cmp.Compare(a.Name, b.Name))
 	})
@@ -44,25 +79,40 @@ func WriteTo(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		return err
 	}
 	var prefix [8]byte
-	binary.LittleEndian.PutUint64(prefix[:], uint64(len(header)))
-	if _, err := w.Write(prefix[:]); err != nil {
+	le.PutUint64(prefix[:], uint64(len(header)))
+	if _, err := w.Write(append(prefix[:], header...)); err != nil {
 		return err
 	}
-	if _, err := w.Write(header); err != nil {
-		return err
-	}
-	for _, t := range sorted {
-		if _, err := w.Write(t.Data); err != nil {
-			return err
+	for _, s := range sorted {
+		want, _ := byteLength(s.DType, s.Shape) // marshalHeader has checked it
+		counted := &counter{w: w}
+		if err := s.Write(counted); err != nil {
+			return fmt.Errorf("tensor %q: %w", s.Name, err)
+		}
+		if counted.n != want {
+			return fmt.Errorf("tensor %q: %d bytes were written, expected %d for %s of shape %v",
+				s.Name, counted.n, want, s.DType, s.Shape)
 		}
 	}
 	return nil
 }
 
+// counter counts the bytes that are written to w.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
 // marshalHeader is the header's JSON, metadata first, then the tensors in the
 // order given, padded with spaces so that the contents begin at a multiple of
 // eight bytes.
-func marshalHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+func marshalHeader(streams []Stream, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
 	if len(metadata) > 0 {
@@ -77,27 +127,23 @@ func marshalHeader(tensors []Tensor, metadata map[string]string) ([]byte, error)
 	}
 	seen := map[string]bool{}
 	var at int64
-	for _, t := range tensors {
-		if t.Name == "" || t.Name == metadataKey || !utf8.ValidString(t.Name) {
-			return nil, fmt.Errorf("tensor name %q is not allowed", t.Name)
+	for _, s := range streams {
+		if s.Name == "" || s.Name == metadataKey || !utf8.ValidString(s.Name) {
+			return nil, fmt.Errorf("tensor name %q is not allowed", s.Name)
 		}
-		if seen[t.Name] {
-			return nil, fmt.Errorf("two tensors are named %q", t.Name)
+		if seen[s.Name] {
+			return nil, fmt.Errorf("two tensors are named %q", s.Name)
 		}
-		seen[t.Name] = true
-		want, err := byteLength(t.DType, t.Shape)
+		seen[s.Name] = true
+		length, err := byteLength(s.DType, s.Shape)
 		if err != nil {
-			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
+			return nil, fmt.Errorf("tensor %q: %w", s.Name, err)
 		}
-		if int64(len(t.Data)) != want {
-			return nil, fmt.Errorf("tensor %q: %d bytes of data, expected %d for %s of shape %v",
-				t.Name, len(t.Data), want, t.DType, t.Shape)
-		}
-		shape := append([]int{}, t.Shape...) // never null in JSON
-		if err := field(&b, t.Name, entry{t.DType, shape, []int64{at, at + want}}); err != nil {
+		shape := append([]int{}, s.Shape...) // never null in JSON
+		if err := field(&b, s.Name, entry{s.DType, shape, []int64{at, at + length}}); err != nil {
 			return nil, err
 		}
-		at += want
+		at += length
 	}
 	b.WriteByte('}')
 	for b.Len()%8 != 0 {

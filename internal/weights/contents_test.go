@@ -1,0 +1,114 @@
+package weights
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+)
+
+// counting counts what is read.
+type counting struct {
+	r     io.ReaderAt
+	bytes int64
+}
+
+func (c *counting) ReadAt(p []byte, at int64) (int, error) {
+	n, err := c.r.ReadAt(p, at)
+	c.bytes += int64(n)
+	return n, err
+}
+
+// TestGather compares with looking up every number by itself, for tensors far
+// larger than what is read at a time, and looks at how much is read for that.
+func TestGather(t *testing.T) {
+	const count, before = 400_000, 12
+	storage := make([]byte, before)
+	for i := range count {
+		storage = le.AppendUint32(storage, uint32(i)*2654435761)
+	}
+	for _, c := range []struct {
+		first          int
+		shape, strides []int
+		reads          int64 // at most, in bytes
+	}{
+		{0, []int{500, 800}, []int{1, 500}, 4 * count},
+		{0, []int{20, 25, 40, 20}, []int{20000, 1, 500, 25}, 4 * count}, // channels last
+		{0, []int{10, 20, 30}, []int{1, 10, 200}, 4 * 6000},
+		{3, []int{4, 1}, []int{100000, 7}, 4 * 4},
+		{7, []int{100, 3}, []int{4000, 1}, 4 * 300},
+		{7, []int{3, 100}, []int{1, 4000}, 4 * 300},
+		{0, []int{40000, 5}, []int{10, 2}, 4 * count},
+		{9, []int{300, 2, 400}, []int{1, 0, 300}, 4 * 120000},
+		{count - 1, []int{2, 2}, []int{0, 0}, 4},
+		{count - 2, []int{2, 1, 2}, []int{0, 5, 1}, 8},
+	} {
+		r := &counting{r: bytes.NewReader(storage)}
+		f := &File{path: "m", reader: r}
+		tensor := Tensor{Name: "a", DType: Float32, Shape: c.shape, Strides: c.strides, Offset: before + 4*int64(c.first)}
+		tensor.Length = 4 * int64(tensor.Count())
+		got, err := f.gather(tensor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []byte
+		each(c.shape, func(at []int) {
+			i := c.first
+			for d, n := range at {
+				i += n * c.strides[d]
+			}
+			want = append(want, storage[before+4*i:][:4]...)
+		})
+		if !bytes.Equal(got, want) {
+			t.Errorf("shape %v, strides %v: wrong numbers", c.shape, c.strides)
+		}
+		if r.bytes > c.reads {
+			t.Errorf("shape %v, strides %v: %d bytes were read, expected at most %d", c.shape, c.strides, r.bytes, c.reads)
+		}
+		f.reader = bytes.NewReader(storage[:len(storage)-4*(count-c.first)])
+		if _, err := f.gather(tensor); err == nil {
+			t.Errorf("shape %v, strides %v: read from a file that is cut short", c.shape, c.strides)
+		}
+	}
+}
+
+// each calls f with every index of an array, the last running fastest.
+func each(shape []int, f func(at []int)) {
+	at := make([]int, len(shape))
+	for {
+		f(at)
+		d := len(shape) - 1
+		for ; d >= 0; d-- {
+			if at[d]++; at[d] < shape[d] {
+				break
+			}
+			at[d] = 0
+		}
+		if d < 0 {
+			return
+		}
+	}
+}
+
+// TestShared: a file may use its numbers several times over, but not without
+// end.
+func TestShared(t *testing.T) {
+	repeated := pTensor(pStorage("FloatStorage", "0", 4), 0, []int64{smallTensor / 4}, []int64{0})
+	file := func(n int) []byte {
+		items := []string{pText("first"), repeated + "q\x00"}
+		for i := range n - 1 {
+			items = append(items, pText(fmt.Sprint(i)), "h\x00")
+		}
+		return torchZip(t, pDict(items...), floats)
+	}
+	f, err := OpenBytes("shared", file(maxRepeats))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := f.Float32s("first")
+	if err != nil || len(v) != smallTensor/4 || slices.Max(v) != 1 || slices.Min(v) != 1 {
+		t.Errorf("%d numbers, %v; expected %d ones", len(v), err, smallTensor/4)
+	}
+	checkRefused(t, FormatPyTorch, file(2*maxRepeats), "share their numbers")
+}
