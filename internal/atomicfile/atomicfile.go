@@ -12,20 +12,32 @@ import (
 
 // Write makes the file at path out of what fill writes, or leaves whatever was there if that fails. Errors
 // name path, and wrap fill's.
-func Write(path string, fill func(io.Writer) error) error { return write(path, fill, false) }
+func Write(path string, fill func(io.Writer) error) error { return write(path, fill, false, nil) }
 
 // WriteSynced is Write for files that must outlast a power cut: they are on the disk before they are renamed.
-func WriteSynced(path string, fill func(io.Writer) error) error { return write(path, fill, true) }
+func WriteSynced(path string, fill func(io.Writer) error) error { return write(path, fill, true, nil) }
 
-func write(path string, fill func(io.Writer) error, sync bool) (err error) {
+// WriteChecked is WriteSynced for files that are to be read back before they get their name: check is given the
+// temporary one, and its error, which is
+// returned as it is, leaves whatever was there.
+func WriteChecked(path string, fill func(io.Writer) error, check func(temporary string) error) error {
+	return write(path, fill, true, check)
+}
+
+func write(path string, fill func(io.Writer) error, sync bool, check func(string) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("%s: cannot be written: %w", path, bare(err))
 	}
 	defer func() {
-		if err != nil {
-			f.Close() // a second Close is harmless
-			os.Remove(f.Name())
+		if err == nil {
+			return
+		}
+		f.Close() // a second Close is harmless
+		os.Remove(f.Name())
+		if refused, ok := err.(*refusal); ok {
+			err = refused.error
+		} else {
 			err = fmt.Errorf("%s: writing: %w", path, bare(err))
 		}
 	}()
@@ -44,8 +56,16 @@ func write(path string, fill func(io.Writer) error, sync bool) (err error) {
 	if err = f.Close(); err != nil {
 		return err
 	}
+	if check != nil {
+		if refused := check(f.Name()); refused != nil {
+			return &refusal{refused}
+		}
+	}
 	return os.Rename(f.Name(), path)
 }
+
+// refusal is an error of a check, which is handed on as it is.
+type refusal struct{ error }
 
 // bare takes the temporary file's name out of an error: nobody asked for it.
 func bare(err error) error {

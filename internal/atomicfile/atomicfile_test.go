@@ -44,3 +44,31 @@ func TestWrite(t *testing.T) {
 		}
 	}
 }
+
+func TestWriteChecked(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.txt")
+	fill := func(w io.Writer) error { _, err := io.WriteString(w, "text"); return err }
+	refused := errors.New("not what it should be")
+	check := func(temporary string) error {
+		if got, err := os.ReadFile(temporary); err != nil || string(got) != "text" {
+			t.Errorf("the check sees %q, %v", got, err)
+		}
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the file has its name already: %v", err)
+		}
+		return refused
+	}
+	if err := WriteChecked(path, fill, check); err != refused {
+		t.Errorf("error %v, expected the check's own", err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("%d files are left, expected none", len(entries))
+	}
+	if err := WriteChecked(path, fill, func(string) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "text" {
+		t.Errorf("the file holds %q, %v", got, err)
+	}
+}
