@@ -152,7 +152,7 @@ func resnetSizes(l *layout) (tower, error) {
 		return nil, err
 	}
 	r := resnet{width: inner[0], input: 224}
-	if places, err := l.shape("attnpool.positional_embedding", 2); err == nil {
+	if places, err := l.shape(resnetPlaces, 2); err == nil {
 		r.input = 32 * root(places[0]-1)
 	}
 	for i := range r.blocks {

@@ -20,7 +20,7 @@ func (m *Model) chooseBackbones(c *Contents, pool []*Backbone) error {
 	}
 	var missing []string
 	for _, name := range wanted {
-		i := slices.IndexFunc(pool, func(b *Backbone) bool { return sameArch(name, b.Arch()) })
+		i := slices.IndexFunc(pool, func(b *Backbone) bool { return hasName(b.tower, name) })
 		if i < 0 {
 			missing = append(missing, name)
 			continue

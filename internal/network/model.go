@@ -142,10 +142,8 @@ func (m *Model) buildDecoder() (*builder, *graph.Node, error) {
 // "logits". Height and width are Spec.Input unless the network runs over tiles. The fusion of backbones for pictures
 // of different sizes has no such program.
 func (m *Model) Whole(height, width int) (Program, error) {
-	for _, u := range m.uses {
-		if side := u.Backbone.Side(); side != height || side != width {
-			return Program{}, fmt.Errorf("%s takes pictures of %d x %d pixels, got %d x %d", u.Backbone.Arch(), side, side, width, height)
-		}
+	if err := m.fits(height, width); err != nil {
+		return Program{}, err
 	}
 	b, logits := m.buildWhole(height, width)
 	if err := b.g.Err(); err != nil {
@@ -154,10 +152,25 @@ func (m *Model) Whole(height, width int) (Program, error) {
 	return b.program([]graph.Output{{Name: "logits", Node: logits}})
 }
 
+// fits refuses pictures of sizes that a backbone does not take.
+func (m *Model) fits(height, width int) error {
+	for _, u := range m.uses {
+		if side := u.Backbone.Side(); side != height || side != width {
+			return fmt.Errorf("%s takes pictures of %d x %d pixels, got %d x %d", u.Backbone.Arch(), side, side, width, height)
+		}
+	}
+	return nil
+}
+
 func (m *Model) buildWhole(height, width int) (*builder, *graph.Node) {
-	b := newBuilder(graph.New(), false)
+	g := graph.New()
+	return m.build(g, g.Input("image", graph.Open, 3, height, width))
+}
+
+// build adds the model to g, for the normalised picture [N, 3, H, W].
+func (m *Model) build(g *graph.Graph, image *graph.Node) (*builder, *graph.Node) {
+	b := newBuilder(g, false)
 	b.part = &part{layout: &m.layout}
-	image := b.g.Input("image", graph.Open, 3, height, width)
 	if len(m.uses) == 0 {
 		return b, b.network(m.spec, image)
 	}

@@ -197,8 +197,10 @@ func (n *Network) Count() int {
 }
 
 // SpecJSON returns what a file of this network carries under SpecKey.
-func (n *Network) SpecJSON() string {
-	text, err := json.Marshal(n.spec)
+func (n *Network) SpecJSON() string { return n.spec.json() }
+
+func (s Spec) json() string {
+	text, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // a Spec holds only strings, numbers and slices of them
 	}

@@ -35,14 +35,14 @@ func TestPublishedNames(t *testing.T) {
 		}
 		expectArch(t, list, name, v.side())
 	}
-	for name, r := range resnets {
+	for _, r := range resnets {
 		list := []weights.Tensor{stub("visual.attnpool.positional_embedding", r.input*r.input/32/32+1, 8)}
 		for i, n := range r.blocks {
 			for k := range n {
 				list = append(list, stub(fmt.Sprintf("visual.layer%d.%d.conv1.weight", i+1, k), r.width, 1, 1, 1))
 			}
 		}
-		expectArch(t, list, name, r.input)
+		expectArch(t, list, r.name, r.input)
 	}
 	for want, side := range map[string]int{"ViT-L/14": 224, "ViT-B/32": 224, "ViT-L/14@336px": 336} {
 		if got := vits[want].side(); got != side {

@@ -11,36 +11,63 @@ import (
 // strides. input is the side in pixels.
 type resnet struct {
 	width  int    // of layer1's inner convolutions
-	blocks [4]int // bottlenecks of layer1 to layer4
+	blocks [4]int // bottlenecks of layer1 to layer4; 0 for those that it was cut before
 	input  int
 }
 
 // The published sizes.
-var resnets = map[string]resnet{
-	"RN50":    {64, [4]int{3, 4, 6, 3}, 224},
-	"RN101":   {64, [4]int{3, 4, 23, 3}, 224},
-	"RN50x4":  {80, [4]int{4, 6, 10, 6}, 288},
-	"RN50x16": {96, [4]int{6, 8, 18, 8}, 384},
-	"RN50x64": {128, [4]int{3, 15, 36, 10}, 448},
+var resnets = []struct {
+	name string
+	resnet
+}{
+	{"RN50", resnet{64, [4]int{3, 4, 6, 3}, 224}},
+	{"RN101", resnet{64, [4]int{3, 4, 23, 3}, 224}},
+	{"RN50x4", resnet{80, [4]int{4, 6, 10, 6}, 288}},
+	{"RN50x16", resnet{96, [4]int{6, 8, 18, 8}, 384}},
+	{"RN50x64", resnet{128, [4]int{3, 15, 36, 10}, 448}},
 }
+
+// resnetPlaces is a tensor of the pool behind the last layer, which is not needed but for its size.
+const resnetPlaces = "attnpool.positional_embedding"
 
 // expansion is how many times wider a bottleneck's output is than its middle.
 const expansion = 4
 
-func (r resnet) arch() string {
-	for name, known := range resnets {
-		if r == known {
-			return name
+func (r resnet) arch() string { return r.names()[0] }
+
+// names are the published ones that fit: several for a network that was cut behind layer2 or before, where RN50 and
+// RN101 are alike.
+func (r resnet) names() []string {
+	var names []string
+	for _, known := range resnets {
+		cut := known.resnet
+		copy(cut.blocks[r.stages():], []int{0, 0, 0, 0})
+		if r == cut {
+			names = append(names, known.name)
 		}
 	}
-	return fmt.Sprintf("RN-%dx%d.%d.%d.%d@%dpx", r.width, r.blocks[0], r.blocks[1], r.blocks[2], r.blocks[3], r.input)
+	if names == nil {
+		names = []string{fmt.Sprintf("RN-%dx%d.%d.%d.%d@%dpx", r.width, r.blocks[0], r.blocks[1], r.blocks[2], r.blocks[3], r.input)}
+	}
+	return names
 }
 
-func (r resnet) side() int        { return r.input }
-func (r resnet) layers() []string { return []string{"layer1", "layer2", "layer3", "layer4"} }
+func (r resnet) side() int { return r.input }
+
+var resnetLayers = []string{"layer1", "layer2", "layer3", "layer4"}
+
+func (r resnet) layers() []string { return resnetLayers[:r.stages()] }
+
+// stages is how many layers there are.
+func (r resnet) stages() int {
+	if i := slices.Index(r.blocks[:], 0); i >= 0 {
+		return i
+	}
+	return len(r.blocks)
+}
 
 func (r resnet) features(layer string) Features {
-	stage := slices.Index(r.layers(), layer)
+	stage := slices.Index(resnetLayers, layer)
 	side := r.input / 4 >> stage
 	return Features{Channels: expansion * r.width << stage, Height: side, Width: side}
 }
@@ -52,8 +79,8 @@ func (r resnet) check() error {
 		return fmt.Errorf("a residual network of width %d: expected an even number", r.width)
 	case r.input < 32 || r.input%32 != 0 || r.input > maxSide:
 		return fmt.Errorf("a residual network for %d pixels: expected a multiple of 32 up to %d", r.input, maxSide)
-	case slices.Contains(r.blocks[:], 0):
-		return fmt.Errorf("a residual network with %v blocks: expected some in each layer", r.blocks)
+	case r.stages() == 0 || slices.ContainsFunc(r.blocks[r.stages():], func(n int) bool { return n > 0 }):
+		return fmt.Errorf("a residual network with %v blocks: expected some in each layer up to the last", r.blocks)
 	}
 	return nil
 }

@@ -63,6 +63,15 @@ func isCNN(t tower) bool {
 	return !tokens
 }
 
+// hasName tells whether a tower goes by a name.
+func hasName(t tower, asked string) bool {
+	names := []string{t.arch()}
+	if r, ok := t.(resnet); ok {
+		names = r.names()
+	}
+	return slices.ContainsFunc(names, func(name string) bool { return sameArch(asked, name) })
+}
+
 // sameArch compares the spelling of two backbones' names, which published files and papers vary: case, "@336" for
 // "@336px". A family alone (ViT, RN) names all its members.
 func sameArch(asked, have string) bool {
