@@ -144,7 +144,8 @@ func (m *Model) open(o Options) error {
 	}
 	var networks []*network.Model
 	for _, name := range m.names {
-		n, err := m.openNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder}, beside)
+		n, opened, err := zoo.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder}, beside)
+		m.files = append(m.files, opened...)
 		if err != nil {
 			return err
 		}
@@ -166,28 +167,6 @@ func (m *Model) openFile(name string) (*weights.File, error) {
 		m.files = append(m.files, f)
 	}
 	return f, err
-}
-
-// openNetwork opens one model, with the backbones that it lacks.
-func (m *Model) openNetwork(name string, o network.Override, beside []*weights.File) (*network.Model, error) {
-	f, err := m.openFile(name)
-	if err != nil {
-		return nil, err
-	}
-	n, err := network.OpenModel(f, o, beside...)
-	var needs *network.NeedsError
-	if !errors.As(err, &needs) || len(needs.Archs) == 0 {
-		return n, err
-	}
-	beside = slices.Clone(beside)
-	for _, arch := range needs.Archs {
-		other, findErr := m.openFile(arch)
-		if findErr != nil {
-			return nil, fmt.Errorf("%w: none are given, and %w", err, findErr)
-		}
-		beside = append(beside, other)
-	}
-	return network.OpenModel(f, o, beside...)
 }
 
 // Name is what the model was opened as; several names are joined by " + ".

@@ -38,7 +38,7 @@ var below = map[string][]string{
 	"internal/blockgrid":           {"internal/picture"},
 	"internal/dataset":             {"internal/blockgrid", "internal/picture"},
 	"internal/forge":               {"internal/picture"},
-	"internal/zoo":                 {"internal/atomicfile", "internal/fetch", "internal/weights"},
+	"internal/zoo":                 {"internal/atomicfile", "internal/fetch", "internal/network", "internal/weights"},
 
 	"internal/runner": {"internal/blockgrid", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
 	"internal/train":  {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner"},
