@@ -9,7 +9,7 @@ import (
 func (a *app) newModels() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "List, fetch and check models",
+		Short: "List, fetch, check and convert models",
 		Long: `Models are built into the program, files given by path, or files in the models
 folder: $DECLIP_MODELS, else declip/models in your cache folder.`,
 		Args: cobra.ArbitraryArgs,
@@ -20,7 +20,7 @@ folder: $DECLIP_MODELS, else declip/models in your cache folder.`,
 			return cmd.Help()
 		},
 	}
-	cmd.AddCommand(a.newModelsList(), a.newModelsPull(), a.newModelsVerify())
+	cmd.AddCommand(a.newModelsList(), a.newModelsPull(), a.newModelsVerify(), a.newModelsInspect())
 	return cmd
 }
 
@@ -29,6 +29,8 @@ func sizeText(n int64) string {
 	switch {
 	case n >= 1e9:
 		return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+	case n < 1e3:
+		return fmt.Sprintf("%d B", n)
 	case n < 1e5:
 		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/zoo"
 )
 
@@ -88,16 +87,15 @@ func (a *app) verify(ctx context.Context, name string) ([]string, error) {
 		}
 		facts = append(facts, fact)
 	}
-	file, err := zoo.Open(name)
+	x, err := examine(name, networkOptions{})
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	net, err := network.Open(file)
-	if err != nil {
-		return nil, err
+	defer x.close()
+	if x.problem != nil {
+		return nil, x.problem
 	}
-	return append(facts, fmt.Sprintf("%d tensors", len(file.Names())), net.Spec().String()), nil
+	return append(facts, fmt.Sprintf("%d tensors", len(x.file.Names())), x.holds()), nil
 }
 
 // verifyDigest compares a file with the digest that is known of it.

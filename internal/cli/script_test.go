@@ -1,18 +1,21 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/declip/declip/internal/engine/enginetest"
 	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/network/networktest"
 	"github.com/declip/declip/internal/npy"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/weights"
@@ -26,26 +29,33 @@ func TestMain(m *testing.M) {
 // and leave behind. Pictures and models are made by the commands below.
 func TestScripts(t *testing.T) {
 	library := enginetest.Library(t)
+	formats, err := filepath.Abs(filepath.Join("..", "weights", "testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DECLIP_ORT_LIB", library)
 			e.Setenv("DECLIP_MODELS", filepath.Join(e.WorkDir, "models"))
+			e.Setenv("WEIGHTS", formats)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":    scriptExits,
-			"picture":  scriptPicture,
-			"mask":     scriptMask,
-			"huge":     scriptHuge,
-			"truncate": scriptTruncate,
-			"model":    scriptModel,
-			"size":     scriptSize,
-			"levels":   scriptLevels,
-			"npy":      scriptNPY,
-			"serve":    scriptServe,
-			"await":    scriptAwait,
-			"flip":     scriptFlip,
+			"exits":     scriptExits,
+			"picture":   scriptPicture,
+			"mask":      scriptMask,
+			"huge":      scriptHuge,
+			"truncate":  scriptTruncate,
+			"model":     scriptModel,
+			"published": scriptPublished,
+			"size":      scriptSize,
+			"levels":    scriptLevels,
+			"npy":       scriptNPY,
+			"serve":     scriptServe,
+			"await":     scriptAwait,
+			"rename":    scriptRename,
+			"flip":      scriptFlip,
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" { // may write anywhere
@@ -130,6 +140,45 @@ func scriptModel(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(weights.Write(path, tensors, map[string]string{network.SpecKey: net.SpecJSON()}))
 }
 
+// scriptPublished writes a small network in a published layout, with all that the published files hold besides:
+// published FILE vit|fusion|clip-vit|clip-rn. "vit" is a model, "fusion" a decoder for the two others.
+func scriptPublished(ts *testscript.TestScript, _ bool, args []string) {
+	var rules []networktest.Rule
+	metadata := map[string]string{}
+	plan := networktest.AllStages(4, [4]int{8, 8, 4, 4})
+	decoder := func(channels int, layer string) {
+		rules = append(rules, networktest.Conv("model.", channels, plan)...)
+		rules = append(rules, networktest.Layer("optimizer.state.0.exp_avg", 1, 8, channels)...)
+		metadata = networktest.Published(layer, "conv-4")
+		metadata["total_steps"], metadata["optimizer.param_groups.0.lr"] = "1200", "0.001"
+	}
+	withText := func(tower []networktest.Rule, prefix string) []networktest.Rule {
+		for _, r := range networktest.ViT(prefix, 64, 8, 1, 1) {
+			if strings.Contains(r.Name, "transformer") {
+				tower = append(tower, r)
+			}
+		}
+		return append(tower, networktest.Layer(prefix+"token_embedding", 1, 90, 64)[0])
+	}
+	switch args[1] {
+	case "vit":
+		rules = withText(networktest.ViT("model.model.visual.", 64, 8, 3, 3), "model.model.")
+		decoder(64, "layer1")
+	case "fusion":
+		plan.Resize = true
+		decoder(64+256, "layer1")
+	case "clip-vit":
+		rules = withText(networktest.ViT("visual.", 64, 8, 3, 3), "")
+	case "clip-rn":
+		rules = withText(networktest.ResNet("visual.", 16, [4]int{1, 1, 1, 1}, 2), "")
+	default:
+		ts.Fatalf("published: %q is unknown", args[1])
+	}
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+	ts.Check(weights.Write(path, networktest.Tensors(rules), metadata))
+}
+
 // scriptSize checks the size of a picture: size FILE WIDTH HEIGHT.
 func scriptSize(ts *testscript.TestScript, _ bool, args []string) {
 	d, err := picture.Open(ts.MkAbs(args[0]), picture.Limits{})
@@ -181,6 +230,16 @@ func write(ts *testscript.TestScript, name string, data []byte) {
 	path := ts.MkAbs(name)
 	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
 	ts.Check(os.WriteFile(path, data, 0o644))
+}
+
+// scriptRename replaces a text by another of the same length wherever it is in a file: rename FILE FROM TO.
+func scriptRename(ts *testscript.TestScript, _ bool, args []string) {
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(args[1]) != len(args[2]) || !bytes.Contains(data, []byte(args[1])) {
+		ts.Fatalf("%s does not hold %q, or %q is not as long", args[0], args[1], args[2])
+	}
+	write(ts, args[0], bytes.ReplaceAll(data, []byte(args[1]), []byte(args[2])))
 }
 
 // scriptFlip changes one byte of a file: flip FILE OFFSET, from its end if the

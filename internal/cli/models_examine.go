@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/zoo"
+)
+
+// networkOptions are the flags that say what a model's file does not, or replace what it says.
+type networkOptions struct {
+	arch, layer, decoder string
+	clip                 []string
+}
+
+// AddFlags declares the flags with their defaults.
+func (o *networkOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.arch, "arch", "", "backbone, as ViT-L/14, RN50 or ViT-L/14,RN50 (default: what the file holds)")
+	f.StringVar(&o.layer, "layer", "", "layer of the backbone that the decoder reads, as layer20 (default: what the file says)")
+	f.StringVar(&o.decoder, "decoder", "", "decoder: linear, attention or conv-K (default: what the file holds)")
+	f.StringArrayVar(&o.clip, "clip", nil, "file with a backbone that the model comes without (repeatable; default: the models folder)")
+}
+
+func (o *networkOptions) override() network.Override {
+	return network.Override{Arch: o.arch, Layer: o.layer, Decoder: o.decoder}
+}
+
+// Kinds of weights files.
+const (
+	kindModel    = "model"    // localizes
+	kindDecoder  = "decoder"  // localizes with backbones in files of their own, which are not here
+	kindBackbone = "backbone" // gives features
+	kindUnknown  = "unknown"
+)
+
+// examined is a weights file and what was found out about it. close closes it.
+type examined struct {
+	kind      string
+	model     *network.Model      // of kindModel
+	contents  *network.Contents   // unless kindUnknown
+	needs     *network.NeedsError // of kindDecoder
+	problem   error               // why it is unknown, or a model that does not work
+	file      *weights.File
+	opened    []*weights.File
+	size      int64
+	published string // its name in the catalogue, by the file's name
+}
+
+// examine opens a file by a model's name and finds out what it holds. A file that is no network, or an incomplete
+// one, is no error here but has a problem.
+func examine(name string, o networkOptions) (*examined, error) {
+	x := &examined{}
+	if err := x.open(name, o); err != nil {
+		x.close()
+		return nil, err
+	}
+	return x, nil
+}
+
+func (x *examined) open(name string, o networkOptions) error {
+	var beside []*weights.File
+	for _, other := range o.clip {
+		f, err := zoo.Open(other)
+		if err != nil {
+			return err
+		}
+		x.opened = append(x.opened, f)
+		beside = append(beside, f)
+	}
+	model, opened, err := zoo.OpenNetwork(name, o.override(), beside)
+	x.opened = append(x.opened, opened...)
+	if len(opened) == 0 {
+		return err
+	}
+	x.file, x.model = opened[0], model
+	x.size = int64(zoo.Size(name))
+	if !zoo.BuiltIn(name) {
+		info, err := os.Stat(x.file.Path())
+		if err != nil {
+			return err
+		}
+		x.size = info.Size()
+		if e, ok := zoo.Lookup(filepath.Base(x.file.Path())); ok && e.File == filepath.Base(x.file.Path()) {
+			x.published = e.Name
+		}
+	}
+	x.judge(err)
+	return nil
+}
+
+// judge sorts out what the error of opening the network means.
+func (x *examined) judge(err error) {
+	x.contents, x.problem = network.Recognise(x.file)
+	switch {
+	case x.problem != nil:
+		x.kind = kindUnknown
+	case !x.contents.HasDecoder:
+		x.kind = kindBackbone
+		for _, b := range x.contents.Backbones {
+			x.problem = errors.Join(x.problem, b.Check(lastLayer(b)))
+		}
+	case errors.As(err, &x.needs):
+		x.kind = kindDecoder
+	default:
+		x.kind, x.problem = kindModel, err
+	}
+}
+
+func lastLayer(b *network.Backbone) string {
+	layers := b.Layers()
+	return layers[len(layers)-1]
+}
+
+func (x *examined) close() {
+	for _, f := range x.opened {
+		f.Close()
+	}
+}
+
+// holds says in a few words what the file is.
+func (x *examined) holds() string {
+	switch x.kind {
+	case kindModel:
+		if x.model == nil {
+			return "a model that does not work"
+		}
+		return x.model.Spec().String()
+	case kindDecoder:
+		return "a decoder for " + x.missing()
+	case kindBackbone:
+		var names []string
+		for _, b := range x.contents.Backbones {
+			names = append(names, b.Arch())
+		}
+		return strings.Join(names, " and ") + ", a backbone"
+	}
+	return "no network that declip knows"
+}
+
+// missing names the backbones that a decoder needs.
+func (x *examined) missing() string {
+	if len(x.needs.Archs) == 0 {
+		return fmt.Sprintf("backbones with %d channels", x.needs.Channels)
+	}
+	return strings.Join(x.needs.Archs, " and ")
+}
+
+// needed lists the tensors of the file that its network is made of: of a backbone, up to its last layer.
+func (x *examined) needed() map[string]bool {
+	var kept []network.Kept
+	switch {
+	case x.model != nil:
+		kept, _ = x.model.Tensors() // it was checked when it was opened
+	case x.kind == kindBackbone:
+		for _, b := range x.contents.Backbones {
+			list, err := b.Tensors(lastLayer(b))
+			if err != nil {
+				return nil
+			}
+			kept = slices.Concat(kept, list)
+		}
+	}
+	names := map[string]bool{}
+	for _, k := range kept {
+		if k.File == x.file {
+			names[k.Tensor.Name] = true
+		}
+	}
+	return names
+}

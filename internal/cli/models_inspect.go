@@ -1,0 +1,235 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/weights"
+)
+
+// inspection is what "declip models inspect --json" prints.
+type inspection struct {
+	Path   string `json:"path"`
+	Format string `json:"format"`
+	// Size of the file in bytes.
+	Size int64 `json:"size"`
+	// Published is the name in the catalogue of files that are called so.
+	Published string `json:"published,omitempty"`
+	// Kind is "model", "decoder", "backbone" or "unknown".
+	Kind string `json:"kind"`
+	// Problem says why the network is unknown or does not work.
+	Problem string        `json:"problem,omitempty"`
+	Network *network.Spec `json:"network,omitempty"`
+	// Needs names the backbones that a decoder needs in files of their own, and Channels how many channels it reads,
+	// where the backbones are not here.
+	Needs     []string            `json:"needs,omitempty"`
+	Channels  int                 `json:"channels,omitempty"`
+	Backbones []inspectedBackbone `json:"backbones,omitempty"`
+	Metadata  map[string]string   `json:"metadata"`
+	Tensors   []inspectedTensor   `json:"tensors"`
+}
+
+type inspectedBackbone struct {
+	Arch   string   `json:"arch"`
+	Input  int      `json:"input"` // side of the picture in pixels
+	Layers []string `json:"layers"`
+}
+
+type inspectedTensor struct {
+	Name  string        `json:"name"`
+	DType weights.DType `json:"dtype"`
+	Shape []int         `json:"shape"`
+	Size  int64         `json:"size"` // bytes
+	// Needed: the network is made of it; the others are dropped by "convert".
+	Needed bool `json:"needed"`
+}
+
+func (a *app) newModelsInspect() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "inspect NAME|FILE",
+		Short: "Show what a model's file holds",
+		Long: `Show what a file of weights is: its format, the network that is recognised in
+it, what it says about its training, and its tensors. Those marked * are what
+the network is made of; the others (text tower, optimizer, layers behind the one
+that the decoder reads) are what "declip models convert" drops.
+
+Any file of PyTorch (.pth, .pt, TorchScript) or safetensors can be inspected.
+Nothing in it is executed.`,
+		Args: oneModel,
+		RunE: func(_ *cobra.Command, args []string) error { return a.runModelsInspect(args[0], asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of text")
+	return cmd
+}
+
+// oneModel demands one argument.
+func oneModel(cmd *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return usagef(cmd, "no model or file is given")
+	case 1:
+		return nil
+	}
+	return usagef(cmd, "unexpected argument %q", args[1])
+}
+
+func (a *app) runModelsInspect(name string, asJSON bool) error {
+	x, err := examine(name, networkOptions{})
+	if err != nil {
+		return err
+	}
+	defer x.close()
+	report := x.inspect()
+	if asJSON {
+		encoder := json.NewEncoder(a.stdout)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(report)
+	}
+	return report.write(a.stdout, x)
+}
+
+func (x *examined) inspect() inspection {
+	r := inspection{
+		Path: x.file.Path(), Format: x.file.Format(), Size: x.size, Published: x.published,
+		Kind: x.kind, Metadata: x.file.Metadata(), Tensors: []inspectedTensor{},
+	}
+	if x.problem != nil {
+		r.Problem = strings.TrimPrefix(x.problem.Error(), x.file.Path()+": ")
+	}
+	if x.needs != nil {
+		r.Needs, r.Channels = x.needs.Archs, x.needs.Channels
+	}
+	if x.model != nil {
+		spec := x.model.Spec()
+		r.Network = &spec
+	}
+	if x.contents != nil {
+		for _, b := range x.contents.Backbones {
+			r.Backbones = append(r.Backbones, inspectedBackbone{b.Arch(), b.Side(), b.Layers()})
+		}
+	}
+	needed := x.needed()
+	for _, t := range x.file.Tensors() {
+		shape := append([]int{}, t.Shape...) // never null in JSON
+		r.Tensors = append(r.Tensors, inspectedTensor{t.Name, t.DType, shape, t.Length, needed[t.Name]})
+	}
+	slices.SortFunc(r.Tensors, func(a, b inspectedTensor) int { return compareNumbered(a.Name, b.Name) })
+	return r
+}
+
+// write prints the inspection for people.
+func (r inspection) write(w io.Writer, x *examined) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row(t, "file", printable(r.Path))
+	row(t, "format", fmt.Sprintf("%s, %s", r.Format, sizeText(r.Size)))
+	if r.Published != "" {
+		row(t, "published as", r.Published+` by its name ("declip models verify" compares the digest)`)
+	}
+	row(t, "holds", printable(x.holds()))
+	if r.Problem != "" {
+		row(t, "problem", printable(r.Problem))
+	}
+	for _, b := range r.Backbones {
+		row(t, "backbone", fmt.Sprintf("%s, %s to %s, pictures of %d x %d", b.Arch, b.Layers[0], b.Layers[len(b.Layers)-1], b.Input, b.Input))
+	}
+	if x.needs != nil {
+		row(t, "needs beside it", printable(x.missing()))
+	}
+	all, needed, bytes, bytesNeeded := len(r.Tensors), 0, int64(0), int64(0)
+	for _, tensor := range r.Tensors {
+		bytes += tensor.Size
+		if tensor.Needed {
+			needed++
+			bytesNeeded += tensor.Size
+		}
+	}
+	text := fmt.Sprintf("%d, %s", all, sizeText(bytes))
+	if needed > 0 {
+		text += fmt.Sprintf("; of them needed: %d, %s", needed, sizeText(bytesNeeded))
+	}
+	row(t, "tensors", text)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	writeFacts(w, r.Metadata)
+	return r.writeTensors(w)
+}
+
+// writeFacts prints what the file says about itself.
+func writeFacts(w io.Writer, metadata map[string]string) {
+	if len(metadata) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t)
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		row(t, printable(shortened(key, 80)), printable(shortened(metadata[key], 200)))
+	}
+	t.Flush() // an error comes again with the next line that is written
+}
+
+func (r inspection) writeTensors(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t)
+	for _, tensor := range r.Tensors {
+		mark := " "
+		if tensor.Needed {
+			mark = "*"
+		}
+		fmt.Fprintf(t, "%s %s\t%s\t%v\t%s\n", mark, printable(tensor.Name), tensor.DType, tensor.Shape, sizeText(tensor.Size))
+	}
+	return t.Flush()
+}
+
+// compareNumbered orders names with the numbers in them by value: layer2 before layer10.
+func compareNumbered(a, b string) int {
+	for a != "" && b != "" {
+		x, y := digits(a), digits(b)
+		if x == 0 || y == 0 {
+			if a[0] != b[0] {
+				return cmp.Compare(a[0], b[0])
+			}
+			a, b = a[1:], b[1:]
+			continue
+		}
+		m, n := strings.TrimLeft(a[:x], "0"), strings.TrimLeft(b[:y], "0")
+		if c := cmp.Or(cmp.Compare(len(m), len(n)), strings.Compare(m, n)); c != 0 {
+			return c
+		}
+		a, b = a[x:], b[y:]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// digits is how many digits s begins with.
+func digits(s string) int { return len(s) - len(strings.TrimLeft(s, "0123456789")) }
+
+// shortened is a text of at most so many characters.
+func shortened(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most]) + "..."
+	}
+	return s
+}
+
+// printable is a text from a file as a terminal may be given it: whoever made the file could have put control
+// characters into it.
+func printable(s string) string {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.QuoteToGraphic(s)
+	}
+	return s
+}
