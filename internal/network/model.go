@@ -67,6 +67,9 @@ func OpenModel(f *weights.File, o Override, beside ...*weights.File) (*Model, er
 		if err != nil {
 			return nil, err
 		}
+		if len(other.Backbones) == 0 {
+			return nil, fmt.Errorf("%s holds no backbone of its own to go with %s", file.Path(), f.Path())
+		}
 		pool = append(pool, other.Backbones...)
 	}
 	spec := c.Stated
@@ -81,6 +84,9 @@ func OpenModel(f *weights.File, o Override, beside ...*weights.File) (*Model, er
 		m.check,
 	} {
 		if err := step(); err != nil {
+			if !strings.Contains(err.Error(), f.Path()) {
+				err = fmt.Errorf("%s: %w", f.Path(), err)
+			}
 			return nil, err
 		}
 	}

@@ -119,7 +119,7 @@ func New(spec Spec, seed uint64) (*Network, error) {
 func Open(f *weights.File) (*Network, error) {
 	text, ok := f.Metadata()[SpecKey]
 	if !ok {
-		return nil, fmt.Errorf("no %q in the file's metadata: it is not a declip checkpoint", SpecKey)
+		return nil, fmt.Errorf("no %q in the file's metadata: only checkpoints that declip trained can be trained further or calibrated", SpecKey)
 	}
 	var spec Spec
 	if err := json.Unmarshal([]byte(text), &spec); err != nil {

@@ -129,19 +129,19 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, file := range map[string]*weights.File{
-		`"conv2.weight" is missing`:              missing,
-		`"bn1.bias" has shape [4], expected [8]`: reshaped,
-		"not a declip checkpoint":                open(t, plain),
-		`arch "vgg": expected`:                   withSpec(t, Spec{Arch: "vgg"}),
-		"width 100000: expected":                 withSpec(t, Spec{Arch: ArchLite, Widths: []int{8, 8, 8, 100000}}),
-		"K must be a multiple of 4":              withSpec(t, Spec{Arch: ArchXception, Decoder: "conv-6"}),
-		"needs a backbone with tokens":           withSpec(t, Spec{Arch: ArchXception, Decoder: "attention"}),
-		"dilation -1":                            withSpec(t, Spec{Arch: ArchLite, Dilations: []int{-1}}),
-		"overlap 512":                            withSpec(t, Spec{Arch: ArchLite, Overlap: 512}),
-		"-1 channels for JPEG's blocks":          withSpec(t, Spec{Arch: ArchLite, DCT: -1}),
-		"input 100000":                           withSpec(t, Spec{Arch: ArchXception, Input: 100000}),
-		`pool "median"`:                          withSpec(t, Spec{Arch: ArchLite, Pool: "median"}),
-		`runs in mode "resize", got "tiles"`:     withSpec(t, Spec{Arch: ArchXception, Mode: ModeTiles}),
+		`"conv2.weight" is missing`:                                missing,
+		`"bn1.bias" has shape [4], expected [8]`:                   reshaped,
+		"only checkpoints that declip trained":                     open(t, plain),
+		`arch "vgg": expected`:                                     withSpec(t, Spec{Arch: "vgg"}),
+		"width 100000: expected":                                   withSpec(t, Spec{Arch: ArchLite, Widths: []int{8, 8, 8, 100000}}),
+		"K must be a multiple of 4":                                withSpec(t, Spec{Arch: ArchXception, Decoder: "conv-6"}),
+		"needs a backbone with tokens":                             withSpec(t, Spec{Arch: ArchXception, Decoder: "attention"}),
+		"dilation -1":                                              withSpec(t, Spec{Arch: ArchLite, Dilations: []int{-1}}),
+		"overlap 512":                                              withSpec(t, Spec{Arch: ArchLite, Overlap: 512}),
+		"-1 channels for JPEG's blocks":                            withSpec(t, Spec{Arch: ArchLite, DCT: -1}),
+		"input 100000":                                             withSpec(t, Spec{Arch: ArchXception, Input: 100000}),
+		`pool "median"`:                                            withSpec(t, Spec{Arch: ArchLite, Pool: "median"}),
+		`runs in mode "resize", got "tiles"`:                       withSpec(t, Spec{Arch: ArchXception, Mode: ModeTiles}),
 		`has decoder "context" or "pyramid" and mode "tiles", got`: withSpec(t, Spec{Arch: ArchLite, Mode: ModeResize}),
 	} {
 		if _, err := Open(file); err == nil || !strings.Contains(err.Error(), want) {

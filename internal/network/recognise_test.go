@@ -354,39 +354,3 @@ func TestNoTokensNoAttention(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func TestSame(t *testing.T) {
-	rules := networktest.ViT("visual.", 64, 8, 2, 3)
-	backbone := func(list []weights.Tensor) *Backbone {
-		c, err := Recognise(networktest.Store(t, list, nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c.Backbones[0]
-	}
-	tensors := networktest.Tensors(rules)
-	changed := networktest.Tensors(rules)
-	for i, tensor := range changed {
-		if strings.HasSuffix(tensor.Name, "resblocks.1.mlp.c_fc.weight") {
-			changed[i] = weights.FromFloat32s(tensor.Name, tensor.Shape, make([]float32, tensor.Count()))
-		}
-	}
-	first := backbone(tensors)
-	for _, c := range []struct {
-		name  string
-		other *Backbone
-		layer string
-		want  bool
-	}{
-		{"itself", first, "layer1", true},
-		{"a copy", backbone(tensors), "layer1", true},
-		{"hugging face's names", backbone(huggingFace(t, tensors)), "layer1", true},
-		{"another second block", backbone(changed), "layer1", false},
-		{"another second block, up to the first", backbone(changed), "layer0", true},
-		{"more blocks", backbone(networktest.Tensors(networktest.ViT("visual.", 64, 8, 3, 3))), "layer1", false},
-	} {
-		if got, err := first.Same(c.other, c.layer); err != nil || got != c.want {
-			t.Errorf("%s: got %v, %v: expected %v", c.name, got, err, c.want)
-		}
-	}
-}

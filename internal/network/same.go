@@ -12,6 +12,9 @@ func (b *Backbone) Same(other *Backbone, layer string) (bool, error) {
 	if b == other {
 		return true, nil
 	}
+	if b.tower == other.tower && b.layout.prefix == other.layout.prefix && b.Path() == other.Path() {
+		return true, nil // one file, opened for several models
+	}
 	if b.tower != other.tower || !slices.Contains(b.Layers(), layer) {
 		return false, nil
 	}
