@@ -17,6 +17,18 @@ var suffixes = []string{suffix, ".pt", ".pth", ".bin", ".ckpt"}
 // noteSuffix is the ending of the files that Pull leaves beside what it fetched.
 const noteSuffix = ".sha256"
 
+// Base is the last part of a model's name or path, without the ending of a file
+// that holds weights.
+func Base(name string) string {
+	base := filepath.Base(filepath.FromSlash(name))
+	for _, ending := range suffixes {
+		if short, ok := strings.CutSuffix(base, ending); ok && short != "" {
+			return short
+		}
+	}
+	return base
+}
+
 // Folder is where models are looked for by name: $DECLIP_MODELS, else
 // declip/models in the user's cache folder. It need not exist.
 func Folder() (string, error) {

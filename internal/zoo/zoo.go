@@ -69,12 +69,11 @@ func Open(name string) (*weights.File, error) {
 // ending, and as a name of the catalogue. An unknown name is ErrNotFound with
 // the places that were looked at, or with how to get it.
 func Find(name string) (string, error) {
-	if info, err := os.Stat(name); err == nil {
-		if info.IsDir() {
-			return "", fmt.Errorf("model %s is a folder, expected a file", name)
-		}
+	info, err := os.Stat(name)
+	if err == nil && !info.IsDir() {
 		return name, nil
 	}
+	isFolder := err == nil // which does not keep a model of the models folder from its name
 	dir, err := Folder()
 	if err != nil {
 		return "", err
@@ -94,6 +93,9 @@ func Find(name string) (string, error) {
 		}
 		return "", fmt.Errorf("model %q: %w: it is published, but not in %s: get it with \"declip models pull %s\"",
 			name, ErrNotFound, dir, e.Name)
+	}
+	if isFolder {
+		return "", fmt.Errorf("model %s is a folder, expected a file", name)
 	}
 	return "", fmt.Errorf("model %q: %w: it is not built in (%s), not published, not a file, and not in %s",
 		name, ErrNotFound, listed(Names()), dir)

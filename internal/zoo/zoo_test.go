@@ -30,10 +30,15 @@ func TestOpenOrder(t *testing.T) {
 	writeModel(t, filepath.Join(models, "sub", "deep.safetensors"), "deep")
 	writeModel(t, filepath.Join(work, "both.safetensors"), "path")
 	writeModel(t, filepath.Join(work, Default), "path")
+	writeModel(t, filepath.Join(models, "maps.safetensors"), "folder")
+	if err := os.Mkdir("maps", 0o755); err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]string{
 		"both.safetensors": "path",   // a path comes before the folder
 		"both":             "folder", // a name without suffix is no file here
 		"sub/deep":         "deep",
+		"maps":             "folder", // a folder here is no file
 	}
 	for name, want := range tests {
 		f, err := Open(name)
@@ -46,8 +51,8 @@ func TestOpenOrder(t *testing.T) {
 		}
 		f.Close()
 	}
-	if got := Installed(); !slices.Equal(got, []string{"both"}) {
-		t.Errorf("installed %v, expected [both]", got)
+	if got := Installed(); !slices.Equal(got, []string{"both", "maps"}) {
+		t.Errorf("installed %v, expected [both maps]", got)
 	}
 }
 
