@@ -17,30 +17,27 @@ import (
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/metric"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/zoo"
 )
 
 // evalOptions are the flags of "declip eval".
 type evalOptions struct {
-	model, data, pristine string
-	json                  bool
-	csv                   string
-	threshold             float64
-	limit                 int
-	device                string
-	threads               int
+	modelOptions
+	data, pristine string
+	json           bool
+	csv            string
+	threshold      float64
+	limit          int
 }
 
 // AddFlags declares the flags with their defaults.
 func (o *evalOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.model, "model", "m", zoo.Default, "model: a built-in name, a file, or a name in the models folder")
+	o.modelOptions.AddFlags(f)
 	f.StringVar(&o.data, "data", "", "folder with images/ and masks/, as \"declip forge\" makes")
 	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	f.StringVar(&o.csv, "csv", "", "also write a table with one row a picture to this file")
 	f.Float64Var(&o.threshold, "threshold", declip.DefaultThreshold, "probability above which a pixel counts as manipulated")
 	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each folder, evenly spread (default: all)")
-	addEngineFlags(f, &o.device, &o.threads)
 }
 
 func (o *evalOptions) check(cmd *cobra.Command) error {
@@ -52,7 +49,7 @@ func (o *evalOptions) check(cmd *cobra.Command) error {
 	case o.limit < 0:
 		return usagef(cmd, "--limit %d: expected 0 or more", o.limit)
 	}
-	return checkThreads(cmd, o.threads)
+	return o.modelOptions.check(cmd)
 }
 
 func (a *app) newEval() *cobra.Command {
@@ -67,22 +64,26 @@ the area under the ROC curve (AUC) of the pixels are computed for each
 manipulated picture at full resolution and then averaged. Pictures with an empty
 mask are untouched ones; of them the share that is flagged is given, that is,
 has more than 1 % of its pixels over the threshold. What a score is not defined
-for is left out of its average, and counted with the reason.`,
+for is left out of its average, and counted with the reason.
+
+Models are chosen as "declip localize" does; several are measured by the mean of
+their probabilities.`,
 		Example: `  declip eval --data forged
-  declip eval -m run1/best.safetensors --data forged --pristine photos/test --json`,
+  declip eval -m run1/best.safetensors --data forged --pristine photos/test --json
+  declip eval -m declip-vit-ldm -m declip-vit-lama --data forged`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(cmd); err != nil {
 				return err
 			}
-			return a.runEval(cmd.Context(), o)
+			return a.runEval(cmd, o)
 		},
 	}
 	o.AddFlags(cmd.Flags())
 	return cmd
 }
 
-func (a *app) runEval(ctx context.Context, o evalOptions) error {
+func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 	if o.csv != "" { // said before the work, not after it
 		if err := folderOf(o.csv); err != nil {
 			return fmt.Errorf("--csv: %w", err)
@@ -92,16 +93,14 @@ func (a *app) runEval(ctx context.Context, o evalOptions) error {
 	if err != nil {
 		return err
 	}
-	model, err := declip.Open(o.model, declip.Options{
-		Library: a.library, Device: o.device, Threads: o.threads, Threshold: o.threshold,
-	})
+	model, err := a.open(cmd, o.modelOptions, declip.Options{Threshold: o.threshold})
 	if err != nil {
 		return err
 	}
 	defer model.Close()
 	bar := a.newProgress(len(cases), "evaluating")
 	defer bar.finish()
-	scored, err := scoreAll(ctx, model, o.threshold, cases, bar)
+	scored, err := scoreAll(cmd.Context(), model, o.threshold, cases, bar)
 	if err != nil {
 		return err
 	}
@@ -111,7 +110,7 @@ func (a *app) runEval(ctx context.Context, o evalOptions) error {
 			return err
 		}
 	}
-	table := newEvaluation(o, scored)
+	table := newEvaluation(model.Name(), o, scored)
 	if err := a.printEvaluation(o, table); err != nil {
 		return err
 	}

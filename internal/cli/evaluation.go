@@ -55,8 +55,8 @@ type detection struct {
 	BestAccuracy float64 `json:"best_accuracy"`
 }
 
-func newEvaluation(o evalOptions, results []scored) *evaluation {
-	e := &evaluation{Model: o.model, Data: o.data, Pristine: o.pristine, Threshold: o.threshold}
+func newEvaluation(model string, o evalOptions, results []scored) *evaluation {
+	e := &evaluation{Model: model, Data: o.data, Pristine: o.pristine, Threshold: o.threshold}
 	methods := map[string]*averages{}
 	var pictures metric.Detection
 	for _, r := range results {

@@ -29,7 +29,6 @@ func collect(paths []string, skip string) []input {
 	for _, path := range paths {
 		c.add(path)
 	}
-	nameResults(c.inputs)
 	return c.inputs
 }
 
@@ -122,15 +121,14 @@ func absolute(path string) string {
 	return path
 }
 
-// resultSuffixes are appended to a stem to name the results.
-var resultSuffixes = []string{".prob.png", ".mask.png", ".overlay.png", ".npy"}
-
-// nameResults gives every input a stem of its own: the file's name without its
-// extension; where that is taken, with the extension ("a-png"); where that is
-// taken too, with a number ("a-png-2"). Names that differ only in case count as
-// the same, because to some file systems they are.
-func nameResults(inputs []input) {
+// nameResults gives every input a stem of its own, to which the suffixes are
+// appended: the file's name without its extension; where that is taken, with the
+// extension ("a-png"); where that is taken too, with a number ("a-png-2"). Names
+// that differ only in case count as the same, because to some file systems they
+// are.
+func nameResults(inputs []input, suffixes []string) {
 	taken := map[string]bool{}
+	name := func(stem, suffix string) string { return strings.ToLower(stem + suffix) }
 	for i := range inputs {
 		in := &inputs[i]
 		if in.err != nil {
@@ -147,20 +145,23 @@ func nameResults(inputs []input) {
 			long = stem + "-" + strings.TrimPrefix(ext, ".")
 		}
 		candidate := stem
-		for n := 1; taken[strings.ToLower(candidate)]; n++ {
+		isTaken := func(suffix string) bool { return taken[name(candidate, suffix)] }
+		for n := 1; slices.ContainsFunc(suffixes, isTaken); n++ {
 			candidate = long
 			if n > 1 {
 				candidate = fmt.Sprintf("%s-%d", long, n)
 			}
 		}
-		taken[strings.ToLower(candidate)] = true
+		for _, suffix := range suffixes {
+			taken[name(candidate, suffix)] = true
+		}
 		in.stem = candidate
 	}
 }
 
 // protectInputs refuses an output folder in which a result would replace one of
 // the pictures.
-func protectInputs(inputs []input, out string) error {
+func protectInputs(inputs []input, out string, suffixes []string) error {
 	pictures := map[string]string{}
 	for _, in := range inputs {
 		if in.err == nil {
@@ -168,7 +169,7 @@ func protectInputs(inputs []input, out string) error {
 		}
 	}
 	for _, in := range inputs {
-		for _, suffix := range resultSuffixes {
+		for _, suffix := range suffixes {
 			result := filepath.Join(out, in.stem+suffix)
 			if path, ok := pictures[strings.ToLower(absolute(result))]; ok && in.err == nil {
 				return fmt.Errorf("the result %s of %s would replace the picture %s: choose another folder with -o", result, in.path, path)

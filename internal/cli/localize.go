@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"image"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -10,43 +12,40 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/declip/declip"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/internal/picture"
 )
 
 // localizeOptions are the flags of "declip localize".
 type localizeOptions struct {
-	model     string
+	modelOptions
 	out       string
 	json      bool
 	npy       bool
+	each      bool
+	batch     int
 	threshold float64
 	maxPixels int64
-	device    string
-	threads   int
 }
 
 // AddFlags declares the flags with their defaults.
 func (o *localizeOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.model, "model", "m", zoo.Default, "model: a built-in name, a file, or a name in the models folder")
+	o.modelOptions.AddFlags(f)
 	f.StringVarP(&o.out, "out", "o", "declip-output", "folder for the results; made if need be")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line instead of text")
 	f.BoolVar(&o.npy, "npy", false, "also write the network's own output (probabilities, float32) as NumPy file")
+	f.BoolVar(&o.each, "each", false, "also write each model's own results, as STEM.MODEL.prob.png and so on")
+	addBatchFlag(f, &o.batch)
 	f.Float64Var(&o.threshold, "threshold", declip.DefaultThreshold, "probability above which a pixel counts as manipulated")
 	f.Int64Var(&o.maxPixels, "max-pixels", declip.DefaultMaxPixels, "refuse larger pictures (width times height) by their header")
-	addEngineFlags(f, &o.device, &o.threads)
 }
 
-// addEngineFlags declares what the commands that run a network share.
-func addEngineFlags(f *pflag.FlagSet, device *string, threads *int) {
-	f.StringVar(device, "device", "auto", "what runs the network: auto, cpu, cuda:N")
-	f.IntVar(threads, "threads", 0, "threads for the network (default: as many as there are cores)")
+func addBatchFlag(f *pflag.FlagSet, batch *int) {
+	f.IntVar(batch, "batch", 1, "pictures that go through the network together; memory grows with it")
 }
 
-// checkThreads refuses what the engine would.
-func checkThreads(cmd *cobra.Command, threads int) error {
-	if most := engine.MaxThreads(); threads < 0 || threads > most {
-		return usagef(cmd, "--threads %d: expected 0 to %d", threads, most)
+func checkBatch(cmd *cobra.Command, batch int) error {
+	if batch < 1 || batch > maxBatch {
+		return usagef(cmd, "--batch %d: expected 1 to %d", batch, maxBatch)
 	}
 	return nil
 }
@@ -60,7 +59,21 @@ func (o *localizeOptions) check(cmd *cobra.Command) error {
 	case o.out == "":
 		return usagef(cmd, "--out is empty")
 	}
-	return checkThreads(cmd, o.threads)
+	if err := checkBatch(cmd, o.batch); err != nil {
+		return err
+	}
+	return o.modelOptions.check(cmd)
+}
+
+// somePaths refuses a command line without a path of a picture or folder.
+func somePaths(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return usagef(cmd, "no picture or folder is given")
+	case slices.Contains(args, ""):
+		return usagef(cmd, "an empty path is given")
+	}
+	return nil
 }
 
 func (a *app) newLocalize() *cobra.Command {
@@ -84,19 +97,31 @@ A second picture with the same STEM is named STEM-EXT, a third STEM-EXT-2. All
 maps follow the pixels as they are stored: an EXIF orientation is reported, not
 applied.
 
-A picture that cannot be read is reported and the others go on; the exit code is
-then 1.`,
+The model (-m) is built in, a file, or a name in the models folder: a checkpoint
+of this program, or one of the published DeCLIP files as it is. What such a file
+holds is told by its tensors; --arch, --layer and --decoder go before that, for
+all models. A decoder alone, as the published fusion's, needs its CLIP files:
+--clip, or under their names (ViT-L/14, RN50) in the models folder.
+
+With -m given several times the result is the mean of the models' probabilities,
+and models with the same backbone share one pass of it. The mean is taken at the
+networks' own size where they have one, as the published ones do ([256, 256] in
+STEM.npy), and else at the picture's. With --each, every model's own results are
+written too; MODEL in their names is the name of its file without the ending.
+
+--batch takes several pictures through such a network at once; models that look
+at a picture's own pixels, as the built-in one, still take one by one. A batch
+ends early where its pictures have more than 12 megapixels each on the average.
+Results come in the order of the pictures and do not depend on the batch but
+for the last bits (differences of about a millionth).
+
+A model that cannot be used is reported before a picture is read. A picture that
+cannot be read is reported and the others go on; the exit code is then 1.`,
 		Example: `  declip localize photo.jpg
-  declip localize --json -o maps photos/ > results.jsonl`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case len(args) == 0:
-				return usagef(cmd, "no picture or folder is given")
-			case slices.Contains(args, ""):
-				return usagef(cmd, "an empty path is given")
-			}
-			return nil
-		},
+  declip localize --json -o maps photos/ > results.jsonl
+  declip localize -m ViT_layer20_conv-20_ldm.pth -m ViT_layer20_conv-20_lama.pth --each photo.jpg
+  declip localize -m declip-fusion-ldm --clip ViT-L-14.pt --clip RN50.pt photo.jpg`,
+		Args: somePaths,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd); err != nil {
 				return err
@@ -110,13 +135,16 @@ then 1.`,
 
 func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string) error {
 	saveMemory()
+	write := resultWriter{out: o.out, npy: o.npy}
+	if o.each {
+		write.labels = modelLabels(o.models)
+	}
 	inputs := collect(paths, o.out)
-	if err := protectInputs(inputs, o.out); err != nil {
+	nameResults(inputs, write.suffixes())
+	if err := protectInputs(inputs, o.out, write.suffixes()); err != nil {
 		return err
 	}
-	model, err := declip.Open(o.model, declip.Options{
-		Library: a.library, Device: o.device, Threads: o.threads, Threshold: o.threshold, MaxPixels: o.maxPixels,
-	})
+	model, err := a.open(cmd, o.modelOptions, declip.Options{Threshold: o.threshold, MaxPixels: o.maxPixels, Each: o.each})
 	if err != nil {
 		return err
 	}
@@ -124,26 +152,48 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 	if err := writableFolder(o.out); err != nil {
 		return err
 	}
-
 	bar := a.newProgress(len(inputs), "localizing")
 	defer bar.finish()
-	reports := reporter(a.newTextReporter(bar))
-	if o.json {
-		reports = a.newJSONReporter(bar)
+	p := pipeline[*localized]{
+		maxPixels: o.maxPixels, batch: o.batch, bar: bar,
+		process: localizeWith(model), write: write.write, report: a.textReporter(bar),
 	}
-	p := pipeline{model: model, options: o, reports: reports, bar: bar}
+	if o.json {
+		p.report = a.jsonReporter(bar)
+	}
 	failed, err := p.run(cmd.Context(), inputs)
 	bar.finish()
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case failed > 0 && len(inputs) > 1:
-		fmt.Fprintf(a.stderr, "declip: %d of %d failed\n", failed, len(inputs))
 	}
-	if failed > 0 {
-		return errReported
+	return a.tell(failed, len(inputs))
+}
+
+// localizeWith runs a model in a pipeline.
+func localizeWith(model *declip.Model) func(context.Context, []*picture.RGB) ([]*localized, error) {
+	return func(ctx context.Context, pictures []*picture.RGB) ([]*localized, error) {
+		images := make([]image.Image, len(pictures))
+		for i, p := range pictures {
+			images[i] = p
+		}
+		results, err := model.LocalizeBatch(ctx, images)
+		list := make([]*localized, len(results))
+		for i, r := range results {
+			list[i] = &localized{result: r}
+		}
+		return list, err
 	}
-	return nil
+}
+
+// tell sums up how many of the inputs failed, each of which was reported.
+func (a *app) tell(failed, inputs int) error {
+	if failed == 0 {
+		return nil
+	}
+	if inputs > 1 {
+		fmt.Fprintf(a.stderr, "declip: %d of %d failed\n", failed, inputs)
+	}
+	return errReported
 }
 
 // saveMemory lets the garbage collector run early: what there is to collect are

@@ -8,30 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
-
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/weights"
 	"github.com/declip/declip/internal/zoo"
 )
-
-// networkOptions are the flags that say what a model's file does not, or replace what it says.
-type networkOptions struct {
-	arch, layer, decoder string
-	clip                 []string
-}
-
-// AddFlags declares the flags with their defaults.
-func (o *networkOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.arch, "arch", "", "backbone, as ViT-L/14, RN50 or ViT-L/14,RN50 (default: what the file holds)")
-	f.StringVar(&o.layer, "layer", "", "layer of the backbone that the decoder reads, as layer20 (default: what the file says)")
-	f.StringVar(&o.decoder, "decoder", "", "decoder: linear, attention or conv-K (default: what the file holds)")
-	f.StringArrayVar(&o.clip, "clip", nil, "file with a backbone that the model comes without (repeatable; default: the models folder)")
-}
-
-func (o *networkOptions) override() network.Override {
-	return network.Override{Arch: o.arch, Layer: o.layer, Decoder: o.decoder}
-}
 
 // Kinds of weights files.
 const (

@@ -3,37 +3,36 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/declip/declip"
 )
 
-// reporter says what became of a picture.
-type reporter interface {
-	report(w *work) error
-}
-
-// textReporter writes for people.
-type textReporter struct {
-	app *app
-	bar *progress
-}
-
-func (a *app) newTextReporter(bar *progress) *textReporter { return &textReporter{a, bar} }
-
 // shownRegions is how many regions are listed in text.
 const shownRegions = 5
 
-func (t *textReporter) report(w *work) error {
-	if w.err != nil {
-		return t.bar.printf(t.app.stderr, "declip: %v\n", w.err)
+// textReporter writes for people what became of a picture.
+func (a *app) textReporter(bar *progress) func(w *work[*localized]) error {
+	return func(w *work[*localized]) error {
+		if w.err != nil {
+			return bar.printf(a.stderr, "declip: %v\n", w.err)
+		}
+		return bar.printf(a.stdout, "%s\n", resultText(w))
 	}
-	r := w.result
+}
+
+func resultText(w *work[*localized]) string {
+	r := w.result.result
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %.1f %% of the pixels over %g, score %.2f (%d x %d, %s, %d ms)\n",
 		w.input.path, 100*r.ManipulatedFraction, r.Threshold, r.Score, r.Width, r.Height, r.Model, w.elapsed.Milliseconds())
+	for _, own := range r.Each {
+		fmt.Fprintf(&b, "  %s: %.1f %%, score %.2f\n", own.Model, 100*own.ManipulatedFraction, own.Score)
+	}
 	for i, g := range r.Regions {
 		if i == shownRegions {
 			fmt.Fprintf(&b, "  and %d smaller regions\n", len(r.Regions)-i)
@@ -45,22 +44,22 @@ func (t *textReporter) report(w *work) error {
 	if o := w.decoded.Orientation; o > 1 {
 		fmt.Fprintf(&b, "  EXIF orientation %d is not applied: positions are those of the stored pixels\n", o)
 	}
-	fmt.Fprintf(&b, "  %s", w.files.Overlay)
-	for _, path := range []string{w.files.Mask, w.files.Prob, w.files.NPY} {
+	b.WriteString("  " + filesText(w.result.files))
+	for _, f := range w.result.each {
+		b.WriteString("\n  " + filesText(f))
+	}
+	return b.String()
+}
+
+func filesText(f files) string {
+	text := f.Overlay
+	for _, path := range []string{f.Mask, f.Prob, f.NPY} {
 		if path != "" {
-			fmt.Fprintf(&b, ", %s", filepath.Base(path))
+			text += ", " + filepath.Base(path)
 		}
 	}
-	return t.bar.printf(t.app.stdout, "%s\n", b.String())
+	return text
 }
-
-// jsonReporter writes one object a line.
-type jsonReporter struct {
-	app *app
-	bar *progress
-}
-
-func (a *app) newJSONReporter(bar *progress) *jsonReporter { return &jsonReporter{a, bar} }
 
 // jsonResult is the line of a picture.
 type jsonResult struct {
@@ -76,7 +75,18 @@ type jsonResult struct {
 	Threshold           float64      `json:"threshold"`
 	Regions             []jsonRegion `json:"regions"`
 	Files               files        `json:"files"`
+	Each                []jsonOwn    `json:"each,omitempty"`
 	ElapsedMS           float64      `json:"elapsed_ms"`
+}
+
+// jsonOwn is what one of several models says.
+type jsonOwn struct {
+	Model               string       `json:"model"`
+	Score               float64      `json:"score"`
+	MeanProbability     float64      `json:"mean_probability"`
+	ManipulatedFraction float64      `json:"manipulated_fraction"`
+	Regions             []jsonRegion `json:"regions"`
+	Files               files        `json:"files"`
 }
 
 type jsonRegion struct {
@@ -91,29 +101,45 @@ type jsonError struct {
 	Error string `json:"error"`
 }
 
-func (j *jsonReporter) report(w *work) error {
-	var line any = jsonError{w.input.path, fmt.Sprint(w.err)}
-	if w.err == nil {
-		line = newJSONResult(w)
+// jsonReporter writes one object a line.
+func (a *app) jsonReporter(bar *progress) func(w *work[*localized]) error {
+	return func(w *work[*localized]) error {
+		if w.err != nil {
+			return printJSON(bar, a.stdout, jsonError{w.input.path, w.err.Error()})
+		}
+		return printJSON(bar, a.stdout, newJSONResult(w))
 	}
+}
+
+func printJSON(bar *progress, to io.Writer, line any) error {
 	text, err := json.Marshal(line)
 	if err != nil {
 		return err
 	}
-	return j.bar.printf(j.app.stdout, "%s\n", text)
+	return bar.printf(to, "%s\n", text)
 }
 
-func newJSONResult(w *work) jsonResult {
-	r := w.result
-	return jsonResult{
+func newJSONResult(w *work[*localized]) jsonResult {
+	r := w.result.result
+	line := jsonResult{
 		Image: w.input.path, Width: r.Width, Height: r.Height,
 		Format: w.decoded.Format, Orientation: w.decoded.Orientation,
 		Model: r.Model, Score: round6(r.Score), MeanProbability: round6(r.MeanProbability),
 		ManipulatedFraction: round6(r.ManipulatedFraction), Threshold: r.Threshold,
-		Regions: jsonRegions(r.Regions), Files: w.files,
-		ElapsedMS: math.Round(w.elapsed.Seconds()*1e4) / 10,
+		Regions: jsonRegions(r.Regions), Files: w.result.files,
+		ElapsedMS: milliseconds(w.elapsed),
 	}
+	for i, own := range r.Each {
+		line.Each = append(line.Each, jsonOwn{
+			Model: own.Model, Score: round6(own.Score), MeanProbability: round6(own.MeanProbability),
+			ManipulatedFraction: round6(own.ManipulatedFraction), Regions: jsonRegions(own.Regions), Files: w.result.each[i],
+		})
+	}
+	return line
 }
+
+// milliseconds keeps one digit after the point.
+func milliseconds(d time.Duration) float64 { return math.Round(d.Seconds()*1e4) / 10 }
 
 func jsonRegions(regions []declip.Region) []jsonRegion {
 	list := make([]jsonRegion, len(regions))

@@ -5,11 +5,15 @@ import (
 	"image"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/declip/declip"
 	"github.com/declip/declip/internal/npy"
 	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/zoo"
 )
 
 // files are the paths of a picture's results.
@@ -20,30 +24,87 @@ type files struct {
 	NPY     string `json:"npy,omitempty"`
 }
 
-// writeResults writes all files of a picture at once. If one cannot be written,
-// none of them is left.
-func writeResults(o localizeOptions, w *work) (files, error) {
-	base := filepath.Join(o.out, w.input.stem)
-	f := files{Prob: base + ".prob.png", Mask: base + ".mask.png", Overlay: base + ".overlay.png"}
+// resultSuffixes are appended to a stem to name the results.
+var resultSuffixes = []string{".prob.png", ".mask.png", ".overlay.png", ".npy"}
+
+// localized is what became of a picture: the models' common result, and with
+// --each the models' own in their order.
+type localized struct {
+	result *declip.Result
+	files  files
+	each   []files // parallel to result.Each
+}
+
+// resultWriter writes the files of a picture.
+type resultWriter struct {
+	out    string
+	npy    bool
+	labels []string // of the models, for --each
+}
+
+// modelLabels are the models' names as parts of the names of files, each
+// different from the others.
+func modelLabels(models []string) []string {
+	taken := map[string]bool{}
+	labels := make([]string, len(models))
+	for i, name := range models {
+		base := zoo.Base(name)
+		labels[i] = base
+		for n := 2; taken[strings.ToLower(labels[i])]; n++ {
+			labels[i] = fmt.Sprintf("%s-%d", base, n)
+		}
+		taken[strings.ToLower(labels[i])] = true
+	}
+	return labels
+}
+
+// suffixes are what may follow a stem in the names of results.
+func (o resultWriter) suffixes() []string {
+	list := slices.Clone(resultSuffixes)
+	for _, label := range o.labels {
+		for _, suffix := range resultSuffixes {
+			list = append(list, "."+label+suffix)
+		}
+	}
+	return list
+}
+
+// write writes all files of a picture at once. If one cannot be written, none of
+// them is left.
+func (o resultWriter) write(w *work[*localized]) error {
 	var group errgroup.Group
-	png := func(path string, render func() image.Image) {
-		group.Go(func() error { return picture.WritePNG(path, render()) })
+	base := filepath.Join(o.out, w.input.stem)
+	l := w.result
+	l.files = o.writeMap(&group, base, l.result, w.decoded.RGB)
+	for i, r := range l.result.Each {
+		l.each = append(l.each, o.writeMap(&group, base+"."+o.labels[i], r, w.decoded.RGB))
 	}
-	png(f.Overlay, func() image.Image { return w.result.Overlay(w.decoded.RGB) })
-	png(f.Prob, w.result.Gray)
-	png(f.Mask, w.result.Mask)
-	if o.npy {
-		f.NPY = base + ".npy"
-		raw := w.result.Raw
-		group.Go(func() error { return npy.Write(f.NPY, []int{raw.Height, raw.Width}, raw.Prob) })
+	err := group.Wait()
+	if err == nil {
+		return nil
 	}
-	if err := group.Wait(); err != nil {
+	for _, f := range append(l.each, l.files) {
 		for _, path := range []string{f.Prob, f.Mask, f.Overlay, f.NPY} {
 			if path != "" {
 				os.Remove(path)
 			}
 		}
-		return files{}, fmt.Errorf("%s: writing the results: %w", w.input.path, err)
 	}
-	return f, nil
+	return fmt.Errorf("%s: writing the results: %w", w.input.path, err)
+}
+
+// writeMap writes one result under names that begin with base.
+func (o resultWriter) writeMap(group *errgroup.Group, base string, r *declip.Result, rgb *picture.RGB) files {
+	f := files{Prob: base + ".prob.png", Mask: base + ".mask.png", Overlay: base + ".overlay.png"}
+	png := func(path string, render func() image.Image) {
+		group.Go(func() error { return picture.WritePNG(path, render()) })
+	}
+	png(f.Overlay, func() image.Image { return r.Overlay(rgb) })
+	png(f.Prob, r.Gray)
+	png(f.Mask, r.Mask)
+	if o.npy {
+		f.NPY = base + ".npy"
+		group.Go(func() error { return npy.Write(f.NPY, []int{r.Raw.Height, r.Raw.Width}, r.Raw.Prob) })
+	}
+	return f
 }

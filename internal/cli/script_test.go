@@ -56,6 +56,8 @@ func TestScripts(t *testing.T) {
 			"await":     scriptAwait,
 			"rename":    scriptRename,
 			"flip":      scriptFlip,
+			"network":   scriptNetwork,
+			"mean":      scriptMean,
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" { // may write anywhere

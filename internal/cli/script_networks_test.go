@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/declip/declip/internal/network/networktest"
+	"github.com/declip/declip/internal/npy"
+	"github.com/declip/declip/internal/weights"
+)
+
+// scriptNetwork writes a small network in the published layout, its values the
+// same for the same names: network FILE vit|rn|fusion [LAYER DECODER]. Without a
+// decoder it is a file of CLIP; "fusion" is a decoder for both of these.
+func scriptNetwork(ts *testscript.TestScript, _ bool, args []string) {
+	var rules []networktest.Rule
+	metadata := map[string]string{}
+	channels, prefix := 64, "visual."
+	plan := networktest.AllStages(4, [4]int{8, 8, 4, 4})
+	if len(args) > 2 {
+		prefix = "model.model.visual."
+		metadata = networktest.Published(args[2], args[3])
+	}
+	switch args[1] {
+	case "vit":
+		rules = networktest.ViT(prefix, channels, 8, 3, 3)
+	case "rn":
+		rules, channels = networktest.ResNet(prefix, 16, [4]int{1, 1, 1, 1}, 2), 256
+		plan.Resize = true
+	case "fusion":
+		channels, plan.Resize = 64+256, true
+	}
+	if len(args) > 2 {
+		switch args[3] {
+		case "linear":
+			rules = slices.Concat(rules, networktest.Linear("model.", channels))
+		case "conv-4":
+			rules = slices.Concat(rules, networktest.Conv("model.", channels, plan))
+		default:
+			ts.Fatalf("network: decoder %q is unknown", args[3])
+		}
+	}
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+	ts.Check(weights.Write(path, networktest.Tensors(rules), metadata))
+}
+
+// scriptMean checks that an array is the mean of others, to a millionth and the
+// rounding of batches: mean FILE OTHER...
+func scriptMean(ts *testscript.TestScript, neg bool, args []string) {
+	shape, got, err := npy.Read(ts.MkAbs(args[0]))
+	ts.Check(err)
+	want := make([]float32, len(got))
+	for _, name := range args[1:] {
+		other, data, err := npy.Read(ts.MkAbs(name))
+		ts.Check(err)
+		if !slices.Equal(shape, other) {
+			ts.Fatalf("%s has shape %v, %s has %v", args[0], shape, name, other)
+		}
+		for i, v := range data {
+			want[i] += v / float32(len(args)-1)
+		}
+	}
+	largest := 0.0
+	for i, v := range got {
+		largest = max(largest, math.Abs(float64(v-want[i])))
+	}
+	if near := largest < 5e-6; near == neg {
+		ts.Fatalf("%s differs by %g from the mean of %s", args[0], largest, strings.Join(args[1:], ", "))
+	}
+}
