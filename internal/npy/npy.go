@@ -1,5 +1,6 @@
 // Package npy writes and reads arrays of float32 in NumPy's .npy format,
-// version 1.0, in row-major (C) order. numpy.load reads what it writes.
+// version 1.0, in row-major (C) order, and writes those of float16. numpy.load
+// reads what it writes.
 package npy
 
 import (
@@ -31,28 +32,44 @@ const (
 // is a single number. The file is written under a temporary name beside path and
 // renamed when whole. It is an error if shape and the number of values disagree.
 func Write(path string, shape []int, data []float32) error {
-	head, err := header(shape, len(data))
+	return write(path, "<f4", shape, len(data), func(b *bufio.Writer) {
+		var raw [4]byte
+		for _, v := range data {
+			binary.LittleEndian.PutUint32(raw[:], math.Float32bits(v))
+			b.Write(raw[:])
+		}
+	})
+}
+
+// WriteHalf is Write for the bits of IEEE 754 half-precision numbers.
+func WriteHalf(path string, shape []int, data []uint16) error {
+	return write(path, "<f2", shape, len(data), func(b *bufio.Writer) {
+		var raw [2]byte
+		for _, v := range data {
+			binary.LittleEndian.PutUint16(raw[:], v)
+			b.Write(raw[:])
+		}
+	})
+}
+
+// write writes the header and then the values, little endian. Errors of the
+// buffer stick until it is flushed.
+func write(path, kind string, shape []int, values int, encode func(*bufio.Writer)) error {
+	head, err := header(kind, shape, values)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return atomicfile.Write(path, func(w io.Writer) error { return encode(w, head, data) })
-}
-
-// encode writes the header and the values, little endian.
-func encode(w io.Writer, head []byte, data []float32) error {
-	b := bufio.NewWriterSize(w, 1<<16)
-	b.Write(head) // errors stick until Flush
-	var raw [4]byte
-	for _, v := range data {
-		binary.LittleEndian.PutUint32(raw[:], math.Float32bits(v))
-		b.Write(raw[:])
-	}
-	return b.Flush()
+	return atomicfile.Write(path, func(w io.Writer) error {
+		b := bufio.NewWriterSize(w, 1<<16)
+		b.Write(head)
+		encode(b)
+		return b.Flush()
+	})
 }
 
 // header is everything before the values: magic, length, and a Python
 // dictionary, padded with spaces.
-func header(shape []int, values int) ([]byte, error) {
+func header(kind string, shape []int, values int) ([]byte, error) {
 	count, err := product(shape)
 	if err != nil {
 		return nil, err
@@ -68,7 +85,7 @@ func header(shape []int, values int) ([]byte, error) {
 	if len(sizes) == 1 {
 		tuple += "," // else Python reads a number in parentheses
 	}
-	dict := "{'descr': '<f4', 'fortran_order': False, 'shape': " + tuple + "), }"
+	dict := "{'descr': '" + kind + "', 'fortran_order': False, 'shape': " + tuple + "), }"
 	total := len(magic) + 2 + len(dict) + 1
 	total += (alignment - total%alignment) % alignment
 	length := total - len(magic) - 2

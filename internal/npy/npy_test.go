@@ -117,3 +117,28 @@ func TestReadRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestHalfAsNumPy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "half.npy")
+	// 1, -2.5, the largest and the smallest.
+	if err := WriteHalf(path, []int{2, 2}, []uint16{0x3c00, 0xc100, 0x7bff, 0x0001}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(filepath.Join("testdata", "half_2x2.npy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("wrote\n%q\nwant\n%q", got, want)
+	}
+	if err := WriteHalf(path, []int{3}, []uint16{0}); err == nil || !strings.Contains(err.Error(), "1 values, expected 3") {
+		t.Errorf("error %v, expected one about the number of values", err)
+	}
+	if _, _, err := Read(path); !errors.Is(err, ErrFormat) {
+		t.Errorf("read as float32: error %v, expected ErrFormat", err)
+	}
+}
