@@ -113,3 +113,22 @@ func (c *Contents) decoderKind() (string, error) {
 	}
 	return kind, nil
 }
+
+// Backbone is the backbone that arch names, in any spelling; without a name the only one.
+func (c *Contents) Backbone(arch string) (*Backbone, error) {
+	var found []*Backbone
+	for _, b := range c.Backbones {
+		if arch == "" || sameArch(arch, b.Arch()) {
+			found = append(found, b)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(c.Backbones) == 0:
+		return nil, fmt.Errorf("%s holds no backbone of its own", c.file.Path())
+	case len(found) == 0:
+		return nil, fmt.Errorf("%w: %s holds %s, arch %q was asked for", ErrSpec, c.file.Path(), archs(c.Backbones), arch)
+	}
+	return nil, fmt.Errorf("%s holds %s: say which by arch", c.file.Path(), archs(found))
+}
