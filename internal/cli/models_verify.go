@@ -117,8 +117,15 @@ func (a *app) verifyDigest(ctx context.Context, path string) (string, error) {
 	return "SHA-256 " + source, nil
 }
 
-// digest is a file's SHA-256 in hexadecimal.
+// digest is a file's SHA-256 in hexadecimal, computed behind a bar.
 func (a *app) digest(ctx context.Context, path string) (string, error) {
+	bar := a.newTransfer(filepath.Base(path))
+	defer bar.finish()
+	return fileDigest(ctx, path, bar.set)
+}
+
+// fileDigest is a file's SHA-256 in hexadecimal. progress hears of the bytes read.
+func fileDigest(ctx context.Context, path string, progress func(done, total int64)) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -131,15 +138,13 @@ func (a *app) digest(ctx context.Context, path string) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", fmt.Errorf("%s: not a regular file", path)
 	}
-	bar := a.newTransfer(filepath.Base(path))
-	defer bar.finish()
 	sum, done := sha256.New(), int64(0)
 	buffer := make([]byte, 1<<20)
 	for {
 		n, err := f.Read(buffer)
 		sum.Write(buffer[:n])
 		done += int64(n)
-		bar.set(done, info.Size())
+		progress(done, info.Size())
 		switch {
 		case ctx.Err() != nil:
 			return "", context.Cause(ctx)

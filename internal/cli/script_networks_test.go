@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -72,5 +73,42 @@ func scriptMean(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if near := largest < 5e-6; near == neg {
 		ts.Fatalf("%s differs by %g from the mean of %s", args[0], largest, strings.Join(args[1:], ", "))
+	}
+}
+
+// scriptTensors checks a file of weights: tensors FILE TYPE NAME=SHAPE... [KEY:VALUE...],
+// a shape as 64x3x3, and entries of the metadata. There are no other tensors.
+func scriptTensors(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := weights.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	count := 0
+	for _, arg := range args[2:] {
+		if key, value, ok := strings.Cut(arg, ":"); ok {
+			if got := f.Metadata()[key]; got != value {
+				ts.Fatalf("%s has %s %q, expected %q", args[0], key, got, value)
+			}
+			continue
+		}
+		name, want, _ := strings.Cut(arg, "=")
+		tensor, ok := f.Tensor(name)
+		got := strings.Trim(strings.ReplaceAll(fmt.Sprint(tensor.Shape), " ", "x"), "[]")
+		if !ok || got != want || string(tensor.DType) != args[1] {
+			ts.Fatalf("%s has %s %s %s, expected %s", args[0], name, tensor.DType, got, want)
+		}
+		count++
+	}
+	if all := len(f.Names()); all != count {
+		ts.Fatalf("%s holds %d tensors, expected %d", args[0], all, count)
+	}
+}
+
+// scriptArray checks the beginning of a NumPy file: array FILE TYPE SHAPE, as array a.npy '<f2' '64, 3, 3'.
+func scriptArray(ts *testscript.TestScript, _ bool, args []string) {
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	head, _, _ := strings.Cut(string(data), "\n")
+	if want := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", args[1], args[2]); !strings.Contains(head, want) {
+		ts.Fatalf("%s begins with %q, expected %s", args[0], head, want)
 	}
 }

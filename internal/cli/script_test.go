@@ -58,6 +58,8 @@ func TestScripts(t *testing.T) {
 			"flip":      scriptFlip,
 			"network":   scriptNetwork,
 			"mean":      scriptMean,
+			"tensors":   scriptTensors,
+			"array":     scriptArray,
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" { // may write anywhere

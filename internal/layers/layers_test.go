@@ -52,7 +52,7 @@ var below = map[string][]string{
 
 	"internal/cli": {
 		".", "internal/calibrate", "internal/dataset", "internal/engine", "internal/fetch", "internal/forge", "internal/metric", "internal/network", "internal/npy", "internal/picture",
-		"internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
+		"internal/runner", "internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
 	},
 	"cmd/declip": {"internal/cli"},
 }
