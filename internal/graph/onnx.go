@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -147,5 +148,12 @@ func modelProto(graph message, opsets map[string]int) []byte {
 		o.varint(2, int64(opsets[domain]))
 		m.bytes(8, o)
 	}
+	return m
+}
+
+// Describe adds a text for people (doc_string) to a model that has none.
+func Describe(model []byte, text string) []byte {
+	m := message(slices.Clone(model))
+	m.text(6, text)
 	return m
 }

@@ -3,6 +3,7 @@ package network
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/declip/declip/internal/weights"
 )
@@ -89,7 +90,39 @@ func (k *keeper) take(file *weights.File, t weights.Tensor, prefix string) {
 // Facts are the metadata by which Recognise knows a file of the model's Tensors for the same model.
 func (m *Model) Facts() map[string]string {
 	if _, ok := m.layout.file.Metadata()[SpecKey]; ok {
-		return map[string]string{SpecKey: m.spec.json()}
+		spec := m.spec
+		spec.Arch = m.arch()
+		return map[string]string{SpecKey: spec.json()}
 	}
 	return map[string]string{metaLayer: m.spec.Layer, metaDecoder: m.spec.Decoder}
+}
+
+// arch is Spec.Arch for a file that holds no layers behind those that the decoder reads.
+func (m *Model) arch() string {
+	if len(m.uses) == 0 {
+		return m.spec.Arch
+	}
+	var names []string
+	for _, u := range m.uses {
+		names = append(names, cutBehind(u.Backbone.tower, u.Layer).arch())
+	}
+	return strings.Join(names, ",")
+}
+
+// cutBehind is a tower without what comes after a layer.
+func cutBehind(t tower, layer string) tower {
+	last := slices.Index(t.layers(), layer)
+	switch t := t.(type) {
+	case vit:
+		t.blocks = last + 1
+		return t
+	case resnet:
+		for i := range t.blocks {
+			if i > last {
+				t.blocks[i] = 0
+			}
+		}
+		return t
+	}
+	return t
 }

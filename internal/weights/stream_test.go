@@ -194,7 +194,7 @@ func TestStreamMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	counted := &counter{w: io.Discard}
-	if err := writeStreams(counted, []Stream{s}, nil); err != nil || counted.n < 2*count {
+	if err := WriteStreamsTo(counted, []Stream{s}, nil); err != nil || counted.n < 2*count {
 		t.Errorf("%d bytes, %v", counted.n, err)
 	}
 	runtime.ReadMemStats(&after)

@@ -34,7 +34,7 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 // WriteStreams is Write for tensors that are not in memory. Streams are written
 // one after the other, not in the order given.
 func WriteStreams(path string, streams []Stream, metadata map[string]string) error {
-	return atomicfile.WriteSynced(path, func(w io.Writer) error { return writeStreams(w, streams, metadata) })
+	return atomicfile.WriteSynced(path, func(w io.Writer) error { return WriteStreamsTo(w, streams, metadata) })
 }
 
 // Marshal is the bytes of the file that Write writes.
@@ -64,10 +64,12 @@ func WriteTo(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 			return err
 		}}
 	}
-	return writeStreams(w, streams, metadata)
+	return WriteStreamsTo(w, streams, metadata)
 }
 
-func writeStreams(w io.Writer, streams []Stream, metadata map[string]string) error {
+// WriteStreamsTo writes the file that WriteStreams writes to w. What can be checked beforehand is checked before the
+// first byte is written.
+func WriteStreamsTo(w io.Writer, streams []Stream, metadata map[string]string) error {
 	sorted := slices.Clone(streams)
 	// Wide types first keeps every tensor aligned to its own width.
 	slices.SortFunc(sorted, func(a, b Stream) int {
