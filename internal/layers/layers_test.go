@@ -43,6 +43,8 @@ var below = map[string][]string{
 	"internal/runner": {"internal/blockgrid", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
 	"internal/train":  {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner"},
 
+	"internal/convert": {"internal/atomicfile", "internal/engine", "internal/graph", "internal/network", "internal/weights"},
+
 	"internal/calibrate": {"internal/dataset", "internal/metric", "internal/network", "internal/picture", "internal/weights"},
 
 	".": {"internal/engine", "internal/graph", "internal/metric", "internal/network", "internal/picture", "internal/runner", "internal/weights", "internal/zoo"},
@@ -51,8 +53,8 @@ var below = map[string][]string{
 	"internal/serve": {".", "internal/picture"},
 
 	"internal/cli": {
-		".", "internal/calibrate", "internal/dataset", "internal/engine", "internal/fetch", "internal/forge", "internal/metric", "internal/network", "internal/npy", "internal/picture",
-		"internal/runner", "internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
+		".", "internal/calibrate", "internal/convert", "internal/dataset", "internal/engine", "internal/fetch", "internal/forge", "internal/graph", "internal/metric",
+		"internal/network", "internal/npy", "internal/picture", "internal/runner", "internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
 	},
 	"cmd/declip": {"internal/cli"},
 }
