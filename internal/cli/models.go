@@ -20,7 +20,7 @@ folder: $DECLIP_MODELS, else declip/models in your cache folder.`,
 			return cmd.Help()
 		},
 	}
-	cmd.AddCommand(a.newModelsList(), a.newModelsPull(), a.newModelsVerify(), a.newModelsInspect())
+	cmd.AddCommand(a.newModelsList(), a.newModelsPull(), a.newModelsVerify(), a.newModelsInspect(), a.newModelsConvert(), a.newModelsExport())
 	return cmd
 }
 

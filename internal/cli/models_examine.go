@@ -27,6 +27,7 @@ type examined struct {
 	model     *network.Model      // of kindModel
 	contents  *network.Contents   // unless kindUnknown
 	needs     *network.NeedsError // of kindDecoder
+	lacking   error               // of kindDecoder: the same, and where was looked
 	problem   error               // why it is unknown, or a model that does not work
 	file      *weights.File
 	opened    []*weights.File
@@ -88,7 +89,7 @@ func (x *examined) judge(err error) {
 			x.problem = errors.Join(x.problem, b.Check(lastLayer(b)))
 		}
 	case errors.As(err, &x.needs):
-		x.kind = kindDecoder
+		x.kind, x.lacking = kindDecoder, err
 	default:
 		x.kind, x.problem = kindModel, err
 	}

@@ -15,6 +15,45 @@ import (
 	"github.com/declip/declip/internal/weights"
 )
 
+// scriptPublished writes a small network in a published layout, with all that the published files hold besides:
+// published FILE vit|fusion|clip-vit|clip-rn. "vit" is a model, "fusion" a decoder for the two others.
+func scriptPublished(ts *testscript.TestScript, _ bool, args []string) {
+	var rules []networktest.Rule
+	metadata := map[string]string{}
+	plan := networktest.AllStages(4, [4]int{8, 8, 4, 4})
+	decoder := func(channels int, layer string) {
+		rules = append(rules, networktest.Conv("model.", channels, plan)...)
+		rules = append(rules, networktest.Layer("optimizer.state.0.exp_avg", 1, 8, channels)...)
+		metadata = networktest.Published(layer, "conv-4")
+		metadata["total_steps"], metadata["optimizer.param_groups.0.lr"] = "1200", "0.001"
+	}
+	withText := func(tower []networktest.Rule, prefix string) []networktest.Rule {
+		for _, r := range networktest.ViT(prefix, 64, 8, 1, 1) {
+			if strings.Contains(r.Name, "transformer") {
+				tower = append(tower, r)
+			}
+		}
+		return append(tower, networktest.Layer(prefix+"token_embedding", 1, 90, 64)[0])
+	}
+	switch args[1] {
+	case "vit":
+		rules = withText(networktest.ViT("model.model.visual.", 64, 8, 3, 4), "model.model.")
+		decoder(64, "layer1")
+	case "fusion":
+		plan.Resize = true
+		decoder(64+256, "layer0")
+	case "clip-vit":
+		rules = withText(networktest.ViT("visual.", 64, 8, 3, 4), "")
+	case "clip-rn":
+		rules = withText(networktest.ResNet("visual.", 16, [4]int{1, 1, 1, 1}, 1), "")
+	default:
+		ts.Fatalf("published: %q is unknown", args[1])
+	}
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+	ts.Check(weights.Write(path, networktest.Tensors(rules), metadata))
+}
+
 // scriptNetwork writes a small network in the published layout, its values the
 // same for the same names: network FILE vit|rn|fusion [LAYER DECODER]. Without a
 // decoder it is a file of CLIP; "fusion" is a decoder for both of these.

@@ -8,14 +8,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/declip/declip/internal/engine/enginetest"
 	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/network/networktest"
 	"github.com/declip/declip/internal/npy"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/weights"
@@ -142,45 +140,6 @@ func scriptModel(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
 	ts.Check(weights.Write(path, tensors, map[string]string{network.SpecKey: net.SpecJSON()}))
-}
-
-// scriptPublished writes a small network in a published layout, with all that the published files hold besides:
-// published FILE vit|fusion|clip-vit|clip-rn. "vit" is a model, "fusion" a decoder for the two others.
-func scriptPublished(ts *testscript.TestScript, _ bool, args []string) {
-	var rules []networktest.Rule
-	metadata := map[string]string{}
-	plan := networktest.AllStages(4, [4]int{8, 8, 4, 4})
-	decoder := func(channels int, layer string) {
-		rules = append(rules, networktest.Conv("model.", channels, plan)...)
-		rules = append(rules, networktest.Layer("optimizer.state.0.exp_avg", 1, 8, channels)...)
-		metadata = networktest.Published(layer, "conv-4")
-		metadata["total_steps"], metadata["optimizer.param_groups.0.lr"] = "1200", "0.001"
-	}
-	withText := func(tower []networktest.Rule, prefix string) []networktest.Rule {
-		for _, r := range networktest.ViT(prefix, 64, 8, 1, 1) {
-			if strings.Contains(r.Name, "transformer") {
-				tower = append(tower, r)
-			}
-		}
-		return append(tower, networktest.Layer(prefix+"token_embedding", 1, 90, 64)[0])
-	}
-	switch args[1] {
-	case "vit":
-		rules = withText(networktest.ViT("model.model.visual.", 64, 8, 3, 3), "model.model.")
-		decoder(64, "layer1")
-	case "fusion":
-		plan.Resize = true
-		decoder(64+256, "layer1")
-	case "clip-vit":
-		rules = withText(networktest.ViT("visual.", 64, 8, 3, 3), "")
-	case "clip-rn":
-		rules = withText(networktest.ResNet("visual.", 16, [4]int{1, 1, 1, 1}, 2), "")
-	default:
-		ts.Fatalf("published: %q is unknown", args[1])
-	}
-	path := ts.MkAbs(args[0])
-	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
-	ts.Check(weights.Write(path, networktest.Tensors(rules), metadata))
 }
 
 // scriptSize checks the size of a picture: size FILE WIDTH HEIGHT.
