@@ -31,10 +31,9 @@ func ToHalf(v float32) uint16 {
 	case magnitude >= 0x477ff000: // 65520, halfway from the largest half to 2^16
 		return sign | 0x7c00
 	case magnitude < 0x38800000: // below 2^-14: subnormal
-		// In steps of 2^-24 the value is an integer and a rest; multiplying is
-		// exact, and RoundToEven rounds as asked.
-		steps := math.RoundToEven(float64(math.Float32frombits(magnitude)) * (1 << 24))
-		return sign | uint16(steps)
+		// Steps of 2^-24 are what float32 has from 0.5 on, so that the addition
+		// rounds as asked and leaves the number of steps in the low bits.
+		return sign | uint16(math.Float32bits(math.Float32frombits(magnitude)+0.5)-0x3f000000)
 	}
 	// Half the dropped step, less one unless the kept part is odd: ties go to
 	// even. A carry runs into the exponent, which is what rounding up means.

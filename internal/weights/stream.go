@@ -41,42 +41,61 @@ func (f *File) Stream(name, as string, dtype DType) (Stream, error) {
 	return s, nil
 }
 
-// converter converts raw numbers of one floating-point type to another. What it
-// gives is good until the next call.
+// converter converts raw numbers, at most a chunk of them, of one
+// floating-point type to another. What it gives is good until the next call.
 func converter(from, to DType) func(part []byte) ([]byte, error) {
-	toFloats := floatReader(from)
-	var floats []float32
-	var out []byte
+	toFloats, fromFloats := floatReader(from), toFloat32
+	if to == Float16 {
+		fromFloats = toHalf
+	}
+	floats := make([]float32, chunk/from.Size())
+	buffer := make([]byte, len(floats)*to.Size())
 	return func(part []byte) ([]byte, error) {
 		n := len(part) / from.Size()
-		if cap(floats) < n {
-			floats, out = make([]float32, n), make([]byte, n*to.Size())
-		}
-		floats, out = floats[:n], out[:n*to.Size()]
-		toFloats(floats, part)
-		for i, v := range floats {
-			infinite := math.IsInf(float64(v), 0)
-			if to == Float16 {
-				h := ToHalf(v)
-				le.PutUint16(out[2*i:], h)
-				infinite = h&0x7fff == 0x7c00
-			} else {
-				le.PutUint32(out[4*i:], math.Float32bits(v))
-			}
-			if infinite && !infiniteAt(part, i, from) {
-				return nil, fmt.Errorf("a number of about %g does not fit %s", v, to)
-			}
+		out := buffer[:n*to.Size()]
+		toFloats(floats[:n], part)
+		if fromFloats(out, floats[:n]) {
+			return out, checkRange(part, from, to)
 		}
 		return out, nil
 	}
 }
 
-// infiniteAt tells whether number i of raw ones is infinite.
-func infiniteAt(part []byte, i int, dtype DType) bool {
-	if dtype == Float64 {
-		return math.IsInf(math.Float64frombits(le.Uint64(part[8*i:])), 0)
+// toFloat32 tells whether any of the numbers is not finite.
+func toFloat32(dst []byte, src []float32) (extreme bool) {
+	for i, v := range src {
+		bits := math.Float32bits(v)
+		extreme = extreme || bits&0x7f800000 == 0x7f800000
+		le.PutUint32(dst[4*i:], bits)
 	}
+	return extreme
+}
+
+// toHalf tells whether any of the numbers is not finite as a half.
+func toHalf(dst []byte, src []float32) (extreme bool) {
+	for i, v := range src {
+		h := ToHalf(v)
+		extreme = extreme || h&0x7c00 == 0x7c00
+		le.PutUint16(dst[2*i:], h)
+	}
+	return extreme
+}
+
+// checkRange refuses finite numbers that become infinite in another type.
+func checkRange(part []byte, from, to DType) error {
 	var v [1]float32
-	floatReader(dtype)(v[:], part[i*dtype.Size():])
-	return math.IsInf(float64(v[0]), 0)
+	for ; len(part) > 0; part = part[from.Size():] {
+		floatReader(from)(v[:], part)
+		value, result := float64(v[0]), v[0]
+		if from == Float64 {
+			value = math.Float64frombits(le.Uint64(part))
+		}
+		if to == Float16 {
+			result = FromHalf(ToHalf(v[0]))
+		}
+		if math.IsInf(float64(result), 0) && !math.IsInf(value, 0) {
+			return fmt.Errorf("%g does not fit %s", value, to)
+		}
+	}
+	return nil
 }

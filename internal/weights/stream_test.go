@@ -114,10 +114,12 @@ func TestStreamRefuses(t *testing.T) {
 		to     DType
 		want   string
 	}{
-		{FromFloat32s("x", []int{2}, []float32{1, 65520}), Float16, "a number of about 65520 does not fit F16"},
-		{FromFloat32s("x", []int{2}, []float32{-1e38, 0}), Float16, "a number of about -1e+38 does not fit F16"},
+		{FromFloat32s("x", []int{2}, []float32{1, 65520}), Float16, "65520 does not fit F16"},
+		{FromFloat32s("x", []int{2}, []float32{-1e38, 0}), Float16, "-9.999999680285692e+37 does not fit F16"},
 		{Tensor{Name: "x", DType: BFloat16, Shape: []int{1}, Data: []byte{0x7f, 0x7f}}, Float16, "does not fit F16"},
-		{wide, Float32, "does not fit F32"},
+		{wide, Float32, "1e+300 does not fit F32"},
+		{Tensor{Name: "x", DType: Float64, Shape: []int{1}, Data: le.AppendUint64(nil, math.Float64bits(65519.999999))}, Float16,
+			"65519.999999 does not fit F16"}, // it is 65520 in float32
 		{wide, Float16, "does not fit F16"},
 		{FromInt64s("x", []int{1}, []int64{1}), Float32, "cannot be written as F32: it holds I64"},
 		{FromFloat32s("x", []int{1}, []float32{1}), Int64, "cannot be written as I64"},
@@ -200,5 +202,25 @@ func TestStreamMemory(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if cost := after.TotalAlloc - before.TotalAlloc; cost > 4<<20 {
 		t.Errorf("%d MiB were set aside", cost>>20)
+	}
+}
+
+// BenchmarkStreamHalf writes a float32 tensor as float16.
+func BenchmarkStreamHalf(b *testing.B) {
+	values := make([]float32, 1<<20)
+	for i := range values {
+		values[i] = float32(i%1000-500) / 10000
+	}
+	f := &File{path: "m", reader: bytes.NewReader(FromFloat32s("", nil, values).Data), index: map[string]int{"a": 0},
+		tensors: []Tensor{{Name: "a", DType: Float32, Shape: []int{len(values)}, Length: 4 << 20}}}
+	s, err := f.Stream("a", "a", Float16)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(4 << 20)
+	for b.Loop() {
+		if err := s.Write(io.Discard); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
