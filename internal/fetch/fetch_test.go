@@ -410,13 +410,13 @@ func TestStalled(t *testing.T) {
 	r := fetching(t, s)
 	var notices []string
 	r.Notice = func(text string) { notices = append(notices, text) }
-	hasty := &Client{Stall: 200 * time.Millisecond, Backoff: time.Millisecond}
+	hasty := &Client{Stall: time.Second, Backoff: time.Millisecond}
 	got, err := hasty.Get(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	expectWhole(t, r, content)
-	if got.Resumed != 0 || len(notices) != 1 || !strings.Contains(notices[0], "nothing came for 200ms") {
+	if got.Resumed != 0 || len(notices) != 1 || !strings.Contains(notices[0], "nothing came for 1s") {
 		t.Errorf("resumed %d, notices %q: expected one that says that nothing came", got.Resumed, notices)
 	}
 	s.expect(t, "all", "bytes=1000000-")

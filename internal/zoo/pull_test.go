@@ -73,13 +73,17 @@ func TestPull(t *testing.T) {
 	if _, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, data)}); err == nil || !strings.Contains(err.Error(), "expected "+e.SHA256) {
 		t.Errorf("another file for RN50: error %v, expected one with the published digest", err)
 	}
+	e.SHA256 = hex.EncodeToString(sum[:])
+	if p, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, data)}); err != nil || !p.Verified {
+		t.Errorf("with the right digest: %+v, %v; expected that it is verified", p, err)
+	}
 	// What holds no weights is not kept either.
 	e, _ = Lookup("declip-vit-lama")
 	if _, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, []byte("please log in"))}); !errors.Is(err, fetch.ErrMismatch) || !errors.Is(err, weights.ErrFormat) {
 		t.Errorf("a text for declip-vit-lama: error %v, expected that it is no file of weights", err)
 	}
-	if got := Installed(); !slices.Equal(got, []string{"declip-vit-ldm"}) {
-		t.Errorf("installed are %q, expected declip-vit-ldm", got)
+	if got := Installed(); !slices.Equal(got, []string{"RN50", "declip-vit-ldm"}) {
+		t.Errorf("installed are %q, expected RN50 and declip-vit-ldm", got)
 	}
 }
 
