@@ -125,4 +125,3 @@ func TestWrongRanges(t *testing.T) {
 		})
 	}
 }
-

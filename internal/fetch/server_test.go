@@ -141,4 +141,3 @@ func expectFiles(t *testing.T, r Request, want ...string) {
 		t.Errorf("the folder holds %q, expected %q", got, want)
 	}
 }
-
