@@ -71,7 +71,7 @@ func TestPickleCost(t *testing.T) {
 		"long names":         {"}q\x00(" + nest(pText(strings.Repeat("n", 500))) + "u", limit},
 	} {
 		t.Run(name, func(t *testing.T) {
-			data := torchZip(t, c.pickle, floats)
+			data := legacyFile(c.pickle, pList(pText("0")), legacyFloats)
 			checkCost(t, bytes.NewReader(data), int64(len(data)), c.want)
 		})
 	}

@@ -85,7 +85,7 @@ func (r *torchRules) Global(g pickle.Global) error {
 	case g.Module == "torch._utils" && strings.Contains(g.Name, "sparse"):
 		return fmt.Errorf("%q: sparse tensors are not supported", name)
 	}
-	return fmt.Errorf("refers to %q, which a file of weights has no need of; nothing but tensors in dicts and lists is read", name)
+	return fmt.Errorf("refers to %q: only tensors in dicts and lists are read (of a model, save its state_dict())", name)
 }
 
 func storageType(g pickle.Global) (DType, bool) {

@@ -214,8 +214,10 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: %v does not wrap ErrFormat or name the file", name, err)
 		}
 	}
-	if _, err := Open(t.TempDir()); err == nil {
-		t.Error("a folder was opened")
+	for _, path := range []string{t.TempDir(), os.DevNull} {
+		if _, err := Open(path); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
