@@ -22,7 +22,8 @@ type SessionOptions struct {
 	// not be truncated while the session lives; replacing them by renaming is safe.
 	ExternalFolder string
 	// LowMemory keeps weights where they are instead of packing them for the processor: they stay mapped
-	// from their file, shared between processes. Loads faster, runs some per cent slower.
+	// from their file, shared between processes. Loads faster, runs some per cent slower. Not for
+	// convolutions with small weights and large maps, which take half as long again and no less memory.
 	LowMemory bool
 	// NoArena gives memory back to the system after each operation instead of keeping it for the next
 	// one and the next run. The peak within a run is about the same; what the process holds between runs
@@ -34,6 +35,10 @@ type SessionOptions struct {
 	// loops take cores from whatever else the process does.
 	Spin bool
 }
+
+// copying are ONNX Runtime's optimizers that replace mapped weights by copies in memory: float16 by float32,
+// a convolution's with the norm behind it folded in, and a convolution's in blocks of channels.
+const copying = "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer;ConvBNFusion;NchwcTransformer"
 
 // Session is a model ready to run. It is safe for concurrent use; Close frees it.
 type Session struct {
@@ -84,8 +89,7 @@ func (e *Engine) sessionOptions(o SessionOptions) (options *ort.SessionOptions, 
 	}
 	if o.LowMemory {
 		config["session.disable_prepacking"] = "1"
-		// Both would replace mapped float16 weights by float32 copies in memory.
-		config["optimization.disable_specified_optimizers"] = "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer"
+		config["optimization.disable_specified_optimizers"] = copying
 	}
 	if o.ExternalFolder != "" {
 		folder, err := filepath.Abs(o.ExternalFolder)
