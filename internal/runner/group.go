@@ -45,7 +45,7 @@ type reading struct {
 func NewGroup(e *engine.Engine, models []*network.Model, o Options) (*Group, error) {
 	g := &Group{}
 	for _, m := range models {
-		if err := g.add(e, m, o); err != nil {
+		if err := g.add(e, m); err != nil {
 			return nil, err
 		}
 	}
@@ -77,7 +77,7 @@ func NewGroup(e *engine.Engine, models []*network.Model, o Options) (*Group, err
 }
 
 // add notes a model, and which passes it reads.
-func (g *Group) add(e *engine.Engine, m *network.Model, o Options) error {
+func (g *Group) add(e *engine.Engine, m *network.Model) error {
 	mb := &member{spec: m.Spec()}
 	g.members = append(g.members, mb)
 	if len(m.Uses()) == 0 {
@@ -86,7 +86,7 @@ func (g *Group) add(e *engine.Engine, m *network.Model, o Options) error {
 			if err != nil {
 				return nil, err
 			}
-			return o.load(e, program)
+			return Options{}.load(e, program) // such networks have small weights and large maps
 		})
 		return nil
 	}
