@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math"
@@ -27,6 +28,20 @@ func (f *File) Bytes(name string) ([]byte, error) {
 		return nil, err
 	}
 	return data, nil
+}
+
+// Section is what Bytes gives, to be read in pieces, where the tensor lies in
+// order in the file from there. It may be read by several goroutines, until the
+// file is closed.
+func (f *File) Section(name string) (*io.SectionReader, error) {
+	if t, ok := f.Tensor(name); ok && t.Data == nil && t.Strides == nil {
+		return io.NewSectionReader(f.reader, t.Offset, t.Length), nil
+	}
+	data, err := f.Bytes(name)
+	if err != nil {
+		return nil, err
+	}
+	return io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), nil
 }
 
 // Float32s is the contents of a floating-point tensor of any width as float32,

@@ -112,3 +112,30 @@ func TestShared(t *testing.T) {
 	}
 	checkRefused(t, FormatPyTorch, file(2*maxRepeats), "share their numbers")
 }
+
+// Section is Bytes, read in pieces: of a tensor in the file, out of order there, and in memory.
+func TestSection(t *testing.T) {
+	storage := []byte("....abcdefghijklmnop")
+	f := &File{path: "m", reader: bytes.NewReader(storage), index: map[string]int{"file": 0, "strided": 1, "memory": 2}, tensors: []Tensor{
+		{Name: "file", DType: Int8, Shape: []int{2, 3}, Offset: 5, Length: 6},
+		{Name: "strided", DType: Int8, Shape: []int{2, 3}, Strides: []int{1, 2}, Offset: 4, Length: 6},
+		{Name: "memory", DType: Int8, Shape: []int{3}, Length: 3, Data: []byte("xyz")},
+	}}
+	for name, want := range map[string]string{"file": "bcdefg", "strided": "acebdf", "memory": "xyz"} {
+		s, err := f.Section(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(s)
+		if err != nil || string(got) != want || s.Size() != int64(len(want)) {
+			t.Errorf("%s: %q of %d bytes, %v; expected %q", name, got, s.Size(), err, want)
+		}
+		last := make([]byte, 1)
+		if _, err := s.ReadAt(last, s.Size()-1); err != nil || last[0] != want[len(want)-1] {
+			t.Errorf("%s: last byte %q, %v", name, last, err)
+		}
+	}
+	if _, err := f.Section("none"); err == nil {
+		t.Error("a tensor that is not there: no error")
+	}
+}
