@@ -2,7 +2,15 @@ package network
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"runtime"
 	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/declip/declip/internal/weights"
 )
 
 // Same tells whether two backbones give the same features up to a layer: the same sizes, and the same values, bit for
@@ -53,12 +61,15 @@ func sameValues(a, b *layout, d declared) (bool, error) {
 		return false, err
 	}
 	if ta.DType == tb.DType {
-		va, err := a.file.Bytes(ta.Name)
+		sa, err := section(a.file, ta.Name, ra)
 		if err != nil {
 			return false, err
 		}
-		vb, err := b.file.Bytes(tb.Name)
-		return err == nil && bytes.Equal(share(va, ra), share(vb, rb)), err
+		sb, err := section(b.file, tb.Name, rb)
+		if err != nil {
+			return false, err
+		}
+		return sameBytes(sa, sb)
 	}
 	va, err := a.file.Float32s(ta.Name)
 	if err != nil {
@@ -66,6 +77,52 @@ func sameValues(a, b *layout, d declared) (bool, error) {
 	}
 	vb, err := b.file.Float32s(tb.Name)
 	return err == nil && slices.Equal(share(va, ra), share(vb, rb)), err
+}
+
+// section is the part of a tensor's contents that r stands for.
+func section(f *weights.File, name string, r ref) (*io.SectionReader, error) {
+	s, err := f.Section(name)
+	if err != nil {
+		return nil, err
+	}
+	n := s.Size() / int64(r.parts)
+	return io.NewSectionReader(s, n*int64(r.part), n), nil
+}
+
+// piece is how many bytes of either file are compared at a time.
+const piece = 1 << 20
+
+var errDiffer = errors.New("contents differ")
+
+// sameBytes compares two sections of one size, some pieces at once: what takes time is copying them from the
+// system's file cache.
+func sameBytes(a, b *io.SectionReader) (bool, error) {
+	var group errgroup.Group
+	var next atomic.Int64
+	for range min(int64(runtime.GOMAXPROCS(0)), a.Size()/piece+1) {
+		group.Go(func() error {
+			pa, pb := make([]byte, min(piece, a.Size())), make([]byte, min(piece, a.Size()))
+			for at := next.Add(piece) - piece; at < a.Size(); at = next.Add(piece) - piece {
+				n := min(piece, a.Size()-at)
+				if _, err := a.ReadAt(pa[:n], at); err != nil {
+					return err
+				}
+				if _, err := b.ReadAt(pb[:n], at); err != nil {
+					return err
+				}
+				if !bytes.Equal(pa[:n], pb[:n]) {
+					next.Store(a.Size()) // the others may stop
+					return errDiffer
+				}
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	if errors.Is(err, errDiffer) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // share is the part of a tensor's values that r stands for.

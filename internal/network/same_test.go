@@ -1,6 +1,9 @@
 package network
 
 import (
+	"bytes"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,5 +57,32 @@ func TestSame(t *testing.T) {
 	}
 	if got, err := first.Same(again, "layer1"); err != nil || !got {
 		t.Errorf("twice from one file: got %v, %v: expected true", got, err)
+	}
+}
+
+// Contents of several pieces are compared to their last byte.
+func TestSameBytes(t *testing.T) {
+	data := make([]byte, 3*piece+17)
+	for i := range data {
+		data[i] = byte(i * 7)
+	}
+	section := func(data []byte) *io.SectionReader {
+		return io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
+	}
+	for _, changed := range []int{-1, 0, piece, 2*piece - 1, len(data) - 1} {
+		other := slices.Clone(data)
+		if changed >= 0 {
+			other[changed] ^= 1
+		}
+		if got, err := sameBytes(section(data), section(other)); err != nil || got != (changed < 0) {
+			t.Errorf("byte %d changed: got %v, %v", changed, got, err)
+		}
+	}
+	short := io.NewSectionReader(bytes.NewReader(data[:piece]), 0, int64(len(data)))
+	if _, err := sameBytes(section(data), short); err == nil {
+		t.Error("a file that ends early: no error")
+	}
+	if got, err := sameBytes(section(nil), section(nil)); err != nil || !got {
+		t.Errorf("nothing: got %v, %v", got, err)
 	}
 }
