@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -81,7 +82,15 @@ func (a *app) open(cmd *cobra.Command, m modelOptions, o declip.Options) (*decli
 	o.Library, o.Device, o.Threads, o.LowMemory = a.library, m.engine.device, m.engine.threads, m.engine.lowMemory
 	o.Arch, o.Layer, o.Decoder, o.Backbones = m.network.arch, m.network.layer, m.network.decoder, m.network.clip
 	model, err := declip.OpenSeveral(m.models, o)
-	return model, wrongNetwork(cmd, m.network, err)
+	return model, wrongNetwork(cmd, m.network, sayClip(err))
+}
+
+// sayClip adds how to give a decoder the backbones that it lacks.
+func sayClip(err error) error {
+	if needs := (*network.NeedsError)(nil); errors.As(err, &needs) {
+		return fmt.Errorf("%w (--clip FILE gives one)", err)
+	}
+	return err
 }
 
 // wrongNetwork makes wrong usage of an error about a network that was asked for

@@ -117,7 +117,7 @@ func sameFile(f *weights.File, path string) bool {
 func (x *examined) reason() error {
 	switch x.kind {
 	case kindDecoder:
-		return fmt.Errorf("%w (--clip names one)", x.lacking)
+		return sayClip(x.lacking)
 	case kindBackbone:
 		return fmt.Errorf("%s holds %s: it localizes nothing", x.file.Path(), x.holds())
 	}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -104,8 +105,8 @@ func backbonesIn(f *weights.File) ([]*Backbone, error) {
 	return found, nil
 }
 
-// prefixes lists what stands before the names of the file's tensors that end in mark, the shortest first. The state
-// of an optimizer is none of a network.
+// prefixes lists what stands before the names of the file's tensors that end in mark, the shortest first, those of
+// averages over training last. The state of an optimizer is none of a network.
 func prefixes(f *weights.File, mark string) []string {
 	var list []string
 	for _, name := range f.Names() {
@@ -115,12 +116,25 @@ func prefixes(f *weights.File, mark string) []string {
 		}
 	}
 	slices.SortFunc(list, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(a) - len(b)
-		}
-		return strings.Compare(a, b)
+		return cmp.Or(compareBool(isAverage(a), isAverage(b)), cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 	})
 	return list
+}
+
+// isAverage tells the usual names for averages of weights.
+func isAverage(prefix string) bool {
+	return strings.Contains(prefix, "ema") || strings.Contains(prefix, "average")
+}
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
 
 // vitSizes reads a transformer's sizes off its tensors, as CLIP's own loader does.

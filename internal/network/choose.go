@@ -45,6 +45,13 @@ func (m *Model) guessBackbones(c *Contents, pool []*Backbone) error {
 		return m.orderFusion()
 	}
 	takes := c.channels()
+	cnn, known := c.madeForCNN(m.spec)
+	if known {
+		pool = slices.Clone(pool)
+		slices.SortStableFunc(pool, func(a, b *Backbone) int {
+			return compareBool(isCNN(a.tower) != cnn, isCNN(b.tower) != cnn)
+		})
+	}
 	for _, b := range pool {
 		layer, err := layerOf(b.tower, m.spec.Layer)
 		if err == nil && b.tower.features(layer).Channels == takes {
@@ -60,17 +67,60 @@ func (m *Model) guessBackbones(c *Contents, pool []*Backbone) error {
 			}
 		}
 	}
-	if len(pool) > 0 {
+	guess := published(takes, m.spec.Layer, !known || !cnn, !known || cnn)
+	here := func(name string) bool {
+		return slices.ContainsFunc(pool, func(b *Backbone) bool { return hasName(b.tower, name) })
+	}
+	if len(pool) > 0 && !slices.ContainsFunc(guess, here) {
 		return fmt.Errorf("%s: its decoder takes %d channels, which %s does not have", c.file.Path(), takes, archs(pool))
 	}
-	var guess []string
-	switch takes {
-	case 1024:
-		guess = []string{"ViT-L/14"}
-	case 2048:
-		guess = []string{"ViT-L/14", "RN50"}
+	return &NeedsError{c.file.Path(), slices.DeleteFunc(guess, here), takes}
+}
+
+// published names the backbones that a published model would have whose decoder takes so many channels, nil if there is
+// none. tokens and residual say whether the decoder may be for a transformer and for a residual network.
+func published(channels int, layer string, tokens, residual bool) []string {
+	vision, rn50 := vits["ViT-L/14"], resnets[0]
+	switch {
+	case residual && channels == vision.width+rn50.features(fusionLayer).Channels:
+		return []string{vision.arch(), rn50.name}
+	case tokens && channels == vision.width:
+		return []string{vision.arch()}
 	}
-	return &NeedsError{c.file.Path(), guess, takes}
+	for _, l := range rn50.layers() {
+		if residual && (layer == "" || layer == l) && channels == rn50.features(l).Channels {
+			return []string{rn50.name}
+		}
+	}
+	return nil
+}
+
+// madeForCNN tells by its tensors whether the decoder is for a convolutional backbone or for tokens, and whether they
+// tell it: layers of the two kinds may have as many channels.
+func (c *Contents) madeForCNN(spec Spec) (cnn, known bool) {
+	kind := spec.Decoder
+	if kind == "" {
+		kind, _ = c.decoderKind()
+	}
+	first, err := c.firstShape()
+	switch {
+	case err != nil:
+		return false, false
+	case kind == DecoderAttention:
+		return false, true
+	case kind == DecoderLinear:
+		return len(first) == 4, true
+	}
+	has := func(cnn bool) bool {
+		d, err := newDecoder(kind, spec.Layer, cnn, OutputSide)
+		if err != nil {
+			return false
+		}
+		_, last := d.convStages()
+		_, _, ok := c.decoder.find(fmt.Sprintf("fc.%d.weight", last))
+		return ok
+	}
+	return has(true), has(true) != has(false)
 }
 
 // orderFusion makes the transformer the first of two backbones.

@@ -114,6 +114,9 @@ func openLite(c *Contents, o Override) (*Model, error) {
 // Spec describes the network with everything filled in.
 func (m *Model) Spec() Spec { return m.spec }
 
+// Path is that of the file with the decoder, or the whole network.
+func (m *Model) Path() string { return m.layout.file.Path() }
+
 // Uses lists the backbones' layers that the decoder reads: one, or the fusion's two. It is empty for a network in one
 // piece.
 func (m *Model) Uses() []Use { return m.uses }

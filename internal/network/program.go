@@ -23,7 +23,8 @@ var floatTypes = map[weights.DType]graph.DType{
 	weights.BFloat16: graph.BFloat16,
 }
 
-// check makes sure that every parameter asked for while building is in its file, in the right shape and type.
+// check makes sure that every parameter asked for while building is in its file, in the right shape and type, and that
+// none among them was not asked for.
 func (b *builder) check() error {
 	if err := b.g.Err(); err != nil {
 		return err
@@ -33,7 +34,7 @@ func (b *builder) check() error {
 			return err
 		}
 	}
-	return nil
+	return b.checkStrays()
 }
 
 // program encodes what was built. The weights stay in their files, but for those that are in memory anyway and those

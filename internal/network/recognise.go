@@ -3,6 +3,7 @@ package network
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,10 +65,29 @@ func Recognise(f *weights.File) (*Contents, error) {
 		c.HasDecoder = true
 		c.decoder = layout{f, list[0], plainNaming}
 	}
+	c.leaveOutCopies()
 	if !c.HasDecoder && len(c.Backbones) == 0 {
 		return nil, fmt.Errorf("%s: no network of declip's or CLIP's among its %d tensors", f.Path(), len(f.Names()))
 	}
 	return c, nil
+}
+
+// leaveOutCopies keeps one of each backbone: files of training runs hold averages of their network beside it. If some
+// belong to the decoder, the others don't count.
+func (c *Contents) leaveOutCopies() {
+	if c.HasDecoder {
+		foreign := func(b *Backbone) bool { return !strings.HasPrefix(b.layout.prefix, c.decoder.prefix) }
+		if own := slices.DeleteFunc(slices.Clone(c.Backbones), foreign); len(own) > 0 {
+			c.Backbones = own
+		}
+	}
+	var kept []*Backbone
+	for _, b := range c.Backbones {
+		if !slices.ContainsFunc(kept, func(k *Backbone) bool { return k.tower == b.tower }) {
+			kept = append(kept, b)
+		}
+	}
+	c.Backbones = kept
 }
 
 // stated is an entry of the metadata, empty where Python's None stands for it.

@@ -25,15 +25,20 @@ func stub(name string, shape ...int) weights.Tensor {
 	return weights.Tensor{Name: name, DType: weights.Float16, Shape: shape, Data: make([]byte, 2*elements(shape))}
 }
 
+// publishedStubs are the tensors that tell a transformer.
+func publishedStubs(v vit) []weights.Tensor {
+	list := []weights.Tensor{stub("visual.conv1.weight", v.width, 3, v.patch, v.patch), stub("visual.class_embedding", v.width),
+		stub("visual.positional_embedding", v.grid*v.grid+1, v.width)}
+	for i := range v.blocks {
+		list = append(list, stub(fmt.Sprintf("visual.transformer.resblocks.%d.ln_1.weight", i), v.width))
+	}
+	return list
+}
+
 // Published sizes have their published names; the tensors that tell are enough.
 func TestPublishedNames(t *testing.T) {
 	for name, v := range vits {
-		list := []weights.Tensor{stub("visual.conv1.weight", v.width, 3, v.patch, v.patch), stub("visual.class_embedding", v.width),
-			stub("visual.positional_embedding", v.grid*v.grid+1, v.width)}
-		for i := range v.blocks {
-			list = append(list, stub(fmt.Sprintf("visual.transformer.resblocks.%d.ln_1.weight", i), v.width))
-		}
-		expectArch(t, list, name, v.side())
+		expectArch(t, publishedStubs(v), name, v.side())
 	}
 	for _, r := range resnets {
 		list := []weights.Tensor{stub("visual.attnpool.positional_embedding", r.input*r.input/32/32+1, 8)}
@@ -322,6 +327,7 @@ func TestDecoderAlone(t *testing.T) {
 	fusion := networktest.Store(t, networktest.Tensors(networktest.Conv("fc_only.", 64+256, both)), networktest.Published("layer0", "conv-4"))
 	alone := networktest.Store(t, networktest.Tensors(networktest.Conv("", 64, plan)), networktest.Published("layer0", "conv-4"))
 	published := networktest.Store(t, []weights.Tensor{stub("model.fc.0.weight", 8, 2048, 5, 5)}, networktest.Published("layer20", "conv-20"))
+	large := networktest.Store(t, publishedStubs(vits["ViT-L/14"]), nil)
 	for _, c := range []struct {
 		f      *weights.File
 		beside []*weights.File
@@ -334,6 +340,8 @@ func TestDecoderAlone(t *testing.T) {
 		{fusion, []*weights.File{vision}, Override{}, "its decoder takes 320 channels, which ViT-64x2/8@24px does not have"},
 		{fusion, []*weights.File{vision}, Override{Arch: "ViT,RN50"}, "it needs the weights of RN50 in files of their own"},
 		{published, nil, Override{}, "it needs the weights of ViT-L/14 and RN50 in files of their own"},
+		{published, []*weights.File{large}, Override{}, "it needs the weights of RN50 in files of their own"},
+		{published, []*weights.File{vision}, Override{}, "its decoder takes 2048 channels, which ViT-64x2/8@24px does not have"},
 		{published, []*weights.File{vision, vision}, Override{Arch: "ViT,ViT"}, "expected a transformer and a residual network"},
 	} {
 		m, err := OpenModel(c.f, c.o, c.beside...)

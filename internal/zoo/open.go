@@ -27,7 +27,7 @@ func OpenNetwork(name string, o network.Override, beside []*weights.File) (m *ne
 	for _, arch := range needs.Archs {
 		other, findErr := Open(arch)
 		if errors.Is(findErr, ErrNotFound) {
-			return nil, opened, fmt.Errorf("%w: none are given, and %w", err, findErr)
+			return nil, opened, fmt.Errorf("%w: not given, and %w", err, findErr)
 		}
 		if findErr != nil {
 			return nil, opened, findErr
