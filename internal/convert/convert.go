@@ -89,7 +89,8 @@ func original(ctx context.Context, e *engine.Engine, m *network.Model) ([]float3
 	if err != nil {
 		return nil, err
 	}
-	return out[network.StandaloneLogits].Float32s(), nil
+	logits := out[network.StandaloneLogits].Float32s()
+	return logits, network.CheckNumbers(m.Path(), logits)
 }
 
 // difference is the largest between the probabilities of two lists of logits; NaN if there is one anywhere.

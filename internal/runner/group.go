@@ -29,6 +29,7 @@ type pass struct {
 
 // member is one model.
 type member struct {
+	name    string // its file
 	spec    network.Spec
 	whole   *Runner // a network in one piece; the fields below are for the others
 	decoder *engine.Session
@@ -78,7 +79,7 @@ func NewGroup(e *engine.Engine, models []*network.Model, o Options) (*Group, err
 
 // add notes a model, and which passes it reads.
 func (g *Group) add(e *engine.Engine, m *network.Model) error {
-	mb := &member{spec: m.Spec()}
+	mb := &member{name: m.Path(), spec: m.Spec()}
 	g.members = append(g.members, mb)
 	if len(m.Uses()) == 0 {
 		mb.whole = newRunner(mb.spec, func(h, w int) (*engine.Session, error) {
@@ -214,6 +215,9 @@ func (m *member) decode(ctx context.Context, features map[reading]*engine.Tensor
 		return nil, err
 	}
 	shape, prob := out["logits"].Shape(), out["logits"].Float32s()
+	if err := network.CheckNumbers(m.name, prob); err != nil {
+		return nil, err
+	}
 	for i, v := range prob {
 		prob[i] = tile.Sigmoid(v)
 	}

@@ -2,8 +2,10 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/declip/declip/internal/engine/enginetest"
@@ -127,12 +129,19 @@ func TestGroupRunsBatches(t *testing.T) {
 // tiles is a network in one piece.
 func tiles(t *testing.T) *network.Model {
 	t.Helper()
+	return tilesWith(t, func(*network.Param) {})
+}
+
+// tilesWith is tiles with weights changed.
+func tilesWith(t *testing.T, change func(*network.Param)) *network.Model {
+	t.Helper()
 	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1}, Tile: 64, Overlap: 8}, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var list []weights.Tensor
 	for _, p := range n.Params() {
+		change(&p)
 		list = append(list, weights.FromFloat32s(p.Name, p.Shape, p.Data))
 	}
 	return openModel(t, networktest.Store(t, list, map[string]string{network.SpecKey: n.SpecJSON()}))
@@ -168,5 +177,49 @@ func TestPass(t *testing.T) {
 	}
 	if slices.Equal(out["layer0"].Float32s(), out["layer2"].Float32s()) {
 		t.Error("both layers are the same")
+	}
+}
+
+// damaged is a model's tensors with one value that is not a number.
+func damaged(rules []networktest.Rule, name string) []weights.Tensor {
+	list := networktest.Tensors(rules)
+	for i, t := range list {
+		if t.Name == name {
+			values := make([]float32, t.Count())
+			values[0] = float32(math.NaN())
+			list[i] = weights.FromFloat32s(name, t.Shape, values)
+		}
+	}
+	return list
+}
+
+// An answer that is not a number is an error: a map of zeros would look like one.
+func TestNaN(t *testing.T) {
+	p := []*picture.RGB{waves(20, 10)}
+	rules := slices.Concat(vision("visual."), networktest.Linear("", 64))
+	for _, name := range []string{"fc.0.bias", "visual.ln_pre.weight"} {
+		f := networktest.Store(t, damaged(rules, name), networktest.Published("layer1", ""))
+		m := openModel(t, f)
+		_, err := newGroup(t, Options{}, m).Run(context.Background(), p)
+		if !errors.Is(err, network.ErrNotNumbers) || !strings.Contains(err.Error(), f.Path()) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		pass, err := NewPass(enginetest.Open(t), m.Uses()[0].Backbone, []string{"layer0"}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pass.Close()
+		_, err = pass.Run(context.Background(), p)
+		if errors.Is(err, network.ErrNotNumbers) != strings.HasPrefix(name, "visual.") {
+			t.Errorf("features with %s: got %v", name, err)
+		}
+	}
+	whole := tilesWith(t, func(p *network.Param) {
+		if p.Name == "conv1.weight" {
+			p.Data[0] = float32(math.NaN())
+		}
+	})
+	if _, err := newGroup(t, Options{}, whole).Run(context.Background(), p); !errors.Is(err, network.ErrNotNumbers) {
+		t.Errorf("tiles: got %v", err)
 	}
 }

@@ -52,13 +52,20 @@ func (p *Pass) Close() error {
 	return p.session.Close()
 }
 
-// Run gives the features of pictures by layer: [N, T, C] or [N, C, h, w], see network.Features.
+// Run gives the features of pictures by layer: [N, T, C] or [N, C, h, w], see network.Features. Errors about NaN among
+// them wrap network.ErrNotNumbers.
 func (p *Pass) Run(ctx context.Context, pictures []*picture.RGB) (map[string]*engine.Tensor, error) {
 	image, err := scaled(pictures, p.backbone.Side())
 	if err != nil {
 		return nil, err
 	}
-	return p.run(ctx, image)
+	out, err := p.run(ctx, image)
+	for _, t := range out {
+		if err := network.CheckNumbers(p.backbone.Path(), t.Float32s()); err != nil {
+			return nil, err
+		}
+	}
+	return out, err
 }
 
 func (p *Pass) run(ctx context.Context, image *engine.Tensor) (map[string]*engine.Tensor, error) {

@@ -122,5 +122,6 @@ func (r *Runner) logits(ctx context.Context, image []float32, h, w int) (logits 
 	if len(shape) != 4 || shape[0] != 1 || shape[1] != 1 {
 		return nil, 0, 0, fmt.Errorf("network's answer has shape %v, expected [1 1 h w]", shape)
 	}
-	return out.Float32s(), shape[2], shape[3], nil
+	logits = out.Float32s()
+	return logits, shape[2], shape[3], network.CheckNumbers(r.spec.String(), logits)
 }
