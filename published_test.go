@@ -108,7 +108,7 @@ func TestBackbonesBeside(t *testing.T) {
 	models := t.TempDir()
 	t.Setenv("DECLIP_MODELS", models)
 	_, err := Open(decoder, Options{Arch: "ViT,RN", Library: enginetest.Library(t), Device: "cpu"})
-	if err == nil || !strings.Contains(err.Error(), "needs the weights of ViT and RN in files of their own: none are given, and model \"ViT\": no such model") {
+	if err == nil || !strings.Contains(err.Error(), "needs the weights of ViT and RN in files of their own: not given, and model \"ViT\": no such model") {
 		t.Errorf("got %v", err)
 	}
 	given := openPublished(t, Options{Backbones: []string{residual, vision}}, decoder)
