@@ -63,34 +63,67 @@ func normalised(values []float32, side int) []float32 {
 	return out
 }
 
-// run loads a program, runs it on pictures, and frees it.
+// run loads a program that takes pictures, runs it, and frees it.
 func run(ctx context.Context, e *engine.Engine, p network.Program, pictures []float32, side int) (map[string]*engine.Tensor, error) {
 	image, err := engine.NewTensor([]int{Pictures, 3, side, side}, pictures)
 	if err != nil {
 		return nil, err
 	}
+	return runOn(ctx, e, p, map[string]*engine.Tensor{network.StandaloneInput: image})
+}
+
+// runOn is run for a program with any inputs.
+func runOn(ctx context.Context, e *engine.Engine, p network.Program, inputs map[string]*engine.Tensor) (map[string]*engine.Tensor, error) {
 	// The weights serve one run: packing them would take longer than it spares.
 	session, err := e.Load(p.ONNX, engine.SessionOptions{ExternalFolder: p.Folder, LowMemory: true})
 	if err != nil {
 		return nil, err
 	}
 	defer session.Close()
-	return session.Run(ctx, map[string]*engine.Tensor{network.StandaloneInput: image}, nil)
+	return session.Run(ctx, inputs, nil)
 }
 
 // original gives a model's logits for the probes.
 func original(ctx context.Context, e *engine.Engine, m *network.Model) ([]float32, error) {
-	size := side(m)
-	p, err := m.Whole(size, size)
-	if err != nil {
-		return nil, err
+	var out map[string]*engine.Tensor
+	var err error
+	if uses := m.Uses(); len(uses) > 1 && uses[0].Backbone.Side() != uses[1].Backbone.Side() {
+		out, err = runParts(ctx, e, m) // there is no program of the whole
+	} else {
+		size := side(m)
+		var p network.Program
+		if p, err = m.Whole(size, size); err != nil {
+			return nil, err
+		}
+		out, err = run(ctx, e, p, normalised(probes(size), size), size)
 	}
-	out, err := run(ctx, e, p, normalised(probes(size), size), size)
 	if err != nil {
 		return nil, err
 	}
 	logits := out[network.StandaloneLogits].Float32s()
 	return logits, network.CheckNumbers(m.Path(), logits)
+}
+
+// runParts runs a model's backbones, each on the probes of its own size, and its decoder.
+func runParts(ctx context.Context, e *engine.Engine, m *network.Model) (map[string]*engine.Tensor, error) {
+	features := map[string]*engine.Tensor{}
+	for i, u := range m.Uses() {
+		size := u.Backbone.Side()
+		p, err := u.Backbone.Program(u.Layer)
+		if err != nil {
+			return nil, err
+		}
+		out, err := run(ctx, e, p, normalised(probes(size), size), size)
+		if err != nil {
+			return nil, err
+		}
+		features[network.FeatureInput(i)] = out[u.Layer]
+	}
+	p, err := m.Decoder()
+	if err != nil {
+		return nil, err
+	}
+	return runOn(ctx, e, p, features)
 }
 
 // difference is the largest between the probabilities of two lists of logits; NaN if there is one anywhere.

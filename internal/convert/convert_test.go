@@ -45,11 +45,17 @@ func opened(t *testing.T, f *weights.File, beside ...*weights.File) (*network.Mo
 }
 
 // fusion is a decoder and the two files that it needs.
-func fusion(t *testing.T) (*network.Model, *weights.File) {
+func fusion(t *testing.T) (*network.Model, *weights.File) { return fusionOf(t, 4) }
+
+// mixed is a fusion of backbones that take pictures of different sizes.
+func mixed(t *testing.T) (*network.Model, *weights.File) { return fusionOf(t, 3) }
+
+// fusionOf is a fusion whose transformer has so many patches in a row.
+func fusionOf(t *testing.T, grid int) (*network.Model, *weights.File) {
 	t.Helper()
 	p := plan
 	p.Resize = true
-	vision := networktest.Store(t, networktest.Tensors(networktest.ViT("visual.", 64, 8, 2, 4)), nil)
+	vision := networktest.Store(t, networktest.Tensors(networktest.ViT("visual.", 64, 8, 2, grid)), nil)
 	residual := networktest.Store(t, networktest.Tensors(networktest.ResNet("visual.", 16, [4]int{1, 1, 1, 1}, 1)), nil)
 	f := networktest.Store(t, networktest.Tensors(networktest.Conv("model.", 64+256, p)), networktest.Published("layer0", "conv-4"))
 	return opened(t, f, vision, residual)
@@ -83,6 +89,7 @@ func TestSafetensors(t *testing.T) {
 	for name, make := range map[string]func(*testing.T) (*network.Model, *weights.File){
 		"transformer": func(t *testing.T) (*network.Model, *weights.File) { return transformer(t, 1) },
 		"fusion":      fusion,
+		"mixed":       mixed,
 		"lite":        lite,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -179,6 +186,21 @@ func TestHalves(t *testing.T) {
 	got, err := difference(logits(t, e, m), logits(t, e, again))
 	if err != nil || !r.Compared || got != r.Difference || got == 0 {
 		t.Errorf("the difference is %g (%v), reported is %+v", got, err, r)
+	}
+}
+
+// A fusion of backbones that take pictures of different sizes is compared in parts, and is no single program.
+func TestMixedSizes(t *testing.T) {
+	e := enginetest.Open(t)
+	m, f := mixed(t)
+	path := filepath.Join(t.TempDir(), "out")
+	r, err := Safetensors(t.Context(), path, Source{File: f, Model: m}, SafetensorsOptions{Halves: true, Engine: e})
+	if err != nil || !r.Compared || r.Difference == 0 || r.Difference > 0.01 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	_, err = ONNX(t.Context(), path+".onnx", m, e)
+	if want := "takes pictures of 24 x 24 pixels, RN-16x1.1.1.1@32px of 32 x 32: they can't be joined in one program"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, expected %s", err, want)
 	}
 }
 

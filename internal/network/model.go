@@ -164,6 +164,10 @@ func (m *Model) Whole(height, width int) (Program, error) {
 // fits refuses pictures of sizes that a backbone does not take.
 func (m *Model) fits(height, width int) error {
 	for _, u := range m.uses {
+		if first := m.uses[0].Backbone; u.Backbone.Side() != first.Side() {
+			return fmt.Errorf("%s takes pictures of %d x %d pixels, %s of %d x %d: they can't be joined in one program", first.Arch(),
+				first.Side(), first.Side(), u.Backbone.Arch(), u.Backbone.Side(), u.Backbone.Side())
+		}
 		if side := u.Backbone.Side(); side != height || side != width {
 			return fmt.Errorf("%s takes pictures of %d x %d pixels, got %d x %d", u.Backbone.Arch(), side, side, width, height)
 		}
