@@ -72,9 +72,19 @@ func (m *Model) guessBackbones(c *Contents, pool []*Backbone) error {
 		return slices.ContainsFunc(pool, func(b *Backbone) bool { return hasName(b.tower, name) })
 	}
 	if len(pool) > 0 && !slices.ContainsFunc(guess, here) {
-		return fmt.Errorf("%s: its decoder takes %d channels, which %s does not have", c.file.Path(), takes, archs(pool))
+		return fmt.Errorf("%s: its decoder takes %d channels, which %s does not have%s", c.file.Path(), takes, archs(pool),
+			lacking(pool, takes, known && cnn))
 	}
 	return &NeedsError{c.file.Path(), slices.DeleteFunc(guess, here), takes}
+}
+
+// lacking tells who gave a transformer for a decoder of the fusion what else there must be.
+func lacking(pool []*Backbone, takes int, cnn bool) string {
+	channels := pool[0].tower.features("").Channels
+	if len(pool) > 1 || !cnn || isCNN(pool[0].tower) || channels >= takes {
+		return ""
+	}
+	return fmt.Sprintf(": it has %d, and a residual network with %d at %s is not given", channels, takes-channels, fusionLayer)
 }
 
 // published names the backbones that a published model would have whose decoder takes so many channels, nil if there is
