@@ -80,11 +80,11 @@ func (m *Model) guessBackbones(c *Contents, pool []*Backbone) error {
 
 // lacking tells who gave a transformer for a decoder of the fusion what else there must be.
 func lacking(pool []*Backbone, takes int, cnn bool) string {
-	channels := pool[0].tower.features("").Channels
-	if len(pool) > 1 || !cnn || isCNN(pool[0].tower) || channels >= takes {
+	vision, ok := pool[0].tower.(vit)
+	if len(pool) > 1 || !cnn || !ok || vision.width >= takes {
 		return ""
 	}
-	return fmt.Sprintf(": it has %d, and a residual network with %d at %s is not given", channels, takes-channels, fusionLayer)
+	return fmt.Sprintf(": it has %d, and a residual network with %d at %s is not given", vision.width, takes-vision.width, fusionLayer)
 }
 
 // published names the backbones that a published model would have whose decoder takes so many channels, nil if there is

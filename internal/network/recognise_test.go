@@ -338,6 +338,8 @@ func TestDecoderAlone(t *testing.T) {
 		{fusion, []*weights.File{vision, residual}, Override{Arch: "rn,vit"}, "ViT-64x2/8@24px,RN-16x1.1.1.1@64px layer0 conv-4"},
 		{alone, []*weights.File{vision, residual}, Override{}, "ViT-64x2/8@24px layer0 conv-4"},
 		{fusion, []*weights.File{vision}, Override{}, "its decoder takes 320 channels, which ViT-64x2/8@24px does not have: it has 64, and a residual network with 256 at layer3 is not given"},
+		{fusion, []*weights.File{residual}, Override{}, "its decoder takes 320 channels, which RN-16x1.1.1.1@64px does not have"},
+		{alone, []*weights.File{residual}, Override{}, "its decoder takes 64 channels, which RN-16x1.1.1.1@64px does not have"},
 		{fusion, []*weights.File{vision}, Override{Arch: "ViT,RN50"}, "it needs the weights of RN50 in files of their own"},
 		{published, nil, Override{}, "it needs the weights of ViT-L/14 and RN50 in files of their own"},
 		{published, []*weights.File{large}, Override{}, "it needs the weights of RN50 in files of their own"},
