@@ -66,6 +66,7 @@ func operationCases() []operationCase {
 		convolution("conv depthwise", []int{2, 4, 5, 6}, []int{4, 1, 3, 3}, ConvOptions{Groups: 4, Pad: 1}),
 		convolution("conv depthwise stride", []int{2, 4, 7, 6}, []int{4, 1, 3, 3}, ConvOptions{Groups: 4, Pad: 1, Stride: 2}),
 		convolution("conv depthwise dilated", []int{2, 3, 8, 7}, []int{3, 1, 3, 3}, ConvOptions{Groups: 3, Pad: 2, Dilation: 2}),
+		{"upsample conv", [][]int{{2, 3, 4, 3}, {1, 3, 3, 3}, {1}}, -1, func(p []*Node) *Node { return UpsampleConv(p[0], p[1], p[2], 8, 7) }},
 		{"batch norm", [][]int{{2, 3, 4, 2}, {3}, {3}, {3}, {3}}, 0.3, func(p []*Node) *Node {
 			return BatchNorm(p[0], p[1], p[2], p[3], p[4], 1e-3)
 		}},

@@ -92,6 +92,11 @@ func cubicTaps(s float64) (int, []float64) {
 
 // matrixOf returns the out x in matrix that resizes a line of samples.
 func matrixOf(x *Node, taps tapsFunc, in, out int) *Node {
+	return x.graph.Const([]int{out, in}, resizeMatrix(taps, in, out))
+}
+
+// resizeMatrix is matrixOf's values.
+func resizeMatrix(taps tapsFunc, in, out int) []float32 {
 	m := make([]float64, out*in)
 	scale := float64(in) / float64(out)
 	for o := range out {
@@ -104,5 +109,5 @@ func matrixOf(x *Node, taps tapsFunc, in, out int) *Node {
 	for i, v := range m {
 		data[i] = float32(v)
 	}
-	return x.graph.Const([]int{out, in}, data)
+	return data
 }
