@@ -61,6 +61,7 @@ func (e *Engine) Load(model []byte, o SessionOptions) (*Session, error) {
 	}
 	defer options.Destroy()
 	s.session, err = ort.NewDynamicAdvancedSessionWithONNXData(model, names(s.inputs), names(s.outputs), options)
+	returnMemory()
 	if err != nil {
 		return nil, fmt.Errorf("load model on %s: %w", e.device, err)
 	}

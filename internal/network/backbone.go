@@ -42,38 +42,99 @@ func (b *Backbone) Features(layer string) (Features, error) {
 // and Std, and for each layer an output of its name, shaped as Features says. Every tensor that is needed must be
 // in the file in the right shape; errors name the first that is not.
 func (b *Backbone) Program(layers ...string) (Program, error) {
-	builder, outputs, err := b.build(layers)
+	chain, err := b.Chain(Plain, 1, layers...)
 	if err != nil {
 		return Program{}, err
 	}
-	return builder.program(outputs)
+	return chain[0], nil
+}
+
+// The programs of a chain hand on: an output of one is the input of the next.
+const (
+	Carry   = "carry"   // the output
+	Carried = "carried" // the input
+)
+
+// Chain is Program in a form of choice, and in several programs, which can be loaded side by side. They are run one
+// after the other: the first takes "image", each other what the one before gives as Carry, and each gives those of the
+// layers that it passes. There are so many links, or as many as there are layers up to the last.
+func (b *Backbone) Chain(form Form, links int, layers ...string) ([]Program, error) {
+	deepest, err := b.deepest(layers)
+	if err != nil {
+		return nil, err
+	}
+	links = max(1, min(links, deepest+1))
+	chain := make([]Program, links)
+	for k := range chain {
+		l := link{first: k * (deepest + 1) / links, last: (k+1)*(deepest+1)/links - 1, deepest: deepest}
+		builder, outputs := b.build(form, l, layers)
+		if chain[k], err = builder.program(outputs); err != nil {
+			return nil, err
+		}
+	}
+	return chain, nil
 }
 
 // Check is Program without making one.
 func (b *Backbone) Check(layers ...string) error {
-	builder, _, err := b.build(layers)
+	builder, err := b.buildPlain(layers...)
 	if err != nil {
 		return err
 	}
 	return builder.check()
 }
 
-func (b *Backbone) build(layers []string) (*builder, []graph.Output, error) {
-	for _, layer := range layers {
-		if !slices.Contains(b.Layers(), layer) {
-			_, err := layerOf(b.tower, layer)
-			return nil, nil, err
-		}
+// buildPlain builds the backbone in one piece.
+func (b *Backbone) buildPlain(layers ...string) (*builder, error) {
+	deepest, err := b.deepest(layers)
+	if err != nil {
+		return nil, err
 	}
+	builder, _ := b.build(Plain, link{0, deepest, deepest}, layers)
+	return builder, nil
+}
+
+// deepest is the place of the last of some layers among all.
+func (b *Backbone) deepest(layers []string) (int, error) {
+	last := 0
+	for _, layer := range layers {
+		i := slices.Index(b.Layers(), layer)
+		if i < 0 {
+			_, err := layerOf(b.tower, layer)
+			return 0, err
+		}
+		last = max(last, i)
+	}
+	return last, nil
+}
+
+// link is a stretch of a tower's layers, out of those up to the deepest one that is asked for.
+type link struct{ first, last, deepest int }
+
+func (b *Backbone) build(form Form, l link, layers []string) (*builder, []graph.Output) {
 	builder := newBuilder(graph.New(), false)
-	builder.part = &part{layout: &b.layout}
-	image := builder.g.Input("image", graph.Open, 3, b.Side(), b.Side())
-	nodes := b.tower.build(builder, image, layers)
+	builder.part, builder.form = &part{layout: &b.layout}, form
+	var x *graph.Node
+	if l.first == 0 {
+		x = b.tower.stem(builder, builder.g.Input("image", graph.Open, 3, b.Side(), b.Side()))
+	} else {
+		x = builder.g.Input(Carried, b.tower.features(b.Layers()[l.first-1]).Shape()...)
+	}
+	nodes := map[string]*graph.Node{}
+	for i := l.first; i <= l.last; i++ {
+		x = b.tower.layer(builder, x, i)
+		nodes[b.Layers()[i]] = x
+	}
 	var outputs []graph.Output
 	for _, layer := range layers {
-		outputs = append(outputs, graph.Output{Name: layer, Node: nodes[layer]})
+		if node := nodes[layer]; node != nil {
+			outputs = append(outputs, graph.Output{Name: layer, Node: node})
+		}
 	}
-	return builder, outputs, nil
+	if l.last < l.deepest {
+		outputs = append(outputs, graph.Output{Name: Carry, Node: x})
+	}
+	return builder, outputs
 }
 
 // backbonesIn recognises the backbones in a file, by the names of their tensors; one that only looks like a backbone

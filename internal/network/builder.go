@@ -35,6 +35,7 @@ type declared struct {
 	trainable bool
 	backbone  bool
 	part      *part // of the network that it belongs to; nil where there is but one
+	as        []int // the shape in the graph, if it is another one for the same values
 }
 
 // part is a share of a network that has its parameters in a file of its own, or under a prefix in one.
@@ -88,6 +89,7 @@ type builder struct {
 	nodes      map[string]*graph.Node
 	declared   []declared
 	part       *part // that is being built; nil where there is but one
+	form       Form
 }
 
 func newBuilder(g *graph.Graph, train bool) *builder {
@@ -120,7 +122,11 @@ func (b *builder) declare(d declared) *graph.Node {
 		return node
 	}
 	d.backbone, d.trainable = b.inBackbone, d.trainable && !b.frozen
-	node := b.g.Param(name, d.shape...)
+	shape := d.shape
+	if d.as != nil {
+		shape = d.as
+	}
+	node := b.g.Param(name, shape...)
 	b.nodes[name] = node
 	b.declared = append(b.declared, d)
 	return node

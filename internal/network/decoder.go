@@ -185,17 +185,17 @@ func (d decoder) convolutions(b *builder, x *graph.Node) *graph.Node {
 			x = b.conv(x, fmt.Sprintf("fc.%d", at), convSpec{out: d.widths[i], kernel: 5, pad: 2, bias: true, kind: initNormal})
 			x = graph.ReLU(b.norm(x, fmt.Sprintf("fc.%d", at+1), initNormal))
 		}
-		if stage.upsample {
+		if stage.upsample && (d.cnn || i < stages-1) {
 			h, w := size(x)
 			x = graph.UpsampleBilinear(x, 2*h, 2*w)
 		}
 	}
+	fan := channels(x) * 25
+	w := b.param(fmt.Sprintf("fc.%d.weight", last), []int{1, channels(x), 5, 5}, initNormal, fan)
+	bias := b.param(fmt.Sprintf("fc.%d.bias", last), []int{1}, initUniform, fan)
 	if d.cnn {
-		x = graph.UpsampleBilinear(x, d.side, d.side)
+		return graph.UpsampleConv(x, w, bias, d.side, d.side)
 	}
-	x = b.conv(x, fmt.Sprintf("fc.%d", last), convSpec{out: 1, kernel: 5, pad: 2, bias: true, kind: initNormal})
-	if d.cnn {
-		return x
-	}
-	return graph.UpsampleBilinear(x, d.side, d.side)
+	height, width := size(x)
+	return graph.UpsampleBilinear(graph.UpsampleConv(x, w, bias, 2*height, 2*width), d.side, d.side)
 }

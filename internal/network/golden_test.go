@@ -80,9 +80,9 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, lowMemory := range []bool{false, true} {
-				g.compare(t, c, runModel(t, e, m, lowMemory))
-			}
+			g.compare(t, c, runModel(t, e, m, Plain, false))
+			g.compare(t, c, runModel(t, e, m, Plain, true))
+			g.compare(t, c, runModel(t, e, m, Blocked, false))
 		})
 	}
 }
@@ -130,17 +130,22 @@ func (g golden) compare(t *testing.T, c goldenCase, logits []float32) {
 func sigmoid(v float32) float64 { return 1 / (1 + math.Exp(-float64(v))) }
 
 // runModel gives the logits [2, 256, 256] of the golden pictures, backbones and decoder in sessions of their own.
-func runModel(t *testing.T, e *engine.Engine, m *Model, lowMemory bool) []float32 {
+func runModel(t *testing.T, e *engine.Engine, m *Model, form Form, lowMemory bool) []float32 {
 	t.Helper()
 	features := map[string]*engine.Tensor{}
 	for i, u := range m.Uses() {
-		p, err := u.Backbone.Program(u.Layer)
+		chain, err := u.Backbone.Chain(form, 1+int(form), u.Layer)
 		if err != nil {
 			t.Fatal(err)
 		}
-		features[FeatureInput(i)] = runProgram(t, e, p, lowMemory, map[string]*engine.Tensor{"image": goldenPicture(t, u.Backbone.Side())})[u.Layer]
+		inputs := map[string]*engine.Tensor{"image": goldenPicture(t, u.Backbone.Side())}
+		for _, p := range chain {
+			out := runProgram(t, e, p, lowMemory, inputs)
+			features[FeatureInput(i)] = out[u.Layer]
+			inputs = map[string]*engine.Tensor{Carried: out[Carry]}
+		}
 	}
-	p, err := m.Decoder()
+	p, err := m.DecoderIn(form)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func (m *Model) Tensors() ([]Kept, error) {
 			return nil, err
 		}
 	}
-	b, _, err := m.buildDecoder()
+	b, _, err := m.buildDecoder(Plain)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (k *keeper) add(b *builder, prefix string) error {
 }
 
 func (k *keeper) backbone(b *Backbone, layer, prefix string) error {
-	builder, _, err := b.build([]string{layer})
+	builder, err := b.buildPlain(layer)
 	if err != nil {
 		return err
 	}

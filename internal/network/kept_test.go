@@ -48,7 +48,7 @@ func TestTensorsAreEnough(t *testing.T) {
 			if got, want := again.Spec().Decoder+again.Spec().Layer, m.Spec().Decoder+m.Spec().Layer; got != want {
 				t.Errorf("the copy is %v, expected %v", again.Spec(), m.Spec())
 			}
-			g.compare(t, c, runModel(t, e, again, false))
+			g.compare(t, c, runModel(t, e, again, Plain, false))
 			// Nothing is left to drop.
 			twice, err := again.Tensors()
 			if err != nil {

@@ -126,20 +126,23 @@ func FeatureInput(i int) string { return fmt.Sprintf("features%d", i) }
 
 // Decoder is the part behind the backbones: inputs FeatureInput(0), ... as the backbones give them, output "logits"
 // [N, 1, side, side].
-func (m *Model) Decoder() (Program, error) {
-	b, logits, err := m.buildDecoder()
+func (m *Model) Decoder() (Program, error) { return m.DecoderIn(Plain) }
+
+// DecoderIn is Decoder in a form of choice.
+func (m *Model) DecoderIn(form Form) (Program, error) {
+	b, logits, err := m.buildDecoder(form)
 	if err != nil {
 		return Program{}, err
 	}
 	return b.program([]graph.Output{{Name: "logits", Node: logits}})
 }
 
-func (m *Model) buildDecoder() (*builder, *graph.Node, error) {
+func (m *Model) buildDecoder(form Form) (*builder, *graph.Node, error) {
 	if len(m.uses) == 0 {
 		return nil, nil, errors.New("the network is in one piece")
 	}
 	b := newBuilder(graph.New(), false)
-	b.part = &part{layout: &m.layout}
+	b.part, b.form = &part{layout: &m.layout}, form
 	var features []*graph.Node
 	for i, shape := range m.shapes {
 		features = append(features, b.g.Input(FeatureInput(i), shape.Shape()...))
@@ -190,7 +193,7 @@ func (m *Model) build(g *graph.Graph, image *graph.Node) (*builder, *graph.Node)
 	var features []*graph.Node
 	for i, u := range m.uses {
 		b.part = &part{&u.Backbone.layout, fmt.Sprintf("backbone%d.", i)}
-		features = append(features, u.Backbone.tower.build(b, image, []string{u.Layer})[u.Layer])
+		features = append(features, build(u.Backbone.tower, b, image, []string{u.Layer})[u.Layer])
 	}
 	b.part = &part{layout: &m.layout}
 	return b, m.decoder.build(b, features, m.shapes)
@@ -207,7 +210,7 @@ func (m *Model) check() error {
 			return err
 		}
 	}
-	b, _, err := m.buildDecoder()
+	b, _, err := m.buildDecoder(Plain)
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func TestShapes(t *testing.T) {
 func TestXceptionFeatures(t *testing.T) {
 	g := graph.New()
 	b := newBuilder(g, false)
-	got := publishedXception.build(b, g.Input("image", graph.Open, 3, 224, 224), []string{"block2"})["block2"].Shape()
+	got := build(publishedXception, b, g.Input("image", graph.Open, 3, 224, 224), []string{"block2"})["block2"].Shape()
 	if want := publishedXception.features("block2").Shape(); !slices.Equal(got, want) || want[1] != 256 || want[2] != 28 {
 		t.Errorf("got %v, announced %v", got, want)
 	}

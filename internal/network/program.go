@@ -16,6 +16,17 @@ type Program struct {
 	Folder string
 }
 
+// Form is how a program is written. What it computes is the same but for rounding.
+type Form int
+
+const (
+	// Plain is for weights that stay where they are, and for others to read.
+	Plain Form = iota
+	// Blocked has the linear layers of transformers as convolutions of one pixel: engines that keep channels in
+	// blocks multiply faster so on some processors. Weights are copied into that order.
+	Blocked
+)
+
 var floatTypes = map[weights.DType]graph.DType{
 	weights.Float32:  graph.Float32,
 	weights.Float64:  graph.Float64,
@@ -49,6 +60,9 @@ func (b *builder) program(outputs []graph.Output) (Program, error) {
 		init, err := d.part.initializer(d.name, d.shape)
 		if err != nil {
 			return Program{}, err
+		}
+		if d.as != nil {
+			init.Shape = d.as
 		}
 		if init.Location != "" {
 			folders = append(folders, filepath.Dir(init.Location))

@@ -85,29 +85,24 @@ func (r resnet) check() error {
 	return nil
 }
 
-// build gives maps [N, 4 width 2^i, side/4/2^i, ...] at the layers asked for.
-func (r resnet) build(b *builder, image *graph.Node, layers []string) map[string]*graph.Node {
+// stem gives a map [N, width, side/4, side/4].
+func (r resnet) stem(b *builder, image *graph.Node) *graph.Node {
 	x := b.convNorm(image, "conv1", "bn1", convSpec{out: r.width / 2, kernel: 3, stride: 2, pad: 1, kind: initHe})
 	x = b.convNorm(graph.ReLU(x), "conv2", "bn2", convSpec{out: r.width / 2, kernel: 3, pad: 1, kind: initHe})
 	x = b.convNorm(graph.ReLU(x), "conv3", "bn3", convSpec{out: r.width, kernel: 3, pad: 1, kind: initHe})
-	x = graph.AvgPool(graph.ReLU(x), 2, 2, 0)
-	out := map[string]*graph.Node{}
-	for i, layer := range r.layers() {
-		if len(out) == len(layers) {
-			break
+	return graph.AvgPool(graph.ReLU(x), 2, 2, 0)
+}
+
+// layer gives a map [N, 4 width 2^i, side/4/2^i, side/4/2^i].
+func (r resnet) layer(b *builder, x *graph.Node, i int) *graph.Node {
+	for k := range r.blocks[i] {
+		stride := 1
+		if i > 0 && k == 0 {
+			stride = 2
 		}
-		for k := range r.blocks[i] {
-			stride := 1
-			if i > 0 && k == 0 {
-				stride = 2
-			}
-			x = b.bottleneck(x, fmt.Sprintf("%s.%d", layer, k), r.width<<i, stride, k == 0)
-		}
-		if slices.Contains(layers, layer) {
-			out[layer] = x
-		}
+		x = b.bottleneck(x, fmt.Sprintf("%s.%d", r.layers()[i], k), r.width<<i, stride, k == 0)
 	}
-	return out
+	return x
 }
 
 // bottleneck adds 1x1, 3x3 and 1x1 convolutions beside a shortcut; stride pools behind the second, and in the

@@ -26,7 +26,7 @@ func (b *Backbone) Same(other *Backbone, layer string) (bool, error) {
 	if b.tower != other.tower || !slices.Contains(b.Layers(), layer) {
 		return false, nil
 	}
-	builder, _, err := b.build([]string{layer})
+	builder, err := b.buildPlain(layer)
 	if err != nil {
 		return false, err
 	}

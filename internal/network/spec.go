@@ -126,7 +126,7 @@ func (b *builder) network(spec Spec, x *graph.Node) *graph.Node {
 		return b.lite(x, spec)
 	}
 	t := xception{publishedXception.widths, spec.Input}
-	features := t.build(b, x, []string{"block2"})["block2"]
+	features := build(t, b, x, []string{"block2"})["block2"]
 	d, _ := newDecoder(spec.Decoder, spec.Layer, true, spec.Output) // checked by complete
 	return d.build(b, []*graph.Node{features}, []Features{t.features("block2")})
 }

@@ -35,8 +35,27 @@ type tower interface {
 	layers() []string
 	// features is the shape at one of the layers.
 	features(layer string) Features
-	// build adds the tower up to the last of the layers asked for, and returns their features.
-	build(b *builder, image *graph.Node, layers []string) map[string]*graph.Node
+	// stem adds what comes before the first layer, for a normalised picture [N, 3, side, side].
+	stem(b *builder, image *graph.Node) *graph.Node
+	// layer adds the i-th layer behind the one before, or behind the stem. Between layers there is nothing but
+	// the features.
+	layer(b *builder, x *graph.Node, i int) *graph.Node
+}
+
+// build adds a tower up to the last of the layers asked for, and returns their features.
+func build(t tower, b *builder, image *graph.Node, layers []string) map[string]*graph.Node {
+	out := map[string]*graph.Node{}
+	x := t.stem(b, image)
+	for i, name := range t.layers() {
+		if len(out) == len(layers) {
+			break
+		}
+		x = t.layer(b, x, i)
+		if slices.Contains(layers, name) {
+			out[name] = x
+		}
+	}
+	return out
 }
 
 // Sizes that a file may ask for. The largest published are 448 pixels and 32 positions.

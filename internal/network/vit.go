@@ -3,7 +3,6 @@ package network
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/declip/declip/internal/graph"
 )
@@ -63,8 +62,8 @@ func (v vit) check() error {
 	return nil
 }
 
-// build gives tokens [N, 1+grid², width] at each layer asked for.
-func (v vit) build(b *builder, image *graph.Node, layers []string) map[string]*graph.Node {
+// stem gives tokens [N, 1+grid², width].
+func (v vit) stem(b *builder, image *graph.Node) *graph.Node {
 	tokens := v.tokens()
 	x := b.conv(image, "conv1", convSpec{out: v.width, kernel: v.patch, stride: v.patch, kind: initHe})
 	x = graph.Transpose(graph.Reshape(x, -1, v.width, tokens-1), 0, 2, 1)
@@ -73,34 +72,31 @@ func (v vit) build(b *builder, image *graph.Node, layers []string) map[string]*g
 	places := b.param("positional_embedding", []int{tokens, v.width}, initNormal, 0)
 	class = graph.Pad(graph.Reshape(class, 1, v.width), []int{0, 0}, []int{tokens - 1, 0})
 	x = graph.Add(graph.Pad(x, []int{0, 1, 0}, []int{0, 0, 0}), graph.Add(class, places))
-	x = graph.Reshape(b.layerNorm(x, "ln_pre", v.width), -1, v.width)
+	return b.layerNorm(x, "ln_pre", v.width)
+}
 
-	out := map[string]*graph.Node{}
-	for i, layer := range v.layers() {
-		if len(out) == len(layers) {
-			break
-		}
-		x = b.residualBlock(x, fmt.Sprintf("transformer.resblocks.%d", i), tokens, v.width, nil)
-		if slices.Contains(layers, layer) {
-			out[layer] = graph.Reshape(x, -1, tokens, v.width)
-		}
-	}
-	return out
+// layer is a block: tokens to tokens.
+func (v vit) layer(b *builder, x *graph.Node, i int) *graph.Node {
+	x = graph.Reshape(x, -1, v.width)
+	x = b.residualBlock(x, fmt.Sprintf("transformer.resblocks.%d", i), v.tokens(), v.width, nil)
+	return graph.Reshape(x, -1, v.tokens(), v.width)
 }
 
 // residualBlock adds one of CLIP's transformer blocks, x += attention(norm(x)), x += mlp(norm(x)), over rows
 // [N tokens, width]. mask [tokens, tokens] is added to the scores of attention; it may be nil.
 func (b *builder) residualBlock(x *graph.Node, name string, tokens, width int, mask *graph.Node) *graph.Node {
 	x = graph.Add(x, b.attention(b.layerNorm(x, name+".ln_1", width), name+".attn", tokens, width, mask))
-	y := b.linear(b.layerNorm(x, name+".ln_2", width), name+".mlp.c_fc", width, 4*width)
-	return graph.Add(x, b.linear(graph.QuickGELU(y), name+".mlp.c_proj", 4*width, width))
+	y := b.channelsFirst(b.layerNorm(x, name+".ln_2", width), tokens)
+	y = graph.QuickGELU(b.linear(y, name+".mlp.c_fc", width, 4*width))
+	return graph.Add(x, b.channelsLast(b.linear(y, name+".mlp.c_proj", 4*width, width)))
 }
 
 // attention is multi-head self-attention over rows [N tokens, width].
 func (b *builder) attention(x *graph.Node, name string, tokens, width int, mask *graph.Node) *graph.Node {
 	heads := width / headWidth
+	x = b.channelsFirst(x, tokens)
 	project := func(which string, order ...int) *graph.Node {
-		y := b.linear(x, name+"."+which, width, width)
+		y := b.channelsLast(b.linear(x, name+"."+which, width, width))
 		return graph.Transpose(graph.Reshape(y, -1, tokens, heads, headWidth), order...)
 	}
 	query := graph.Scale(project("q_proj", 0, 2, 1, 3), 1/math.Sqrt(headWidth))
@@ -110,14 +106,34 @@ func (b *builder) attention(x *graph.Node, name string, tokens, width int, mask 
 	}
 	mixed := graph.MatMul(graph.Softmax(scores, -1), project("v_proj", 0, 2, 1, 3))
 	mixed = graph.Reshape(graph.Transpose(mixed, 0, 2, 1, 3), -1, width)
-	return b.linear(mixed, name+".out_proj", width, width)
+	return b.channelsLast(b.linear(b.channelsFirst(mixed, tokens), name+".out_proj", width, width))
 }
 
-// linear adds NAME.weight [out, in] and NAME.bias to rows [M, in].
+// channelsFirst brings rows [N tokens, C] to the form that linear takes: [N, C, 1, tokens] in a Blocked program. The
+// engine does that, and the way back, while it puts channels into blocks.
+func (b *builder) channelsFirst(x *graph.Node, tokens int) *graph.Node {
+	if b.form != Blocked {
+		return x
+	}
+	return graph.Transpose(graph.Reshape(x, -1, 1, tokens, x.Dim(1)), 0, 3, 1, 2)
+}
+
+// channelsLast brings what linear gives to rows [N tokens, C].
+func (b *builder) channelsLast(x *graph.Node) *graph.Node {
+	if b.form != Blocked {
+		return x
+	}
+	return graph.Reshape(graph.Transpose(x, 0, 2, 3, 1), -1, x.Dim(1))
+}
+
+// linear adds NAME.weight [out, in] and NAME.bias to what channelsFirst gives.
 func (b *builder) linear(x *graph.Node, name string, in, out int) *graph.Node {
-	w := b.param(name+".weight", []int{out, in}, initUniform, in)
-	bias := b.param(name+".bias", []int{out}, initUniform, in)
-	return graph.Linear(x, w, bias)
+	weight := declared{name: name + ".weight", shape: []int{out, in}, kind: initUniform, fanIn: in, trainable: true}
+	if b.form != Blocked {
+		return graph.Linear(x, b.declare(weight), b.param(name+".bias", []int{out}, initUniform, in))
+	}
+	weight.as = []int{out, in, 1, 1}
+	return graph.Conv(x, b.declare(weight), b.param(name+".bias", []int{out}, initUniform, in), graph.ConvOptions{})
 }
 
 // layerNorm adds NAME.weight and NAME.bias [width] over the last dimension.

@@ -2,7 +2,6 @@ package network
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/declip/declip/internal/graph"
 )
@@ -33,18 +32,17 @@ func (t xception) features(layer string) Features {
 	return Features{Channels: t.widths[3], Height: side, Width: side}
 }
 
-// build gives [N, 256, ~side/8, ~side/8] at block2 (224 pixels give 28 x 28). Names are those of the usual PyTorch
-// Xception.
-func (t xception) build(b *builder, x *graph.Node, layers []string) map[string]*graph.Node {
+// stem gives [N, widths[1], ~side/2, ~side/2]. Names are those of the usual PyTorch Xception.
+func (t xception) stem(b *builder, x *graph.Node) *graph.Node {
 	x = b.conv(x, "conv1", convSpec{out: t.widths[0], kernel: 3, stride: 2, kind: initUniform})
 	x = graph.ReLU(b.norm(x, "bn1", initOne))
 	x = b.conv(x, "conv2", convSpec{out: t.widths[1], kernel: 3, kind: initUniform})
-	x = graph.ReLU(b.norm(x, "bn2", initOne))
-	block1 := b.xceptionBlock(x, "block1", t.widths[2], false, maxPool)
-	if !slices.Contains(layers, "block2") {
-		return map[string]*graph.Node{"block1": block1}
-	}
-	return map[string]*graph.Node{"block1": block1, "block2": b.xceptionBlock(block1, "block2", t.widths[3], true, maxPool)}
+	return graph.ReLU(b.norm(x, "bn2", initOne))
+}
+
+// layer is a block. At block2 there are 28 x 28 positions of 256 channels for 224 pixels.
+func (t xception) layer(b *builder, x *graph.Node, i int) *graph.Node {
+	return b.xceptionBlock(x, t.layers()[i], t.widths[2+i], i > 0, maxPool)
 }
 
 // poolFunc halves a map: [N, C, H, W] to [N, C, ceil(H/2), ceil(W/2)].

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
@@ -50,31 +48,35 @@ func NewGroup(e *engine.Engine, models []*network.Model, o Options) (*Group, err
 			return nil, err
 		}
 	}
-	// Loading packs weights, on one core for each session.
-	var loading errgroup.Group
-	for _, p := range g.passes {
-		loading.Go(func() error { return p.load(e, p.layers, o) })
+	l := newLoader(e)
+	if err := errors.Join(g.load(l, models, o), l.wait()); err != nil {
+		return nil, errors.Join(err, g.Close())
 	}
+	return g, nil
+}
+
+// load starts loading what the models need: decoders first, whose norms are folded into copies of their weights, while
+// there is still room for these.
+func (g *Group) load(l *loader, models []*network.Model, o Options) error {
+	form, _ := o.form(l.engine)
 	for i, m := range models {
 		if len(m.Uses()) == 0 {
 			continue
 		}
-		loading.Go(func() error {
-			program, err := m.Decoder()
-			if err == nil {
-				g.members[i].decoder, err = o.load(e, program)
-			}
-			if err != nil {
-				return fmt.Errorf("decoder of %v: %w", m.Spec(), err)
-			}
-			return nil
+		program, err := m.DecoderIn(form)
+		if err != nil {
+			return err
+		}
+		l.load(program, o, &g.members[i].decoder, func(err error) error {
+			return fmt.Errorf("decoder of %v: %w", m.Spec(), err)
 		})
 	}
-	if err := loading.Wait(); err != nil {
-		g.Close()
-		return nil, err
+	for _, p := range g.passes {
+		if err := p.load(l, p.layers, o); err != nil {
+			return err
+		}
 	}
-	return g, nil
+	return nil
 }
 
 // add notes a model, and which passes it reads.
@@ -87,7 +89,8 @@ func (g *Group) add(e *engine.Engine, m *network.Model) error {
 			if err != nil {
 				return nil, err
 			}
-			return Options{}.load(e, program) // such networks have small weights and large maps
+			// Not in low memory: such networks have small weights and large maps.
+			return e.Load(program.ONNX, engine.SessionOptions{ExternalFolder: program.Folder})
 		})
 		return nil
 	}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package engine
+
+// returnMemory is for the C library of Linux.
+func returnMemory() {}
