@@ -38,6 +38,10 @@ lint: ## formatting, vet, and which package may import which
 bench: setup ## measure the program, beside PyTorch and NumPy: make bench [MODEL=file]
 	@scripts/bench.sh $(if $(MODEL),"$(MODEL)")
 
+.PHONY: parity
+parity: setup ## compare the paper's networks at full size with PyTorch, where Python has it
+	@scripts/parity.sh
+
 .PHONY: bench-packages
 bench-packages: setup ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)

@@ -68,8 +68,13 @@ class Weights:
         self.layer(name + ".mlp.c_proj", width, 4 * width)
 
 
-def make_vit(prefix, width, patch, blocks, grid):
+def made(fill, *sizes):
     w = Weights()
+    fill(w, *sizes)
+    return w
+
+
+def fill_vit(w, prefix, width, patch, blocks, grid):
     w.layer(prefix + "conv1", width, 3, patch, patch, bias=False)
     w.add(prefix + "class_embedding", [width], 0.5)
     w.add(prefix + "positional_embedding", [grid * grid + 1, width], 0.5)
@@ -79,11 +84,9 @@ def make_vit(prefix, width, patch, blocks, grid):
     # What the published files hold besides, and is not needed.
     w.norm(prefix + "ln_post", width, False)
     w.add(prefix + "proj", [width, 24], 0.1)
-    return w
 
 
-def make_resnet(prefix, width, blocks, places):
-    w = Weights()
+def fill_resnet(w, prefix, width, blocks, places):
 
     def unit(conv, norm, out, fan, k):
         w.layer(prefix + conv, out, fan, k, k, bias=False, gain=1.4)
@@ -104,11 +107,9 @@ def make_resnet(prefix, width, blocks, places):
                 unit(at + "downsample.0", at + "downsample.1", planes * 4, fan, 1)
             fan = planes * 4
     w.add(prefix + "attnpool.positional_embedding", [places * places + 1, fan], 0.1)
-    return w
 
 
-def make_xception(prefix, widths):
-    w = Weights()
+def fill_xception(w, prefix, widths):
 
     def unit(conv, norm, out, fan, k):
         w.layer(prefix + conv, out, fan, k, k, bias=False, gain=0.9)
@@ -124,19 +125,21 @@ def make_xception(prefix, widths):
             w.layer(f"{prefix}{name}.conv1", fan, 1, 3, 3, bias=False, gain=0.9)
             unit(f"{name}.pointwise", f"block{i}.rep.{at + k + 1}", out, fan, 1)
             fan = out
-    return w
 
 
-def vit(w, prefix, image, layer):
-    """Tokens [N, T, C] behind one block, the class token first."""
+def vit(w, prefix, image, layer, run=None):
+    """Tokens [N, T, C] behind one block, the class token first. Runs so many blocks, or as many as are needed."""
     t = {k[len(prefix):]: v for k, v in w.tensors.items() if k.startswith(prefix)}
     width, patch = t["conv1.weight"].shape[0], t["conv1.weight"].shape[-1]
     x = F.conv2d(image, t["conv1.weight"], stride=patch).flatten(2).transpose(1, 2)
     x = torch.cat([t["class_embedding"].expand(len(x), 1, -1), x], 1) + t["positional_embedding"]
     x = F.layer_norm(x, [width], t["ln_pre.weight"], t["ln_pre.bias"])
-    for i in range(int(layer[len("layer"):]) + 1):
+    last = int(layer[len("layer"):])
+    for i in range(run or last + 1):
         x = block(t, f"transformer.resblocks.{i}", x)
-    return x
+        if i == last:
+            features = x
+    return features
 
 
 def block(t, name, x, mask=None):
@@ -220,17 +223,24 @@ def conv_layers(channels, depth, layer, cnn):
 
 
 def conv_decoder(w, prefix, x, depth, layer, cnn):
-    layers = conv_layers(x.shape[1], depth, layer, cnn)
+    if not hasattr(w, "decoder"):
+        w.decoder = make_conv_decoder(w, prefix, x.shape[1], depth, layer, cnn)
+    x = w.decoder(x)
+    return x if x.shape[2] == 256 else F.interpolate(x, (256, 256), mode="bilinear", align_corners=False)
+
+
+def make_conv_decoder(w, prefix, channels, depth, layer, cnn):
+    layers = conv_layers(channels, depth, layer, cnn)
     for name, module in layers.named_children():
         key = f"{prefix}fc.{name}"
+        if key + ".weight" in w.tensors:
+            continue
         if isinstance(module, torch.nn.Conv2d):
             w.layer(key, module.out_channels, module.in_channels, 5, 5, gain=1.4)
         elif isinstance(module, torch.nn.BatchNorm2d):
             w.norm(key, module.num_features)
-    state = {k: w.tensors.get(f"{prefix}fc.{k}", v) for k, v in layers.state_dict().items()}
-    layers.load_state_dict(state)
-    x = layers.eval()(x)
-    return x if x.shape[2] == 256 else F.interpolate(x, (256, 256), mode="bilinear", align_corners=False)
+    layers.load_state_dict({k: w.tensors.get(f"{prefix}fc.{k}", v) for k, v in layers.state_dict().items()})
+    return layers.eval()
 
 
 def bicubic(x):
@@ -238,7 +248,8 @@ def bicubic(x):
 
 
 def linear_on_tokens(w, prefix, tokens):
-    w.layer(prefix + "fc.0", 1, tokens.shape[2])
+    if prefix + "fc.0.weight" not in w.tensors:
+        w.layer(prefix + "fc.0", 1, tokens.shape[2])
     x = F.linear(tokens[:, 1:], w.tensors[prefix + "fc.0.weight"], w.tensors[prefix + "fc.0.bias"])
     g = int(x.shape[1] ** 0.5)
     return bicubic(x.reshape(len(x), 1, g, g))
@@ -246,7 +257,8 @@ def linear_on_tokens(w, prefix, tokens):
 
 def attention(w, prefix, tokens):
     for name in "att1", "att2":
-        w.block(prefix + name, tokens.shape[2])
+        if f"{prefix}{name}.ln_1.weight" not in w.tensors:
+            w.block(prefix + name, tokens.shape[2])
         t = {k[len(prefix):]: v for k, v in w.tensors.items() if k.startswith(prefix)}
         mask = torch.full([tokens.shape[1]] * 2, float("-inf")).triu(1)
         tokens = block(t, name, tokens, mask)
@@ -254,14 +266,16 @@ def attention(w, prefix, tokens):
 
 
 def linear_on_channels(w, prefix, x):
-    w.layer(prefix + "fc.0", 1, x.shape[1], 1, 1)
+    if prefix + "fc.0.weight" not in w.tensors:
+        w.layer(prefix + "fc.0", 1, x.shape[1], 1, 1)
     return bicubic(F.conv2d(x, w.tensors[prefix + "fc.0.weight"], w.tensors[prefix + "fc.0.bias"]))
 
 
 def linear_on_positions(w, prefix, x):
     """The published linear decoder on Xception: over the channels, with weights for the positions."""
     n, c, h, wide = x.shape
-    w.layer(prefix + "fc.0", 1, h * wide)
+    if prefix + "fc.0.weight" not in w.tensors:
+        w.layer(prefix + "fc.0", 1, h * wide)
     y = F.linear(x.reshape(n, c, h * wide), w.tensors[prefix + "fc.0.weight"], w.tensors[prefix + "fc.0.bias"])
     return bicubic(y.reshape(n, 1, int(c**0.5), int(c**0.5)))
 
@@ -298,10 +312,10 @@ def main():
     torch.set_num_threads(2)
     g = Golden()
     visual, p = "model.model.visual.", "model."
-    published = lambda: make_vit(visual, 128, 4, 4, 16)
-    small = lambda: make_vit(visual, 64, 6, 2, 5)
-    convnet = lambda: make_resnet(visual, 16, [1, 2, 2, 1], 7)
-    xcept = lambda: make_xception("model.model.", [8, 12, 16, 36])
+    published = lambda: made(fill_vit, visual, 128, 4, 4, 16)
+    small = lambda: made(fill_vit, visual, 64, 6, 2, 5)
+    convnet = lambda: made(fill_resnet, visual, 16, [1, 2, 2, 1], 7)
+    xcept = lambda: made(fill_xception, "model.model.", [8, 12, 16, 36])
     for name, make in ("vit", published), ("small", small), ("resnet", convnet), ("xception", xcept):
         g.file(name, make())
 

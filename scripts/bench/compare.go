@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -16,6 +15,7 @@ import (
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/train"
+	"github.com/declip/declip/scripts/twin"
 )
 
 // bench is what the comparisons share.
@@ -23,13 +23,13 @@ type bench struct {
 	options
 	work   string
 	engine *engine.Engine
-	twin   *twin
+	twin   *twin.Twin
 	net    *network.Network
 	file   string // net, for both sides
 }
 
 func compare(b *bench) error {
-	torch, numpy := b.twin.version.Torch, b.twin.version.Numpy
+	torch, numpy := b.twin.Torch, b.twin.Numpy
 	fmt.Printf("\n%-44s %10s %10s %8s\n", "", "declip", "other", "ratio")
 	if numpy == "" {
 		fmt.Printf("(%s has no NumPy, and so nothing to compare with)\n", b.python)
@@ -96,7 +96,7 @@ func (b *bench) forward(net *network.Network, file string, repeats int) error {
 	}
 	request := map[string]any{"do": "forward", "file": file, "image": filepath.Join(b.work, "image"), "side": side,
 		"logits": filepath.Join(b.work, "logits")}
-	if err := writeFloats(request["image"].(string), image); err != nil {
+	if err := twin.WriteFloats(request["image"].(string), image); err != nil {
 		return err
 	}
 	var ours, others []float64
@@ -109,7 +109,7 @@ func (b *bench) forward(net *network.Network, file string, repeats int) error {
 		}
 		took := time.Since(began).Seconds()
 		if i == 0 { // warms both sides up, and compares
-			if err := writeFloats(request["logits"].(string), out["logits"].Float32s()); err != nil {
+			if err := twin.WriteFloats(request["logits"].(string), out["logits"].Float32s()); err != nil {
 				return err
 			}
 		}
@@ -124,7 +124,7 @@ func (b *bench) forward(net *network.Network, file string, repeats int) error {
 		ours = append(ours, took)
 		others = appendTime(others, answer)
 	}
-	note := fmt.Sprintf("PyTorch %s, logits differ by %.1e", b.twin.version.Torch, difference)
+	note := fmt.Sprintf("PyTorch %s, logits differ by %.1e", b.twin.Torch, difference)
 	row(fmt.Sprintf("%v forward, %dx%d", spec, side, side), ours, others, note)
 	if !(difference <= tolerance) {
 		return fmt.Errorf("%v: logits differ by %g from PyTorch's, relative to the largest; expected at most %g", spec, difference, tolerance)
@@ -134,10 +134,22 @@ func (b *bench) forward(net *network.Network, file string, repeats int) error {
 
 // askTorch asks nothing where there is no PyTorch.
 func (b *bench) askTorch(request map[string]any) (reply, error) {
-	if b.twin.version.Torch == "" {
+	if b.twin.Torch == "" {
 		return reply{}, nil
 	}
-	return b.twin.ask(request)
+	return b.ask(request)
+}
+
+// reply is what the other side answers.
+type reply struct {
+	Seconds    float64            `json:"seconds"`
+	Difference float64            `json:"difference"` // largest, relative to the largest value
+	Scores     map[string]float64 `json:"scores"`
+}
+
+func (b *bench) ask(request map[string]any) (r reply, err error) {
+	err = b.twin.Ask(request, &r)
+	return r, err
 }
 
 func appendTime(times []float64, r reply) []float64 {
@@ -181,7 +193,7 @@ func (b *bench) step(net *network.Network, file string, batch, repeats int) erro
 	if _, err := train.Run(context.Background(), config); err != nil {
 		return err
 	}
-	row(fmt.Sprintf("%v step, %d of %dx%d", spec, batch, side, side), ours, others, "PyTorch "+b.twin.version.Torch)
+	row(fmt.Sprintf("%v step, %d of %dx%d", spec, batch, side, side), ours, others, "PyTorch "+b.twin.Torch)
 	return failed
 }
 
@@ -215,7 +227,7 @@ func (b *bench) evaluate() error {
 		prob[i] = float32(1 / (1 + math.Exp(-float64(prob[i]))))
 	}
 	request := map[string]any{"do": "evaluate", "prob": filepath.Join(b.work, "prob"), "mask": filepath.Join(b.work, "mask"), "w": w, "h": h}
-	if err := writeFloats(request["prob"].(string), prob); err != nil {
+	if err := twin.WriteFloats(request["prob"].(string), prob); err != nil {
 		return err
 	}
 	if err := os.WriteFile(request["mask"].(string), mask, 0o644); err != nil {
@@ -229,10 +241,10 @@ func (b *bench) evaluate() error {
 			return err
 		}
 		ours = append(ours, time.Since(began).Seconds())
-		if b.twin.version.Numpy == "" {
+		if b.twin.Numpy == "" {
 			continue
 		}
-		answer, err := b.twin.ask(request)
+		answer, err := b.ask(request)
 		if err != nil {
 			return err
 		}
@@ -241,7 +253,7 @@ func (b *bench) evaluate() error {
 			return err
 		}
 	}
-	row("scores of 1 MP, one thread", ours, others, "NumPy "+b.twin.version.Numpy)
+	row("scores of 1 MP, one thread", ours, others, "NumPy "+b.twin.Numpy)
 	return nil
 }
 
@@ -262,12 +274,4 @@ func noise(n int) []float32 {
 		data[i] = float32(r.NormFloat64())
 	}
 	return data
-}
-
-func writeFloats(path string, data []float32) error {
-	raw, err := binary.Append(nil, binary.LittleEndian, data)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, raw, 0o644)
 }

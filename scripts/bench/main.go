@@ -21,6 +21,7 @@ import (
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/weights"
 	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/scripts/twin"
 )
 
 // options are the flags.
@@ -62,11 +63,11 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	other, err := startTwin(o)
+	other, err := twin.Start(o.python, o.twin, o.threads)
 	if err != nil {
 		return err
 	}
-	defer other.stop()
+	defer other.Stop()
 	if err := compare(&bench{options: o, work: work, engine: e, twin: other, net: net, file: file}); err != nil {
 		return err
 	}
