@@ -15,11 +15,13 @@ func (b *builder) lite(x *graph.Node, spec Spec) *graph.Node {
 	if spec.DCT > 0 {
 		f.coarse = graph.Concat(1, f.coarse, b.dctBranch(sizes, spec.DCT))
 	}
-	b.inBackbone, b.frozen = false, false
 	if spec.Decoder == DecoderPyramid {
+		f.context = b.context(f.coarse, spec)
+		b.inBackbone, b.frozen = false, false
 		f.spectrum = logSpectrum(x, sizes)
 		return b.pyramidDecoder(f, spec)
 	}
+	b.inBackbone, b.frozen = false, false
 	return b.contextDecoder(f.fine, f.coarse, spec)
 }
 
@@ -78,22 +80,23 @@ func (b *builder) highPass(x *graph.Node) *graph.Node {
 	return graph.Tanh(graph.Conv(x, kernel, nil, graph.ConvOptions{Stride: 1, Pad: 1, Dilation: 1, Groups: 1}))
 }
 
-// contextDecoder joins what a place looks like with how far it is from the rest of the picture: features at
-// stride 8 (block 2's, and those of JPEG's blocks) and their deviation from their mean in units of their spread (over the whole input), then
-// residual separable convolutions of growing dilation, then block 1's finer features. It returns logits
-// [N, 1, H/4, W/4].
-func (b *builder) contextDecoder(block1, block2 *graph.Node, spec Spec) *graph.Node {
-	width := spec.Context
-	pointwise := convSpec{out: width, kernel: 1, kind: initHe}
-	u := b.norm(b.conv(block2, "context.in", pointwise), "context.in_bn", initOne)
+// context joins what a place looks like with how far it is from the rest of the picture: features at stride 8 (block
+// 2's, and those of JPEG's blocks) and their deviation from their mean in units of their spread (over the whole input), then
+// residual separable convolutions of growing dilation: [N, C, H/8, W/8] to [N, Spec.Context, H/8, W/8].
+func (b *builder) context(features *graph.Node, spec Spec) *graph.Node {
+	pointwise := convSpec{out: spec.Context, kernel: 1, kind: initHe}
+	u := b.norm(b.conv(features, "context.in", pointwise), "context.in_bn", initOne)
 	x := graph.Concat(1, graph.ReLU(u), deviation(u))
 	x = graph.ReLU(b.norm(b.conv(x, "context.join", pointwise), "context.join_bn", initOne))
 	for i, d := range spec.Dilations {
-		name := fmt.Sprintf("context.block%d", i)
-		y := b.separable(x, name, width, d, initHe)
-		x = graph.Add(x, graph.ReLU(b.norm(y, name+".bn", initOne)))
+		x = b.residual(x, fmt.Sprintf("context.block%d", i), d)
 	}
-	fine := width / 2
+	return x
+}
+
+// contextDecoder adds block 1's finer features to the context of block 2's: logits [N, 1, H/4, W/4].
+func (b *builder) contextDecoder(block1, block2 *graph.Node, spec Spec) *graph.Node {
+	x, fine := b.context(block2, spec), spec.Context/2
 	h, w := size(block1)
 	x = b.conv(x, "context.up", convSpec{out: fine, kernel: 1, kind: initHe})
 	x = graph.UpsampleBilinear(b.norm(x, "context.up_bn", initOne), h, w)

@@ -57,8 +57,10 @@ type Spec struct {
 	Overlap int `json:"overlap,omitempty"`
 	// Widths are the channels of conv1, conv2, block1 and block2 of xceptionnet-lite.
 	Widths []int `json:"widths,omitempty"`
-	// Context is the channels of the context decoder, or of the pyramid decoder at stride 8.
+	// Context is the channels of the context decoder.
 	Context int `json:"context,omitempty"`
+	// Pyramid is the channels of the pyramid decoder at stride 8; its backbone has the context decoder's blocks too.
+	Pyramid int `json:"pyramid,omitempty"`
 	// Dilations are those of the context decoder's residual blocks, in order.
 	Dilations []int `json:"dilations,omitempty"`
 	// Pool is how xceptionnet-lite's blocks halve a map: "max", as Xception does, or "mean", which keeps the

@@ -23,7 +23,7 @@ func small() Spec {
 // pyramid is small with the other decoder and a backbone that is not trained.
 func pyramid() Spec {
 	s := small()
-	s.Decoder, s.Context, s.Frozen = DecoderPyramid, 6, true
+	s.Decoder, s.Pyramid, s.Frozen = DecoderPyramid, 6, true
 	return s
 }
 

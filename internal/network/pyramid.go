@@ -10,6 +10,7 @@ import (
 type liteFeatures struct {
 	fine     *graph.Node // block 1: [N, widths[2], H/4, W/4]
 	coarse   *graph.Node // block 2, and the look at JPEG's blocks: [N, C, H/8, W/8]
+	context  *graph.Node // what the context decoder's blocks make of coarse: [N, Spec.Context, H/8, W/8]
 	spectrum *graph.Node // log of the blocks' cosine coefficients: [N, 106, H/8, W/8]
 }
 
@@ -27,7 +28,7 @@ type level struct {
 // looks like (mean and maximum of each channel), and come back up, joined at each stride with what was seen on the way down
 // and at stride 4 with block 1's finer features: [N, 1, H/4, W/4] logits. H and W must be multiples of 32.
 func (b *builder) pyramidDecoder(f liteFeatures, spec Spec) *graph.Node {
-	w := spec.Context
+	w := spec.Pyramid
 	levels := []level{
 		{name: "pyramid.8", width: w, down: []int{1, 2, 1}, up: 2},
 		{name: "pyramid.16", width: w * 4 / 3, down: []int{1, 2, 1}, up: 2},
@@ -60,7 +61,7 @@ func (b *builder) pyramidDecoder(f liteFeatures, spec Spec) *graph.Node {
 // pyramidInput joins the features at stride 8 with their deviation from their mean over the map: [N, width, H/8, W/8].
 func (b *builder) pyramidInput(f liteFeatures, width int) *graph.Node {
 	spectrum := b.pointwise(f.spectrum, "pyramid.spectrum", width*2/3)
-	u := b.norm(b.conv(graph.Concat(1, f.coarse, spectrum), "pyramid.in", convSpec{out: width, kernel: 1, kind: initHe}),
+	u := b.norm(b.conv(graph.Concat(1, f.coarse, f.context, spectrum), "pyramid.in", convSpec{out: width, kernel: 1, kind: initHe}),
 		"pyramid.in.bn", initOne)
 	return b.pointwise(graph.Concat(1, graph.ReLU(u), deviation(u)), "pyramid.join", width)
 }

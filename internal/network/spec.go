@@ -75,6 +75,9 @@ func (s Spec) completeLite() (Spec, error) {
 		s.Widths = []int{16, 32, 64, 128}
 	}
 	setDefault(&s.Context, 64)
+	if s.Decoder == DecoderPyramid {
+		setDefault(&s.Pyramid, 96)
+	}
 	setDefault(&s.Pool, poolMax)
 	if s.Dilations == nil {
 		s.Dilations = []int{1, 2, 4, 8, 16, 1}
@@ -90,7 +93,7 @@ func (s Spec) checkLite() error {
 	if len(s.Widths) != 4 || len(s.Dilations) > 32 {
 		return fmt.Errorf("%w: %d widths and %d dilations: expected 4 and at most 32", ErrSpec, len(s.Widths), len(s.Dilations))
 	}
-	for _, w := range append([]int{s.Context}, s.Widths...) {
+	for _, w := range append([]int{s.Context, max(s.Pyramid, 2)}, s.Widths...) {
 		if w < 2 || w > 1024 {
 			return fmt.Errorf("%w: width %d: expected 2 to 1024 channels", ErrSpec, w)
 		}
