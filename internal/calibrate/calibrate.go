@@ -45,6 +45,8 @@ type Options struct {
 	Pictures []Picture
 	// MaxFlagged is the share of the untouched pictures in [0,1] that may be flagged at 0.5 afterwards.
 	MaxFlagged float64
+	// Copies makes the network look for what appears twice in a picture from now on.
+	Copies bool
 	// Open opens the model in a file, to be run over the pictures until close is called.
 	Open func(path string) (predict Predict, close func(), err error)
 	// Workers is the number of pictures at a time; 0 means one.
@@ -94,6 +96,11 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	net, err := network.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Path(), err)
+	}
+	if o.Copies {
+		if err := net.FindCopies(); err != nil {
+			return nil, fmt.Errorf("%s: %w", file.Path(), err)
+		}
 	}
 	r := &Result{Facts: Facts{Threshold: thresholds[middle], MaxFlagged: o.MaxFlagged}, file: file, net: net}
 	if text := file.Metadata()[MetadataKey]; json.Valid([]byte(text)) {
@@ -160,6 +167,7 @@ func (r *Result) Write(path string) error {
 			metadata[key] = value
 		}
 	}
+	metadata[network.SpecKey] = r.net.SpecJSON()
 	params := r.net.Params()
 	tensors := make([]weights.Tensor, 0, len(params))
 	for i, p := range params {

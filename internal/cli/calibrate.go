@@ -27,7 +27,7 @@ type calibrateOptions struct {
 	model, data, pristine, out string
 	maxFlagged                 float64
 	limit                      int
-	json                       bool
+	json, copies               bool
 	device                     string
 	threads                    int
 }
@@ -38,6 +38,7 @@ func (o *calibrateOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.data, "data", "", "folder with images/ and masks/, as \"declip forge\" makes")
 	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
 	f.Float64Var(&o.maxFlagged, "max-flagged", 0.05, "largest share of the untouched pictures that may be flagged")
+	f.BoolVar(&o.copies, "copies", false, "make the model look for parts that appear twice in a picture, too (xceptionnet-lite)")
 	f.StringVarP(&o.out, "out", "o", "", "file for the calibrated model")
 	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each folder, evenly spread (default: all)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
@@ -98,7 +99,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	defer file.Close()
 	bar := &progress{}
 	defer func() { bar.finish() }()
-	options := calibrate.Options{MaxFlagged: o.maxFlagged, Open: a.predictor(o), Workers: runtime.GOMAXPROCS(0)}
+	options := calibrate.Options{MaxFlagged: o.maxFlagged, Copies: o.copies, Open: a.predictor(o), Workers: runtime.GOMAXPROCS(0)}
 	for _, c := range cases {
 		options.Pictures = append(options.Pictures, calibrate.Picture{Name: c.name, Load: c.load})
 	}

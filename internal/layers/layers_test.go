@@ -36,11 +36,12 @@ var below = map[string][]string{
 	"internal/network/networktest": {"internal/weights"},
 	"internal/tile":                {"internal/picture"},
 	"internal/blockgrid":           {"internal/picture"},
+	"internal/copymove":            {"internal/picture"},
 	"internal/dataset":             {"internal/blockgrid", "internal/picture"},
 	"internal/forge":               {"internal/picture"},
 	"internal/zoo":                 {"internal/atomicfile", "internal/fetch", "internal/network", "internal/weights"},
 
-	"internal/runner": {"internal/blockgrid", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
+	"internal/runner": {"internal/blockgrid", "internal/copymove", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
 	"internal/train":  {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner"},
 
 	"internal/convert": {"internal/atomicfile", "internal/engine", "internal/graph", "internal/network", "internal/weights"},

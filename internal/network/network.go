@@ -70,6 +70,8 @@ type Spec struct {
 	DCT int `json:"dct,omitempty"`
 	// Frozen keeps xceptionnet-lite's backbone as it is in training: its weights, and the statistics of its batch norms.
 	Frozen bool `json:"frozen,omitempty"`
+	// Copies adds to xceptionnet-lite's map what appears twice in a picture (package copymove).
+	Copies bool `json:"copies,omitempty"`
 	// Residual adds fixed high-pass channels to xceptionnet-lite's input.
 	Residual bool `json:"residual,omitempty"`
 }
@@ -179,6 +181,15 @@ func (n *Network) Thawed() (*Network, error) {
 		m.params[i].Data = n.params[n.index[m.params[i].Name]].Data
 	}
 	return m, nil
+}
+
+// FindCopies makes the network's map hold what appears twice in a picture; only networks that run in tiles can.
+func (n *Network) FindCopies() error {
+	if n.spec.Mode != ModeTiles {
+		return fmt.Errorf("%v sees pictures scaled to its input: copies are looked for in the picture's own pixels", n.spec)
+	}
+	n.spec.Copies = true
+	return nil
 }
 
 // Spec returns the network's description with every default filled in.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/declip/declip/internal/blockgrid"
+	"github.com/declip/declip/internal/copymove"
 	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
@@ -80,7 +81,11 @@ func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error)
 		return Output{}, err
 	}
 	raw := picture.Map{Prob: m.Prob, Width: m.Width, Height: m.Height}
-	return Output{raw, m.Upsample(rgb.Width, rgb.Height)}, nil
+	prob := m.Upsample(rgb.Width, rgb.Height)
+	if r.spec.Copies {
+		copymove.Mark(prob, rgb.Width, rgb.Height, copymove.Find(rgb))
+	}
+	return Output{raw, prob}, nil
 }
 
 // runResized gives the network the whole picture scaled to its input.

@@ -1,0 +1,164 @@
+package copymove
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+)
+
+// keypoint is a place with a description of its surroundings that turns with it.
+type keypoint struct {
+	x, y     float64 // pixels of the full plane
+	scale    float64 // pixels of the full plane that a pixel of its level stands for
+	angle    float64 // radians, of the surroundings' brightness
+	code     code    // of the surroundings
+	mirrored code    // of the surroundings' mirror image
+}
+
+// code holds the outcomes of comparisons between pairs of places around a keypoint.
+type code [4]uint64
+
+const (
+	levels     = 6
+	levelStep  = 0.8 // size of a level by that of the one before
+	reach      = 15  // pixels of its level that a description looks at, each way
+	weakest    = 1.5 // levels: gradients below are noise
+	wantPoints = 8000
+)
+
+// pattern is the pairs of places that are compared, drawn once from a normal distribution, as in BRIEF (Calonder, Lepetit,
+// Strecha and Fua, 2010); they turn with the keypoint, as in ORB (Rublee, Rabaud, Konolige and Bradski, 2011).
+var pattern = func() (pairs [256][4]float64) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	draw := func() float64 {
+		for {
+			if v := rng.NormFloat64() * reach / 2.5; math.Abs(v) <= reach*0.7 {
+				return v
+			}
+		}
+	}
+	for i := range pairs {
+		pairs[i] = [4]float64{draw(), draw(), draw(), draw()}
+	}
+	return pairs
+}()
+
+// keypoints finds corners on several levels, spread over the picture.
+func keypoints(p plane) []keypoint {
+	total := 0.0
+	for k := range levels {
+		total += math.Pow(levelStep, 2*float64(k))
+	}
+	cell := max(4, int(math.Sqrt(float64(p.w*p.h)*total/wantPoints)))
+	var lists [levels][]keypoint
+	var wait sync.WaitGroup
+	level := p
+	for k := range levels {
+		if k > 0 {
+			factor := math.Pow(levelStep, float64(k))
+			level = level.smaller(int(float64(p.w)*factor+.5), int(float64(p.h)*factor+.5))
+		}
+		if min(level.w, level.h) < 4*reach {
+			break
+		}
+		this := level
+		wait.Go(func() {
+			lists[k] = levelKeypoints(this, cell, float64(p.w)/float64(this.w), float64(p.h)/float64(this.h))
+		})
+	}
+	wait.Wait()
+	return slices.Concat(lists[:]...)
+}
+
+// levelKeypoints takes the strongest corner of each cell.
+func levelKeypoints(p plane, cell int, scaleX, scaleY float64) []keypoint {
+	strength, smooth := corners(p), p.blurred().blurred()
+	var list []keypoint
+	margin := reach + 1
+	for y0 := margin; y0 < p.h-margin; y0 += cell {
+		for x0 := margin; x0 < p.w-margin; x0 += cell {
+			best, at := float32(weakest*weakest), -1
+			for y := y0; y < min(y0+cell, p.h-margin); y++ {
+				for x := x0; x < min(x0+cell, p.w-margin); x++ {
+					if v := strength.pix[y*p.w+x]; v > best {
+						best, at = v, y*p.w+x
+					}
+				}
+			}
+			if at < 0 || !peak(strength, at) {
+				continue
+			}
+			x, y := at%p.w, at/p.w
+			k := keypoint{
+				x: (float64(x)+.5)*scaleX - .5, y: (float64(y)+.5)*scaleY - .5, scale: math.Sqrt(scaleX * scaleY),
+				angle: orientation(smooth, x, y),
+			}
+			k.code, k.mirrored = describe(smooth, x, y, k.angle, 1), describe(smooth, x, y, k.angle, -1)
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
+// corners is the smaller eigenvalue of the gradients' covariance in 5 x 5 windows (Shi and Tomasi, 1994), levels squared.
+func corners(p plane) plane {
+	xx, xy, yy := newPlane(p.w, p.h), newPlane(p.w, p.h), newPlane(p.w, p.h)
+	for y := 1; y < p.h-1; y++ {
+		for x := 1; x < p.w-1; x++ {
+			i := y*p.w + x
+			gx, gy := (p.pix[i+1]-p.pix[i-1])/2, (p.pix[i+p.w]-p.pix[i-p.w])/2
+			xx.pix[i], xy.pix[i], yy.pix[i] = gx*gx, gx*gy, gy*gy
+		}
+	}
+	xx, xy, yy = xx.box(2), xy.box(2), yy.box(2)
+	for i, a := range xx.pix {
+		b, c := xy.pix[i], yy.pix[i]
+		half := (a - c) / 2
+		xx.pix[i] = (a+c)/2 - float32(math.Sqrt(float64(half*half+b*b)))
+	}
+	return xx
+}
+
+// peak says whether no neighbour is stronger.
+func peak(p plane, at int) bool {
+	for dy := -1; dy <= 1; dy++ {
+		for dx := -1; dx <= 1; dx++ {
+			if p.pix[at+dy*p.w+dx] > p.pix[at] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// orientation is the direction from a place to the centre of brightness around it (Rosin, 1999).
+func orientation(p plane, x, y int) float64 {
+	var mx, my float64
+	for dy := -reach; dy <= reach; dy++ {
+		width := int(math.Sqrt(float64(reach*reach - dy*dy)))
+		row := p.pix[(y+dy)*p.w+x-width:][:2*width+1]
+		for i, v := range row {
+			mx += float64(i-width) * float64(v)
+			my += float64(dy) * float64(v)
+		}
+	}
+	return math.Atan2(my, mx)
+}
+
+// describe compares the pairs, turned by the angle; side -1 looks at the mirror image along that direction.
+func describe(p plane, x, y int, angle, side float64) code {
+	sin, cos := math.Sincos(angle)
+	at := func(u, v float64) float32 {
+		v *= side
+		dx, dy := math.Floor(u*cos-v*sin+.5), math.Floor(u*sin+v*cos+.5)
+		return p.pix[(y+int(dy))*p.w+x+int(dx)]
+	}
+	var c code
+	for i, pair := range pattern {
+		if at(pair[0], pair[1]) < at(pair[2], pair[3]) {
+			c[i/64] |= 1 << (i % 64)
+		}
+	}
+	return c
+}

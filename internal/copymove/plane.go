@@ -1,0 +1,105 @@
+package copymove
+
+import "github.com/declip/declip/internal/picture"
+
+// plane is a grey picture, [h, w] levels of 255.
+type plane struct {
+	pix  []float32
+	w, h int
+}
+
+func newPlane(w, h int) plane { return plane{make([]float32, w*h), w, h} }
+
+// luma is the picture's brightness.
+func luma(p *picture.RGB) plane {
+	out := newPlane(p.Width, p.Height)
+	for i := range out.pix {
+		out.pix[i] = .299*float32(p.Pix[3*i]) + .587*float32(p.Pix[3*i+1]) + .114*float32(p.Pix[3*i+2])
+	}
+	return out
+}
+
+// smaller is the plane at the given size, for factors not far from 1.
+func (p plane) smaller(w, h int) plane {
+	q := p.blurred()
+	return plane{picture.ResizeFloat(q.pix, p.w, p.h, w, h), w, h}
+}
+
+// blurred is the plane through a binomial filter 1 4 6 4 1 both ways, a standard deviation of one pixel.
+func (p plane) blurred() plane {
+	rows, out := newPlane(p.w, p.h), newPlane(p.w, p.h)
+	pass := func(dst, src []float32, start, step, n int) {
+		at := func(i int) float32 { return src[start+min(max(i, 0), n-1)*step] }
+		for i := range n {
+			if i < 2 || i >= n-2 {
+				dst[start+i*step] = (at(i-2) + 4*at(i-1) + 6*at(i) + 4*at(i+1) + at(i+2)) / 16
+				continue
+			}
+			k := start + i*step
+			dst[k] = (src[k-2*step] + 4*src[k-step] + 6*src[k] + 4*src[k+step] + src[k+2*step]) / 16
+		}
+	}
+	for y := range p.h {
+		pass(rows.pix, p.pix, y*p.w, 1, p.w)
+	}
+	for x := range p.w {
+		pass(out.pix, rows.pix, x, p.w, p.h)
+	}
+	return out
+}
+
+// box is the mean over the (2r+1)^2 square around each pixel, of what lies inside the plane.
+func (p plane) box(r int) plane {
+	rows, out := newPlane(p.w, p.h), newPlane(p.w, p.h)
+	for y := range p.h {
+		src, dst := p.pix[y*p.w:(y+1)*p.w], rows.pix[y*p.w:(y+1)*p.w]
+		sum, count := float32(0), float32(0)
+		for x := 0; x < min(r, p.w); x++ {
+			sum, count = sum+src[x], count+1
+		}
+		for x := range p.w {
+			if x+r < p.w {
+				sum, count = sum+src[x+r], count+1
+			}
+			if x-r-1 >= 0 {
+				sum, count = sum-src[x-r-1], count-1
+			}
+			dst[x] = sum / count
+		}
+	}
+	sums, count := make([]float32, p.w), float32(0)
+	add := func(y int, sign float32) {
+		for x, v := range rows.pix[y*p.w : (y+1)*p.w] {
+			sums[x] += sign * v
+		}
+		count += sign
+	}
+	for y := 0; y < min(r, p.h); y++ {
+		add(y, 1)
+	}
+	for y := range p.h {
+		if y+r < p.h {
+			add(y+r, 1)
+		}
+		if y-r-1 >= 0 {
+			add(y-r-1, -1)
+		}
+		for x, s := range sums {
+			out.pix[y*p.w+x] = s / count
+		}
+	}
+	return out
+}
+
+// sample is the value between pixels, bilinear; ok is false outside.
+func (p plane) sample(x, y float64) (v float32, ok bool) {
+	if !(x >= 0 && y >= 0 && x <= float64(p.w-1) && y <= float64(p.h-1)) {
+		return 0, false
+	}
+	x0, y0 := min(int(x), p.w-2), min(int(y), p.h-2)
+	fx, fy := float32(x-float64(x0)), float32(y-float64(y0))
+	i := y0*p.w + x0
+	top := p.pix[i] + fx*(p.pix[i+1]-p.pix[i])
+	low := p.pix[i+p.w] + fx*(p.pix[i+p.w+1]-p.pix[i+p.w])
+	return top + fy*(low-top), true
+}
