@@ -70,3 +70,18 @@ func TestTakeBackbone(t *testing.T) {
 		}
 	}
 }
+
+// Copies are looked for in the picture's own pixels, and a network's file says that they are.
+func TestFindCopies(t *testing.T) {
+	n := mustNew(t, small(), 1)
+	if err := n.FindCopies(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(encode(t, n, nil))
+	if err != nil || !again.Spec().Copies {
+		t.Errorf("the file's network: copies %v, %v", again.Spec().Copies, err)
+	}
+	if err := mustNew(t, Spec{Arch: ArchXception}, 1).FindCopies(); err == nil {
+		t.Error("a network that sees scaled pictures took to looking for copies")
+	}
+}
