@@ -64,6 +64,7 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 		e.outputs.bytes(12, valueInfo(o.Name, value{o.Node.dtype, o.Node.shape}))
 	}
 	var body message
+	body = append(body, e.casts...)
 	body = append(body, e.nodes...)
 	body.text(2, "declip")
 	body = append(body, e.tensors...)
@@ -129,12 +130,15 @@ func (g *Graph) Used(outputs []Output) (inputs, params []*Node) {
 
 // encoder collects the parts of a GraphProto.
 type encoder struct {
-	inits   map[string]Initializer
-	names   map[*Node]string
-	wanted  map[*Node]bool    // values that a written call or an output takes
-	ints64  map[string]string // int64 constants by content
-	opsets  map[string]int    // operator sets in use, by domain
-	count   int
+	inits  map[string]Initializer
+	names  map[*Node]string
+	wanted map[*Node]bool    // values that a written call or an output takes
+	ints64 map[string]string // int64 constants by content
+	opsets map[string]int    // operator sets in use, by domain
+	count  int
+	// casts of stored weights, written before the other nodes: ONNX Runtime then runs each right before it is
+	// needed. With a place behind what computes the other operand it would be run before that, first of all.
+	casts   message
 	nodes   message
 	tensors message
 	inputs  message
@@ -192,7 +196,10 @@ func (e *encoder) source(s *source, n *Node) error {
 	e.names[n] = s.ident
 	if init.DType != Float32 {
 		e.names[n] = e.fresh()
+		rest := e.nodes
+		e.nodes = nil
 		e.node("Cast", []string{s.ident}, []string{e.names[n]}, attrInt("to", onnxType(Float32)))
+		e.casts, e.nodes = append(e.casts, e.nodes...), rest
 	}
 	return nil
 }

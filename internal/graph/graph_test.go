@@ -246,3 +246,19 @@ func TestBlocks(t *testing.T) {
 		compare(t, name, got, want, 1e-4)
 	}
 }
+
+// ONNX Runtime runs a conversion of stored weights right before it is needed if it is written before what computes the
+// other operand, and else before everything that operand comes from, so that all weights are converted at once.
+func TestConversionsComeFirst(t *testing.T) {
+	g := New()
+	y := ReLU(g.Input("x", 2, 3))
+	y = MatMul(Tanh(y), g.Param("w", 3, 2))
+	model, err := g.Encode([]Output{{"y", y}}, map[string]Initializer{"w": {DType: Float16, Shape: []int{3, 2}, Data: make([]byte, 12)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cast, relu := bytes.Index(model, []byte("Cast")), bytes.Index(model, []byte("Relu"))
+	if cast < 0 || relu < 0 || cast > relu {
+		t.Errorf("Cast stands at %d, Relu at %d", cast, relu)
+	}
+}
