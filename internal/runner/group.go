@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/declip/declip/internal/engine"
@@ -17,6 +18,7 @@ import (
 type Group struct {
 	passes  []*pass
 	members []*member
+	atOnce  int // pictures that are run together
 }
 
 // pass is a backbone and what the members read of it.
@@ -42,7 +44,10 @@ type reading struct {
 
 // NewGroup loads models, whose files must be open meanwhile. Its owner closes it.
 func NewGroup(e *engine.Engine, models []*network.Model, o Options) (*Group, error) {
-	g := &Group{}
+	g := &Group{atOnce: math.MaxInt}
+	if info := e.Info(); info.Device == "cpu" {
+		g.atOnce = max(2, info.Threads)
+	}
 	for _, m := range models {
 		if err := g.add(e, m); err != nil {
 			return nil, err
@@ -127,6 +132,9 @@ func (g *Group) passFor(use network.Use) (*pass, error) {
 // Passes is how many backbones are run for a picture.
 func (g *Group) Passes() int { return len(g.passes) }
 
+// Pass is the i-th of them, which lives as long as the group.
+func (g *Group) Pass(i int) *Pass { return &g.passes[i].Pass }
+
 // Specs describes the models in their order.
 func (g *Group) Specs() []network.Spec {
 	var list []network.Spec
@@ -154,9 +162,21 @@ func (g *Group) Close() error {
 }
 
 // Run runs all models on each picture, and gives for each picture the models' outputs in their order. Pictures go
-// through backbones and decoders together; memory grows with their number. A picture's outputs do not depend on
-// the others beyond the last bits of float32 arithmetic.
+// through backbones and decoders together; on a CPU in parts, of as many as there are threads: more are no faster there
+// and take memory. A picture's outputs do not depend on the others beyond the last bits of float32 arithmetic.
 func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) ([][]Output, error) {
+	var outputs [][]Output
+	for part := range slices.Chunk(pictures, g.atOnce) {
+		some, err := g.run(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		outputs = append(outputs, some...)
+	}
+	return outputs, nil
+}
+
+func (g *Group) run(ctx context.Context, pictures []*picture.RGB) ([][]Output, error) {
 	outputs := make([][]Output, len(pictures))
 	for i := range outputs {
 		outputs[i] = make([]Output, len(g.members))
