@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -47,14 +48,41 @@ func localize(o options, work, model string) error {
 
 // start runs the program to its end; peak is in bytes, 0 where the system does not say.
 func start(o options, args ...string) (took time.Duration, peak float64, err error) {
+	took, peak, _, err = startWatched(o, args...)
+	return took, peak, err
+}
+
+// startWatched is start that also looks every few milliseconds at how much memory the process has for itself; it gives
+// the most.
+func startWatched(o options, args ...string) (took time.Duration, peak, private float64, err error) {
 	cmd := exec.Command(o.program, args...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(o.threads))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return 0, 0, fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	if err := cmd.Start(); err != nil {
+		return 0, 0, 0, err
 	}
-	return time.Since(began), peakMemory(cmd.ProcessState), nil
+	ended, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			private = max(private, privateMemory(cmd.Process.Pid))
+			select {
+			case <-ended:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	err = cmd.Wait()
+	took = time.Since(began)
+	close(ended)
+	<-watched
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("%s: %w\n%s", cmd, err, out.Bytes())
+	}
+	return took, peakMemory(cmd.ProcessState), private, nil
 }
 
 // render draws waves with grain: something that JPEG has about as much work with as with a photograph.

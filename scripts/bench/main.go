@@ -2,7 +2,10 @@
 // twelve megapixels, and its parts beside PyTorch and NumPy doing the same (scripts/bench_torch.py), where the
 // Python given has them. Both sides take turns, with as many threads each, and medians are compared.
 //
-// It fails if both sides do not compute the same.
+// Then the paper's largest network, with random weights in its published layout, beside the published computation
+// (scripts/parity_torch.py).
+//
+// It fails if both sides do not compute the same; for the paper's networks make parity looks at that.
 //
 //	go run ./scripts/bench [-m lite] [-declip bin/declip] [-python /usr/bin/python3] [-threads 2]
 package main
@@ -28,6 +31,7 @@ import (
 type options struct {
 	model, program, python, twin string
 	threads                      int
+	published                    bool
 }
 
 func main() {
@@ -36,6 +40,7 @@ func main() {
 	flag.StringVar(&o.program, "declip", "bin/declip", "the program to measure")
 	flag.StringVar(&o.python, "python", "/usr/bin/python3", "a Python that may have torch and numpy")
 	flag.StringVar(&o.twin, "twin", "scripts/bench_torch.py", "the other side's program")
+	flag.BoolVar(&o.published, "published", false, "measure the paper's network only")
 	flag.IntVar(&o.threads, "threads", 2, "threads of either side")
 	flag.Parse()
 	runtime.GOMAXPROCS(o.threads)
@@ -52,6 +57,24 @@ func run(o options) error {
 		return err
 	}
 	defer os.RemoveAll(work)
+	e, err := engine.Open(engine.Options{Device: "cpu", Threads: o.threads})
+	if err != nil {
+		return err
+	}
+	if !o.published {
+		if err := benchModel(o, work, e); err != nil {
+			return err
+		}
+	}
+	if err := benchPublished(o, work, e); err != nil {
+		return err
+	}
+	fmt.Printf("\n%d threads each, medians, %s in all\n", o.threads, time.Since(began).Round(time.Second))
+	return nil
+}
+
+// benchModel measures one model of ours, and what else there is to compare.
+func benchModel(o options, work string, e *engine.Engine) error {
 	net, file, err := openModel(o.model, work)
 	if err != nil {
 		return err
@@ -59,20 +82,12 @@ func run(o options) error {
 	if err := localize(o, work, file); err != nil {
 		return err
 	}
-	e, err := engine.Open(engine.Options{Device: "cpu", Threads: o.threads})
-	if err != nil {
-		return err
-	}
 	other, err := twin.Start(o.python, o.twin, o.threads)
 	if err != nil {
 		return err
 	}
 	defer other.Stop()
-	if err := compare(&bench{options: o, work: work, engine: e, twin: other, net: net, file: file}); err != nil {
-		return err
-	}
-	fmt.Printf("\n%d threads each, medians, %s in all\n", o.threads, time.Since(began).Round(time.Second))
-	return nil
+	return compare(&bench{options: o, work: work, engine: e, twin: other, net: net, file: file})
 }
 
 // openModel gives the network and writes it as a file that both sides read. Where the default model isn't
