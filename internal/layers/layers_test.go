@@ -26,7 +26,8 @@ var below = map[string][]string{
 	"internal/atomicfile": {},
 	"internal/pickle":     {},
 	"internal/weights":    {"internal/atomicfile", "internal/pickle"},
-	"internal/picture":    {"internal/atomicfile"},
+	"internal/jpeg":       {},
+	"internal/picture":    {"internal/atomicfile", "internal/jpeg"},
 	"internal/npy":        {"internal/atomicfile"},
 	"internal/fetch":      {},
 

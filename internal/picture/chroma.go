@@ -2,108 +2,117 @@ package picture
 
 import "image"
 
-// planarToRGB turns planes with subsampled second and third components into
-// packed RGB the way libjpeg-turbo does: "fancy" (triangle filter) upsampling
-// where it has one (halved width, halved height, or both), replication
-// elsewhere, and its 16-bit fixed-point conversion of YCbCr (colour false: the
-// planes are red, green and blue already).
-//
-// Only real samples take part, ceil(width/ratio) by ceil(height/ratio) of them,
-// never the padding that fills up the last blocks.
+// planarToRGB is planesToRGB for a picture of the standard library's.
 func planarToRGB(m *image.YCbCr, colour bool) *RGB {
 	b := m.Bounds()
-	c := newChroma(m)
-	p := NewRGB(b.Dx(), b.Dy())
+	w, h := b.Dx(), b.Dy()
+	across, down := 1, 1
+	switch m.SubsampleRatio {
+	case image.YCbCrSubsampleRatio422:
+		across = 2
+	case image.YCbCrSubsampleRatio420:
+		across, down = 2, 2
+	case image.YCbCrSubsampleRatio440:
+		down = 2
+	case image.YCbCrSubsampleRatio411:
+		across = 4
+	case image.YCbCrSubsampleRatio410:
+		across, down = 4, 2
+	}
+	luma := newPlane(m.Y[m.YOffset(b.Min.X, b.Min.Y):], m.YStride, 1, 1, w, h)
+	cb, cr := newPlane(m.Cb, m.CStride, across, down, w, h), newPlane(m.Cr, m.CStride, across, down, w, h)
+	return planesToRGB([3]plane{luma, cb, cr}, colour)
+}
+
+// planesToRGB turns planes, some of them subsampled, into packed RGB the way libjpeg-turbo does: "fancy" (triangle
+// filter) upsampling where it has one (halved width, halved height, or both), replication elsewhere, and its 16-bit
+// fixed-point conversion of YCbCr (colour false: the planes are red, green and blue already).
+//
+// Only real samples take part, ceil(width/ratio) by ceil(height/ratio) of them, never the padding that fills up the
+// last blocks.
+func planesToRGB(planes [3]plane, colour bool) *RGB {
+	p := NewRGB(planes[0].fullWidth, planes[0].fullHeight)
 	inBands(p.Height, 64, func(y0, y1 int) {
-		rows := c.buffers()
+		var buffers [3]rows
+		for i := range planes {
+			buffers[i] = planes[i].buffers()
+		}
 		for y := y0; y < y1; y++ {
-			cb, cr := c.row(m.Cb, y, rows.cb, rows.sum), c.row(m.Cr, y, rows.cr, rows.sum)
-			luma := m.Y[m.YOffset(b.Min.X, b.Min.Y+y):][:p.Width]
+			first, second, third := planes[0].row(y, buffers[0]), planes[1].row(y, buffers[1]), planes[2].row(y, buffers[2])
 			out := p.Pix[3*y*p.Width:][:3*p.Width]
 			if colour {
-				rgbRow(out, luma, cb, cr)
+				rgbRow(out, first, second, third)
 			} else {
-				interleave(out, luma, cb, cr)
+				interleave(out, first, second, third)
 			}
 		}
 	})
 	return p
 }
 
-// chroma knows how the second and third plane lie under the first.
-type chroma struct {
-	horizontal, vertical int // subsampling ratios
-	width, height        int // real samples of a plane
-	stride               int
-	fullWidth            int
-	fancyH, fancyV       bool
+// plane is a component and how it lies under the picture.
+type plane struct {
+	pix                   []uint8
+	stride                int
+	horizontal, vertical  int // subsampling ratios
+	width, height         int // real samples
+	fullWidth, fullHeight int // the picture's
+	fancyH, fancyV        bool
 }
 
-func newChroma(m *image.YCbCr) chroma {
-	c := chroma{horizontal: 1, vertical: 1, stride: m.CStride, fullWidth: m.Bounds().Dx()}
-	switch m.SubsampleRatio {
-	case image.YCbCrSubsampleRatio422:
-		c.horizontal = 2
-	case image.YCbCrSubsampleRatio420:
-		c.horizontal, c.vertical = 2, 2
-	case image.YCbCrSubsampleRatio440:
-		c.vertical = 2
-	case image.YCbCrSubsampleRatio411:
-		c.horizontal = 4
-	case image.YCbCrSubsampleRatio410:
-		c.horizontal, c.vertical = 4, 2
-	}
-	c.width = (c.fullWidth + c.horizontal - 1) / c.horizontal
-	c.height = (m.Bounds().Dy() + c.vertical - 1) / c.vertical
+func newPlane(pix []uint8, stride, horizontal, vertical, fullWidth, fullHeight int) plane {
+	p := plane{pix: pix, stride: stride, horizontal: horizontal, vertical: vertical, fullWidth: fullWidth, fullHeight: fullHeight}
+	p.width, p.height = (fullWidth+horizontal-1)/horizontal, (fullHeight+vertical-1)/vertical
 	// libjpeg filters a halved width only if there are more than two samples,
 	// and then filters a halved height with it.
-	c.fancyH = c.horizontal == 2 && c.width > 2
-	c.fancyV = c.vertical == 2 && (c.fancyH || c.horizontal == 1)
-	return c
+	p.fancyH = horizontal == 2 && vertical <= 2 && p.width > 2
+	p.fancyV = vertical == 2 && (p.fancyH || horizontal == 1)
+	return p
 }
 
-type chromaRows struct {
-	cb, cr []uint8
-	sum    []int32
+// rows are what one goroutine needs to upsample rows of a plane.
+type rows struct {
+	out []uint8
+	sum []int32
 }
 
-// buffers gives one goroutine room for its upsampled rows.
-func (c *chroma) buffers() chromaRows {
-	n := c.width * c.horizontal
-	return chromaRows{cb: make([]uint8, n), cr: make([]uint8, n), sum: make([]int32, c.width)}
+func (p *plane) buffers() rows {
+	if p.horizontal == 1 && p.vertical == 1 {
+		return rows{}
+	}
+	return rows{out: make([]uint8, p.width*p.horizontal), sum: make([]int32, p.width)}
 }
 
-// row gives row y of a plane at full width; it may return the plane's own
-// memory or out.
-func (c *chroma) row(plane []uint8, y int, out []uint8, sum []int32) []uint8 {
-	near := plane[y/c.vertical*c.stride:][:c.width]
-	if !c.fancyH && !c.fancyV {
-		if c.horizontal == 1 {
+// row gives row y of the plane at full width; it may be the plane's own memory or the buffers'.
+func (p *plane) row(y int, b rows) []uint8 {
+	near := p.pix[y/p.vertical*p.stride:][:p.width]
+	if !p.fancyH && !p.fancyV {
+		if p.horizontal == 1 {
 			return near
 		}
 		for i, v := range near {
-			for j := range c.horizontal {
-				out[c.horizontal*i+j] = v
+			for j := range p.horizontal {
+				b.out[p.horizontal*i+j] = v
 			}
 		}
-		return out[:c.fullWidth]
+		return b.out[:p.fullWidth]
 	}
-	if !c.fancyV {
-		halvedWidth(out, near)
-		return out[:c.fullWidth]
+	if !p.fancyV {
+		halvedWidth(b.out, near)
+		return b.out[:p.fullWidth]
 	}
 	other := y/2 - 1
 	if y%2 == 1 {
 		other = y/2 + 1
 	}
-	other = min(max(other, 0), c.height-1)
-	far := plane[other*c.stride:][:c.width]
-	if c.fancyH {
-		halvedBoth(out, near, far, sum)
+	other = min(max(other, 0), p.height-1)
+	far := p.pix[other*p.stride:][:p.width]
+	if p.fancyH {
+		halvedBoth(b.out, near, far, b.sum)
 	} else {
-		halvedHeight(out, near, far, int32(1+y%2))
+		halvedHeight(b.out, near, far, int32(1+y%2))
 	}
-	return out[:c.fullWidth]
+	return b.out[:p.fullWidth]
 }
 
 // halvedWidth is libjpeg's h2v1: each output lies a quarter sample beside its

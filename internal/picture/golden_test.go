@@ -55,17 +55,8 @@ func TestDecodeAsPillow(t *testing.T) {
 				t.Fatalf("%d x %d pixels, want %d x %d", got.Width, got.Height, want.Width, want.Height)
 			}
 			most, mean := difference(got.Pix, want.Pix)
-			// The inverse DCT of image/jpeg is not libjpeg's: a level here and
-			// there, up to 3 after the conversion. Everything else is exact.
-			allowedMost, allowedMean := 0, 0.0
-			if got.Format == "jpeg" {
-				allowedMost, allowedMean = 3, 0.05
-				if len(got.Pix) < 1000 {
-					allowedMean = 0.5 // a level in a few samples
-				}
-			}
-			if most > allowedMost || mean > allowedMean {
-				t.Errorf("differs from Pillow by at most %d, in the mean %.4f; want at most %d and %.2f", most, mean, allowedMost, allowedMean)
+			if most != 0 {
+				t.Errorf("differs from Pillow by at most %d, in the mean %.4f; want the same bytes", most, mean)
 			}
 			orientation := 1
 			if strings.HasPrefix(filepath.Base(file), "orientation6") {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"image/jpeg"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -82,10 +81,6 @@ func looksLikeText(data []byte) bool {
 // decoders say so in different ways, some only in words.
 func endsEarly(err error) bool {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return true
-	}
-	var f jpeg.FormatError
-	if errors.As(err, &f) && f == "short Huffman data" {
 		return true
 	}
 	text := err.Error()

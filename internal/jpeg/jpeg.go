@@ -1,0 +1,280 @@
+// Package jpeg decodes JPEG files to the very samples that libjpeg gives: the standard library's inverse cosine
+// transform rounds otherwise in a sample out of thirty, and traces of manipulation are no larger than that. It reads
+// baseline, extended and progressive files with Huffman coding and eight bits a sample.
+//
+// Files are not trusted: what is wrong is an error, and work and memory are bounded by the size in the header.
+package jpeg
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Picture is a decoded file.
+type Picture struct {
+	Width, Height int
+	Planes        []Plane // 1, 3 or 4, in the file's order
+	// Adobe is the transform byte of Adobe's segment, -1 if there is none: 0 says that colours are stored as they
+	// are.
+	Adobe int
+	JFIF  bool // there is a JFIF segment
+}
+
+// Plane holds the samples of one component.
+type Plane struct {
+	ID     byte
+	Pix    []uint8
+	Stride int // from one row to the next; rows go on behind Width to the end of the last block
+	// Width and Height are the real samples: the picture's size divided by the ratios, rounded up.
+	Width, Height int
+	// Horizontal and Vertical are how many of the picture's pixels share a sample.
+	Horizontal, Vertical int
+}
+
+// maxScans is the most scans of a file; encoders of progressive ones make about ten.
+const maxScans = 200
+
+// Markers that are told apart.
+const (
+	markSOF0, markSOF1, markSOF2 = 0xc0, 0xc1, 0xc2
+	markDHT                      = 0xc4
+	markRST0                     = 0xd0
+	markSOI, markEOI             = 0xd8, 0xd9
+	markSOS, markDQT             = 0xda, 0xdb
+	markDNL, markDRI             = 0xdc, 0xdd
+	markAPP0, markAPP14          = 0xe0, 0xee
+	markTEM                      = 0x01
+)
+
+// decoder is a file being read.
+type decoder struct {
+	data         []byte
+	at           int // next byte
+	picture      Picture
+	progressive  bool
+	components   []component
+	mcusX, mcusY int            // minimum coded units in a row, and rows of them
+	quant        [4]*[64]int32  // in the order of the file (zigzag)
+	huffman      [2][4]*huffman // for DC, and for AC
+	interval     int            // of restarts in MCUs, 0: none
+	scans        int
+}
+
+// component is one component while it is decoded.
+type component struct {
+	id     byte
+	h, v   int // sampling factors
+	table  int // quantisation
+	quant  *[64]int32
+	blocks int // in a row, with those that only fill up the last MCU
+	rows   int // of blocks
+	coef   []int16
+	pix    []uint8
+	seen   bool // a scan has brought samples
+}
+
+// Decode decodes a file. One that ends too early is io.ErrUnexpectedEOF (wrapped).
+func Decode(data []byte) (*Picture, error) {
+	d := &decoder{data: data, picture: Picture{Adobe: -1}}
+	if err := d.decode(); err != nil {
+		return nil, fmt.Errorf("jpeg: %w", err)
+	}
+	return &d.picture, nil
+}
+
+func (d *decoder) decode() error {
+	if len(d.data) < 2 || d.data[0] != 0xff || d.data[1] != markSOI {
+		return errors.New("no start of a picture")
+	}
+	d.at = 2
+	for {
+		marker, err := d.nextMarker()
+		if err != nil {
+			return err
+		}
+		if marker == markEOI {
+			return d.finish()
+		}
+		if err := d.segment(marker); err != nil {
+			return err
+		}
+		if marker == markSOS && !d.progressive && d.complete() {
+			return nil // what comes behind is of no interest
+		}
+	}
+}
+
+// nextMarker skips what is no marker, as libjpeg does.
+func (d *decoder) nextMarker() (byte, error) {
+	for d.at+1 < len(d.data) {
+		marker := d.data[d.at+1]
+		if d.data[d.at] == 0xff && marker != 0 && marker != 0xff {
+			d.at += 2
+			return marker, nil
+		}
+		d.at++
+	}
+	return 0, io.ErrUnexpectedEOF
+}
+
+// segment takes in what is behind a marker.
+func (d *decoder) segment(marker byte) error {
+	if marker >= markRST0 && marker <= markSOI || marker == markTEM {
+		return nil // these stand alone
+	}
+	if d.at+2 > len(d.data) {
+		return io.ErrUnexpectedEOF
+	}
+	size := int(binary.BigEndian.Uint16(d.data[d.at:]))
+	if size < 2 {
+		return fmt.Errorf("marker 0x%02x has an impossible length of %d", marker, size)
+	}
+	if d.at+size > len(d.data) {
+		return io.ErrUnexpectedEOF
+	}
+	body := d.data[d.at+2 : d.at+size]
+	d.at += size
+	switch marker {
+	case markSOF0, markSOF1, markSOF2:
+		return d.frame(body, marker == markSOF2)
+	case markDHT:
+		return d.huffmanTables(body)
+	case markDQT:
+		return d.quantTables(body)
+	case markDRI:
+		if len(body) != 2 {
+			return fmt.Errorf("restart interval of %d bytes", len(body))
+		}
+		d.interval = int(binary.BigEndian.Uint16(body))
+	case markSOS:
+		return d.scan(body)
+	case markAPP0:
+		d.picture.JFIF = d.picture.JFIF || len(body) >= 5 && string(body[:5]) == "JFIF\x00"
+	case markAPP14:
+		if len(body) >= 12 && string(body[:5]) == "Adobe" {
+			d.picture.Adobe = int(body[11])
+		}
+	case markDNL:
+		return errors.New("the height comes behind the first scan, which is not read")
+	case 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf:
+		return fmt.Errorf("coded in a way that is not read (frame type %d)", marker-markSOF0)
+	}
+	return nil
+}
+
+// complete tells whether every component has had a scan.
+func (d *decoder) complete() bool {
+	for _, c := range d.components {
+		if !c.seen {
+			return false
+		}
+	}
+	return len(d.components) > 0
+}
+
+// frame reads a frame header.
+func (d *decoder) frame(b []byte, progressive bool) error {
+	if d.components != nil {
+		return errors.New("more than one frame header")
+	}
+	if len(b) < 6 || len(b) != 6+3*int(b[5]) {
+		return fmt.Errorf("frame header of %d bytes", len(b))
+	}
+	if b[0] != 8 {
+		return fmt.Errorf("%d bits a sample, only 8 are read", b[0])
+	}
+	p := &d.picture
+	p.Height, p.Width = int(binary.BigEndian.Uint16(b[1:])), int(binary.BigEndian.Uint16(b[3:]))
+	if p.Width == 0 || p.Height == 0 {
+		return fmt.Errorf("a size of %d x %d pixels", p.Width, p.Height)
+	}
+	count := int(b[5])
+	if count != 1 && count != 3 && count != 4 {
+		return fmt.Errorf("%d colour components, expected 1, 3 or 4", count)
+	}
+	d.progressive = progressive
+	maxH, maxV := 1, 1
+	for i := range count {
+		s := b[6+3*i:]
+		c := component{id: s[0], h: int(s[1] >> 4), v: int(s[1] & 15), table: int(s[2])}
+		if c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4 || c.table > 3 {
+			return fmt.Errorf("component %d: sampling %d x %d, quantisation table %d", i, c.h, c.v, c.table)
+		}
+		maxH, maxV = max(maxH, c.h), max(maxV, c.v)
+		d.components = append(d.components, c)
+	}
+	return d.layOut(maxH, maxV)
+}
+
+// layOut makes room for the components.
+func (d *decoder) layOut(maxH, maxV int) error {
+	p := &d.picture
+	d.mcusX, d.mcusY = ceil(p.Width, 8*maxH), ceil(p.Height, 8*maxV)
+	for i := range d.components {
+		c := &d.components[i]
+		if maxH%c.h != 0 || maxV%c.v != 0 {
+			return fmt.Errorf("component %d is sampled at %d/%d x %d/%d of the finest, which is not read", i, c.h, maxH, c.v, maxV)
+		}
+		c.blocks, c.rows = d.mcusX*c.h, d.mcusY*c.v
+		c.pix = make([]uint8, 64*c.blocks*c.rows)
+		if d.progressive {
+			c.coef = make([]int16, 64*c.blocks*c.rows)
+		}
+		p.Planes = append(p.Planes, Plane{
+			ID: c.id, Pix: c.pix, Stride: 8 * c.blocks,
+			Width: ceil(p.Width*c.h, maxH), Height: ceil(p.Height*c.v, maxV),
+			Horizontal: maxH / c.h, Vertical: maxV / c.v,
+		})
+	}
+	return nil
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }
+
+// quantTables reads quantisation tables.
+func (d *decoder) quantTables(b []byte) error {
+	for len(b) > 0 {
+		wide, slot := int(b[0]>>4), int(b[0]&15)
+		size := 64 * (1 + wide)
+		if wide > 1 || slot > 3 || len(b) < 1+size {
+			return errors.New("damaged quantisation tables")
+		}
+		var t [64]int32
+		for i := range t {
+			if wide == 0 {
+				t[i] = int32(b[1+i])
+			} else {
+				t[i] = int32(binary.BigEndian.Uint16(b[1+2*i:]))
+			}
+		}
+		d.quant[slot] = &t
+		b = b[1+size:]
+	}
+	return nil
+}
+
+// finish turns the coefficients of a progressive file into samples.
+func (d *decoder) finish() error {
+	if !d.complete() {
+		return errors.New("a component has no samples")
+	}
+	if !d.progressive {
+		return nil
+	}
+	var block [64]int32
+	for i := range d.components {
+		c := &d.components[i]
+		for at := range c.blocks * c.rows {
+			for k, v := range c.coef[64*at : 64*at+64] {
+				block[unzigzag[k]] = int32(v) * c.quant[k]
+			}
+			inverseDCT(&block, c.pix[c.place(at%c.blocks, at/c.blocks):], 8*c.blocks)
+		}
+	}
+	return nil
+}
+
+// place is where the samples of a block begin.
+func (c *component) place(x, y int) int { return (y*8*c.blocks + x) * 8 }
