@@ -1,0 +1,50 @@
+package picture
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/declip/declip/internal/jpeg"
+)
+
+// The limit on pixels is kept by the header that is looked at first; the decoder must not find another size behind it.
+func FuzzJPEGSize(f *testing.F) {
+	for name, data := range golden(f) {
+		if len(data) < 2000 && strings.HasSuffix(name, ".jpg") {
+			f.Add(data)
+		}
+	}
+	// A second, larger header: in a comment, behind the first, and behind the scan.
+	small := golden(f)["444-4x4.jpg"]
+	large := []byte("\xff\xc0\x00\x0b\x08\x00\xff\x00\xff\x01\x01\x11\x00")
+	frame := bytes.Index(small, []byte{0xff, 0xc0})
+	if frame < 0 {
+		f.Fatal("the golden file has no frame header")
+	}
+	comment := append([]byte("\xff\xfe\x00\x0f"), large...)
+	for _, insert := range [][]byte{large, comment, append([]byte{0xff}, large...)} {
+		for _, at := range []int{2, frame, len(small) - 2} {
+			f.Add(bytes.Join([][]byte{small[:at], insert, small[at:]}, nil))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) < 2 || data[0] != 0xff || data[1] != 0xd8 {
+			return
+		}
+		h, err := scanJPEG(data)
+		if h.width*h.height > 1<<16 {
+			return
+		}
+		if err != nil {
+			// What the limit can't be judged of must not be decoded either.
+			if m, err := jpeg.Decode(data); err == nil {
+				t.Fatalf("no header was found, and %d x %d pixels decoded", m.Width, m.Height)
+			}
+			return
+		}
+		if m, err := jpeg.Decode(data); err == nil && (m.Width != h.width || m.Height != h.height) {
+			t.Fatalf("the header says %d x %d, decoded were %d x %d", h.width, h.height, m.Width, m.Height)
+		}
+	})
+}
