@@ -20,13 +20,31 @@ import (
 // Sample is one picture with the truth about it.
 type Sample struct {
 	Picture *picture.RGB
-	Mask    *picture.Gray // same size as Picture; 255 = manipulated, 0 = as taken
-	Name    string        // for messages and reports: a file's name, or what the source calls it
-	Method  string        // how it was manipulated; "" where nobody said
+	// Mask has the size of Picture; 255 = manipulated, 0 = as taken. It is nil only where pictures that come
+	// with nothing but a label were asked for.
+	Mask   *picture.Gray
+	Label  Label  // of the whole picture, where the source gives one; see Manipulated
+	Name   string // for messages and reports: a file's name, or what the source calls it
+	Path   string // of the picture's file; "" where there is none
+	Method string // how it was manipulated; "" where nobody said
 }
 
-// Manipulated says whether any pixel of the mask counts as manipulated (> 0.5, that is 128 and above).
+// Label says what a whole picture is.
+type Label uint8
+
+// The labels. Unlabelled pictures are told by their masks.
+const (
+	Unlabelled Label = iota
+	Untouched
+	Manipulated
+)
+
+// Manipulated says what the label says and, without one, whether any pixel of the mask counts as manipulated
+// (> 0.5, that is 128 and above).
 func (s Sample) Manipulated() bool {
+	if s.Label != Unlabelled || s.Mask == nil {
+		return s.Label == Manipulated
+	}
 	for _, v := range s.Mask.Pix {
 		if v > 127 {
 			return true

@@ -247,7 +247,7 @@ func (f *Folder) Load(i int) (Sample, error) {
 		return Sample{}, &PairError{Dir: f.dir, Problems: []string{fmt.Sprintf("%s is %dx%d, its mask %s is %dx%d",
 			it.image, decoded.Width, decoded.Height, it.mask, mask.Width, mask.Height)}}
 	}
-	return Sample{Picture: decoded.RGB, Mask: mask, Name: it.name, Method: it.method}, nil
+	return Sample{Picture: decoded.RGB, Mask: mask, Name: it.name, Path: it.image, Method: it.method}, nil
 }
 
 // Fingerprint is a hexadecimal SHA-256 of the names and lengths of all pictures, so that a

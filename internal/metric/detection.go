@@ -115,3 +115,52 @@ func (d *Detection) sorted() []scored {
 	slices.SortFunc(sorted, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
 	return sorted
 }
+
+// DetectionOrder ranks pictures by their scores once, to score many draws from them.
+type DetectionOrder struct {
+	pictures []scored
+	index    []int // of each in what NewDetectionOrder was given
+}
+
+// NewDetectionOrder takes each picture's score and whether it was manipulated. A score that is not a number counts
+// as the lowest.
+func NewDetectionOrder(scores []float64, manipulated []bool) *DetectionOrder {
+	o := &DetectionOrder{}
+	for i, s := range scores {
+		if math.IsNaN(s) {
+			s = math.Inf(-1)
+		}
+		o.pictures = append(o.pictures, scored{s, manipulated[i]})
+		o.index = append(o.index, i)
+	}
+	slices.SortFunc(o.index, func(a, b int) int { return cmp.Compare(o.pictures[b].score, o.pictures[a].score) })
+	return o
+}
+
+// AP is the average precision where picture i counts weights[i] times, NaN unless there are both kinds.
+func (o *DetectionOrder) AP(weights []int) float64 {
+	c := o.curve(weights)
+	if c.fp == 0 || c.tp == 0 {
+		return math.NaN()
+	}
+	return c.ap()
+}
+
+// AUC is the area under the ROC curve where picture i counts weights[i] times, NaN unless there are both kinds.
+func (o *DetectionOrder) AUC(weights []int) float64 {
+	c := o.curve(weights)
+	return c.auc()
+}
+
+func (o *DetectionOrder) curve(weights []int) curve {
+	var c curve
+	for i := 0; i < len(o.index); {
+		var n [2]uint64
+		for score := o.pictures[o.index[i]].score; i < len(o.index) && o.pictures[o.index[i]].score == score; i++ {
+			p := o.index[i]
+			n[bit(o.pictures[p].manipulated)] += uint64(weights[p])
+		}
+		c.add(n[1], n[0])
+	}
+	return c
+}

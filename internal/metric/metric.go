@@ -12,6 +12,7 @@
 package metric
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
@@ -78,6 +79,27 @@ func Evaluate(prob []float32, truth []bool, w, h int, threshold float64) (Result
 	}
 	r.F1Best = best.value(r.F1Fixed)
 	return r, nil
+}
+
+// Measure computes what can be told of a map without a mask: Score, Flagged, FlagScore and Pixels. The other
+// scores of the result are NaN. It is an error if there are no probabilities, or if one is not a number.
+func Measure(prob []float32, threshold float64) (Result, error) {
+	if len(prob) == 0 {
+		return Result{}, errors.New("no probabilities")
+	}
+	sum := 0.0
+	for i, p := range prob {
+		if p != p {
+			return Result{}, fmt.Errorf("probability %d is not a number", i)
+		}
+		sum += float64(p)
+	}
+	nan := math.NaN()
+	return Result{
+		IoU: nan, F1Fixed: nan, F1Best: nan, AP: nan, AUC: nan,
+		Score: sum / float64(len(prob)), Flagged: Flagged(prob, threshold), FlagScore: FlagScore(prob),
+		Pixels: len(prob),
+	}, nil
 }
 
 // IoU is the intersection over union in percent of the pixels whose probability

@@ -1,0 +1,149 @@
+package dataset
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+// Some is at most limit samples of a source, always the same ones, in the source's order; 0 means all. They are drawn
+// and not evenly spaced, because a source may repeat its methods with a period.
+func Some(source Source, limit int) Source {
+	n := source.Len()
+	if limit <= 0 || limit >= n {
+		return source
+	}
+	list := rand.New(rand.NewPCG(uint64(n), 1)).Perm(n)[:limit]
+	slices.Sort(list)
+	return &part{source, list}
+}
+
+// part is some samples of a source.
+type part struct {
+	source Source
+	list   []int
+}
+
+func (p *part) Len() int                   { return len(p.list) }
+func (p *part) Load(i int) (Sample, error) { return p.source.Load(p.list[i]) }
+func (p *part) Path(i int) string          { return pathIn(p.source, p.list[i]) }
+
+// Fingerprint tells the samples from others.
+func (p *part) Fingerprint() string {
+	return digest(fmt.Sprint("part ", Fingerprint(p.source), p.list))
+}
+
+// Join is the samples of several sources, one after the other.
+func Join(sources ...Source) Source {
+	if len(sources) == 1 {
+		return sources[0]
+	}
+	return joined(sources)
+}
+
+type joined []Source
+
+func (j joined) Len() int {
+	n := 0
+	for _, s := range j {
+		n += s.Len()
+	}
+	return n
+}
+
+// at finds the source that holds sample i, and its index there.
+func (j joined) at(i int) (Source, int) {
+	for _, s := range j {
+		if i < s.Len() {
+			return s, i
+		}
+		i -= s.Len()
+	}
+	panic(fmt.Sprintf("dataset: sample %d past the end", i)) // as for a slice
+}
+
+func (j joined) Load(i int) (Sample, error) {
+	s, k := j.at(i)
+	return s.Load(k)
+}
+
+func (j joined) Path(i int) string {
+	s, k := j.at(i)
+	return pathIn(s, k)
+}
+
+// Fingerprint tells the samples from others.
+func (j joined) Fingerprint() string {
+	text := "joined"
+	for _, s := range j {
+		text += " " + Fingerprint(s)
+	}
+	return digest(text)
+}
+
+// UntouchedFiles are pictures that nobody manipulated, by their paths, with empty masks and the method given.
+func UntouchedFiles(paths []string, method string, limits picture.Limits) Source {
+	return &untouched{paths, method, limits}
+}
+
+type untouched struct {
+	paths  []string
+	method string
+	limits picture.Limits
+}
+
+func (u *untouched) Len() int          { return len(u.paths) }
+func (u *untouched) Path(i int) string { return u.paths[i] }
+
+func (u *untouched) Load(i int) (Sample, error) {
+	d, err := picture.Open(u.paths[i], u.limits)
+	if err != nil {
+		return Sample{}, err
+	}
+	mask := picture.NewGray(d.Width, d.Height)
+	return Sample{Picture: d.RGB, Mask: mask, Label: Untouched, Name: u.paths[i], Path: u.paths[i], Method: u.method}, nil
+}
+
+// pathIn is a sample's file, "" where the source has none.
+func pathIn(source Source, i int) string {
+	if p, ok := source.(interface{ Path(i int) string }); ok {
+		return p.Path(i)
+	}
+	return ""
+}
+
+// Fingerprint is a hexadecimal SHA-256 that tells a source's samples from others; a source that has none is told by
+// its length.
+func Fingerprint(source Source) string {
+	if s, ok := source.(interface{ Fingerprint() string }); ok {
+		return s.Fingerprint()
+	}
+	return digest(fmt.Sprintf("%T %d", source, source.Len()))
+}
+
+// fileFingerprint is of files' names and lengths.
+func fileFingerprint(paths []string) string {
+	hash := sha256.New()
+	for _, path := range paths {
+		length := int64(-1)
+		if info, err := os.Stat(path); err == nil {
+			length = info.Size()
+		}
+		fmt.Fprintf(hash, "%s\x00%d\n", filepath.Base(path), length)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// Fingerprint is a hexadecimal SHA-256 of the files' names and lengths. It does not read the pictures.
+func (u *untouched) Fingerprint() string { return fileFingerprint(u.paths) }

@@ -1,0 +1,90 @@
+package evaluate
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+
+	"github.com/declip/declip/internal/metric"
+)
+
+// Picture is the scores of one picture by one model. As JSON, scores that are not defined are null.
+type Picture struct {
+	Name          string // its file, or what the source calls it
+	Method        string // how it was manipulated; "" where nobody said
+	Width, Height int    // pixels
+	Manipulated   bool   // what its label or its mask says
+	Masked        bool   // there was a mask; without one, of the scores only those that need none are set
+	Scores        metric.Result
+	Err           error // why there are no scores
+}
+
+// pictureJSON is how a Picture is stored.
+type pictureJSON struct {
+	Name              string   `json:"name"`
+	Method            string   `json:"method,omitempty"`
+	Width             int      `json:"width"`
+	Height            int      `json:"height"`
+	Manipulated       bool     `json:"manipulated"`
+	Masked            bool     `json:"masked"`
+	IoU               *float64 `json:"iou"`
+	F1Fixed           *float64 `json:"f1_fixed"`
+	F1Best            *float64 `json:"f1_best"`
+	AP                *float64 `json:"ap"`
+	AUC               *float64 `json:"auc"`
+	Score             *float64 `json:"mean_probability"`
+	Flagged           *float64 `json:"fraction_over_threshold"`
+	FlagScore         *float64 `json:"flag_score"`
+	Pixels            int      `json:"pixels"`
+	ManipulatedPixels int      `json:"manipulated_pixels"`
+	SurePixels        int      `json:"sure_pixels"`
+	Error             string   `json:"error,omitempty"`
+}
+
+// floats pairs each score with its place in the stored form.
+func (j *pictureJSON) floats(r *metric.Result) map[**float64]*float64 {
+	return map[**float64]*float64{
+		&j.IoU: &r.IoU, &j.F1Fixed: &r.F1Fixed, &j.F1Best: &r.F1Best, &j.AP: &r.AP, &j.AUC: &r.AUC,
+		&j.Score: &r.Score, &j.Flagged: &r.Flagged, &j.FlagScore: &r.FlagScore,
+	}
+}
+
+// MarshalJSON writes a Picture so that UnmarshalJSON reads the same one.
+func (p Picture) MarshalJSON() ([]byte, error) {
+	r := p.Scores
+	j := pictureJSON{
+		Name: p.Name, Method: p.Method, Width: p.Width, Height: p.Height, Manipulated: p.Manipulated, Masked: p.Masked,
+		Pixels: r.Pixels, ManipulatedPixels: r.Manipulated, SurePixels: r.Sure,
+	}
+	if p.Err != nil {
+		j.Error = p.Err.Error()
+		return json.Marshal(j)
+	}
+	for to, from := range j.floats(&r) {
+		if !math.IsNaN(*from) {
+			*to = from
+		}
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (p *Picture) UnmarshalJSON(text []byte) error {
+	var j pictureJSON
+	if err := json.Unmarshal(text, &j); err != nil {
+		return err
+	}
+	*p = Picture{Name: j.Name, Method: j.Method, Width: j.Width, Height: j.Height, Manipulated: j.Manipulated, Masked: j.Masked}
+	if j.Error != "" {
+		p.Err = errors.New(j.Error)
+		return nil
+	}
+	p.Scores = metric.Result{Pixels: j.Pixels, Manipulated: j.ManipulatedPixels, Sure: j.SurePixels}
+	for from, to := range j.floats(&p.Scores) {
+		*to = math.NaN()
+		if *from != nil {
+			*to = **from
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package evaluate
+
+import (
+	"github.com/declip/declip/internal/metric"
+)
+
+// Averages are over the manipulated pictures among Pictures that have masks. An average is nil where there is
+// nothing to average.
+type Averages struct {
+	Pictures    int      `json:"pictures"`
+	Manipulated int      `json:"manipulated"`
+	Untouched   int      `json:"untouched"`
+	IoU         *float64 `json:"iou"` // percent
+	F1Fixed     *float64 `json:"f1_fixed"`
+	F1Best      *float64 `json:"f1_best"`
+	AP          *float64 `json:"ap"`
+	AUC         *float64 `json:"auc"`
+	// LeftOut counts the pictures that an average leaves out: score, reason.
+	LeftOut map[string]map[string]int `json:"left_out,omitempty"`
+	// Intervals are the scores' confidence intervals, by the names of the scores here; of a Summary also those
+	// of "untouched_flagged", "detection_ap", "detection_auc", "detection_accuracy".
+	Intervals map[string]Interval `json:"intervals,omitempty"`
+}
+
+// Interval holds a score with 95 % confidence as far as the choice of pictures goes.
+type Interval [2]float64
+
+// Detection tells manipulated pictures from untouched ones by their mean probability, over all pictures.
+type Detection struct {
+	AP           float64 `json:"ap"`
+	AUC          float64 `json:"auc"`
+	Accuracy     float64 `json:"accuracy"` // at the threshold
+	BestAccuracy float64 `json:"best_accuracy"`
+}
+
+// Summary is a model's scores over a set of pictures.
+type Summary struct {
+	Averages
+	UntouchedFlagged *float64            `json:"untouched_flagged"` // share of the untouched pictures, in [0,1]
+	Detection        *Detection          `json:"detection,omitempty"`
+	Methods          map[string]Averages `json:"methods,omitempty"` // of the manipulated pictures, where the data says
+	Failed           int                 `json:"-"`                 // pictures without scores, which count nowhere
+}
+
+// SummaryOptions of Summarize. The zero value is the usual way.
+type SummaryOptions struct {
+	Threshold float64 // at which pictures are flagged, and told by their mean; 0 means metric.DefaultThreshold
+	Bootstrap int     // draws for the confidence intervals; 0: none
+	Seed      uint64  // of the draws
+}
+
+// Summarize averages the scores of pictures.
+func Summarize(pictures []Picture, o SummaryOptions) Summary {
+	if o.Threshold == 0 {
+		o.Threshold = metric.DefaultThreshold
+	}
+	var s Summary
+	var good []Picture
+	methods := map[string][]Picture{}
+	for _, p := range pictures {
+		if p.Err != nil {
+			s.Failed++
+			continue
+		}
+		good = append(good, p)
+		if p.Method != "" && p.Masked && p.Scores.Manipulated > 0 {
+			methods[p.Method] = append(methods[p.Method], p)
+		}
+	}
+	all := averages(good)
+	s.Averages = all.Averages
+	if all.summary.Untouched.Count() > 0 {
+		share := all.summary.Untouched.Share(o.Threshold)
+		s.UntouchedFlagged = &share
+	}
+	if s.Manipulated > 0 && s.Untouched > 0 {
+		best, _ := all.detection.BestAccuracy()
+		s.Detection = &Detection{all.detection.AP(), all.detection.AUC(), all.detection.Accuracy(o.Threshold), best}
+	}
+	s.Intervals = intervals(scoresOf(good), o)
+	for name, list := range methods {
+		if s.Methods == nil {
+			s.Methods = map[string]Averages{}
+		}
+		m := averages(list).Averages
+		m.Intervals = intervals(localization(list), o)
+		s.Methods[name] = m
+	}
+	return s
+}
+
+// sums are averages with what they come from.
+type sums struct {
+	Averages
+	summary   metric.Summary
+	detection metric.Detection
+}
+
+func averages(pictures []Picture) *sums {
+	a := &sums{}
+	for _, p := range pictures {
+		a.Pictures++
+		a.detection.Add(p.Scores.Score, p.Manipulated)
+		switch {
+		case !p.Manipulated:
+			a.Untouched++
+			a.summary.Untouched.Add(p.Scores.FlagScore)
+		case p.Masked:
+			a.Manipulated++
+			a.summary.Add(p.Scores)
+		default:
+			a.Manipulated++
+		}
+	}
+	s := &a.summary
+	for _, m := range []struct {
+		name string
+		mean *metric.Mean
+		to   **float64
+	}{
+		{"iou", &s.IoU, &a.IoU}, {"f1_fixed", &s.F1Fixed, &a.F1Fixed}, {"f1_best", &s.F1Best, &a.F1Best},
+		{"ap", &s.AP, &a.AP}, {"auc", &s.AUC, &a.AUC},
+	} {
+		if v, ok := m.mean.Mean(); ok {
+			*m.to = &v
+		}
+		if left := m.mean.LeftOut(); len(left) > 0 {
+			if a.LeftOut == nil {
+				a.LeftOut = map[string]map[string]int{}
+			}
+			a.LeftOut[m.name] = left
+		}
+	}
+	return a
+}
+
+// FirstError is the first picture's error, nil if all have scores.
+func FirstError(pictures []Picture) error {
+	for _, p := range pictures {
+		if p.Err != nil {
+			return p.Err
+		}
+	}
+	return nil
+}
