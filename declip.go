@@ -99,6 +99,7 @@ type Model struct {
 	limits    picture.Limits
 	files     []*weights.File
 	group     *runner.Group
+	info      Info
 	each      bool
 	byMean    []bool // a picture's score by a model is its mean probability
 }
@@ -118,8 +119,8 @@ func OpenSeveral(names []string, o Options) (*Model, error) {
 	if o.Threshold == 0 {
 		o.Threshold = DefaultThreshold
 	}
-	if !(o.Threshold > 0 && o.Threshold < 1) {
-		return nil, fmt.Errorf("threshold %g: expected a probability between 0 and 1, both excluded", o.Threshold)
+	if err := checkThreshold(o.Threshold); err != nil {
+		return nil, err
 	}
 	if len(names) == 0 {
 		return nil, errors.New("no model is given")
@@ -130,6 +131,13 @@ func OpenSeveral(names []string, o Options) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+func checkThreshold(threshold float64) error {
+	if !(threshold > 0 && threshold < 1) {
+		return fmt.Errorf("threshold %g: expected a probability between 0 and 1, both excluded", threshold)
+	}
+	return nil
 }
 
 // open opens the files, finds out what they hold, and loads it.
@@ -156,8 +164,11 @@ func (m *Model) open(o Options) error {
 	if err != nil {
 		return err
 	}
-	m.group, err = runner.NewGroup(e, networks, runner.Options{LowMemory: o.LowMemory})
-	return err
+	if m.group, err = runner.NewGroup(e, networks, runner.Options{LowMemory: o.LowMemory}); err != nil {
+		return err
+	}
+	m.info = describe(e.Info().Device, m.group.Specs())
+	return nil
 }
 
 // openFile opens a weights file that lives as long as the model.

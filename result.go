@@ -59,18 +59,45 @@ const smallestRegion = 1e-4
 
 // measure fills in what follows from Prob.
 func (r *Result) measure(scoreIsMean bool) {
-	m := r.toMap()
-	r.MeanProbability = m.Mean()
-	r.ManipulatedFraction = m.Fraction(r.Threshold)
+	r.MeanProbability = r.toMap().Mean()
 	r.Score = r.MeanProbability
 	if !scoreIsMean {
 		r.Score = metric.FlagScore(r.Prob)
 	}
+	r.mark()
+}
+
+// mark fills in what follows from Prob and Threshold.
+func (r *Result) mark() {
+	m := r.toMap()
+	r.ManipulatedFraction = m.Fraction(r.Threshold)
+	r.Regions = nil
 	least := max(1, int(smallestRegion*float64(len(r.Prob))))
 	for _, g := range picture.Regions(m, r.Threshold, least) {
 		box := image.Rect(g.Box[0], g.Box[1], g.Box[0]+g.Box[2], g.Box[1]+g.Box[3])
 		r.Regions = append(r.Regions, Region{Box: box, Area: g.Area, Mean: g.Mean, Peak: g.Peak})
 	}
+}
+
+// WithThreshold is the result at another threshold in (0,1), without running the
+// model again: ManipulatedFraction, Regions and what Mask and Overlay draw change,
+// in Each too. It shares its maps with r.
+func (r *Result) WithThreshold(threshold float64) (*Result, error) {
+	if err := checkThreshold(threshold); err != nil {
+		return nil, err
+	}
+	changed := *r
+	changed.Threshold = threshold
+	changed.mark()
+	changed.Each = nil
+	for _, own := range r.Each {
+		o, err := own.WithThreshold(threshold)
+		if err != nil {
+			return nil, err
+		}
+		changed.Each = append(changed.Each, o)
+	}
+	return &changed, nil
 }
 
 func (r *Result) toMap() *picture.Map {

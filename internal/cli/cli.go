@@ -89,6 +89,7 @@ Exit codes: 0 all went well, 1 something failed, 2 wrong usage.`,
 		"ONNX Runtime's shared library, or a folder that holds it (default: $DECLIP_ORT_LIB, then the usual places)")
 	root.AddCommand(
 		a.newLocalize(),
+		a.newServe(),
 		a.newFeatures(),
 		a.newEval(),
 		a.newForge(),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/npy"
+	"github.com/declip/declip/internal/record"
 	"github.com/declip/declip/internal/weights"
 )
 
@@ -171,7 +172,7 @@ func (a *app) featuresJSON(s *featureSource, bar *progress) func(*work[*extracte
 		}
 		line := jsonFeatures{
 			Image: w.input.path, Width: w.decoded.Width, Height: w.decoded.Height, Format: w.decoded.Format,
-			Backbone: s.backbone.Arch(), ElapsedMS: milliseconds(w.elapsed),
+			Backbone: s.backbone.Arch(), ElapsedMS: record.Milliseconds(w.elapsed),
 		}
 		for i, layer := range s.layers {
 			line.Features = append(line.Features, jsonFeature{layer, w.result.shapes[i], w.result.files[i]})

@@ -4,12 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"strings"
-	"time"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/record"
 )
 
 // shownRegions is how many regions are listed in text.
@@ -63,37 +61,20 @@ func filesText(f files) string {
 
 // jsonResult is the line of a picture.
 type jsonResult struct {
-	Image               string       `json:"image"`
-	Width               int          `json:"width"`
-	Height              int          `json:"height"`
-	Format              string       `json:"format"`
-	Orientation         int          `json:"orientation"` // EXIF, 1 where none is given
-	Model               string       `json:"model"`
-	Score               float64      `json:"score"`
-	MeanProbability     float64      `json:"mean_probability"`
-	ManipulatedFraction float64      `json:"manipulated_fraction"`
-	Threshold           float64      `json:"threshold"`
-	Regions             []jsonRegion `json:"regions"`
-	Files               files        `json:"files"`
-	Each                []jsonOwn    `json:"each,omitempty"`
-	ElapsedMS           float64      `json:"elapsed_ms"`
+	record.Picture
+	Files     files     `json:"files"`
+	Each      []jsonOwn `json:"each,omitempty"`
+	ElapsedMS float64   `json:"elapsed_ms"`
 }
 
 // jsonOwn is what one of several models says.
 type jsonOwn struct {
-	Model               string       `json:"model"`
-	Score               float64      `json:"score"`
-	MeanProbability     float64      `json:"mean_probability"`
-	ManipulatedFraction float64      `json:"manipulated_fraction"`
-	Regions             []jsonRegion `json:"regions"`
-	Files               files        `json:"files"`
-}
-
-type jsonRegion struct {
-	Box  [4]int  `json:"box"` // x, y, width, height
-	Area int     `json:"area"`
-	Mean float64 `json:"mean"`
-	Peak float64 `json:"peak"`
+	Model               string          `json:"model"`
+	Score               float64         `json:"score"`
+	MeanProbability     float64         `json:"mean_probability"`
+	ManipulatedFraction float64         `json:"manipulated_fraction"`
+	Regions             []record.Region `json:"regions"`
+	Files               files           `json:"files"`
 }
 
 type jsonError struct {
@@ -122,33 +103,14 @@ func printJSON(bar *progress, to io.Writer, line any) error {
 func newJSONResult(w *work[*localized]) jsonResult {
 	r := w.result.result
 	line := jsonResult{
-		Image: w.input.path, Width: r.Width, Height: r.Height,
-		Format: w.decoded.Format, Orientation: w.decoded.Orientation,
-		Model: r.Model, Score: round6(r.Score), MeanProbability: round6(r.MeanProbability),
-		ManipulatedFraction: round6(r.ManipulatedFraction), Threshold: r.Threshold,
-		Regions: jsonRegions(r.Regions), Files: w.result.files,
-		ElapsedMS: milliseconds(w.elapsed),
+		Picture: record.Of(w.input.path, r, w.decoded.Format, w.decoded.Orientation),
+		Files:   w.result.files, ElapsedMS: record.Milliseconds(w.elapsed),
 	}
 	for i, own := range r.Each {
 		line.Each = append(line.Each, jsonOwn{
-			Model: own.Model, Score: round6(own.Score), MeanProbability: round6(own.MeanProbability),
-			ManipulatedFraction: round6(own.ManipulatedFraction), Regions: jsonRegions(own.Regions), Files: w.result.each[i],
+			Model: own.Model, Score: record.Round(own.Score), MeanProbability: record.Round(own.MeanProbability),
+			ManipulatedFraction: record.Round(own.ManipulatedFraction), Regions: record.Regions(own.Regions), Files: w.result.each[i],
 		})
 	}
 	return line
 }
-
-// milliseconds keeps one digit after the point.
-func milliseconds(d time.Duration) float64 { return math.Round(d.Seconds()*1e4) / 10 }
-
-func jsonRegions(regions []declip.Region) []jsonRegion {
-	list := make([]jsonRegion, len(regions))
-	for i, g := range regions {
-		box := [4]int{g.Box.Min.X, g.Box.Min.Y, g.Box.Dx(), g.Box.Dy()}
-		list[i] = jsonRegion{box, g.Area, round6(g.Mean), round6(g.Peak)}
-	}
-	return list
-}
-
-// round6 keeps six digits after the point, beyond what a map of float32 holds.
-func round6(v float64) float64 { return math.Round(v*1e6) / 1e6 }

@@ -52,15 +52,16 @@ var below = map[string][]string{
 
 	".": {"internal/engine", "internal/graph", "internal/metric", "internal/network", "internal/picture", "internal/runner", "internal/weights", "internal/zoo"},
 
+	"internal/record":    {"."},
 	"internal/evaluate":  {"internal/dataset", "internal/metric", "internal/picture"},
 	"internal/predictor": {".", "internal/dataset", "internal/evaluate", "internal/npy", "internal/picture"},
 
 	"internal/study": {".", "internal/dataset", "internal/evaluate", "internal/metric", "internal/picture", "internal/predictor"},
-	"internal/serve": {".", "internal/picture"},
+	"internal/serve": {".", "internal/atomicfile", "internal/picture", "internal/record"},
 
 	"internal/cli": {
 		".", "internal/calibrate", "internal/convert", "internal/dataset", "internal/engine", "internal/evaluate", "internal/fetch", "internal/forge", "internal/graph", "internal/metric",
-		"internal/network", "internal/npy", "internal/picture", "internal/predictor", "internal/runner", "internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
+		"internal/network", "internal/npy", "internal/picture", "internal/predictor", "internal/record", "internal/runner", "internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
 	},
 	"cmd/declip": {"internal/cli"},
 }

@@ -1,0 +1,101 @@
+package serve
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+// A body must keep coming: after bodyPatience at least bodyRate bytes a second on
+// the average, or the client is taken for broken.
+const (
+	bodyPatience = 10 * time.Second
+	bodyRate     = 16 << 10
+)
+
+// body reads what a client sends, within the memory for it and the client's time.
+type body struct {
+	r        io.Reader
+	control  *http.ResponseController
+	start    time.Time
+	deadline time.Time // of the whole request
+	read     int64     // bytes that came
+	budget   *budget
+	taken    int64 // of the budget
+	retry    func() time.Duration
+}
+
+func (s *Server) newBody(w http.ResponseWriter, r *http.Request, deadline time.Time) *body {
+	return &body{
+		r: r.Body, control: http.NewResponseController(w), start: time.Now(), deadline: deadline,
+		budget: s.in, retry: s.retryAfter,
+	}
+}
+
+// Read is part of io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	until := b.start.Add(bodyPatience + time.Duration(b.read)*time.Second/bodyRate)
+	if until.After(b.deadline) {
+		until = b.deadline
+	}
+	_ = b.control.SetReadDeadline(until) // what cannot be set is set by the connection's own limits
+	n, err := b.r.Read(p)
+	b.read += int64(n)
+	switch {
+	case err == nil || err == io.EOF:
+		return n, err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = problemf(http.StatusRequestTimeout, codeTimeout, "the picture did not arrive: %d bytes in %.0f s",
+			b.read, time.Since(b.start).Seconds())
+	default:
+		err = problemf(http.StatusBadRequest, codeRequest, "the body cannot be read: %v", err)
+	}
+	return n, err
+}
+
+// finish says that all was read: from now on the connection is only watched for
+// the client's leaving, which has no deadline.
+func (b *body) finish() { _ = b.control.SetReadDeadline(time.Time{}) }
+
+// gather reads r, which reads from the body, to its end: at most limit bytes.
+// Memory is taken from the budget as it is needed, not as it is announced, so
+// that many who announce much and send little take little.
+func (b *body) gather(r io.Reader, limit int64) ([]byte, error) {
+	var data []byte
+	for {
+		if len(data) == cap(data) {
+			size := min(max(32<<10, 2*int64(cap(data))), limit+1)
+			if int64(len(data)) > limit {
+				return nil, tooManyBytes(limit)
+			}
+			if !b.budget.tryTake(size - int64(cap(data))) {
+				return nil, busy(b.retry(), "the server holds as many pictures as it has memory for")
+			}
+			b.taken += size - int64(cap(data))
+			data = append(make([]byte, 0, size), data...)
+		}
+		n, err := r.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		if err == io.EOF {
+			if int64(len(data)) > limit {
+				return nil, tooManyBytes(limit)
+			}
+			return data, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func tooManyBytes(limit int64) error {
+	return problemf(http.StatusRequestEntityTooLarge, codeLarge, "the picture has more than %d bytes, the limit here", limit)
+}
+
+// release gives the memory back.
+func (b *body) release() {
+	b.budget.give(b.taken)
+	b.taken = 0
+}

@@ -1,0 +1,108 @@
+package serve
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"image/png"
+	"mime/multipart"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestLocalize(t *testing.T) {
+	s := start(t, Config{Version: "v1"})
+	data := picturePNG(t, 64, 32)
+	a := s.post("/v1/localize", data)
+	got := decode[resultBody](t, a)
+	sum := sha256.Sum256(data)
+	if a.status != http.StatusOK || got.Width != 64 || got.Height != 32 || got.Format != "png" || got.Orientation != 1 ||
+		got.Model != "fake" || got.Threshold != 0.5 || got.SHA256 != hex.EncodeToString(sum[:]) {
+		t.Errorf("got %d %+v", a.status, got)
+	}
+	if len(got.Regions) != 1 || got.Regions[0].Box != [4]int{16, 8, 16, 8} || got.ManipulatedFraction != 0.0625 {
+		t.Errorf("regions %+v, fraction %g", got.Regions, got.ManipulatedFraction)
+	}
+	for name, url := range map[string]string{"prob": got.Maps.Prob, "mask": got.Maps.Mask, "overlay": got.Maps.Overlay} {
+		m, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(url, dataURL))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		c, err := png.DecodeConfig(bytes.NewReader(m))
+		if err != nil || c.Width != 64 || c.Height != 32 {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+		p := s.post("/v1/localize?view="+name, data, "Accept", "image/png")
+		if p.status != http.StatusOK || !bytes.Equal(p.body, m) || p.header.Get("Content-Type") != "image/png" {
+			t.Errorf("view=%s gives another picture than maps.%s (status %d)", name, name, p.status)
+		}
+	}
+}
+
+func form(t *testing.T, files map[string][]byte, names ...string) (body []byte, kind string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for _, name := range names {
+		part, err := w.CreateFormFile(fieldImage, name)
+		if err == nil {
+			_, err = part.Write(files[name])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes(), w.FormDataContentType()
+}
+
+func TestAForm(t *testing.T) {
+	s := start(t, Config{})
+	body, kind := form(t, map[string][]byte{`C:\pictures\a.png`: picturePNG(t, 64, 32)}, `C:\pictures\a.png`)
+	a := s.post("/v1/localize?maps=none", body, "Content-Type", kind)
+	if got := decode[resultBody](t, a); got.Image != "a.png" || got.Width != 64 || got.Maps != nil {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestLinks(t *testing.T) {
+	s := start(t, Config{})
+	got := decode[resultBody](t, s.post("/v1/localize?maps=links", picturePNG(t, 64, 32)))
+	if got.Maps == nil || got.Maps.Expires == "" {
+		t.Fatalf("got %+v", got)
+	}
+	for name, link := range map[string]string{"prob": got.Maps.Prob, "mask": got.Maps.Mask, "overlay": got.Maps.Overlay} {
+		linked := s.do(http.MethodGet, link, nil)
+		direct := s.post("/v1/localize?view="+name, picturePNG(t, 64, 32), "Accept", "image/png")
+		if linked.status != http.StatusOK || !bytes.Equal(linked.body, direct.body) {
+			t.Errorf("%s: status %d, %d bytes, expected those of the view, %d", name, linked.status, len(linked.body), len(direct.body))
+		}
+	}
+	refused(t, s.do(http.MethodGet, "/v1/maps/NOPE/prob.png", nil), http.StatusNotFound, codeNotFound)
+}
+
+func TestModels(t *testing.T) {
+	s := start(t, Config{Version: "v1"}, Model{Name: "a", Localizer: &fake{}}, Model{Name: "b", Localizer: &fake{}, KnownLimits: []string{"none"}})
+	got := decode[modelsBody](t, s.do(http.MethodGet, "/v1/models", nil))
+	if len(got.Models) != 2 || !got.Models[0].Default || got.Models[1].Default || got.Models[0].KnownLimits == nil || got.Version != "v1" {
+		t.Errorf("got %+v", got)
+	}
+	if b := decode[resultBody](t, s.post("/v1/localize?model=b&maps=none", picturePNG(t, 8, 8))); b.Model != "b" {
+		t.Errorf("model=b is answered by %s", b.Model)
+	}
+	refused(t, s.post("/v1/localize?model=c", picturePNG(t, 8, 8)), http.StatusNotFound, codeModel)
+}
+
+func TestThePageAndHealth(t *testing.T) {
+	s := start(t, Config{})
+	for path, kind := range map[string]string{"/": "text/html; charset=utf-8", "/healthz": "application/json", "/readyz": "application/json"} {
+		a := s.do(http.MethodGet, path, nil)
+		if a.status != http.StatusOK || a.header.Get("Content-Type") != kind || a.header.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s: status %d, headers %v", path, a.status, a.header)
+		}
+	}
+}

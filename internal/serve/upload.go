@@ -1,0 +1,139 @@
+package serve
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strings"
+)
+
+// fieldImage is the multipart field of a picture.
+const fieldImage = "image"
+
+// multipartRoom is what boundaries and the headers of parts may take, for each
+// picture; more is no form of a browser.
+const multipartRoom = 16 << 10
+
+// upload is a picture's file as a client sent it.
+type upload struct {
+	name string // as the client calls it, for its own use; never opened
+	data []byte
+}
+
+// isForm tells whether the body is multipart/form-data, and its boundary.
+func isForm(r *http.Request) (boundary string, ok bool, err error) {
+	header := r.Header.Get("Content-Type")
+	if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(header)), "multipart/") {
+		return "", false, nil
+	}
+	kind, parameters, err := mime.ParseMediaType(header)
+	switch {
+	case err != nil:
+		return "", true, problemf(http.StatusBadRequest, codeRequest, "Content-Type cannot be read: %v", err)
+	case kind != "multipart/form-data":
+		return "", true, problemf(http.StatusUnsupportedMediaType, codeRequest, "Content-Type %s: expected multipart/form-data or a picture", kind)
+	case parameters["boundary"] == "":
+		return "", true, problemf(http.StatusBadRequest, codeRequest, "Content-Type multipart/form-data has no boundary")
+	}
+	return parameters["boundary"], true, nil
+}
+
+// readUploads reads the pictures of a body: the body itself, or the parts of a
+// form. most is how many there may be.
+func (b *body) readUploads(r *http.Request, limit int64, most int) ([]upload, error) {
+	boundary, form, err := isForm(r)
+	if err != nil {
+		return nil, err
+	}
+	if !form {
+		data, err := b.gather(b, limit)
+		if err == nil {
+			b.finish()
+		}
+		return []upload{{data: data}}, err
+	}
+	list, err := b.readForm(multipart.NewReader(&capped{r: b, left: (limit + multipartRoom) * int64(most)}, boundary), limit, most)
+	if err == nil {
+		b.finish()
+	}
+	return list, err
+}
+
+func (b *body) readForm(form *multipart.Reader, limit int64, most int) (list []upload, err error) {
+	stored := int64(0)
+	for {
+		part, err := form.NextRawPart()
+		if overhead := b.read - stored; err == nil && overhead > 64<<10+multipartRoom*int64(len(list)+1) {
+			return nil, problemf(http.StatusBadRequest, codeRequest, "the form has %d bytes beside its pictures", overhead)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, formError(err)
+		}
+		if name := part.FormName(); name != fieldImage {
+			return nil, problemf(http.StatusBadRequest, codeRequest, "the form has a field %.40q, expected %q only", name, fieldImage)
+		}
+		if len(list) == most {
+			return nil, problemf(http.StatusRequestEntityTooLarge, codeLarge, "the form has more than %d picture(s), the limit here", most)
+		}
+		if encoding := part.Header.Get("Content-Transfer-Encoding"); encoding != "" && !strings.EqualFold(encoding, "binary") {
+			return nil, problemf(http.StatusUnsupportedMediaType, codeEncoding, "a picture in Content-Transfer-Encoding %.40q, expected none", encoding)
+		}
+		data, err := b.gather(part, limit)
+		if err != nil {
+			return nil, formError(err)
+		}
+		stored += int64(len(data))
+		list = append(list, upload{name: shown(part.FileName()), data: data})
+	}
+	// What follows the form's end is read too, so that the connection is at the request's end.
+	if n, err := io.Copy(io.Discard, io.LimitReader(b, multipartRoom)); err != nil || n == multipartRoom {
+		return nil, problemf(http.StatusBadRequest, codeRequest, "the form goes on after its end")
+	}
+	if len(list) == 0 {
+		return nil, problemf(http.StatusBadRequest, codeRequest, "the form has no field %q with a picture", fieldImage)
+	}
+	return list, nil
+}
+
+func formError(err error) error {
+	if p := (*problem)(nil); errors.As(err, &p) {
+		return err
+	}
+	return problemf(http.StatusBadRequest, codeRequest, "the form cannot be read: %v", err)
+}
+
+// capped ends with an error where io.LimitReader would end quietly.
+type capped struct {
+	r    io.Reader
+	left int64
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, problemf(http.StatusRequestEntityTooLarge, codeLarge, "the form is larger than its pictures may be")
+	}
+	n, err := c.r.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	return n, err
+}
+
+// shown is a file's name as it may be repeated: no folders, nothing that is not
+// printed, not for ever.
+func shown(name string) string {
+	name = name[strings.LastIndexAny(name, `/\`)+1:]
+	name = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == 0xfffd {
+			return -1
+		}
+		return r
+	}, name)
+	if runes := []rune(name); len(runes) > 200 {
+		name = string(runes[:200])
+	}
+	return name
+}
