@@ -24,6 +24,7 @@ const (
 	initUniform          // uniform within 1/sqrt(fan-in): PyTorch's default for convolutions and linear layers
 	initHe               // normal with variance 2/fan-in, for layers followed by ReLU
 	initNormal           // N(0, 0.02): the published decoders' weights, batch norm scales included
+	initXavier           // uniform within sqrt(6/(fan-in + fan-out)), whose sum fanIn is: PyTorch's for projections of attention
 )
 
 // declared is a parameter that a network asked for while it was built.
@@ -74,6 +75,8 @@ func (d declared) initial(seed uint64) Param {
 			data[i] = float32(rng.NormFloat64() * math.Sqrt(2/fan))
 		case initNormal:
 			data[i] = float32(rng.NormFloat64() * 0.02)
+		case initXavier:
+			data[i] = float32((2*rng.Float64() - 1) * math.Sqrt(6/fan))
 		}
 	}
 	return Param{Name: d.name, Shape: d.shape, Data: data, Trainable: d.trainable, Backbone: d.backbone}
@@ -90,6 +93,9 @@ type builder struct {
 	declared   []declared
 	part       *part // that is being built; nil where there is but one
 	form       Form
+	// stacked: the three projections of attention are one parameter, as PyTorch stores them; else three, which files
+	// have in either way.
+	stacked bool
 }
 
 func newBuilder(g *graph.Graph, train bool) *builder {

@@ -8,24 +8,12 @@ import (
 
 // chooseBackbones finds the backbones that the spec asks for, or that the file and its decoder are made for.
 func (m *Model) chooseBackbones(c *Contents, pool []*Backbone) error {
-	wanted := []string{}
-	if m.spec.Arch != "" {
-		wanted = strings.Split(m.spec.Arch, ",")
-	}
-	switch {
-	case len(wanted) > 2:
-		return fmt.Errorf("%w: arch %q: expected one backbone or two", ErrSpec, m.spec.Arch)
-	case len(wanted) == 0:
+	if m.spec.Arch == "" {
 		return m.guessBackbones(c, pool)
 	}
-	var missing []string
-	for _, name := range wanted {
-		i := slices.IndexFunc(pool, func(b *Backbone) bool { return hasName(b.tower, name) })
-		if i < 0 {
-			missing = append(missing, name)
-			continue
-		}
-		m.uses = append(m.uses, Use{Backbone: pool[i]})
+	missing, err := m.takeNamed(pool)
+	if err != nil {
+		return err
 	}
 	if len(missing) > 0 && len(c.Backbones) > 0 {
 		return fmt.Errorf("%w: %s holds %s, arch %q was asked for", ErrSpec, c.file.Path(), archs(c.Backbones), m.spec.Arch)
@@ -34,6 +22,23 @@ func (m *Model) chooseBackbones(c *Contents, pool []*Backbone) error {
 		return &NeedsError{c.file.Path(), missing, c.channels()}
 	}
 	return m.orderFusion()
+}
+
+// takeNamed takes the backbones that the spec names out of a pool, and gives the names of those that are not there.
+func (m *Model) takeNamed(pool []*Backbone) (missing []string, err error) {
+	wanted := strings.Split(m.spec.Arch, ",")
+	if len(wanted) > 2 {
+		return nil, fmt.Errorf("%w: arch %q: expected one backbone or two", ErrSpec, m.spec.Arch)
+	}
+	for _, name := range wanted {
+		i := slices.IndexFunc(pool, func(b *Backbone) bool { return hasName(b.tower, name) })
+		if i < 0 {
+			missing = append(missing, name)
+			continue
+		}
+		m.uses = append(m.uses, Use{Backbone: pool[i]})
+	}
+	return missing, nil
 }
 
 // guessBackbones takes the file's own, and else those whose features have as many channels as the decoder takes.
@@ -161,15 +166,24 @@ func archs(list []*Backbone) string {
 
 // chooseLayers settles where features are taken, and completes the spec by the backbones' sizes.
 func (m *Model) chooseLayers(c *Contents) error {
-	first := m.uses[0].Backbone
-	layer, err := m.featureLayer(c, first)
+	layer, err := m.featureLayer(c, m.uses[0].Backbone)
 	if err != nil {
 		return err
 	}
+	return m.settleLayers(layer)
+}
+
+// settleLayers completes the spec and the uses, the first backbone's layer being given.
+func (m *Model) settleLayers(layer string) error {
+	first := m.uses[0].Backbone
 	m.uses[0].Layer = layer
 	names := []string{first.Arch()}
 	if len(m.uses) > 1 {
-		m.uses[1].Layer = fusionLayer
+		other, err := layerOf(m.uses[1].Backbone.tower, fusionLayer)
+		if err != nil {
+			return err
+		}
+		m.uses[1].Layer = other
 		names = append(names, m.uses[1].Backbone.Arch())
 	}
 	for _, u := range m.uses {
@@ -207,6 +221,14 @@ func (m *Model) chooseDecoder(c *Contents) error {
 		}
 		m.spec.Decoder = kind
 	}
+	if err := m.settleDecoder(); err != nil {
+		return err
+	}
+	return m.readDecoder(c)
+}
+
+// settleDecoder makes the decoder that the spec names, as new ones are, and completes the spec.
+func (m *Model) settleDecoder() error {
 	cnn := isCNN(m.uses[len(m.uses)-1].Backbone.tower)
 	setDefault(&m.spec.Output, OutputSide)
 	d, err := newDecoder(m.spec.Decoder, m.spec.Layer, cnn, m.spec.Output)
@@ -217,7 +239,7 @@ func (m *Model) chooseDecoder(c *Contents) error {
 		return fmt.Errorf("%w: decoder %s needs a backbone with tokens, %s has none", ErrSpec, d.kind, m.spec.Arch)
 	}
 	m.decoder = d
-	return m.readDecoder(c)
+	return nil
 }
 
 // readDecoder completes the decoder, which is as new ones are, by the shapes of the file's tensors.

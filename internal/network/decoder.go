@@ -50,6 +50,16 @@ func newDecoder(kind, layer string, cnn bool, side int) (decoder, error) {
 	return d, err
 }
 
+// CheckDecoder says whether a decoder of that name can be put on a backbone; empty stands for the default. Errors wrap
+// ErrSpec.
+func CheckDecoder(kind string) error {
+	if kind == "" {
+		return nil
+	}
+	_, err := newDecoder(kind, "", true, OutputSide)
+	return err
+}
+
 // convDepth parses "conv-K". K must be a positive multiple of 4.
 func convDepth(kind string) (int, error) {
 	text, ok := strings.CutPrefix(kind, "conv-")

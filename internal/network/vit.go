@@ -87,26 +87,42 @@ func (v vit) layer(b *builder, x *graph.Node, i int) *graph.Node {
 func (b *builder) residualBlock(x *graph.Node, name string, tokens, width int, mask *graph.Node) *graph.Node {
 	x = graph.Add(x, b.attention(b.layerNorm(x, name+".ln_1", width), name+".attn", tokens, width, mask))
 	y := b.channelsFirst(b.layerNorm(x, name+".ln_2", width), tokens)
-	y = graph.QuickGELU(b.linear(y, name+".mlp.c_fc", width, 4*width))
-	return graph.Add(x, b.channelsLast(b.linear(y, name+".mlp.c_proj", 4*width, width)))
+	y = graph.QuickGELU(b.linear(y, name+".mlp.c_fc", width, 4*width, initUniform))
+	return graph.Add(x, b.channelsLast(b.linear(y, name+".mlp.c_proj", 4*width, width, initUniform)))
 }
 
 // attention is multi-head self-attention over rows [N tokens, width].
 func (b *builder) attention(x *graph.Node, name string, tokens, width int, mask *graph.Node) *graph.Node {
 	heads := width / headWidth
-	x = b.channelsFirst(x, tokens)
-	project := func(which string, order ...int) *graph.Node {
-		y := b.channelsLast(b.linear(x, name+"."+which, width, width))
-		return graph.Transpose(graph.Reshape(y, -1, tokens, heads, headWidth), order...)
+	projected := b.projections(b.channelsFirst(x, tokens), name, width)
+	perHead := func(i int, order ...int) *graph.Node {
+		return graph.Transpose(graph.Reshape(projected[i], -1, tokens, heads, headWidth), order...)
 	}
-	query := graph.Scale(project("q_proj", 0, 2, 1, 3), 1/math.Sqrt(headWidth))
-	scores := graph.MatMul(query, project("k_proj", 0, 2, 3, 1)) // [N, heads, tokens, tokens]
+	query := graph.Scale(perHead(0, 0, 2, 1, 3), 1/math.Sqrt(headWidth))
+	scores := graph.MatMul(query, perHead(1, 0, 2, 3, 1)) // [N, heads, tokens, tokens]
 	if mask != nil {
 		scores = graph.Add(scores, mask)
 	}
-	mixed := graph.MatMul(graph.Softmax(scores, -1), project("v_proj", 0, 2, 1, 3))
+	mixed := graph.MatMul(graph.Softmax(scores, -1), perHead(2, 0, 2, 1, 3))
 	mixed = graph.Reshape(graph.Transpose(mixed, 0, 2, 1, 3), -1, width)
-	return b.channelsLast(b.linear(b.channelsFirst(mixed, tokens), name+".out_proj", width, width))
+	return b.channelsLast(b.linear(b.channelsFirst(mixed, tokens), name+".out_proj", width, width, initZero))
+}
+
+// projections adds query, key and value of attention, each rows [N tokens, width], for what channelsFirst gives.
+func (b *builder) projections(x *graph.Node, name string, width int) (list [3]*graph.Node) {
+	if !b.stacked {
+		for i, which := range []string{"q_proj", "k_proj", "v_proj"} {
+			list[i] = b.channelsLast(b.linear(x, name+"."+which, width, width, initZero))
+		}
+		return list
+	}
+	w := b.param(name+".in_proj_weight", []int{3 * width, width}, initXavier, 4*width)
+	bias := b.param(name+".in_proj_bias", []int{3 * width}, initZero, 0)
+	for i := range list {
+		from, to := i*width, (i+1)*width
+		list[i] = graph.Linear(x, graph.Slice(w, 0, from, to), graph.Slice(bias, 0, from, to))
+	}
+	return list
 }
 
 // channelsFirst brings rows [N tokens, C] to the form that linear takes: [N, C, 1, tokens] in a Blocked program. The
@@ -126,14 +142,14 @@ func (b *builder) channelsLast(x *graph.Node) *graph.Node {
 	return graph.Reshape(graph.Transpose(x, 0, 2, 3, 1), -1, x.Dim(1))
 }
 
-// linear adds NAME.weight [out, in] and NAME.bias to what channelsFirst gives.
-func (b *builder) linear(x *graph.Node, name string, in, out int) *graph.Node {
+// linear adds NAME.weight [out, in] and NAME.bias, which begins as bias says, to what channelsFirst gives.
+func (b *builder) linear(x *graph.Node, name string, in, out int, bias initKind) *graph.Node {
 	weight := declared{name: name + ".weight", shape: []int{out, in}, kind: initUniform, fanIn: in, trainable: true}
 	if b.form != Blocked {
-		return graph.Linear(x, b.declare(weight), b.param(name+".bias", []int{out}, initUniform, in))
+		return graph.Linear(x, b.declare(weight), b.param(name+".bias", []int{out}, bias, in))
 	}
 	weight.as = []int{out, in, 1, 1}
-	return graph.Conv(x, b.declare(weight), b.param(name+".bias", []int{out}, initUniform, in), graph.ConvOptions{})
+	return graph.Conv(x, b.declare(weight), b.param(name+".bias", []int{out}, bias, in), graph.ConvOptions{})
 }
 
 // layerNorm adds NAME.weight and NAME.bias [width] over the last dimension.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/declip/declip/internal/engine"
@@ -44,10 +43,7 @@ type reading struct {
 
 // NewGroup loads models, whose files must be open meanwhile. Its owner closes it.
 func NewGroup(e *engine.Engine, models []*network.Model, o Options) (*Group, error) {
-	g := &Group{atOnce: math.MaxInt}
-	if info := e.Info(); info.Device == "cpu" {
-		g.atOnce = max(2, info.Threads)
-	}
+	g := &Group{atOnce: together(e)}
 	for _, m := range models {
 		if err := g.add(e, m); err != nil {
 			return nil, err
@@ -212,7 +208,7 @@ func (g *Group) features(ctx context.Context, pictures []*picture.RGB) (map[read
 		side := p.backbone.Side()
 		if images[side] == nil {
 			var err error
-			if images[side], err = scaled(pictures, side); err != nil {
+			if images[side], err = Scaled(pictures, side); err != nil {
 				return nil, err
 			}
 		}
@@ -233,12 +229,17 @@ func (m *member) decode(ctx context.Context, features map[reading]*engine.Tensor
 	for i, r := range m.reads {
 		inputs[network.FeatureInput(i)] = features[r]
 	}
-	out, err := m.decoder.Run(ctx, inputs, nil)
+	return decode(ctx, m.decoder, m.name, inputs)
+}
+
+// decode runs a decoder, whose name errors begin with.
+func decode(ctx context.Context, decoder *engine.Session, name string, inputs map[string]*engine.Tensor) ([]picture.Map, error) {
+	out, err := decoder.Run(ctx, inputs, nil)
 	if err != nil {
 		return nil, err
 	}
 	shape, prob := out["logits"].Shape(), out["logits"].Float32s()
-	if err := network.CheckNumbers(m.name, prob); err != nil {
+	if err := network.CheckNumbers(name, prob); err != nil {
 		return nil, err
 	}
 	for i, v := range prob {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,6 +45,7 @@ func (o Options) form(e *engine.Engine) (form network.Form, parts int) {
 type Pass struct {
 	backbone *network.Backbone
 	chain    []*engine.Session // each takes what the one before gives
+	atOnce   int               // pictures that are run together
 }
 
 // NewPass loads a backbone up to the last of the layers. Its owner closes it.
@@ -63,6 +66,7 @@ func (p *Pass) load(l *loader, layers []string, o Options) error {
 	if err != nil {
 		return err
 	}
+	p.atOnce = together(l.engine)
 	p.chain = make([]*engine.Session, len(programs))
 	for i, program := range programs {
 		l.load(program, o, &p.chain[i], func(err error) error {
@@ -86,17 +90,53 @@ func (p *Pass) Close() error {
 // Run gives the features of pictures by layer: [N, T, C] or [N, C, h, w], see network.Features. Errors about NaN among
 // them wrap network.ErrNotNumbers.
 func (p *Pass) Run(ctx context.Context, pictures []*picture.RGB) (map[string]*engine.Tensor, error) {
-	image, err := scaled(pictures, p.backbone.Side())
+	image, err := Scaled(pictures, p.backbone.Side())
 	if err != nil {
 		return nil, err
 	}
-	out, err := p.run(ctx, image)
-	for _, t := range out {
+	return p.numbers(p.run(ctx, image))
+}
+
+// Features is Run for pictures [N, 3, side, side] that are brought to the backbone's input already. On a CPU they go
+// through in parts of as many as there are threads: more are no faster there and take memory.
+func (p *Pass) Features(ctx context.Context, images *engine.Tensor) (map[string]*engine.Tensor, error) {
+	shape := images.Shape()
+	if len(shape) != 4 || shape[0] <= p.atOnce {
+		return p.numbers(p.run(ctx, images))
+	}
+	all, done, size := map[string]*engine.Tensor{}, 0, shape[1]*shape[2]*shape[3]
+	for part := range slices.Chunk(images.Float32s(), p.atOnce*size) {
+		image, err := engine.NewTensor([]int{len(part) / size, shape[1], shape[2], shape[3]}, part)
+		if err != nil {
+			return nil, err
+		}
+		out, err := p.numbers(p.run(ctx, image))
+		if err != nil {
+			return nil, err
+		}
+		for layer, t := range out {
+			if all[layer] == nil {
+				whole := append([]int{shape[0]}, t.Shape()[1:]...)
+				if all[layer], err = engine.NewEmpty(whole); err != nil {
+					return nil, err
+				}
+			}
+			each := t.Len() / t.Shape()[0]
+			copy(all[layer].Float32s()[done*each:], t.Float32s())
+		}
+		done += len(part) / size
+	}
+	return all, nil
+}
+
+// numbers refuses features that are none.
+func (p *Pass) numbers(features map[string]*engine.Tensor, err error) (map[string]*engine.Tensor, error) {
+	for _, t := range features {
 		if err := network.CheckNumbers(p.backbone.Path(), t.Float32s()); err != nil {
 			return nil, err
 		}
 	}
-	return out, err
+	return features, err
 }
 
 func (p *Pass) run(ctx context.Context, image *engine.Tensor) (map[string]*engine.Tensor, error) {
@@ -111,6 +151,14 @@ func (p *Pass) run(ctx context.Context, image *engine.Tensor) (map[string]*engin
 		maps.Copy(features, out)
 	}
 	return features, nil
+}
+
+// together is how many pictures are run at once.
+func together(e *engine.Engine) int {
+	if info := e.Info(); info.Device == "cpu" {
+		return max(2, info.Threads)
+	}
+	return math.MaxInt
 }
 
 // loader loads sessions side by side.
@@ -139,8 +187,8 @@ func (l *loader) load(p network.Program, o Options, to **engine.Session, describ
 
 func (l *loader) wait() error { return l.group.Wait() }
 
-// scaled brings pictures to the side of a network's input, normalised: [N, 3, side, side].
-func scaled(pictures []*picture.RGB, side int) (*engine.Tensor, error) {
+// Scaled brings pictures to the side of a network's input, normalised: [N, 3, side, side].
+func Scaled(pictures []*picture.RGB, side int) (*engine.Tensor, error) {
 	size := 3 * side * side
 	image := make([]float32, len(pictures)*size)
 	for i, rgb := range pictures {
