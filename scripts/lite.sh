@@ -32,7 +32,7 @@ forge valid valid 200 --seed 12 --size 256,768 --pristine 0.2
 train() { # train NAME OPTION...
 	rm -rf "${work:?}/$1"
 	"$declip" train --out "$work/$1" --valid "$work/valid" --valid-limit 80 --best-by ap \
-		--draws 3 --augment-turn --schedule cosine --warmup 50 --clip 1 "${@:2}"
+		--draws 3 --augment-turn --schedule cosine --warmup 50 --clip-norm 1 "${@:2}"
 }
 echo "lite: training on untreated pictures, where the traces are whole"
 train stage1 --data "$work/untreated" --arch xceptionnet-lite --residual --dct 48 --widths 32,32,64,128 \

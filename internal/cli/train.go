@@ -29,7 +29,7 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&c.Resume, "resume", false, "go on from last.safetensors in the output folder, if it is there")
 	f.StringVar(&c.Init, "init", "", "checkpoint whose network and weights to start from, in place of new ones")
 	f.StringVar(&c.Backbone, "backbone", "", "checkpoint whose backbone's weights a new network starts with")
-	f.BoolVar(&c.Spec.Frozen, "freeze-backbone", false, "train the decoder only (xceptionnet-lite)")
+	f.BoolVar(&c.Spec.Frozen, "freeze-backbone", false, "train the decoder only (xceptionnet, with --clip, and xceptionnet-lite; CLIP's backbones are frozen anyway)")
 	f.BoolVar(&c.Thaw, "thaw-backbone", false, "with --init: train a backbone that was frozen until now")
 	f.DurationVar(&c.MaxTime, "max-time", 0, "end in good order after this long, as 90m (default: no limit)")
 	f.IntVar(&c.EpochPictures, "epoch-pictures", c.EpochPictures, "pictures in an epoch (default: all of the data)")
@@ -46,9 +46,11 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 // addNetworkFlags declares what network is trained.
 func addNetworkFlags(f *pflag.FlagSet, c *train.Config) {
 	s := &c.Spec
-	f.StringVar(&s.Arch, "arch", s.Arch, "backbone: xceptionnet, xceptionnet-lite")
-	f.StringVar(&s.Decoder, "decoder", s.Decoder, "decoder: linear, conv-4, conv-12, conv-20; of xceptionnet-lite: context, pyramid")
-	f.IntSliceVar(&s.Widths, "widths", nil, "xceptionnet-lite: channels of conv1, conv2, block1, block2")
+	f.StringVar(&s.Arch, "arch", s.Arch, "backbone: ViT-L/14, RN50, \"ViT-L/14,RN50\" or another of CLIP's; xceptionnet, xceptionnet-lite")
+	f.StringVar(&s.Layer, "layer", s.Layer, "layer of the backbone that the decoder reads, as layer20 (default: the last)")
+	f.StringArrayVar(&c.BackboneFiles, "clip", nil, "file with a backbone; repeatable (default: the models folder)")
+	f.StringVar(&s.Decoder, "decoder", s.Decoder, "decoder: linear, attention, conv-4, conv-12, conv-20; of xceptionnet-lite: context, pyramid (default: linear, context)")
+	f.IntSliceVar(&s.Widths, "widths", nil, "channels of a conv decoder's four stages; xceptionnet-lite: of conv1, conv2, block1, block2")
 	f.IntVar(&s.Context, "context", 0, "xceptionnet-lite: channels of the context decoder")
 	f.IntVar(&s.Pyramid, "pyramid", 0, "xceptionnet-lite: channels of the pyramid decoder")
 	f.IntSliceVar(&s.Dilations, "dilations", nil, "xceptionnet-lite: dilations of the decoder's blocks")
@@ -62,7 +64,7 @@ func addOptimizerFlags(f *pflag.FlagSet, c *train.Config) {
 	f.StringVar(&c.Optimizer, "optimizer", c.Optimizer, "adamw or sgd")
 	f.Float64Var(&c.LR, "lr", c.LR, "learning rate")
 	f.Float64Var(&c.WeightDecay, "weight-decay", c.WeightDecay, "weight decay")
-	f.Float64Var(&c.Clip, "clip", c.Clip, "largest norm of the gradient; 0: no limit")
+	f.Float64Var(&c.Clip, "clip-norm", c.Clip, "largest norm of the gradient; 0: no limit")
 	f.StringVar(&c.Schedule, "schedule", c.Schedule, "of the learning rate: constant, cosine, plateau")
 	f.Int64Var(&c.Warmup, "warmup", c.Warmup, "steps over which the rate rises, with the cosine schedule")
 	f.Float64Var(&c.Average, "average", c.Average, "decay of the running average of the weights; 0: none")

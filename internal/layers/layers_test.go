@@ -44,7 +44,7 @@ var below = map[string][]string{
 	"internal/zoo":                 {"internal/atomicfile", "internal/fetch", "internal/network", "internal/weights"},
 
 	"internal/runner": {"internal/blockgrid", "internal/copymove", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
-	"internal/train":  {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner"},
+	"internal/train":  {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner", "internal/zoo"},
 
 	"internal/convert": {"internal/atomicfile", "internal/engine", "internal/graph", "internal/network", "internal/weights"},
 

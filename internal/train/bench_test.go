@@ -30,8 +30,9 @@ func BenchmarkStep(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		inputs, target := given(b, batch, loader.Shape())
 		for number := int64(0); b.Loop(); number++ {
-			if _, _, err := s.run(context.Background(), batch, loader.Shape(), number, 1e-3); err != nil {
+			if _, _, err := s.run(context.Background(), inputs, target, number, 1e-3); err != nil {
 				b.Fatal(err)
 			}
 		}

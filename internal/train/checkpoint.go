@@ -171,7 +171,7 @@ func fill(file *weights.File, name string, p network.Param) error {
 }
 
 // Options that may differ when a training is resumed: where things are, and when it ends.
-var mayChange = []string{"data", "valid", "epochs", "max_time", "device", "threads", "valid_limit"}
+var mayChange = []string{"data", "valid", "epochs", "max_time", "device", "threads", "valid_limit", "backbone_files"}
 
 // sameOptions refuses to go on with other settings than the training began with.
 func sameOptions(stored string, now Config) error {

@@ -70,6 +70,9 @@ type Config struct {
 	MaxTime time.Duration `json:"max_time,omitempty"`
 	Resume  bool          `json:"-"` // go on from Out/last.safetensors
 
+	// BackboneFiles hold the backbones that Spec.Arch names, which stay as they are; what is lacking is looked for in
+	// the models folder.
+	BackboneFiles []string `json:"backbone_files,omitempty"`
 	// Backbone is a checkpoint whose backbone a new network starts with.
 	Backbone string `json:"backbone,omitempty"`
 	// Thaw trains the backbone of Init's network too, where it was frozen.
@@ -85,6 +88,7 @@ type Config struct {
 	TrainSource dataset.Source `json:"-"`
 	ValidSource dataset.Source `json:"-"`
 	Model       Model          `json:"-"`
+	Features    Features       `json:"-"` // of a Head's backbones, in place of passes through them; not closed
 	Engine      *engine.Engine `json:"-"`
 }
 
@@ -165,8 +169,11 @@ func (c Config) Validate() error {
 			return errors.New("training options: " + check.message)
 		}
 	}
-	if c.Model != nil || c.Init != "" { // the network is there already
+	switch {
+	case c.Model != nil || c.Init != "": // the network is there already
 		return nil
+	case c.onBackbones(): // the rest depends on files
+		return network.CheckDecoder(c.Spec.Decoder)
 	}
 	return c.Spec.Check()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/declip/declip/internal/graph"
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/runner"
 	"github.com/declip/declip/internal/weights"
 )
 
@@ -162,4 +163,30 @@ func norm(v []float64) float64 {
 		sum += x * x
 	}
 	return math.Sqrt(sum)
+}
+
+// given is what a step takes of a batch of pictures.
+func given(t testing.TB, b *dataset.Batch, shape dataset.Shape) (inputs []*engine.Tensor, target *engine.Tensor) {
+	t.Helper()
+	tensor := func(data []float32, channels, height, width int) *engine.Tensor {
+		made, err := engine.NewTensor([]int{len(data) / (channels * height * width), channels, height, width}, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	return []*engine.Tensor{tensor(b.Images, 3, shape.Height, shape.Width)}, tensor(b.Target, 1, shape.TargetHeight, shape.TargetWidth)
+}
+
+func near(a, b, tolerance float64) bool { return math.Abs(a-b) <= tolerance }
+
+// groupPredict predicts with the only model of a group.
+func groupPredict(group *runner.Group) Predict {
+	return func(ctx context.Context, p *picture.RGB) ([]float32, error) {
+		outputs, err := group.Run(ctx, []*picture.RGB{p})
+		if err != nil {
+			return nil, err
+		}
+		return outputs[0][0].Enlarged(p.Width, p.Height).Prob, nil
+	}
 }

@@ -16,15 +16,15 @@ type formula struct {
 	fixed   map[string]graph.Initializer // parameters that no step changes
 	outputs []graph.Output
 	states  []network.Param // zeros: what the optimizer starts from
+	given   []string        // inputs with what is known of the pictures
 
 	correct1, correct2 *graph.Node // of AdamW's moments, once made
 }
 
 func (f *formula) build(shape dataset.Shape) error {
 	n := f.config.BatchSize
-	image := f.g.Input(inImage, n, 3, shape.Height, shape.Width)
 	target := f.g.Input(inTarget, n, 1, shape.TargetHeight, shape.TargetWidth)
-	logits, updates := f.model.Build(f.g, image, true)
+	logits, updates := f.forward(shape)
 	if err := f.g.Err(); err != nil {
 		return err
 	}
@@ -44,6 +44,23 @@ func (f *formula) build(shape dataset.Shape) error {
 		}
 	}
 	return f.g.Err()
+}
+
+// forward adds the network, and the inputs that it takes.
+func (f *formula) forward(shape dataset.Shape) (logits *graph.Node, updates map[string]*graph.Node) {
+	input := func(name string, dims ...int) *graph.Node {
+		f.given = append(f.given, name)
+		return f.g.Input(name, append([]int{f.config.BatchSize}, dims...)...)
+	}
+	head, ok := f.model.(Head)
+	if !ok {
+		return f.model.(Whole).Build(f.g, input(inImage, 3, shape.Height, shape.Width), true)
+	}
+	var features []*graph.Node
+	for i, s := range head.Shapes() {
+		features = append(features, input(network.FeatureInput(i), s.Shape()[1:]...))
+	}
+	return head.BuildDecoder(f.g, features, true)
 }
 
 func (f *formula) output(name string, node *graph.Node) {

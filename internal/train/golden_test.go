@@ -53,9 +53,9 @@ func TestStepsFollowPyTorch(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.close()
-			batch := &dataset.Batch{Images: c.Images, Target: c.Target}
+			inputs, target := given(t, &dataset.Batch{Images: c.Images, Target: c.Target}, shape)
 			for i, want := range c.Losses {
-				loss, norm, err := s.run(context.Background(), batch, shape, int64(i), rate)
+				loss, norm, err := s.run(context.Background(), inputs, target, int64(i), rate)
 				if err != nil {
 					t.Fatal(err)
 				}

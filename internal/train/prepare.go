@@ -12,7 +12,6 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/weights"
 )
 
@@ -31,7 +30,10 @@ func prepare(config Config) (*trainer, error) {
 
 func (t *trainer) openModel() (err error) {
 	if t.model = t.config.Model; t.model == nil {
-		if t.model, err = t.config.network(); err != nil {
+		var files []*weights.File
+		t.model, files, err = t.config.openModel()
+		t.files = append(t.files, files...)
+		if err != nil {
 			return err
 		}
 	}
@@ -46,42 +48,6 @@ func (t *trainer) openModel() (err error) {
 	t.perEpoch = t.loader.StepsPerEpoch()
 	t.total = t.perEpoch * int64(c.Epochs)
 	return nil
-}
-
-// network makes the network to train: that of the checkpoint to start from, or a new one.
-func (c Config) network() (*network.Network, error) {
-	if c.Init != "" {
-		n, err := openNetwork(c.Init)
-		if err == nil && c.Thaw {
-			n, err = n.Thawed()
-		}
-		return n, err
-	}
-	n, err := network.New(c.Spec, c.Seed)
-	if err != nil || c.Backbone == "" {
-		return n, err
-	}
-	from, err := openNetwork(c.Backbone)
-	if err != nil {
-		return nil, err
-	}
-	if err := n.TakeBackbone(from); err != nil {
-		return nil, fmt.Errorf("weights to start from: %s: %w", c.Backbone, err)
-	}
-	return n, nil
-}
-
-func openNetwork(path string) (*network.Network, error) {
-	file, err := weights.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("weights to start from: %w", err)
-	}
-	defer file.Close()
-	n, err := network.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("weights to start from: %s: %w", path, err)
-	}
-	return n, nil
 }
 
 func (t *trainer) openData() (err error) {
@@ -120,7 +86,22 @@ func (t *trainer) openEngine() (err error) {
 		}
 	}
 	t.config.Threads = t.engine.Info().Threads
+	if err := t.openFeatures(); err != nil {
+		return err
+	}
 	t.step, err = newStep(t.engine, t.model, t.config, t.loader.Shape())
+	return err
+}
+
+// openFeatures makes what gives a head the features of frozen backbones.
+func (t *trainer) openFeatures() (err error) {
+	head, ok := t.model.(Head)
+	if !ok {
+		return nil
+	}
+	if t.features = t.config.Features; t.features == nil {
+		t.features, err = NewPasses(t.engine, head.Uses())
+	}
 	return err
 }
 
@@ -171,6 +152,12 @@ func (t *trainer) elapsed() time.Duration { return time.Since(t.began) }
 func (t *trainer) close() {
 	if t.step != nil {
 		t.step.close()
+	}
+	if t.features != nil && t.config.Features == nil {
+		t.features.Close()
+	}
+	for _, f := range t.files {
+		f.Close()
 	}
 	if t.journal != nil {
 		t.journal.file.Close()

@@ -11,18 +11,34 @@ import (
 	"github.com/declip/declip/internal/network"
 )
 
-// Model is what can be trained: initial parameters, and a formula over them. *network.Network is one.
+// Model is what can be trained: initial parameters, and a formula over them. It is a Whole or a Head.
 type Model interface {
 	Spec() network.Spec
 	SpecJSON() string
 	Params() []network.Param
+}
+
+// Whole is a network that takes pictures. *network.Network is one.
+type Whole interface {
+	Model
 	// Build adds the network to g; see network.Network.Build.
 	Build(g *graph.Graph, x *graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node)
 }
 
+// Head is a decoder that takes what frozen backbones see. *network.Trainee is one.
+type Head interface {
+	Model
+	Uses() []network.Use
+	Shapes() []network.Features
+	// BuildDecoder adds the decoder to g; see network.Trainee.BuildDecoder.
+	BuildDecoder(g *graph.Graph, features []*graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node)
+	// Decoder is the decoder with the given values, ready to be run; see network.Trainee.Decoder.
+	Decoder(params []network.Param) (network.Program, error)
+}
+
 // Names of the step graph's inputs and outputs that are no parameters.
 const (
-	inImage    = "step.image"    // [N,3,H,W]
+	inImage    = "step.image"    // [N,3,H,W]; a Head has network.FeatureInput(i) in its place
 	inTarget   = "step.target"   // [N,1,h,w]
 	inRate     = "step.rate"     // [1], learning rate
 	inCorrect1 = "step.correct1" // [1], see graph.AdamWStep
@@ -38,7 +54,8 @@ type step struct {
 	session *engine.Session
 	config  Config
 	sets    [2]set
-	current int // the set that holds the latest values
+	current int      // the set that holds the latest values
+	given   []string // names of what a step is given of the pictures
 
 	rate, correct1, correct2, loss, norm *engine.Tensor
 	inputs, outputs                      [2]map[string]*engine.Tensor
@@ -60,7 +77,7 @@ func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) 
 	if err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
-	s := &step{config: config}
+	s := &step{config: config, given: f.given}
 	if s.session, err = e.Load(bytes, engine.SessionOptions{}); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
@@ -127,22 +144,16 @@ func clone(p network.Param) network.Param {
 	return p
 }
 
-// run takes the step of the given number, from 0, on a batch. After an error or a loss that is no
-// number the values are those from before.
-func (s *step) run(ctx context.Context, b *dataset.Batch, shape dataset.Shape, number int64, rate float64) (loss, norm float64, err error) {
-	n := s.config.BatchSize
-	images, err := engine.NewTensor([]int{n, 3, shape.Height, shape.Width}, b.Images)
-	if err != nil {
-		return 0, 0, err
-	}
-	target, err := engine.NewTensor([]int{n, 1, shape.TargetHeight, shape.TargetWidth}, b.Target)
-	if err != nil {
-		return 0, 0, err
-	}
+// run takes the step of the given number, from 0, on a batch: pictures [N, 3, H, W], or a head's features, and a
+// target. After an error or a loss that is no number the values are those from before.
+func (s *step) run(ctx context.Context, given []*engine.Tensor, target *engine.Tensor, number int64, rate float64) (loss, norm float64, err error) {
 	s.rate.Float32s()[0] = float32(rate)
 	s.correct1.Float32s()[0], s.correct2.Float32s()[0] = s.config.adamW().Corrections(int(number + 1))
 	inputs := s.inputs[s.current]
-	inputs[inImage], inputs[inTarget] = images, target
+	inputs[inTarget] = target
+	for i, t := range given {
+		inputs[s.given[i]] = t
+	}
 	if _, err := s.session.Run(ctx, inputs, s.outputs[s.current]); err != nil {
 		return 0, 0, err
 	}

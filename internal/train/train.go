@@ -9,8 +9,7 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/runner"
+	"github.com/declip/declip/internal/weights"
 )
 
 var (
@@ -28,7 +27,9 @@ type trainer struct {
 	model       Model
 	engine      *engine.Engine
 	loader      *dataset.Loader
-	valid       dataset.Source // nil for none
+	valid       dataset.Source  // nil for none
+	features    Features        // of a Head's backbones; nil for a Whole
+	files       []*weights.File // of the backbones
 	step        *step
 	average     *average // nil for none
 	state       State
@@ -94,7 +95,11 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 	t.state.Elapsed = t.elapsed()
 	rate := t.config.rate(t.state, t.total)
 	began := time.Now()
-	loss, norm, err := t.step.run(context.WithoutCancel(ctx), batch, t.loader.Shape(), t.state.Step, rate)
+	given, target, err := t.batchTensors(ctx, batch)
+	if err != nil {
+		return fmt.Errorf("step %d: %w", t.state.Step+1, err)
+	}
+	loss, norm, err := t.step.run(context.WithoutCancel(ctx), given, target, t.state.Step, rate)
 	if err != nil {
 		return fmt.Errorf("step %d: %w", t.state.Step+1, err)
 	}
@@ -121,6 +126,23 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 	}
 	return t.journal.add(record{Event: "step", Step: t.state.Step, Epoch: t.state.Epoch + 1, Loss: loss, Rate: rate, Norm: norm,
 		Speed: t.meter.speed(), Idle: t.meter.outside(), Seconds: t.elapsed().Seconds()})
+}
+
+// batchTensors is what a step takes of a batch: what the network sees of the pictures, and the target.
+func (t *trainer) batchTensors(ctx context.Context, b *dataset.Batch) (given []*engine.Tensor, target *engine.Tensor, err error) {
+	n, shape := t.config.BatchSize, t.loader.Shape()
+	images, err := engine.NewTensor([]int{n, 3, shape.Height, shape.Width}, b.Images)
+	if err != nil {
+		return nil, nil, err
+	}
+	if target, err = engine.NewTensor([]int{n, 1, shape.TargetHeight, shape.TargetWidth}, b.Target); err != nil {
+		return nil, nil, err
+	}
+	if t.features == nil {
+		return []*engine.Tensor{images}, target, nil
+	}
+	given, err = t.features.Features(context.WithoutCancel(ctx), images)
+	return given, target, err
 }
 
 // logEvery is after how many steps one is logged: about 20 times an epoch.
@@ -181,35 +203,6 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	}
 	return t.journal.add(record{Event: "epoch", Step: report.Step, Epoch: report.Epoch, Loss: report.Loss, Rate: report.Rate,
 		Score: score, Best: report.Best, Speed: report.StepsPerSecond, Idle: report.Outside, Seconds: report.Elapsed.Seconds()})
-}
-
-// validate scores the weights on the validation pictures; nil without any.
-func (t *trainer) validate(ctx context.Context, params []network.Param) (*Score, error) {
-	if t.valid == nil {
-		return nil, ctx.Err()
-	}
-	began := time.Now()
-	r := runner.New(t.engine, snapshot{t.model, params})
-	defer r.Close()
-	results, err := Evaluate(ctx, t.valid, r.Predict, ScoreOptions{Limit: t.config.ValidLimit, Workers: t.engine.Info().Threads,
-		Done: t.config.Hooks.Score})
-	if err != nil {
-		return nil, fmt.Errorf("validation: %w", err)
-	}
-	t.state.Validation = time.Since(began)
-	score := Summarize(results)
-	return &score, nil
-}
-
-// snapshot is a model with the weights it has at one moment, to be run.
-type snapshot struct {
-	Model
-	params []network.Param
-}
-
-// Inference implements runner.Network.
-func (s snapshot) Inference(height, width int) ([]byte, error) {
-	return network.Inference(s.Model, s.params, height, width)
 }
 
 // leave ends a run early: with a checkpoint if that is what the context asked for.

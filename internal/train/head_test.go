@@ -1,0 +1,147 @@
+package train
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/network/networktest"
+	"github.com/declip/declip/internal/runner"
+	"github.com/declip/declip/internal/weights"
+)
+
+// towers are files with a tiny transformer and a tiny residual network, both for pictures of 32 pixels.
+func towers(t *testing.T) (vit, resnet string) {
+	t.Helper()
+	store := func(rules []networktest.Rule) string {
+		return networktest.Store(t, networktest.Tensors(rules), nil).Path()
+	}
+	return store(networktest.ViT("visual.", 64, 8, 2, 4)), store(networktest.ResNet("visual.", 8, [4]int{1, 1, 1, 1}, 1))
+}
+
+// headConfig is a training of a small decoder on tiny backbones.
+func headConfig(t *testing.T, e *engine.Engine, spec network.Spec, files ...string) Config {
+	t.Helper()
+	c := config(t, e)
+	spec.Output = 32
+	c.Model, c.Spec, c.BackboneFiles, c.Average = nil, spec, files, 0
+	return c
+}
+
+var smallWidths = []int{8, 8, 4, 4}
+
+// Every decoder trains on every kind of frozen backbone, and what comes out localizes with the backbone beside it as
+// it was validated.
+func TestFrozenBackbones(t *testing.T) {
+	e := open(t)
+	vit, resnet := towers(t)
+	for _, spec := range []network.Spec{
+		{Arch: "ViT", Layer: "layer0", Decoder: "linear"},
+		{Arch: "ViT", Layer: "layer1", Decoder: "attention"},
+		{Arch: "ViT", Decoder: "conv-4", Widths: smallWidths},
+		{Arch: "RN", Layer: "layer2", Decoder: "linear"},
+		{Arch: "RN", Layer: "layer3", Decoder: "conv-4", Widths: smallWidths},
+		{Arch: "ViT,RN", Layer: "layer0", Decoder: "conv-8", Widths: smallWidths},
+	} {
+		t.Run(spec.String(), func(t *testing.T) {
+			c := headConfig(t, e, spec, vit, resnet)
+			c.Epochs = 2
+			s := mustRun(t, c)
+			best := openFile(t, s.Best)
+			for _, name := range best.Names() {
+				if !strings.HasPrefix(name, "fc.") && !strings.HasPrefix(name, "att") {
+					t.Errorf("the checkpoint holds %q, which is none of the decoder's", name)
+				}
+			}
+			m, err := network.OpenModel(best, network.Override{}, openFile(t, vit), openFile(t, resnet))
+			if err != nil {
+				t.Fatal(err)
+			}
+			group, err := runner.NewGroup(e, []*network.Model{m}, runner.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer group.Close()
+			results, err := Evaluate(context.Background(), c.ValidSource, groupPredict(group), ScoreOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := Summarize(results); !near(got.IoU, s.Score.IoU, 0.01) || !near(got.AP, s.Score.AP, 1e-4) {
+				t.Errorf("opened again it scores %+v, in training it was %+v", got, *s.Score)
+			}
+		})
+	}
+}
+
+// A decoder on a frozen backbone learns what the picture's noise is.
+func TestHeadLearns(t *testing.T) {
+	vit, _ := towers(t)
+	c := headConfig(t, open(t), network.Spec{Arch: "ViT", Layer: "layer1", Decoder: "linear"}, vit)
+	c.Epochs, c.Schedule, c.LR, c.BestBy = 20, Constant, 0.01, ByAP
+	var losses []float64
+	c.Hooks.Epoch = func(r EpochReport) { losses = append(losses, r.Loss) }
+	s := mustRun(t, c)
+	if last := losses[len(losses)-1]; last > 0.7*losses[0] {
+		t.Errorf("the loss went from %g to %g only", losses[0], last)
+	}
+	if s.Score.AP < 0.6 {
+		t.Errorf("got %+v, want an AP of at least 0.6", s.Score)
+	}
+}
+
+// Training goes on from its own checkpoint, and from a published one.
+func TestInitHead(t *testing.T) {
+	e := open(t)
+	vit, _ := towers(t)
+	c := headConfig(t, e, network.Spec{Arch: "ViT", Layer: "layer0", Decoder: "conv-4", Widths: smallWidths}, vit)
+	c.Epochs = 1
+	first := mustRun(t, c)
+	c.Out, c.Spec, c.Init, c.LR = t.TempDir(), network.Spec{}, first.Last, 1e-12
+	second := mustRun(t, c)
+	if a, b := floats(t, first.Last, "fc.0.weight"), floats(t, second.Last, "fc.0.weight"); !slices.EqualFunc(a, b, func(x, y float32) bool {
+		return near(float64(x), float64(y), 1e-9)
+	}) {
+		t.Error("the weights to start from were not taken")
+	}
+
+	published := networktest.Conv("model.", 64, networktest.AllStages(4, [4]int{8, 8, 4, 4}))
+	published = append(published, networktest.ViT("model.model.visual.", 64, 8, 2, 4)...)
+	file := networktest.Store(t, networktest.Tensors(published), networktest.Published("layer0", "conv-4"))
+	c.Out, c.Init, c.BackboneFiles = t.TempDir(), file.Path(), nil
+	third := mustRun(t, c)
+	want, err := file.Float32s("model.fc.0.bias")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range floats(t, third.Last, "fc.0.bias") {
+		if !near(float64(v), float64(want[i]), 1e-9) {
+			t.Fatalf("fc.0.bias[%d] is %g, expected the published %g", i, v, want[i])
+		}
+	}
+}
+
+func TestHeadRefuses(t *testing.T) {
+	t.Setenv("DECLIP_MODELS", t.TempDir())
+	vit, resnet := towers(t)
+	other := networktest.Store(t, networktest.Tensors(networktest.ViT("visual.", 64, 8, 1, 3)), nil).Path()
+	damaged := networktest.Tensors(networktest.ViT("visual.", 64, 8, 2, 4))
+	damaged = slices.DeleteFunc(damaged, func(w weights.Tensor) bool { return strings.Contains(w.Name, "resblocks.1.mlp.c_fc.bias") })
+	incomplete := networktest.Store(t, damaged, nil).Path()
+	for want, c := range map[string]Config{
+		"no layer \"layer7\"":          headConfig(t, nil, network.Spec{Arch: "ViT", Layer: "layer7"}, vit),
+		"needs a backbone with tokens": headConfig(t, nil, network.Spec{Arch: "RN", Decoder: "attention"}, resnet),
+		"K must be a multiple of 4":    headConfig(t, nil, network.Spec{Arch: "ViT", Decoder: "conv-6"}, vit),
+		"RN50: no file with it":        headConfig(t, nil, network.Spec{Arch: "RN50"}, vit),
+		"decoder for both":             headConfig(t, nil, network.Spec{Arch: "ViT,RN", Layer: "layer0"}, other, resnet),
+		"c_fc.bias":                    headConfig(t, nil, network.Spec{Arch: "ViT"}, incomplete),
+		"not-there.pt":                 headConfig(t, nil, network.Spec{Arch: "ViT"}, filepath.Join(t.TempDir(), "not-there.pt")),
+	} {
+		if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/zoo"
+)
+
+// openModel makes what is trained: that of the checkpoint to start from, or a new one. The files, also after an error, are
+// the caller's to close after the last use of the model.
+func (c Config) openModel() (Model, []*weights.File, error) {
+	if c.Init != "" {
+		return c.openInit()
+	}
+	if c.onBackbones() {
+		return c.newHead()
+	}
+	n, err := network.New(c.Spec, c.Seed)
+	if err != nil || c.Backbone == "" {
+		return n, nil, err
+	}
+	from, err := openNetwork(c.Backbone)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := n.TakeBackbone(from); err != nil {
+		return nil, nil, fmt.Errorf("weights to start from: %s: %w", c.Backbone, err)
+	}
+	return n, nil, nil
+}
+
+// onBackbones tells decoders on frozen backbones from networks that are trained end to end.
+func (c Config) onBackbones() bool {
+	switch c.Spec.Arch {
+	case network.ArchLite:
+		return false
+	case network.ArchXception:
+		return c.Spec.Frozen
+	}
+	return true
+}
+
+// openInit opens the checkpoint to start from: a network in one piece, or a decoder whose backbones are in its file, in
+// BackboneFiles or in the models folder.
+func (c Config) openInit() (Model, []*weights.File, error) {
+	if whole, err := endToEnd(c.Init); err != nil || whole {
+		if err != nil {
+			return nil, nil, fmt.Errorf("weights to start from: %w", err)
+		}
+		n, err := openNetwork(c.Init)
+		if err == nil && c.Thaw {
+			n, err = n.Thawed()
+		}
+		return n, nil, err
+	}
+	files, err := openAll(c.BackboneFiles)
+	if err != nil {
+		return nil, files, err
+	}
+	// A spec that was left alone names the default network.
+	o := network.Override{Layer: c.Spec.Layer, Decoder: c.Spec.Decoder}
+	if c.Spec.Arch != network.ArchXception {
+		o.Arch = c.Spec.Arch
+	}
+	m, opened, err := zoo.OpenNetwork(c.Init, o, files)
+	files = append(files, opened...)
+	if err != nil {
+		return nil, files, fmt.Errorf("weights to start from: %w", err)
+	}
+	head, err := network.TraineeOf(m)
+	if err != nil {
+		return nil, files, fmt.Errorf("weights to start from: %w", err)
+	}
+	return head, files, nil
+}
+
+// endToEnd tells a checkpoint of ours that holds a network which is trained as a whole.
+func endToEnd(path string) (bool, error) {
+	file, err := weights.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	if file.Metadata()[network.SpecKey] == "" {
+		return false, nil
+	}
+	contents, err := network.Recognise(file)
+	if err != nil {
+		return false, err
+	}
+	arch := contents.Stated.Arch
+	return arch == network.ArchLite || arch == network.ArchXception && len(contents.Backbones) > 0, nil
+}
+
+func openNetwork(path string) (*network.Network, error) {
+	file, err := weights.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("weights to start from: %w", err)
+	}
+	defer file.Close()
+	n, err := network.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("weights to start from: %s: %w", path, err)
+	}
+	return n, nil
+}
+
+// newHead makes a new decoder on the backbones that the spec names, in BackboneFiles or in the models folder.
+func (c Config) newHead() (Model, []*weights.File, error) {
+	files, err := openAll(c.BackboneFiles)
+	if err != nil {
+		return nil, files, err
+	}
+	for range 2 { // once more with what the models folder has
+		backbones, err := network.BackbonesIn(files)
+		if err != nil {
+			return nil, files, err
+		}
+		head, err := network.NewTrainee(c.Spec, backbones, c.Seed)
+		var needs *network.NeedsError
+		if !errors.As(err, &needs) {
+			return head, files, err
+		}
+		found, err := openAll(needs.Archs)
+		files = append(files, found...)
+		if err != nil {
+			return nil, files, fmt.Errorf("%s: no file with it is given, and %w", strings.Join(needs.Archs, " and "), err)
+		}
+	}
+	return nil, files, fmt.Errorf("%w: the models folder has no %s", network.ErrSpec, c.Spec.Arch)
+}
+
+// openAll opens weights by the names of models; what it opened is returned after an error, too.
+func openAll(names []string) ([]*weights.File, error) {
+	var files []*weights.File
+	for _, name := range names {
+		f, err := zoo.Open(name)
+		if err != nil {
+			return files, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}

@@ -1,0 +1,91 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/runner"
+)
+
+// validate scores the weights on the validation pictures; nil without any.
+func (t *trainer) validate(ctx context.Context, params []network.Param) (*Score, error) {
+	if t.valid == nil {
+		return nil, ctx.Err()
+	}
+	began := time.Now()
+	predict, done, err := t.predictor(params)
+	if err != nil {
+		return nil, fmt.Errorf("validation: %w", err)
+	}
+	defer done()
+	results, err := Evaluate(ctx, t.valid, predict, ScoreOptions{Limit: t.config.ValidLimit, Workers: t.engine.Info().Threads,
+		Done: t.config.Hooks.Score})
+	if err != nil {
+		return nil, fmt.Errorf("validation: %w", err)
+	}
+	t.state.Validation = time.Since(began)
+	score := Summarize(results)
+	return &score, nil
+}
+
+// predictor is the network with the given weights, until done is called.
+func (t *trainer) predictor(params []network.Param) (predict Predict, done func() error, err error) {
+	head, ok := t.model.(Head)
+	if !ok {
+		r := runner.New(t.engine, snapshot{t.model.(Whole), params})
+		return r.Predict, r.Close, nil
+	}
+	program, err := head.Decoder(params)
+	if err != nil {
+		return nil, nil, err
+	}
+	decoder, err := runner.NewDecoder(t.engine, program, head.Spec().String())
+	if err != nil {
+		return nil, nil, err
+	}
+	p := headPredictor{t.features, decoder, head.Spec().Input}
+	return p.predict, decoder.Close, nil
+}
+
+// snapshot is a network with the weights it has at one moment, to be run.
+type snapshot struct {
+	Whole
+	params []network.Param
+}
+
+// Inference implements runner.Network.
+func (s snapshot) Inference(height, width int) ([]byte, error) {
+	return network.Inference(s.Whole, s.params, height, width)
+}
+
+// headPredictor brings a picture to the backbones, and their features to the decoder.
+type headPredictor struct {
+	features Features
+	decoder  *runner.Decoder
+	side     int // of the backbones' input in pixels
+}
+
+func (p headPredictor) predict(ctx context.Context, rgb *picture.RGB) ([]float32, error) {
+	image, err := runner.Scaled([]*picture.RGB{rgb}, p.side)
+	if err != nil {
+		return nil, err
+	}
+	features, err := p.features.Features(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	inputs := map[string]*engine.Tensor{}
+	for i, f := range features {
+		inputs[network.FeatureInput(i)] = f
+	}
+	maps, err := p.decoder.Maps(ctx, inputs)
+	if err != nil {
+		return nil, err
+	}
+	m := maps[0]
+	return picture.ResizeFloat(m.Prob, m.Width, m.Height, rgb.Width, rgb.Height), nil
+}
