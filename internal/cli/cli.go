@@ -96,6 +96,7 @@ Exit codes: 0 all went well, 1 something failed, 2 wrong usage.`,
 		a.newTrain(),
 		a.newCalibrate(),
 		a.newModels(),
+		a.newCache(),
 		a.newDoctor(),
 		a.newVersion(),
 	)

@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("DECLIP_ORT_LIB", library)
 			e.Setenv("DECLIP_MODELS", filepath.Join(e.WorkDir, "models"))
 			e.Setenv("WEIGHTS", formats)
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache-home"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -35,6 +35,7 @@ var below = map[string][]string{
 	"internal/engine":              {"internal/graph"},
 	"internal/engine/enginetest":   {"internal/engine"},
 	"internal/network":             {"internal/graph", "internal/weights"},
+	"internal/featurecache":        {"internal/weights"},
 	"internal/network/networktest": {"internal/weights"},
 	"internal/tile":                {"internal/picture"},
 	"internal/blockgrid":           {"internal/picture"},
@@ -44,7 +45,7 @@ var below = map[string][]string{
 	"internal/zoo":                 {"internal/atomicfile", "internal/fetch", "internal/network", "internal/weights"},
 
 	"internal/runner": {"internal/blockgrid", "internal/copymove", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
-	"internal/train":  {"internal/engine", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner", "internal/zoo"},
+	"internal/train":  {"internal/engine", "internal/featurecache", "internal/tensorboard", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner", "internal/zoo"},
 
 	"internal/convert": {"internal/atomicfile", "internal/engine", "internal/graph", "internal/network", "internal/weights"},
 
@@ -60,7 +61,7 @@ var below = map[string][]string{
 	"internal/serve": {".", "internal/atomicfile", "internal/picture", "internal/record"},
 
 	"internal/cli": {
-		".", "internal/calibrate", "internal/convert", "internal/dataset", "internal/engine", "internal/evaluate", "internal/fetch", "internal/forge", "internal/graph", "internal/metric",
+		".", "internal/calibrate", "internal/convert", "internal/dataset", "internal/engine", "internal/evaluate", "internal/featurecache", "internal/fetch", "internal/forge", "internal/graph", "internal/metric",
 		"internal/network", "internal/npy", "internal/picture", "internal/predictor", "internal/record", "internal/runner", "internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
 	},
 	"cmd/declip": {"internal/cli"},
