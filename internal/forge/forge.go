@@ -10,6 +10,7 @@
 package forge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,7 +39,7 @@ type Config struct {
 	Photos string // folder of photographs, walked
 	Out    string // folder to write to; only Run needs it
 
-	Methods  []string // method names (see Methods); none = all of them
+	Methods  []string // method names (see Methods); none = all of them, and MethodLatent if there is a Codec
 	Count    int      // pictures that Run makes
 	Seed     uint64
 	SizeMin  int     // longer side of a picture, pixels
@@ -47,6 +48,14 @@ type Config struct {
 	JPEGMax  int     //
 	Pristine float64 // share of untouched pictures with empty masks, [0,1]
 	Treated  float64 // share of pictures treated as a whole afterwards (blur, noise, resampling, recompression), [0,1]
+	ShareMin float64 // of a picture that is manipulated, within [MinShare, MaxShare]; 0 = MinShare
+	ShareMax float64 // 0 = MaxShare
+
+	// Codec is what the method "latent" works with; the others need none.
+	Codec Codec
+	// PasteBack is the share of latent pictures in which only the mask comes from the decoder and the rest is the
+	// photograph's own, [0,1].
+	PasteBack float64
 
 	Workers    int   // 0 = one for each core the process may use
 	CacheBytes int64 // memory for decoded photographs; 0 = 512 MiB
@@ -56,11 +65,17 @@ type Config struct {
 	Progress func(done, total int)
 }
 
+// shares are the limits of what is manipulated.
+func (c Config) shares() [2]float64 {
+	return [2]float64{cmp.Or(c.ShareMin, MinShare), cmp.Or(c.ShareMax, MaxShare)}
+}
+
 // DefaultConfig returns the configuration that the command starts from.
 func DefaultConfig() Config {
 	return Config{
 		Methods: Methods(), Count: 1000, Seed: 1,
 		SizeMin: 256, SizeMax: 1024, JPEGMin: 75, JPEGMax: 100, Treated: 0.6,
+		ShareMin: MinShare, ShareMax: MaxShare,
 		CacheBytes: 512 << 20,
 	}
 }
@@ -89,14 +104,22 @@ func (c Config) validateMaking() error {
 		return fmt.Errorf("pristine share is %v, expected 0 to 1", c.Pristine)
 	case !(c.Treated >= 0 && c.Treated <= 1):
 		return fmt.Errorf("treated share is %v, expected 0 to 1", c.Treated)
+	case !(c.PasteBack >= 0 && c.PasteBack <= 1):
+		return fmt.Errorf("share of latent pictures pasted back is %v, expected 0 to 1", c.PasteBack)
 	case c.Workers < 0:
 		return fmt.Errorf("workers is %d, expected 0 or more", c.Workers)
 	case c.CacheBytes < 0:
 		return fmt.Errorf("cache is %d bytes, expected 0 or more", c.CacheBytes)
 	}
+	if s := c.shares(); !(s[0] >= MinShare && s[1] <= MaxShare && s[1] >= 1.5*s[0]) { // masks hit a share within some tens of per cent
+		return fmt.Errorf("manipulated share is %v,%v, expected %v <= min, max <= %v, and max at least 1.5 min", s[0], s[1], MinShare, MaxShare)
+	}
 	for i, name := range c.Methods {
 		if registry[name] == nil {
-			return fmt.Errorf("method %q is unknown, expected one of %v", name, Methods())
+			return fmt.Errorf("method %q is unknown, expected one of %v, or %s with an autoencoder", name, Methods(), MethodLatent)
+		}
+		if name == MethodLatent && c.Codec == nil {
+			return fmt.Errorf("method %s needs an autoencoder, and none is given", name)
 		}
 		if slices.Contains(c.Methods[:i], name) {
 			return fmt.Errorf("method %q is given twice", name)
@@ -131,17 +154,21 @@ type Params map[string]any
 type scene struct {
 	dice
 	host   *picture.RGB // not to be written to
-	share  float64      // wanted share of the picture, [MinShare, MaxShare]
+	share  float64      // wanted share of the picture, within the configuration's limits
 	params Params
 	// donor returns a window of another photograph, at most w x h pixels,
 	// of its own storage.
-	donor func(w, h int) (*picture.RGB, error)
+	donor     func(w, h int) (*picture.RGB, error)
+	codec     Codec   // nil but for the method latent
+	pasteBack float64 // see Config
 }
 
 // change is what a method gives back, both of the host's size.
 type change struct {
 	out  *picture.RGB
 	mask *picture.Gray
+	// before is what the picture would be without the manipulation; nil = the host.
+	before *picture.RGB
 }
 
 // method manipulates the scene's picture; errUnsuitable asks for another draw.
@@ -154,11 +181,14 @@ func register(name string, m method) {
 	registry[name] = m
 }
 
-// Methods returns the names of all methods, sorted.
+// Methods returns the names of the methods that need nothing but photographs,
+// sorted: all but MethodLatent.
 func Methods() []string {
 	names := make([]string, 0, len(registry))
 	for name := range registry {
-		names = append(names, name)
+		if name != MethodLatent {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names

@@ -36,6 +36,9 @@ func New(c Config) (*Forger, error) {
 	f := &Forger{config: c, methods: c.Methods, album: a}
 	if len(f.methods) == 0 {
 		f.methods = Methods()
+		if c.Codec != nil {
+			f.methods = append(f.methods, MethodLatent)
+		}
 	}
 	return f, nil
 }
@@ -93,7 +96,7 @@ func (f *Forger) draft(index uint64, d dice) (Sample, error) {
 		if err != nil {
 			return s, fmt.Errorf("%s on %s: %w", s.Method, s.Sources[0], err)
 		}
-		if plausible(s.Picture, c) {
+		if plausible(s.Picture, c, f.config.shares()) {
 			s.Picture, s.Mask, s.Share = c.out, c.mask, share(c.mask)
 			return s, nil
 		}
@@ -125,7 +128,8 @@ func (f *Forger) orderFor(index uint64) []int {
 // sceneFor prepares what a method works on.
 func (f *Forger) sceneFor(s *Sample, host int, d dice) *scene {
 	return &scene{
-		dice: d, host: s.Picture, share: d.drawShare(), params: s.Params,
+		dice: d, host: s.Picture, share: d.drawShare(f.config.shares()), params: s.Params,
+		codec: f.config.Codec, pasteBack: f.config.PasteBack,
 		donor: func(w, h int) (*picture.RGB, error) {
 			order := d.Perm(len(f.album.paths))
 			photo, i, err := f.album.from(order, 0, host)
@@ -144,7 +148,10 @@ func newChange(host *picture.RGB) *change {
 
 // plausible refuses forgeries that are out of range or that hardly differ from
 // the original: a mask over unchanged pixels would be a lie.
-func plausible(before *picture.RGB, c *change) bool {
+func plausible(before *picture.RGB, c *change, shares [2]float64) bool {
+	if c.before != nil {
+		before = c.before
+	}
 	const leastMean, leastChanged = 1.5, 0.4 // levels; share of the mask
 	n, changed, sum := 0, 0, 0
 	for i, v := range c.mask.Pix {
@@ -162,7 +169,7 @@ func plausible(before *picture.RGB, c *change) bool {
 		}
 	}
 	got := float64(n) / float64(len(c.mask.Pix))
-	return got >= MinShare && got <= MaxShare &&
+	return got >= shares[0] && got <= shares[1] &&
 		float64(sum) >= leastMean*float64(n) && float64(changed) >= leastChanged*float64(n)
 }
 

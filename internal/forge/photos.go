@@ -44,12 +44,22 @@ type photo struct {
 
 var photoExtensions = []string{".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
-// openAlbum lists the photographs under root; hidden files and folders are left out.
+// openAlbum lists the photographs under root.
 func openAlbum(root string, limits picture.Limits, budget int64) (*album, error) {
-	a := &album{
-		root: root, limits: limits, budget: budget,
-		recent: list.New(), byPath: map[string]*list.Element{}, failed: map[string]error{},
+	paths, err := Photos(root)
+	if err != nil {
+		return nil, err
 	}
+	return &album{
+		root: root, limits: limits, budget: budget, paths: paths,
+		recent: list.New(), byPath: map[string]*list.Element{}, failed: map[string]error{},
+	}, nil
+}
+
+// Photos lists the photographs under root, relative to it with slashes, sorted;
+// hidden files and folders are left out. Without any the error is ErrNoPhotos.
+func Photos(root string) ([]string, error) {
+	var paths []string
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -67,17 +77,17 @@ func openAlbum(root string, limits picture.Limits, budget int64) (*album, error)
 		if err != nil {
 			return err
 		}
-		a.paths = append(a.paths, filepath.ToSlash(rel))
+		paths = append(paths, filepath.ToSlash(rel))
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list photographs: %w", err)
 	}
-	if len(a.paths) == 0 {
+	if len(paths) == 0 {
 		return nil, fmt.Errorf("%s: %w (looked for %s)", root, ErrNoPhotos, strings.Join(photoExtensions, " "))
 	}
-	slices.Sort(a.paths)
-	return a, nil
+	slices.Sort(paths)
+	return paths, nil
 }
 
 // open returns the photograph with this index. A photograph that failed once

@@ -178,6 +178,10 @@ type recipe struct {
 	JPEG     [2]int   `json:"jpeg"`
 	Pristine float64  `json:"pristine"`
 	Treated  float64  `json:"treated"`
+	// Left out where they are the defaults, as in folders made before there was a choice.
+	Share     *[2]float64 `json:"share,omitempty"`
+	Codec     string      `json:"autoencoder,omitempty"` // digest
+	PasteBack float64     `json:"paste_back,omitempty"`
 }
 
 // prepareOut makes the output folder, or checks that the one there is of the
@@ -194,7 +198,16 @@ func prepareOut(c Config, methods []string) error {
 	if out == photos || strings.HasPrefix(out, photos+string(filepath.Separator)) {
 		return fmt.Errorf("output folder %s lies inside the folder of photographs %s: what is forged would count as a photograph next time", c.Out, c.Photos)
 	}
-	r := recipe{"declip forge", photos, methods, c.Count, c.Seed, [2]int{c.SizeMin, c.SizeMax}, [2]int{c.JPEGMin, c.JPEGMax}, c.Pristine, c.Treated}
+	r := recipe{
+		Tool: "declip forge", Photos: photos, Methods: methods, Count: c.Count, Seed: c.Seed,
+		Size: [2]int{c.SizeMin, c.SizeMax}, JPEG: [2]int{c.JPEGMin, c.JPEGMax}, Pristine: c.Pristine, Treated: c.Treated,
+	}
+	if s := c.shares(); s != [2]float64{MinShare, MaxShare} {
+		r.Share = &s
+	}
+	if slices.Contains(methods, MethodLatent) {
+		r.Codec, r.PasteBack = c.Codec.Digest(), c.PasteBack
+	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

@@ -44,6 +44,8 @@ var below = map[string][]string{
 	"internal/forge":               {"internal/picture"},
 	"internal/zoo":                 {"internal/atomicfile", "internal/fetch", "internal/network", "internal/weights"},
 
+	"internal/autoencoder": {"internal/engine", "internal/graph", "internal/picture", "internal/weights"},
+
 	"internal/runner": {"internal/blockgrid", "internal/copymove", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
 	"internal/train":  {"internal/engine", "internal/featurecache", "internal/tensorboard", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner", "internal/zoo"},
 
@@ -61,7 +63,7 @@ var below = map[string][]string{
 	"internal/serve": {".", "internal/atomicfile", "internal/picture", "internal/record"},
 
 	"internal/cli": {
-		".", "internal/calibrate", "internal/convert", "internal/dataset", "internal/engine", "internal/evaluate", "internal/featurecache", "internal/fetch", "internal/forge", "internal/graph", "internal/metric",
+		".", "internal/autoencoder", "internal/calibrate", "internal/convert", "internal/dataset", "internal/engine", "internal/evaluate", "internal/featurecache", "internal/fetch", "internal/forge", "internal/graph", "internal/metric",
 		"internal/network", "internal/npy", "internal/picture", "internal/predictor", "internal/record", "internal/runner", "internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
 	},
 	"cmd/declip": {"internal/cli"},
