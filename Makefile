@@ -26,7 +26,8 @@ demo: setup build ## localize the bundled sample with the embedded model
 	@echo "The pictures lie in $(abspath $(OUT)):" && ls $(OUT)
 
 .PHONY: test
-test: setup ## vet, then run all tests
+test: setup ## vet, then run all tests; with a Chromium, those of the web page too
+	@scripts/chromium.sh
 	$(GO) vet $(PACKAGES)
 	$(GO) test -timeout 10m $(PACKAGES)
 

@@ -81,6 +81,7 @@ var reserved = map[string][]string{
 	"github.com/google/go-cmp":            {},
 	"github.com/prometheus/client_golang": {"internal/serve"},
 	"gonum.org/v1/plot":                   {"internal/study"},
+	"github.com/chromedp":                 {},
 }
 
 func TestImports(t *testing.T) {

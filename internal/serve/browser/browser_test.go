@@ -1,0 +1,276 @@
+// Package browser holds no code, only tests that drive the web page in a real Chromium.
+package browser
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// root is the module's root, seen from this package.
+var root = filepath.Join("..", "..", "..")
+
+// chromium finds the browser, or skips the test.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skip("no Chromium is installed (Debian, Ubuntu: apt install chromium)")
+	return ""
+}
+
+// all tests share one browser, a tab each.
+var shared struct {
+	sync.Once
+	ctx   context.Context
+	err   error
+	close func()
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.close != nil {
+		shared.close()
+	}
+	os.Exit(code)
+}
+
+func start(path string) {
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.ExecPath(path),
+		chromedp.NoSandbox, // tests may run as root, in a container
+		chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("lang", "en-GB"),
+		chromedp.WindowSize(1280, 900),
+	)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	shared.ctx, shared.close = ctx, func() { cancel(); stop() }
+	shared.err = chromedp.Do(ctx)
+}
+
+// tab is a page of the browser and what it complained about.
+type tab struct {
+	t         *testing.T
+	ctx       context.Context
+	downloads string
+
+	mu       sync.Mutex
+	problems []string // errors and warnings on its console, exceptions
+	hosts    map[string]bool
+}
+
+// size is a window's inside, in CSS pixels.
+type size struct {
+	width, height int64
+	phone         bool
+}
+
+var (
+	desktop = size{width: 1280, height: 900}
+	phone   = size{width: 390, height: 844, phone: true}
+)
+
+// open loads the page from an address in a fresh tab. After the test the tab must have asked no other host and
+// complained of nothing but what expect allows.
+func open(t *testing.T, address string, window size, expect ...string) *tab {
+	t.Helper()
+	path := chromium(t)
+	shared.Do(func() { start(path) })
+	if shared.err != nil {
+		t.Fatalf("starting %s: %v", path, shared.err)
+	}
+	b := &tab{t: t, downloads: t.TempDir(), hosts: map[string]bool{}}
+	ctx, cancel := chromedp.NewContext(shared.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first use
+		t.Fatal(err)
+	}
+	var expire context.CancelFunc
+	b.ctx, expire = context.WithTimeout(ctx, 90*time.Second)
+	t.Cleanup(expire)
+	b.prepare(window)
+	b.run(chromedp.Navigate(address), chromedp.WaitVisible(chromedp.ID("choose")))
+	b.until(`document.querySelector('#model').options.length > 0 || document.querySelector('#notices').textContent !== ''`)
+	t.Cleanup(func() { b.verify(address, expect) })
+	return b
+}
+
+func (b *tab) prepare(window size) {
+	b.t.Helper()
+	var options []chromedp.EmulateViewportOption
+	if window.phone {
+		options = append(options, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulateScale(2))
+	}
+	b.run(chromedp.EmulateViewport(window.width, window.height, options...))
+	_, err := chromedp.Call(b.ctx, network.Enable, network.EnableParams{})
+	if err == nil {
+		_, err = chromedp.CallBrowser(b.ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+			Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: b.downloads,
+			BrowserContextID: chromedp.FromContext(b.ctx).BrowserContextID,
+		})
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	messages := chromedp.Console(b.ctx)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return // the tab is closed
+			}
+			if m.IsException() || m.Type == chromedp.ConsoleError || m.Type == chromedp.ConsoleWarning {
+				b.mu.Lock()
+				b.problems = append(b.problems, fmt.Sprintf("%s (%s)", m, m.URL))
+				b.mu.Unlock()
+			}
+		}
+	}()
+}
+
+// hear notes which hosts are asked.
+func (b *tab) hear(event any) {
+	sent, ok := event.(*network.EventRequestWillBeSent)
+	if !ok {
+		return
+	}
+	if u, err := url.Parse(sent.Request.URL); err == nil && u.Host != "" {
+		b.mu.Lock()
+		b.hosts[u.Host] = true
+		b.mu.Unlock()
+	}
+}
+
+// verify fails the test for complaints and requests to other hosts.
+func (b *tab) verify(address string, expect []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.problems {
+		if !slices.ContainsFunc(expect, func(e string) bool { return strings.Contains(p, e) }) {
+			b.t.Errorf("the page complained: %s", p)
+		}
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if !b.hosts[u.Host] {
+		b.t.Errorf("no request to %s was seen", u.Host)
+	}
+	for host := range b.hosts {
+		if host != u.Host {
+			b.t.Errorf("the page sent a request to another host, %s", host)
+		}
+	}
+}
+
+func (b *tab) run(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatalf("in the browser: %v; the page complained of: %s", err, strings.Join(b.problems, "; "))
+	}
+}
+
+// until waits for an expression to be true.
+func (b *tab) until(expression string) {
+	b.t.Helper()
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(20*time.Second)))
+	if err != nil {
+		b.t.Fatalf("waiting for %s: %v; the page complained of: %s", expression, err, strings.Join(b.problems, "; "))
+	}
+}
+
+func (b *tab) text(selector string) string {
+	b.t.Helper()
+	return value[string](b, fmt.Sprintf(`(document.querySelector(%q)?.innerText ?? '').trim()`, selector))
+}
+
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	b.run(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+}
+
+// value evaluates an expression, and waits for it where it is a promise.
+func value[T any](b *tab, expression string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("evaluating %s: %v", expression, err)
+	}
+	return v
+}
+
+// choose puts files into the page as a user's choice would.
+func (b *tab) choose(paths ...string) {
+	b.t.Helper()
+	for i, p := range paths {
+		absolute, err := filepath.Abs(p)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		paths[i] = absolute
+	}
+	b.run(chromedp.SetUploadFiles(chromedp.ID("files"), paths))
+}
+
+// set moves a slider.
+func (b *tab) set(id string, v int) {
+	b.t.Helper()
+	value[bool](b, fmt.Sprintf(`(() => {
+		const slider = document.getElementById(%q);
+		slider.value = %d;
+		return slider.dispatchEvent(new Event('input', {bubbles: true}));
+	})()`, id, v))
+}
+
+// picture hashes what a pane shows, after the frames that are still to be painted.
+func (b *tab) picture(pane string) string {
+	b.t.Helper()
+	return value[string](b, fmt.Sprintf(`(async () => {
+		for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+		const digest = await crypto.subtle.digest('SHA-256', %s);
+		return Array.from(new Uint8Array(digest), (v) => v.toString(16).padStart(2, '0')).join('');
+	})()`, pixels(pane)))
+}
+
+// pixels is an expression for what a pane shows, as RGBA bytes. They are read from a copy, for the browser warns
+// of reading a canvas again and again.
+func pixels(pane string) string {
+	return fmt.Sprintf(`(() => {
+		const from = document.querySelector('#%s canvas');
+		const context = new OffscreenCanvas(from.width, from.height).getContext('2d', {willReadFrequently: true});
+		context.drawImage(from, 0, 0);
+		return context.getImageData(0, 0, from.width, from.height).data;
+	})()`, pane)
+}
+
+// download clicks and reads the file that the browser saves under a name.
+func (b *tab) download(selector, name string) []byte {
+	b.t.Helper()
+	b.click(selector)
+	path := filepath.Join(b.downloads, name)
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
+		// While it is written it has another name.
+		if data, err := os.ReadFile(path); err == nil {
+			return data
+		}
+	}
+	have, _ := filepath.Glob(filepath.Join(b.downloads, "*"))
+	b.t.Fatalf("%s was not downloaded; there is: %q", name, have)
+	return nil
+}

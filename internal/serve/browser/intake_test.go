@@ -1,0 +1,145 @@
+package browser
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"strings"
+	"testing"
+)
+
+// hand hands a file to the page by an event, as a drop or a paste does.
+func (b *tab) hand(event, name string, data []byte) {
+	b.t.Helper()
+	value[bool](b, fmt.Sprintf(`(() => {
+		const text = atob(%q), bytes = Uint8Array.from(text, (c) => c.charCodeAt(0));
+		const transfer = new DataTransfer();
+		transfer.items.add(new File([bytes], %q));
+		const event = %q === 'drop' ? new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true})
+			: new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true, cancelable: true});
+		return document.body.dispatchEvent(event) || true;
+	})()`, base64.StdEncoding.EncodeToString(data), name, event))
+}
+
+func TestDropPasteAndExample(t *testing.T) {
+	data, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFake(t)
+	b := open(t, f.URL, desktop)
+	b.hand("drop", "dropped.jpg", data)
+	b.until(shown)
+	b.hand("paste", "pasted.jpg", data)
+	b.until(`document.querySelectorAll('.strip [class^=grade]').length === 2`)
+	value[bool](b, `document.querySelector('#example').click() ?? true`)
+	b.until(`document.querySelectorAll('.strip [class^=grade]').length === 3`)
+	names := value[string](b, `[...document.querySelectorAll('.strip .name')].map((e) => e.textContent).join()`)
+	if names != "dropped.jpg,pasted.jpg,example.jpg" {
+		t.Errorf("the strip names %s", names)
+	}
+	value[bool](b, `(() => {
+		const transfer = new DataTransfer();
+		transfer.setData('text/plain', 'https://example.com/picture.jpg');
+		return document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true})) || true;
+	})()`)
+	if got := b.text("#notices"); !strings.Contains(got, "Links are not opened") {
+		t.Errorf("a pasted link is answered by %q", got)
+	}
+}
+
+// The example that the page offers is the bundled sample.
+func TestExampleIsTheSample(t *testing.T) {
+	want, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../web/assets/example.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("internal/serve/web/assets/example.jpg is not testdata/sample/forged.jpg: copy it")
+	}
+}
+
+// hugePNG is a PNG file of a few bytes that says it has many pixels.
+func hugePNG() []byte {
+	header := []byte("IHDR\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x00")
+	binary.BigEndian.PutUint32(header[4:], 20000)
+	binary.BigEndian.PutUint32(header[8:], 20000)
+	data := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), header...)
+	return binary.BigEndian.AppendUint32(data, crc32.ChecksumIEEE(header))
+}
+
+func TestFilesThatAreRefusedBeforeTheyAreSent(t *testing.T) {
+	f := newFake(t)
+	f.maxBytes = 300 << 10
+	b := open(t, f.URL, desktop)
+	for _, c := range []struct {
+		name, data string
+		says       []string
+	}{
+		{"notes.txt", "just text", []string{"Not a picture", "TIFF"}},
+		{"empty.jpg", "", []string{"empty"}},
+		{"phone.heic", "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", []string{"HEIC", "JPEG"}},
+		{"film.mp4", "\x00\x00\x00\x18ftypisom\x00\x00\x00\x00", []string{"video"}},
+		{"letter.pdf", "%PDF-1.7\n", []string{"PDF"}},
+		{"large.jpg", "\xff\xd8\xff\xe0" + strings.Repeat("\x00", 400<<10), []string{"too large", "410 kB", "307 kB"}},
+		{"bomb.png", string(hugePNG()), []string{"too large", "400 megapixels", "50 megapixels"}},
+	} {
+		b.hand("drop", c.name, []byte(c.data))
+		b.until(wrong)
+		got := b.text("#over")
+		for _, say := range c.says {
+			if !strings.Contains(got, say) {
+				t.Errorf("%s is answered by %q, which does not mention %q", c.name, got, say)
+			}
+		}
+		b.click("#over button")
+		b.until(`document.querySelector('#work').hidden`)
+	}
+	if n := f.taken.Load(); n != 0 {
+		t.Errorf("%d files were sent", n)
+	}
+}
+
+func TestDamagedPicture(t *testing.T) {
+	data, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFake(t)
+	b := open(t, f.URL, desktop, "status of 422")
+	b.hand("drop", "damaged.jpg", data[:700])
+	b.until(wrong)
+	if got := b.text("#over"); !strings.Contains(got, "damaged") || !strings.Contains(got, "jpeg") {
+		t.Errorf("a damaged file is answered by %q", got)
+	}
+}
+
+func TestBusyServerIsAskedAgain(t *testing.T) {
+	f := newFake(t)
+	f.busy.Store(2)
+	b := open(t, f.URL, desktop, "status of 429")
+	b.choose(sample)
+	b.until(`document.querySelector('#over').innerText.includes('Server busy, trying again in 1 s')`)
+	b.until(shown)
+	if left := f.busy.Load(); left != -1 {
+		t.Errorf("the server was asked %d times, expected 3", 2-left)
+	}
+}
+
+func TestNoConnection(t *testing.T) {
+	f := newFake(t)
+	b := open(t, f.URL, desktop, "ERR_CONNECTION_REFUSED")
+	f.Close()
+	b.choose(sample)
+	b.until(wrong)
+	if got := b.text("#over"); !strings.Contains(got, "No connection") || !strings.Contains(got, "Try again") {
+		t.Errorf("a server that is gone is answered by %q", got)
+	}
+}

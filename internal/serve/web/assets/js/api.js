@@ -1,0 +1,72 @@
+// The server's API: which models there are, and what a model says about a picture.
+
+// ServerError carries the server's own word: code as in its JSON, or 'offline' where no answer came.
+export class ServerError extends Error {
+  constructor(code, message, { status = 0, retryAfter = 0 } = {}) {
+    super(message);
+    Object.assign(this, { code, status, retryAfter });
+  }
+}
+
+const tokenKey = 'declip-token';
+
+function authorization() {
+  const token = sessionStorage.getItem(tokenKey);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+export function setToken(token) {
+  sessionStorage.setItem(tokenKey, token);
+}
+
+// serverError reads an answer that is not a success.
+function serverError(status, retryAfter, body) {
+  let told;
+  try {
+    told = JSON.parse(body).error;
+  } catch {
+    told = null; // an answer of something in between, such as a proxy
+  }
+  const code = told?.code ?? (status === 429 ? 'busy' : status === 413 ? 'too_large' : status === 401 ? 'unauthorized' : 'failed');
+  return new ServerError(code, told?.message ?? `the server answered ${status}`, { status, retryAfter: Number(retryAfter) || 0 });
+}
+
+// describe gives {models: [...], limits: {...}}.
+export async function describe() {
+  let response;
+  try {
+    response = await fetch('v1/models', { headers: authorization() });
+  } catch {
+    throw new ServerError('offline', 'no answer from the server');
+  }
+  const body = await response.text();
+  if (!response.ok) throw serverError(response.status, response.headers.get('Retry-After'), body);
+  return JSON.parse(body);
+}
+
+// localize sends a file and gives the server's answer, its maps as URLs. onProgress hears the share of the
+// file that is sent, 0 to 1.
+export function localize(file, { model, signal, onProgress }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch doesn't tell how far a body is sent
+    request.open('POST', `v1/localize?${new URLSearchParams({ model, maps: 'data' })}`);
+    request.setRequestHeader('Content-Type', file.type || 'application/octet-stream');
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    request.upload.onload = () => onProgress(1);
+    request.onerror = () => reject(new ServerError('offline', 'no answer from the server'));
+    request.onload = () => {
+      if (request.status !== 200) {
+        reject(serverError(request.status, request.getResponseHeader('Retry-After'), request.responseText));
+        return;
+      }
+      try {
+        resolve(JSON.parse(request.responseText));
+      } catch {
+        reject(new ServerError('failed', 'the answer is not JSON', { status: 200 }));
+      }
+    };
+    signal.addEventListener('abort', () => request.abort());
+    request.send(file);
+  });
+}

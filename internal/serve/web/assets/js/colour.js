@@ -1,0 +1,50 @@
+// Layers painted from a map: the heat map in the colours of declip's overlays, and the mask.
+
+// Equal steps of probability; lightness rises evenly, so that the order shows in grey, too.
+const stops = [
+  [64, 40, 130], [112, 38, 142], [166, 42, 130], [212, 60, 96], [240, 96, 52], [250, 146, 22], [253, 190, 36], [255, 228, 74],
+];
+
+// cover is how much of the picture a probability hides at full opacity: nothing up to 0.06, so that a map's floor
+// doesn't tint the picture, then rising smoothly.
+const cover = (p) => {
+  const t = Math.min(Math.max((p - 0.06) / 0.74, 0), 1);
+  return t * t * (3 - 2 * t);
+};
+
+const little = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+const pack = (r, g, b, a) => (little ? (a << 24) | (b << 16) | (g << 8) | r : (r << 24) | (g << 16) | (b << 8) | a) >>> 0;
+
+const heat = Uint32Array.from({ length: 256 }, (_, i) => {
+  const p = i / 255, at = p * (stops.length - 1);
+  const k = Math.min(Math.floor(at), stops.length - 2);
+  const [r, g, b] = stops[k].map((v, c) => Math.round(v + (at - k) * (stops[k + 1][c] - v)));
+  return pack(r, g, b, Math.round(255 * cover(p)));
+});
+
+// gradient lists the heat map's colours for a legend, as CSS.
+export const gradient = `linear-gradient(to right, ${stops.map((s) => `rgb(${s.join(' ')})`).join(', ')})`;
+
+// Layer is a canvas of the map's size that is painted again in place.
+export class Layer {
+  constructor({ width, height, data }) {
+    this.canvas = new OffscreenCanvas(width, height);
+    this.context = this.canvas.getContext('2d');
+    this.image = this.context.createImageData(width, height);
+    this.pixels = new Uint32Array(this.image.data.buffer);
+    this.data = data;
+  }
+
+  #paint(table) {
+    const { pixels, data } = this;
+    for (let i = 0; i < pixels.length; i++) pixels[i] = table[data[i]];
+    this.context.putImageData(this.image, 0, 0);
+  }
+
+  paintHeat() { this.#paint(heat); }
+
+  // paintMask makes white what is at or over a level, 0 to 255, and black the rest.
+  paintMask(level) {
+    this.#paint(Uint32Array.from({ length: 256 }, (_, v) => (v >= level ? pack(255, 255, 255, 255) : pack(0, 0, 0, 255))));
+  }
+}

@@ -1,0 +1,87 @@
+// View, opacity, threshold, zoom: the controls round the panes.
+
+import { gradient } from './colour.js';
+import { $ } from './dom.js';
+import { probability } from './format.js';
+
+const views = ['original', 'heat', 'mask', 'outline'];
+export const viewNames = { original: 'Original', heat: 'Heat map', mask: 'Mask', outline: 'Outline' };
+
+export class Controls {
+  constructor({ onOptions, onThreshold, onSide }, viewport) {
+    Object.assign(this, { onOptions, onThreshold, view: 'heat', opacity: { original: 1, heat: 0.7, mask: 1, outline: 1 }, side: false });
+    this.setThreshold(0.5, { own: true });
+    $('views').addEventListener('change', (event) => this.#setView(event.target.value));
+    $('opacity').addEventListener('input', (event) => {
+      this.opacity[this.view] = event.target.value / 100;
+      this.#tell();
+    });
+    $('threshold').addEventListener('input', (event) => this.setThreshold(event.target.value / 100));
+    $('threshold-reset').addEventListener('click', () => {
+      this.setThreshold(this.ownThreshold, { own: true });
+      $('threshold').focus();
+    });
+    $('side').addEventListener('click', () => {
+      this.side = !this.side;
+      $('side').setAttribute('aria-pressed', this.side);
+      $('map-caption').hidden = !this.side;
+      onSide(this.side);
+    });
+    document.querySelector('#legend i').style.backgroundImage = gradient;
+    this.#zoom(viewport);
+    this.#tell();
+  }
+
+  get isOwn() { return Math.abs(this.threshold - this.ownThreshold) < 1e-9; }
+
+  #zoom(viewport) {
+    $('zoom-in').addEventListener('click', () => viewport.zoomBy(1.5));
+    $('zoom-out').addEventListener('click', () => viewport.zoomBy(1 / 1.5));
+    $('zoom-fit').addEventListener('click', () => viewport.fit());
+    viewport.addEventListener('change', () => {
+      $('zoom-now').textContent = viewport.isFit ? 'Fit' : `${Math.round(100 * viewport.scale)} %`;
+      $('zoom-out').disabled = viewport.isFit;
+    });
+  }
+
+  #setView(view) {
+    this.view = view;
+    $('map-caption').textContent = viewNames[view];
+    document.querySelector(`input[name=view][value=${view}]`).checked = true;
+    this.#tell();
+  }
+
+  // key takes 1 to 4 for the views.
+  key(key) {
+    const view = views[key - 1];
+    if (view) this.#setView(view);
+    return Boolean(view);
+  }
+
+  #tell() {
+    const opacity = this.opacity[this.view];
+    const slider = $('opacity');
+    slider.value = Math.round(100 * opacity);
+    slider.disabled = this.view === 'original' || this.off;
+    $('opacity-now').textContent = this.view === 'original' ? '–' : `${slider.value} %`;
+    $('legend').hidden = this.off || this.view !== 'heat';
+    this.onOptions({ view: this.view, opacity });
+  }
+
+  // setThreshold moves the threshold; with own it becomes the one to come back to.
+  setThreshold(threshold, { own = false } = {}) {
+    this.threshold = threshold;
+    if (own) this.ownThreshold = threshold;
+    $('threshold').value = Math.round(100 * threshold);
+    $('threshold').setAttribute('aria-valuetext', probability(threshold));
+    $('threshold-now').textContent = probability(threshold);
+    $('threshold-reset').hidden = this.isOwn;
+    this.onThreshold(threshold);
+  }
+
+  enable(on) {
+    this.off = !on;
+    for (const element of document.querySelectorAll('#views, #threshold, #side, #zoom-in, #zoom-fit')) element.disabled = !on;
+    this.#tell();
+  }
+}

@@ -1,0 +1,68 @@
+// The ways a picture comes in: dropped, pasted, chosen, photographed.
+
+import { $ } from './dom.js';
+
+// takePictures calls add(files) for each, and say(text) where what came is no file.
+export function takePictures(add, say) {
+  for (const [button, input] of [['choose', 'files'], ['add', 'files'], ['shoot', 'camera']]) {
+    $(button).addEventListener('click', () => $(input).click());
+  }
+  for (const id of ['files', 'camera']) {
+    $(id).addEventListener('change', (event) => {
+      add([...event.target.files]);
+      event.target.value = ''; // the same file may be chosen again
+    });
+  }
+  $('drop').addEventListener('click', (event) => {
+    if (!event.target.closest('button')) $('files').click();
+  });
+  example(add, say);
+  dropping(add, say);
+  pasting(add, say);
+}
+
+function example(add, say) {
+  $('example').addEventListener('click', async () => {
+    try {
+      const response = await fetch('assets/example.jpg');
+      if (!response.ok) throw new Error(`${response.status}`);
+      add([new File([await response.blob()], 'example.jpg', { type: 'image/jpeg' })]);
+    } catch {
+      say('The example could not be loaded: the server does not answer.');
+    }
+  });
+}
+
+const links = 'Links are not opened here. Save the picture as a file, in its original form, and drop that.';
+
+function dropping(add, say) {
+  let inside = 0; // nested elements send enter and leave, too
+  const show = (on) => { $('dropping').hidden = !on; };
+  addEventListener('dragenter', (event) => {
+    event.preventDefault();
+    inside++;
+    show(true);
+  });
+  addEventListener('dragleave', () => {
+    inside = Math.max(0, inside - 1);
+    if (!inside) show(false);
+  });
+  addEventListener('dragover', (event) => event.preventDefault());
+  addEventListener('drop', (event) => {
+    event.preventDefault();
+    inside = 0;
+    show(false);
+    const files = [...event.dataTransfer.files];
+    if (files.length) add(files);
+    else say(links);
+  });
+}
+
+function pasting(add, say) {
+  addEventListener('paste', (event) => {
+    if (event.target.closest?.('input')) return;
+    const files = [...event.clipboardData.files];
+    if (files.length) add(files);
+    else if (event.clipboardData.types.length) say(links);
+  });
+}

@@ -1,0 +1,72 @@
+// The side panel: what the result means, the marked parts, what is known of the file.
+
+import { make } from './dom.js';
+import { bytes, count, percent, probability, whereabouts } from './format.js';
+import { uprightBox } from './orient.js';
+import { alarms, grade, misses } from './verdict.js';
+
+const few = 5; // parts that are listed at first
+const most = 40; // parts that are listed when all are asked for
+
+export function verdictPanel(root, answer) {
+  const g = grade(answer);
+  root.dataset.grade = g.name;
+  root.replaceChildren(
+    make('h2', { id: 'verdict-title' }, g.title),
+    make('p', { class: 'meter', role: 'img', 'aria-label': `Strength of the evidence: ${g.level} of 3` },
+      ...[1, 2, 3].map((n) => make('i', { class: n <= g.level ? `on level-${g.level}` : '' }))),
+    make('p', {}, g.text),
+    make('p', { class: 'proof' }, make('strong', {}, 'This is not proof.'), ' Look at the place yourself, ask for the original file, and check where it came from.'),
+  );
+}
+
+// regionsPanel lists the parts. onSpot(box or null) hears which is pointed at, onGo(box) which is chosen; boxes are
+// those of the stored grid. onAll() hears
+// that the short list doesn't do.
+export function regionsPanel(root, { regions, fraction, matrix, size, own, all }, { onSpot, onGo, onAll }) {
+  const pixels = size[0] * size[1];
+  const shown = all ? most : few;
+  const list = regions.slice(0, shown).map((region, i) => {
+    const place = whereabouts(uprightBox(matrix, region.box), size);
+    return make('li', {}, make('button', {
+      type: 'button',
+      'aria-label': `Part ${i + 1}, ${place}: ${percent(region.area / pixels)} of the picture, mean probability ${probability(region.mean)}, highest ${probability(region.peak)}. Show it.`,
+      onmouseenter: () => onSpot(region.box), onmouseleave: () => onSpot(null),
+      onfocus: () => onSpot(region.box), onblur: () => onSpot(null),
+      onclick: () => onGo(region.box),
+    },
+    make('span', { class: 'number' }, `${i + 1}`),
+    make('span', { class: 'place' }, place.charAt(0).toUpperCase() + place.slice(1), make('small', {}, `${percent(region.area / pixels)} of the picture`)),
+    make('span', { class: 'level' }, probability(region.mean), make('small', {}, 'mean'))));
+  });
+  const more = regions.length - shown;
+  root.replaceChildren(...[
+    make('h2', { id: 'regions-title' }, 'Marked parts', make('span', { class: 'count' }, `${regions.length}`)),
+    make('p', { class: 'quiet small' }, fraction ? `${percent(fraction)} of the picture ${own ? 'is over the threshold.' : 'is over the threshold that you set.'}` : 'Nothing is over the threshold.'),
+    make('ol', {}, ...list),
+    more > 0 && !all ? make('button', { type: 'button', class: 'button plain small', onclick: onAll }, `Show ${count(more, 'smaller part')}`) : null,
+    more > 0 && all ? make('p', { class: 'quiet small' }, `and ${count(more, 'smaller part')}, listed in the JSON`) : null,
+  ].filter(Boolean));
+}
+
+export function limitsPanel(root, model) {
+  const item = (text) => make('li', {}, text);
+  root.replaceChildren(make('details', {},
+    make('summary', {}, 'False alarms and misses'),
+    make('h3', {}, 'Often marked without a manipulation'), make('ul', {}, ...alarms.map(item)),
+    make('h3', {}, 'Often missed'), make('ul', {}, ...misses.map(item)),
+    ...(model.known_limits?.length ? [make('h3', {}, `Known of ${model.name}`), make('ul', {}, ...model.known_limits.map(item))] : [])));
+}
+
+export function aboutPanel(root, { file, kind, answer, model }) {
+  const row = (name, ...value) => [make('dt', {}, name), make('dd', {}, ...value)];
+  root.replaceChildren(make('details', {},
+    make('summary', {}, 'File and model'),
+    make('dl', {},
+      ...row('File', file.name),
+      ...row('Size', `${answer.width} × ${answer.height} pixels, ${kind.label}, ${bytes(file.size)}`),
+      ...row('SHA-256', make('code', {}, answer.sha256)),
+      ...row('Model', answer.model, model.description ? make('small', {}, model.description) : null),
+      ...row('Score', probability(answer.score)),
+      ...(answer.orientation > 1 ? row('Orientation', `${answer.orientation} (EXIF). Shown upright; mask and JSON follow the pixels as stored.`) : []))));
+}

@@ -1,0 +1,85 @@
+// Pictures on their way through the server: a few at once, the others wait; a busy server is asked again when it
+// says so.
+
+const slots = 2;
+const mostTries = 40;
+
+// Queue runs jobs {run(signal, job), state, progress, ...} and dispatches 'change' with the job as its detail
+// whenever one moves on, and each second while it waits for a busy server. States: waiting, sending, looking, busy, done, failed.
+export class Queue extends EventTarget {
+  constructor() {
+    super();
+    this.waiting = [];
+    this.running = 0;
+    this.openAt = 0; // performance.now() before which nothing is sent
+  }
+
+  // add queues a job, `first` before all others, and gives it back.
+  add(run, { first = false } = {}) {
+    const job = { run, state: 'waiting', progress: 0, tries: 0, answer: null, error: null, againAt: 0, abort: new AbortController() };
+    if (first) this.waiting.unshift(job);
+    else this.waiting.push(job);
+    queueMicrotask(() => this.#pump());
+    return job;
+  }
+
+  // hurry puts a waiting job before the others.
+  hurry(job) {
+    const at = this.waiting.indexOf(job);
+    if (at > 0) this.waiting.unshift(...this.waiting.splice(at, 1));
+  }
+
+  drop(job) {
+    this.waiting = this.waiting.filter((j) => j !== job);
+    job.abort.abort();
+    if (job.leave) job.leave();
+  }
+
+  change(job, fields) {
+    Object.assign(job, fields);
+    if (!job.abort.signal.aborted) this.dispatchEvent(new CustomEvent('change', { detail: job }));
+  }
+
+  #pump() {
+    const wait = this.openAt - performance.now();
+    if (wait > 0) {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.#pump(), wait);
+      return;
+    }
+    while (this.running < slots && this.waiting.length) this.#start(this.waiting.shift());
+  }
+
+  async #start(job) {
+    this.running++;
+    this.change(job, { state: 'sending', progress: 0, tries: job.tries + 1 });
+    const left = new Promise((resolve) => { job.leave = resolve; });
+    try {
+      const answer = await Promise.race([left, job.run(job.abort.signal, (progress) => {
+        this.change(job, { progress, state: progress < 1 ? 'sending' : 'looking' });
+      })]);
+      this.running--;
+      if (answer) this.change(job, { state: 'done', answer });
+    } catch (error) {
+      this.running--;
+      if (error.status === 429 && job.tries < mostTries) this.#again(job, error.retryAfter);
+      else this.change(job, { state: 'failed', error });
+    }
+    this.#pump();
+  }
+
+  // again puts a job back in front, to be sent when the server asked for it.
+  #again(job, seconds) {
+    if (job.abort.signal.aborted) return;
+    const at = performance.now() + Math.min(Math.max(seconds, 1), 120) * 1000;
+    this.openAt = Math.max(this.openAt, at);
+    this.waiting.unshift(job);
+    const tell = () => {
+      if (job.againAt !== at || job.state !== 'busy') return;
+      this.change(job, {});
+      setTimeout(tell, 1000);
+    };
+    Object.assign(job, { state: 'busy', againAt: at });
+    tell();
+  }
+}

@@ -1,0 +1,118 @@
+// The report: one page that holds all somebody needs to look at the same place and to repeat the analysis. The
+// same article is printed from the page and saved as a file that needs nothing else.
+
+import { make } from './dom.js';
+import { bytes, count, moment, percent, probability, whereabouts } from './format.js';
+import { uprightBox } from './orient.js';
+import { alarms, grade, misses } from './verdict.js';
+
+const mostParts = 8;
+const imageSide = 1200; // pixels: sharp on paper at half a page's width, and a small file
+
+// fill builds the report into an article. result: {file, kind, answer, model, version, at, threshold, fraction,
+// regions, own, opacity}.
+export async function fill(article, scene, result) {
+  const { file, answer } = result;
+  const g = grade(answer);
+  const parts = result.regions.slice(0, mostParts);
+  article.replaceChildren(
+    make('header', {}, make('p', { class: 'r-kind' }, 'declip report'), make('h1', {}, file.name), make('p', { class: 'r-time' }, moment(result.at))),
+    make('div', { class: `r-images ${scene.size[0] > 2.2 * scene.size[1] ? 'r-wide' : ''}` },
+      await figure(scene.draw('original', 0, imageSide), scene.picture ? 'The picture' : 'The picture: this browser cannot show its format'),
+      await figure(numbered(scene, parts, result.opacity), `Heat map; lines go round what is over ${probability(result.threshold)}`)),
+    make('section', { class: `r-verdict r-level-${g.level}` },
+      make('h2', {}, g.title), make('p', {}, g.text),
+      make('p', {}, make('strong', {}, 'This is not proof'), ', in either direction. Look at the place, ask for the original file, and check where it came from.')),
+    make('div', { class: 'r-columns' },
+      make('section', {}, make('h2', {}, 'Marked parts'), partsTable(parts, scene, result)),
+      make('section', {}, make('h2', {}, 'Analysis'), facts(result))),
+    make('section', { class: 'r-limits' },
+      make('h2', {}, 'Limits'),
+      make('p', {}, make('strong', {}, 'Often marked without a manipulation: '), `${lower(alarms)}.`),
+      make('p', {}, make('strong', {}, 'Often missed: '), `${lower(misses)}.`),
+      result.model.known_limits?.length ? make('p', {}, make('strong', {}, `Known of ${result.model.name}: `), sentences(result.model.known_limits)) : null));
+  await Promise.all([...article.querySelectorAll('img')].map((img) => img.decode().catch(() => {})));
+}
+
+const lower = (list) => list.map((t) => t.charAt(0).toLowerCase() + t.slice(1)).join('; ');
+const sentences = (list) => list.map((t) => t.charAt(0).toUpperCase() + t.slice(1).replace(/\.?$/, '.')).join(' ');
+
+async function figure(canvas, caption) {
+  const blob = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.88 });
+  const src = await new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.readAsDataURL(blob);
+  });
+  return make('figure', {}, make('img', { src, alt: caption, width: canvas.width, height: canvas.height }), make('figcaption', {}, caption));
+}
+
+// numbered draws the overlay with the parts' numbers beside them.
+function numbered(scene, parts, opacity) {
+  const canvas = scene.draw('heat', opacity, imageSide);
+  const context = canvas.getContext('2d');
+  const scale = canvas.width / scene.size[0];
+  const radius = Math.max(canvas.width, canvas.height) / 48;
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.font = `600 ${Math.round(radius * 1.25)}px sans-serif`;
+  context.textAlign = 'center';
+  context.textBaseline = 'middle';
+  // The largest part's number lies on top.
+  parts.map((part, i) => [part, i + 1]).reverse().forEach(([part, number]) => {
+    const [x, y] = uprightBox(scene.matrix, part.box).map((v) => v * scale);
+    const cx = Math.min(canvas.width - radius, Math.max(radius, x)), cy = Math.min(canvas.height - radius, Math.max(radius, y));
+    context.fillStyle = '#fff';
+    context.beginPath();
+    context.arc(cx, cy, radius, 0, 2 * Math.PI);
+    context.fill();
+    context.fillStyle = '#17212b';
+    context.beginPath();
+    context.arc(cx, cy, radius * 0.86, 0, 2 * Math.PI);
+    context.fill();
+    context.fillStyle = '#fff';
+    context.fillText(`${number}`, cx, cy + radius * 0.06);
+  });
+  return canvas;
+}
+
+function partsTable(parts, scene, { regions, answer }) {
+  if (!parts.length) return make('p', {}, 'None.');
+  const pixels = answer.width * answer.height;
+  const cell = (text) => make('td', {}, text);
+  const rest = regions.length - parts.length;
+  return make('div', {},
+    make('table', {},
+      make('thead', {}, make('tr', {}, ...['', 'Where', 'Share', 'Mean', 'Peak'].map((t) => make('th', { scope: 'col' }, t)))),
+      make('tbody', {}, ...parts.map((part, i) => make('tr', {},
+        cell(`${i + 1}`), cell(whereabouts(uprightBox(scene.matrix, part.box), scene.size)),
+        cell(percent(part.area / pixels)), cell(probability(part.mean)), cell(probability(part.peak)))))),
+    rest > 0 ? make('p', { class: 'r-rest' }, `and ${count(rest, 'smaller part')}`) : null);
+}
+
+function facts({ file, kind, answer, model, version, threshold, fraction, own }) {
+  const rows = [
+    ['Model', `${answer.model}${model.description ? `: ${model.description}` : ''}`],
+    ['Program', version ? `declip ${version}` : 'declip'],
+    ['Threshold', own ? probability(threshold) : `${probability(threshold)}, set by hand (the model's is ${probability(answer.threshold)})`],
+    ['Over it', `${percent(fraction)} of the picture`],
+    ['Score', probability(answer.score)],
+    ['Picture', `${answer.width} × ${answer.height} pixels, ${kind.label}, ${bytes(file.size)}`],
+    ['SHA-256', make('code', {}, answer.sha256)],
+  ];
+  return make('dl', {}, ...rows.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)]));
+}
+
+// asFile wraps a filled article as a document of its own.
+export async function asFile(article, name) {
+  const response = await fetch('assets/css/report.css');
+  if (!response.ok) throw new Error('the report could not be made: the server does not answer');
+  const style = await response.text();
+  const body = article.cloneNode(true);
+  body.removeAttribute('hidden');
+  body.removeAttribute('id');
+  const title = make('title', {}, `declip report: ${name}`);
+  // Put together as text: a document made here would be under this page's own policy, which allows no styles.
+  return new Blob(['<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n', title.outerHTML,
+    '\n<style>\n', style, '</style>\n</head>\n<body>\n', body.outerHTML, '\n</body>\n</html>\n'], { type: 'text/html' });
+}

@@ -1,0 +1,118 @@
+// The open picture's result at the threshold that the reader has set: what is marked, and its files.
+
+import { $ } from './dom.js';
+import { count, stem, whereabouts } from './format.js';
+import { uprightBox } from './orient.js';
+import { regionsPanel } from './panel.js';
+import * as report from './report.js';
+import { resultJSON, save } from './save.js';
+
+export class Result {
+  constructor({ item, model, version, at, scene }, stage, say) {
+    Object.assign(this, { file: item.file, kind: item.kind, answer: item.job.answer, model, version, at, scene, stage, say });
+    this.asked = 0;
+  }
+
+  get own() { return Math.abs(this.threshold - this.answer.threshold) < 1e-9; }
+  get fraction() { return this.own ? this.answer.manipulated_fraction : this.scene.map.fraction(this.threshold); }
+
+  // setThreshold redraws at once; the list of parts follows when the worker has counted them. At the model's own
+  // threshold the server's list stands, to the digit.
+  async setThreshold(threshold) {
+    if (threshold === this.threshold) return;
+    const first = this.threshold === undefined;
+    this.threshold = threshold;
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => {
+      this.scene.setThreshold(threshold);
+      this.stage.paint();
+    });
+    const turn = ++this.asked;
+    this.counting = this.own ? Promise.resolve(this.answer.regions) : this.#count(turn);
+    const regions = await this.counting;
+    if (turn !== this.asked) return;
+    this.regions = regions;
+    this.#list();
+    if (!first) this.#announce();
+  }
+
+  // count asks the worker, which is busy with one question at a time: of many only the last is asked.
+  async #count(turn) {
+    await this.last?.catch(() => {});
+    if (turn !== this.asked) return null;
+    this.last = this.scene.map.regions(this.threshold);
+    return this.last;
+  }
+
+  #list() {
+    const { regions, fraction, own, all, scene: { matrix, size } } = this;
+    this.stage.set({ highlight: null });
+    regionsPanel($('regions'), { regions, fraction, own, all, matrix, size }, {
+      onSpot: (box) => this.stage.set({ highlight: box }),
+      onGo: (box) => this.stage.viewport.show(uprightBox(matrix, box)),
+      onAll: () => this.#showAll(),
+    });
+    const largest = regions.length ? `, the largest: ${whereabouts(uprightBox(matrix, regions[0].box), size)}` : '';
+    this.stage.main.firstElementChild.setAttribute('aria-label', `${this.file.name}: ${count(regions.length, 'marked part')}${largest}`);
+  }
+
+  #showAll() {
+    const before = $('regions').querySelectorAll('li').length;
+    this.all = true;
+    this.#list();
+    $('regions').querySelectorAll('li button')[before]?.focus();
+  }
+
+  #announce() {
+    clearTimeout(this.speaking);
+    this.speaking = setTimeout(() => this.say(count(this.regions.length, 'marked part')), 600);
+  }
+
+  async #settled() {
+    while (this.regions === undefined || this.regions !== await this.counting) await new Promise((next) => setTimeout(next, 20));
+    return this;
+  }
+
+  async saveJSON() {
+    save(resultJSON(await this.#settled()), `${stem(this.file.name)}.declip.json`);
+  }
+
+  async saveMask() {
+    save(await this.scene.map.mask(this.threshold), `${stem(this.file.name)}.mask.png`);
+  }
+
+  async saveOverlay() {
+    const canvas = this.scene.draw('heat', this.stage.options.view === 'heat' ? this.stage.options.opacity : 0.7);
+    save(await canvas.convertToBlob({ type: 'image/png' }), `${stem(this.file.name)}.overlay.png`);
+  }
+
+  async #report() {
+    await this.#settled();
+    const { file, kind, answer, model, version, at, threshold, fraction, regions, own } = this;
+    await report.fill($('report'), this.scene, { file, kind, answer, model, version, at, threshold, fraction, regions, own, opacity: 0.7 });
+    return $('report');
+  }
+
+  async saveReport() {
+    save(await report.asFile(await this.#report(), this.file.name), `${stem(this.file.name)}.report.html`);
+    this.say('Report saved');
+  }
+
+  async printReport() {
+    await this.#report();
+    $('report').hidden = false;
+    const title = document.title;
+    document.title = `${stem(this.file.name)}.report`; // the name that a browser proposes for a PDF
+    addEventListener('afterprint', () => {
+      document.title = title;
+      $('report').hidden = true;
+    }, { once: true });
+    print();
+  }
+
+  close() {
+    this.asked++;
+    cancelAnimationFrame(this.frame);
+    this.scene.close();
+  }
+}

@@ -1,0 +1,27 @@
+// Files for the reader's own disk.
+
+import { make } from './dom.js';
+
+// save hands a Blob to the browser's downloads under a name.
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = make('a', { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+// resultJSON is the server's answer without its maps. At a threshold of the reader's own, what follows from the
+// threshold is replaced by what the page found in the 8-bit map.
+export function resultJSON({ file, answer, version, at, threshold, fraction, regions, own }) {
+  const { maps, ...result } = answer;
+  Object.assign(result, { image: file.name, declip: version || undefined, time: at.toISOString() });
+  if (!own) {
+    Object.assign(result, {
+      threshold, manipulated_fraction: fraction, regions,
+      model_threshold: answer.threshold,
+    });
+  }
+  return new Blob([JSON.stringify(result, null, 2), '\n'], { type: 'application/json' });
+}

@@ -1,0 +1,102 @@
+// One picture with its map: painted in any view, on a pane or into a file.
+
+import { Layer } from './colour.js';
+import { Tracer } from './contour.js';
+import { upright, uprightBox, uprightSize } from './orient.js';
+import { firstMarked } from './regions.js';
+
+export class Scene {
+  // picture may be null: then the map stands on plain ground.
+  constructor(picture, map, orientation) {
+    Object.assign(this, { picture, map });
+    this.matrix = upright(orientation, map.width, map.height);
+    this.size = uprightSize(orientation, map.width, map.height);
+    this.heat = new Layer(map.small);
+    this.heat.paintHeat();
+    this.mask = new Layer(map.small);
+    this.tracer = new Tracer(map.small);
+    this.setThreshold(0.5);
+  }
+
+  setThreshold(threshold) {
+    if (threshold === this.threshold) return;
+    this.threshold = threshold;
+    const level = firstMarked(threshold);
+    this.mask.paintMask(level);
+    this.outline = this.tracer.trace(level - 0.5, this.map.width, this.map.height);
+  }
+
+  // paint draws the upright picture with its upper left corner at the context's origin. `density` is how many
+  // device pixels a picture pixel takes, `line` how many picture pixels a device-independent one: lines keep their
+  // width whatever the zoom.
+  paint(context, { view, opacity, density, line, highlight }) {
+    const { map } = this;
+    context.save();
+    context.transform(...this.matrix);
+    context.imageSmoothingEnabled = density < 3;
+    context.imageSmoothingQuality = 'medium';
+    if (this.picture) this.picture.draw(context, density);
+    else this.#ground(context);
+    context.imageSmoothingEnabled = true;
+    context.globalAlpha = opacity;
+    if (view === 'heat') context.drawImage(this.heat.canvas, 0, 0, map.width, map.height);
+    if (view === 'mask') context.drawImage(this.mask.canvas, 0, 0, map.width, map.height);
+    context.globalAlpha = view === 'outline' ? opacity : 1;
+    if (view === 'heat' || view === 'outline') this.#line(context, line, view === 'outline' ? 1.3 : 1);
+    context.restore();
+    if (highlight) this.#spot(context, uprightBox(this.matrix, highlight), line);
+  }
+
+  #ground(context) {
+    context.fillStyle = '#8a8f96';
+    context.fillRect(0, 0, this.map.width, this.map.height);
+  }
+
+  // line strokes the outline in white with a dark rim, to be seen on any ground.
+  #line(context, line, weight) {
+    context.lineJoin = context.lineCap = 'round';
+    context.strokeStyle = 'rgb(0 0 0 / .65)';
+    context.lineWidth = 3.8 * weight * line;
+    context.stroke(this.outline);
+    context.strokeStyle = '#fff';
+    context.lineWidth = 1.8 * weight * line;
+    context.stroke(this.outline);
+  }
+
+  // spot dims all but a box and frames it.
+  #spot(context, [x, y, w, h], line) {
+    const room = 6 * line;
+    const frame = new Path2D();
+    frame.roundRect(x - room, y - room, w + 2 * room, h + 2 * room, 5 * line);
+    const around = new Path2D(frame);
+    around.rect(-room, -room, this.size[0] + 2 * room, this.size[1] + 2 * room);
+    context.save();
+    context.fillStyle = 'rgb(8 12 18 / .42)';
+    context.fill(around, 'evenodd');
+    context.strokeStyle = 'rgb(0 0 0 / .7)';
+    context.lineWidth = 5 * line;
+    context.stroke(frame);
+    context.strokeStyle = '#ffd84a';
+    context.lineWidth = 2.5 * line;
+    context.stroke(frame);
+    context.restore();
+  }
+
+  // draw makes a canvas of the upright picture, no side longer than `longest`.
+  draw(view, opacity, longest = Infinity) {
+    const scale = Math.min(1, longest / Math.max(...this.size));
+    const [width, height] = this.size.map((v) => Math.max(1, Math.round(v * scale)));
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext('2d');
+    context.scale(width / this.size[0], height / this.size[1]);
+    // A line as wide as that of `declip localize`, which grows with the picture.
+    const line = Math.max(1, Math.min(...this.size) * scale / 900) / scale;
+    this.paint(context, { view, opacity, density: scale, line });
+    return canvas;
+  }
+
+  close() {
+    this.picture?.close();
+    this.map.close();
+  }
+}

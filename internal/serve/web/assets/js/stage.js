@@ -1,0 +1,84 @@
+// The panes: they paint the open scene through the shared viewport, once a frame at most.
+
+import { listen } from './gestures.js';
+import { Viewport } from './viewport.js';
+import { undo } from './orient.js';
+
+export class Stage {
+  // onProbe(probability or null) hears what the map says under the mouse; onKey(key) takes keys that are not the
+  // viewport's own and tells whether it knew them.
+  constructor(root, { onProbe, onKey }) {
+    this.panes = root.querySelector('#panes');
+    this.original = root.querySelector('#pane-original');
+    this.main = root.querySelector('#pane-map');
+    this.viewport = new Viewport();
+    this.options = { view: 'heat', opacity: 0.7, highlight: null };
+    this.scene = null;
+    this.glimpse = null;
+    this.viewport.addEventListener('change', () => this.paint());
+    for (const pane of [this.original, this.main]) {
+      const canvas = pane.firstElementChild;
+      listen(canvas, this.viewport, { onPoint: (x, y) => onProbe(this.#probe(x, y)), onKey });
+    }
+    new ResizeObserver(() => this.#measure()).observe(this.panes);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.paint());
+  }
+
+  // open shows a scene, or until there is one a glimpse of the picture, or nothing.
+  open(scene, glimpse = null) {
+    this.scene = scene;
+    this.glimpse = glimpse;
+    const shown = scene?.size ?? (glimpse ? [glimpse.width, glimpse.height] : [1, 1]);
+    this.panes.style.setProperty('--ratio', shown[0] / shown[1]); // for a page that scrolls
+    this.viewport.setPicture(...shown);
+  }
+
+  set(options) {
+    Object.assign(this.options, options);
+    this.paint();
+  }
+
+  sideBySide(on) {
+    this.original.hidden = !on;
+    this.panes.classList.toggle('two', on);
+    this.#measure();
+  }
+
+  #measure() {
+    const canvas = this.main.firstElementChild;
+    this.viewport.setPane(canvas.clientWidth, canvas.clientHeight);
+    this.paint();
+  }
+
+  #probe(x, y) {
+    if (!this.scene || x === undefined) return null;
+    const [px, py] = this.viewport.toPicture(x, y);
+    if (px < 0 || py < 0 || px >= this.scene.size[0] || py >= this.scene.size[1]) return null;
+    return this.scene.map.at(...undo(this.scene.matrix, px, py));
+  }
+
+  paint() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.#paintPane(this.main.firstElementChild, this.options.view);
+      if (!this.original.hidden) this.#paintPane(this.original.firstElementChild, 'original');
+      // On a touch screen a finger moves the picture only when there is more of it than is seen.
+      this.panes.classList.toggle('zoomed', !this.viewport.isFit);
+    });
+  }
+
+  #paintPane(canvas, view) {
+    const ratio = Math.min(devicePixelRatio || 1, 2);
+    const [width, height] = this.viewport.pane.map((v) => Math.round(v * ratio));
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const context = canvas.getContext('2d');
+    const { scale, offset: [x, y] } = this.viewport;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.setTransform(scale * ratio, 0, 0, scale * ratio, x * ratio, y * ratio);
+    const { opacity, highlight } = this.options;
+    if (this.scene) this.scene.paint(context, { view, opacity, highlight, density: scale * ratio, line: 1 / scale });
+    else if (this.glimpse) context.drawImage(this.glimpse, 0, 0);
+  }
+}

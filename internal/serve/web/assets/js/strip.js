@@ -1,0 +1,59 @@
+// The row of small pictures, each with how far it is.
+
+import { icon, make } from './dom.js';
+import { grade } from './verdict.js';
+
+// stateWords says how far an item is: what a reader of the strip hears.
+export function stateWords(item) {
+  if (item.refusal) return item.refusal.title;
+  const job = item.job;
+  switch (job?.state) {
+    case undefined: case 'waiting': return 'Waiting';
+    case 'sending': return `Sending, ${Math.round(100 * job.progress)} %`;
+    case 'looking': return 'Looking';
+    case 'busy': return `Server busy, trying again in ${Math.max(1, Math.ceil((job.againAt - performance.now()) / 1000))} s`;
+    case 'failed': return 'Failed';
+    case 'done': return grade(job.answer).title;
+  }
+  return '';
+}
+
+const stateClass = (item) => (item.refusal || item.job?.state === 'failed' ? 'failed' : item.job?.state === 'done' ? `grade-${grade(item.job.answer).level}` : 'working');
+
+export class Strip {
+  constructor(nav, { onOpen, onRemove }) {
+    Object.assign(this, { nav, onOpen, onRemove, list: nav.querySelector('ul') });
+  }
+
+  // add makes an item's entry; update shows its state.
+  add(item) {
+    item.canvas = make('canvas', { 'aria-hidden': true, width: 1, height: 1 });
+    item.mark = make('span', { class: 'mark', 'aria-hidden': true });
+    item.words = make('span', { class: 'words' });
+    item.button = make('button', { type: 'button', class: 'open', title: item.file.name, onclick: () => this.onOpen(item) },
+      item.canvas, item.mark, make('span', { class: 'label' }, make('span', { class: 'name' }, item.file.name), item.words));
+    item.entry = make('li', {}, item.button, make('button', {
+      type: 'button', class: 'remove', 'aria-label': `Remove ${item.file.name}`, title: 'Remove', onclick: () => this.onRemove(item),
+    }, icon('close')));
+    this.list.append(item.entry);
+  }
+
+  update(item, current) {
+    item.words.textContent = stateWords(item);
+    item.entry.className = stateClass(item);
+    if (item === current) item.button.setAttribute('aria-current', 'true');
+    else item.button.removeAttribute('aria-current');
+  }
+
+  thumbnail(item) {
+    if (!item.glimpse) return;
+    const side = 96, { width, height } = item.glimpse;
+    const scale = side / Math.min(width, height);
+    Object.assign(item.canvas, { width: side, height: side });
+    item.canvas.getContext('2d').drawImage(item.glimpse, (side - width * scale) / 2, (side - height * scale) / 2, width * scale, height * scale);
+  }
+
+  show(items) {
+    this.nav.hidden = items.length < 2;
+  }
+}

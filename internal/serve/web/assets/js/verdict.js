@@ -1,0 +1,50 @@
+// How strong the evidence is, in four honest grades. They follow from the marked parts at the model's own
+// threshold, never from where the slider stands: lowering it must not make evidence stronger.
+
+// grade gives {level: 0..3, name, title, text}.
+export function grade(answer) {
+  const share = answer.manipulated_fraction;
+  const pixels = answer.width * answer.height;
+  const best = answer.regions.filter((r) => r.area >= 0.003 * pixels).reduce((top, r) => Math.max(top, r.mean), 0);
+  if (!answer.regions.length) return grades.none;
+  if (share > 0.6) return grades.everywhere;
+  if (share < 0.01) return grades.weak;
+  return best >= 0.8 ? grades.strong : grades.some;
+}
+
+const grades = {
+  none: {
+    level: 0, name: 'none', title: 'Nothing stands out',
+    text: 'The model marks no part of this picture. That does not show that it is genuine: many manipulations are missed, and compression hides them.',
+  },
+  weak: {
+    level: 1, name: 'weak', title: 'Faint traces',
+    text: 'Less than one pixel in a hundred is marked. Untouched pictures often look like this. Take it as a place to look at, no more.',
+  },
+  some: {
+    level: 2, name: 'some', title: 'Some traces',
+    text: 'Parts of this picture carry other traces than the rest. That is a reason to look closely and to ask for the original, not a finding.',
+  },
+  strong: {
+    level: 3, name: 'strong', title: 'Clear traces',
+    text: 'At least one part stands out clearly from the rest. Something was probably done to it; whether it deceives, and whether a retoucher, a caption or a filter did it, the map cannot say.',
+  },
+  everywhere: {
+    level: 1, name: 'everywhere', title: 'Marked nearly everywhere',
+    text: 'No single place stands out. Often the whole picture was filtered, resized or made anew, or the model has never seen such pictures. The map does not say where.',
+  },
+};
+
+// alarms are what is known to be marked without a manipulation.
+export const alarms = [
+  'Clear sky, areas out of focus, saturated lights and text',
+  'Captions, logos, frames and retouching, which are changes but no deceit',
+  'Filters, portrait and HDR modes, panoramas',
+];
+
+// misses are what hides a manipulation.
+export const misses = [
+  'Screenshots and photographs of a screen',
+  'Strong compression and resizing, as messengers and social networks do',
+  'Manipulations unlike those that the model was trained on',
+];
