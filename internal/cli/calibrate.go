@@ -2,13 +2,9 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"text/tabwriter"
 
@@ -24,23 +20,26 @@ import (
 
 // calibrateOptions are the flags of "declip calibrate".
 type calibrateOptions struct {
-	model, data, pristine, out string
-	maxFlagged                 float64
-	limit                      int
-	json, copies               bool
-	device                     string
-	threads                    int
+	model, pristine, out string
+	data                 []string
+	sets                 dataOptions
+	maxFlagged           float64
+	limit                int
+	json, copies         bool
+	device               string
+	threads              int
 }
 
 // AddFlags declares the flags with their defaults.
 func (o *calibrateOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.model, "model", "m", zoo.Default, "model: a built-in name, a file, or a name in the models folder")
-	f.StringVar(&o.data, "data", "", "folder with images/ and masks/, as \"declip forge\" makes")
+	f.StringArrayVar(&o.data, "data", nil, "data set: a folder or list, as DIR or DIR:split; repeatable")
+	o.sets.AddFlags(f)
 	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
 	f.Float64Var(&o.maxFlagged, "max-flagged", 0.05, "largest share of the untouched pictures that may be flagged")
 	f.BoolVar(&o.copies, "copies", false, "make the model look for parts that appear twice in a picture, too (xceptionnet-lite)")
 	f.StringVarP(&o.out, "out", "o", "", "file for the calibrated model")
-	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each folder, evenly spread (default: all)")
+	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each data set, drawn once for all (default: all)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	addEngineFlags(f, &o.device, &o.threads)
 }
@@ -53,6 +52,9 @@ func (o *calibrateOptions) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--limit %d: expected 0 or more", o.limit)
 	}
 	if err := checkThreads(cmd, o.threads); err != nil {
+		return err
+	}
+	if err := o.sets.check(cmd); err != nil {
 		return err
 	}
 	return required(cmd, "data", "out")
@@ -70,7 +72,10 @@ Best is the highest F1, averaged over the manipulated pictures, among the
 thresholds at which at most --max-flagged of the untouched pictures (those with
 empty masks in --data, and those of --pristine) are flagged, that is, have more
 than 1 % of their pixels over it. The shifted model is then measured too. Use
-pictures that the model was not trained on, and judge the result on others yet.`,
+pictures that the model was not trained on, and judge the result on others yet. Of
+data sets with splits "valid" is taken.
+
+` + dataHelp,
 		Example: `  declip calibrate -m run1/best.safetensors --data forged-valid --pristine photos/valid -o model.safetensors`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -88,7 +93,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	if err := folderOf(o.out); err != nil { // said before the work, not after it
 		return fmt.Errorf("output folder: %w", err)
 	}
-	cases, err := evalCases(evalOptions{data: o.data, pristine: o.pristine, limit: o.limit}, dataset.FolderOptions{})
+	source, sets, err := openSources(o.data, o.pristine, o.limit, o.sets.into(dataset.Options{DefaultSplit: "valid"}))
 	if err != nil {
 		return err
 	}
@@ -100,13 +105,14 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	bar := &progress{}
 	defer func() { bar.finish() }()
 	options := calibrate.Options{MaxFlagged: o.maxFlagged, Copies: o.copies, Open: a.predictor(o), Workers: runtime.GOMAXPROCS(0)}
-	for _, c := range cases {
-		options.Pictures = append(options.Pictures, calibrate.Picture{Name: c.name, Load: c.load})
+	for i := range source.Len() {
+		load := func() (dataset.Sample, error) { return source.Load(i) }
+		options.Pictures = append(options.Pictures, calibrate.Picture{Name: dataset.PathOf(source, i), Load: load})
 	}
 	options.Done = func(pass, done int) {
 		if done == 1 {
 			bar.finish()
-			bar = a.newProgress(len(cases), fmt.Sprintf("pass %d", pass+1))
+			bar = a.newProgress(source.Len(), fmt.Sprintf("pass %d", pass+1))
 		}
 		bar.set(done)
 	}
@@ -114,7 +120,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	if err != nil {
 		return err
 	}
-	if result.Data, result.Pristine, err = fingerprints(o); err != nil {
+	if result.Data, result.Pristine, err = fingerprints(sets, o.pristine); err != nil {
 		return err
 	}
 	if err := result.Write(o.out); err != nil {
@@ -142,24 +148,21 @@ func (a *app) predictor(o calibrateOptions) func(path string) (calibrate.Predict
 	}
 }
 
-// fingerprints tell what was calibrated on: names and lengths of all pictures of either folder.
-func fingerprints(o calibrateOptions) (data, pristine string, err error) {
-	folder, err := dataset.OpenFolder(o.data, dataset.FolderOptions{SkipSizes: true})
+// fingerprints tell what was calibrated on: names and lengths of all pictures of either kind.
+func fingerprints(sets []*dataset.Set, pristine string) (data, untouched string, err error) {
+	var sources []dataset.Source
+	for _, s := range sets {
+		sources = append(sources, s)
+	}
+	data = dataset.Fingerprint(dataset.Join(sources...))
+	if pristine == "" {
+		return data, "", nil
+	}
+	source, err := openPristine(pristine)
 	if err != nil {
 		return "", "", err
 	}
-	if o.pristine == "" {
-		return folder.Fingerprint(), "", nil
-	}
-	hash := sha256.New()
-	for _, in := range collect([]string{o.pristine}, "") {
-		info, err := os.Stat(in.path)
-		if err != nil {
-			return "", "", err
-		}
-		fmt.Fprintf(hash, "%s\x00%d\n", filepath.Base(in.path), info.Size())
-	}
-	return folder.Fingerprint(), hex.EncodeToString(hash.Sum(nil)), nil
+	return data, dataset.Fingerprint(source), nil
 }
 
 // calibration is what "declip calibrate --json" prints.

@@ -1,53 +1,81 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"sync"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/declip/declip"
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/metric"
-	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/evaluate"
+	"github.com/declip/declip/internal/predictor"
 )
 
 // evalOptions are the flags of "declip eval".
 type evalOptions struct {
 	modelOptions
-	data, pristine string
-	json           bool
-	csv            string
-	threshold      float64
-	limit          int
+	dataOptions
+	data      []string
+	pristine  string
+	json      bool
+	csv       string
+	threshold float64
+	limit     int
+	batch     int
+	perturb   []string
+	bootstrap int
+	seed      uint64
+
+	perturbations []evaluate.Perturbation
 }
+
+// maxBootstrap bounds the draws: more take long and change no digit that is shown.
+const maxBootstrap = 1_000_000
 
 // AddFlags declares the flags with their defaults.
 func (o *evalOptions) AddFlags(f *pflag.FlagSet) {
 	o.modelOptions.AddFlags(f)
-	f.StringVar(&o.data, "data", "", "folder with images/ and masks/, as \"declip forge\" makes")
+	f.StringArrayVar(&o.data, "data", nil, "data set: a folder or list, as DIR or DIR:split; repeatable")
+	o.dataOptions.AddFlags(f)
 	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
-	f.StringVar(&o.csv, "csv", "", "also write a table with one row a picture to this file")
+	f.StringVar(&o.csv, "csv", "", "also write a table with one row a picture, model and perturbation to this file")
 	f.Float64Var(&o.threshold, "threshold", declip.DefaultThreshold, "probability above which a pixel counts as manipulated")
-	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each folder, evenly spread (default: all)")
+	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each data set, drawn once for all (default: all)")
+	addBatchFlag(f, &o.batch)
+	f.StringSliceVar(&o.perturb, "perturb", nil,
+		"also measure on perturbed pictures, as jpeg:75,blur:1.0,resize:0.5,noise:5 (quality; sigma in pixels; factor; sigma in levels)")
+	f.IntVar(&o.bootstrap, "bootstrap", 1000, "draws for the 95 % confidence intervals; 0: none")
+	f.Uint64Var(&o.seed, "seed", 1, "what noise and draws start from")
 }
 
 func (o *evalOptions) check(cmd *cobra.Command) error {
 	switch {
-	case o.data == "" && o.pristine == "":
+	case len(o.data) == 0 && o.pristine == "":
 		return usagef(cmd, "neither --data nor --pristine is given")
 	case !(o.threshold > 0 && o.threshold < 1):
 		return usagef(cmd, "--threshold %g: expected a number between 0 and 1, both excluded", o.threshold)
 	case o.limit < 0:
 		return usagef(cmd, "--limit %d: expected 0 or more", o.limit)
+	case o.bootstrap < 0 || o.bootstrap > maxBootstrap:
+		return usagef(cmd, "--bootstrap %d: expected 0 to %d", o.bootstrap, maxBootstrap)
+	}
+	for _, text := range o.perturb {
+		p, err := evaluate.ParsePerturbation(text)
+		if err != nil {
+			return usagef(cmd, "--perturb: %w", err)
+		}
+		o.perturbations = append(o.perturbations, p)
+	}
+	if err := checkBatch(cmd, o.batch); err != nil {
+		return err
+	}
+	if err := o.dataOptions.check(cmd); err != nil {
+		return err
 	}
 	return o.modelOptions.check(cmd)
 }
@@ -57,20 +85,28 @@ func (a *app) newEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval --data DIR [flags]",
 		Short: "Measure how well a model finds manipulations whose masks are known",
-		Long: `Run a model over pictures with known masks and average its scores.
+		Long: `Run models over pictures with known masks and average their scores.
 
 IoU (percent), F1 at the threshold and at its best, average precision (AP) and
 the area under the ROC curve (AUC) of the pixels are computed for each
-manipulated picture at full resolution and then averaged. Pictures with an empty
-mask are untouched ones; of them the share that is flagged is given, that is,
-has more than 1 % of its pixels over the threshold. What a score is not defined
-for is left out of its average, and counted with the reason.
+manipulated picture at full resolution and then averaged. Of untouched pictures
+the share that is flagged is given, that is, has more than 1 % of its pixels over
+the threshold. Where there are both, whole pictures are told apart by their mean
+probability. What a score is not defined for is left out of its average, and
+counted with the reason. Every average comes with the interval that holds it with
+95 % confidence, found by drawing the pictures anew --bootstrap times.
 
-Models are chosen as "declip localize" does; several are measured by the mean of
-their probabilities.`,
+Models are chosen as "declip localize" does. Several share their backbone's work;
+each is measured for itself, and so is the mean of their probabilities.
+
+--perturb changes the pictures before the models see them, one change at a time;
+maps are brought back to the size of the masks.
+
+` + dataHelp,
 		Example: `  declip eval --data forged
   declip eval -m run1/best.safetensors --data forged --pristine photos/test --json
-  declip eval -m declip-vit-ldm -m declip-vit-lama --data forged`,
+  declip eval -m declip-vit-ldm -m declip-vit-lama --data dolos:ldm,test --batch 8
+  declip eval --data forged --perturb jpeg:90,jpeg:75,jpeg:50,resize:0.5`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(cmd); err != nil {
@@ -89,28 +125,31 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 			return fmt.Errorf("--csv: %w", err)
 		}
 	}
-	cases, err := evalCases(o, dataset.FolderOptions{Lenient: true})
+	source, sets, err := openSources(o.data, o.pristine, o.limit, o.dataOptions.into(dataset.Options{DefaultSplit: "test", Labels: true, Lenient: true}))
 	if err != nil {
 		return err
 	}
-	model, err := a.open(cmd, o.modelOptions, declip.Options{Threshold: o.threshold})
+	p, done, err := a.openPredictor(cmd, o)
 	if err != nil {
 		return err
 	}
-	defer model.Close()
-	bar := a.newProgress(len(cases), "evaluating")
+	defer done()
+	bar := a.newProgress(source.Len(), "evaluating")
 	defer bar.finish()
-	scored, err := scoreAll(cmd.Context(), model, o.threshold, cases, bar)
+	runs, err := evaluate.Run(cmd.Context(), source, p, evaluate.Options{
+		Threshold: o.threshold, Batch: o.batch, Perturb: o.perturbations, Seed: o.seed,
+		Done: func(done, _ int) { bar.set(done) },
+	})
 	if err != nil {
 		return err
 	}
 	bar.finish()
 	if o.csv != "" {
-		if err := writeScores(o.csv, scored); err != nil {
+		if err := writeScores(o.csv, runs); err != nil {
 			return err
 		}
 	}
-	table := newEvaluation(model.Name(), o, scored)
+	table := newEvaluation(o, sets, runs, len(p.Models()))
 	if err := a.printEvaluation(o, table); err != nil {
 		return err
 	}
@@ -121,6 +160,15 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 		fmt.Fprintf(a.stderr, "declip: %s\n", f.Error)
 	}
 	return errReported
+}
+
+// openPredictor opens what is measured; done closes it.
+func (a *app) openPredictor(cmd *cobra.Command, o evalOptions) (p evaluate.Predictor, done func(), err error) {
+	model, err := a.open(cmd, o.modelOptions, declip.Options{Threshold: o.threshold, Each: len(o.models) > 1})
+	if err != nil {
+		return nil, nil, err
+	}
+	return predictor.Models(model, o.models...), func() { model.Close() }, nil
 }
 
 // folderOf refuses a file whose folder is not there.
@@ -135,113 +183,5 @@ func folderOf(path string) error {
 	return nil
 }
 
-// evalCase is a picture to be evaluated.
-type evalCase struct {
-	name string
-	load func() (dataset.Sample, error)
-}
-
-// evalCases lists what is to be evaluated: the data set, opened as folders says, then the untouched.
-func evalCases(o evalOptions, folders dataset.FolderOptions) ([]evalCase, error) {
-	var cases []evalCase
-	if o.data != "" {
-		folder, err := dataset.OpenFolder(o.data, folders)
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range spread(folder.Len(), o.limit) {
-			load := func() (dataset.Sample, error) { return folder.Load(i) }
-			cases = append(cases, evalCase{folder.Path(i), load})
-		}
-	}
-	if o.pristine == "" {
-		return cases, nil
-	}
-	inputs := collect([]string{o.pristine}, "")
-	for _, i := range spread(len(inputs), o.limit) {
-		in := inputs[i]
-		if in.err != nil {
-			return nil, in.err
-		}
-		cases = append(cases, evalCase{in.path, func() (dataset.Sample, error) { return untouched(in.path) }})
-	}
-	return cases, nil
-}
-
-// methodUntouched names the pictures of --pristine in the table.
-const methodUntouched = "untouched"
-
-func untouched(path string) (dataset.Sample, error) {
-	d, err := picture.Open(path, picture.Limits{})
-	if err != nil {
-		return dataset.Sample{}, err
-	}
-	mask := picture.NewGray(d.Width, d.Height)
-	return dataset.Sample{Picture: d.RGB, Mask: mask, Name: path, Method: methodUntouched}, nil
-}
-
-// spread gives at most limit of the indices below n, evenly; 0 means all.
-func spread(n, limit int) []int {
-	count := n
-	if limit > 0 {
-		count = min(n, limit)
-	}
-	indices := make([]int, count)
-	for i := range indices {
-		indices[i] = i * n / count
-	}
-	return indices
-}
-
-// scored is a picture with its scores, or why it has none.
-type scored struct {
-	name, method  string
-	width, height int
-	metric.Result
-	err error
-}
-
-// scoreAll runs the model over all cases, some at once. Its error is that the
-// work was called off.
-func scoreAll(ctx context.Context, model *declip.Model, threshold float64, cases []evalCase, bar *progress) ([]scored, error) {
-	results := make([]scored, len(cases))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	var mu sync.Mutex
-	done := 0
-	for i, c := range cases {
-		group.Go(func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			results[i] = scoreCase(ctx, model, threshold, c)
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			bar.set(done)
-			return nil
-		})
-	}
-	return results, group.Wait()
-}
-
-func scoreCase(ctx context.Context, model *declip.Model, threshold float64, c evalCase) scored {
-	s := scored{name: c.name}
-	sample, err := c.load()
-	if err != nil {
-		s.err = err
-		return s
-	}
-	s.method, s.width, s.height = sample.Method, sample.Picture.Width, sample.Picture.Height
-	r, err := model.Localize(ctx, sample.Picture)
-	if err == nil {
-		s.Result, err = metric.Evaluate(r.Prob, metric.Truth(sample.Mask.Pix), s.width, s.height, threshold)
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		s.err = fmt.Errorf("%s: %w", c.name, err)
-	}
-	return s
-}
+// dataNames is how the data sets are told in results.
+func dataNames(names []string) string { return strings.Join(names, " + ") }

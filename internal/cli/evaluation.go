@@ -12,118 +12,59 @@ import (
 	"strconv"
 	"text/tabwriter"
 
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/evaluate"
 	"github.com/declip/declip/internal/metric"
 	"github.com/declip/declip/internal/picture"
 )
 
 // evaluation is what "declip eval" prints. Averages are null where there is
-// nothing to average.
+// nothing to average. Of several models it is the mean's.
 type evaluation struct {
 	Model     string  `json:"model"`
 	Data      string  `json:"data,omitempty"`
 	Pristine  string  `json:"pristine,omitempty"`
 	Threshold float64 `json:"threshold"`
-	averages
-	UntouchedFlagged *float64            `json:"untouched_flagged"` // share of the untouched pictures
-	Detection        *detection          `json:"detection,omitempty"`
-	Methods          map[string]averages `json:"methods,omitempty"`
-	Failed           []jsonError         `json:"failed,omitempty"`
+	evaluate.Summary
+	Each      []modelRow  `json:"each,omitempty"`      // of several models: each alone
+	Perturbed []modelRow  `json:"perturbed,omitempty"` // by perturbation, then model
+	Failed    []jsonError `json:"failed,omitempty"`
+
+	sets []*dataset.Set
 }
 
-// averages are over the manipulated pictures among Pictures.
-type averages struct {
-	Pictures    int      `json:"pictures"`
-	Manipulated int      `json:"manipulated"`
-	Untouched   int      `json:"untouched"`
-	IoU         *float64 `json:"iou"` // percent
-	F1Fixed     *float64 `json:"f1_fixed"`
-	F1Best      *float64 `json:"f1_best"`
-	AP          *float64 `json:"ap"`
-	AUC         *float64 `json:"auc"`
-	// LeftOut counts the pictures that an average leaves out: score, reason.
-	LeftOut map[string]map[string]int `json:"left_out,omitempty"`
-
-	summary metric.Summary
+// modelRow is one model's summary under one condition.
+type modelRow struct {
+	Model        string `json:"model"`
+	Perturbation string `json:"perturbation,omitempty"`
+	evaluate.Summary
 }
 
-// detection tells manipulated pictures from untouched ones by their mean
-// probability.
-type detection struct {
-	AP           float64 `json:"ap"`
-	AUC          float64 `json:"auc"`
-	Accuracy     float64 `json:"accuracy"` // at the threshold
-	BestAccuracy float64 `json:"best_accuracy"`
-}
-
-func newEvaluation(model string, o evalOptions, results []scored) *evaluation {
-	e := &evaluation{Model: model, Data: o.data, Pristine: o.pristine, Threshold: o.threshold}
-	methods := map[string]*averages{}
-	var pictures metric.Detection
-	for _, r := range results {
-		if r.err != nil {
-			e.Failed = append(e.Failed, jsonError{r.name, r.err.Error()})
-			continue
-		}
-		e.add(r.Result)
-		pictures.Add(r.Score, r.Manipulated > 0)
-		if r.method == "" || r.Manipulated == 0 {
-			continue
-		}
-		if methods[r.method] == nil {
-			methods[r.method] = &averages{}
-		}
-		methods[r.method].add(r.Result)
+// newEvaluation sums up runs, those of each condition together; the last of the models is the one that is told of first.
+func newEvaluation(o evalOptions, sets []*dataset.Set, runs []evaluate.Scored, models int) *evaluation {
+	options := evaluate.SummaryOptions{Threshold: o.threshold, Bootstrap: o.bootstrap, Seed: o.seed}
+	main := runs[models-1]
+	e := &evaluation{
+		Model: main.Model, Data: dataNames(o.data), Pristine: o.pristine, Threshold: o.threshold,
+		Summary: evaluate.Summarize(main.Pictures, options), sets: sets,
 	}
-	e.finish()
-	if e.Untouched > 0 {
-		share := e.summary.Untouched.Share(o.threshold)
-		e.UntouchedFlagged = &share
-	}
-	if e.Manipulated > 0 && e.Untouched > 0 {
-		best, _ := pictures.BestAccuracy()
-		e.Detection = &detection{pictures.AP(), pictures.AUC(), pictures.Accuracy(o.threshold), best}
-	}
-	for name, m := range methods {
-		m.finish()
-		if e.Methods == nil {
-			e.Methods = map[string]averages{}
+	said := map[string]bool{}
+	for i, run := range runs {
+		for _, p := range run.Pictures {
+			if p.Err != nil && !said[p.Err.Error()] {
+				said[p.Err.Error()] = true
+				e.Failed = append(e.Failed, jsonError{p.Name, p.Err.Error()})
+			}
 		}
-		e.Methods[name] = *m
+		switch {
+		case i == models-1:
+		case i < models:
+			e.Each = append(e.Each, modelRow{run.Model, "", evaluate.Summarize(run.Pictures, options)})
+		default:
+			e.Perturbed = append(e.Perturbed, modelRow{run.Model, run.Perturbation, evaluate.Summarize(run.Pictures, options)})
+		}
 	}
 	return e
-}
-
-func (a *averages) add(r metric.Result) {
-	a.Pictures++
-	if r.Manipulated > 0 {
-		a.Manipulated++
-	} else {
-		a.Untouched++
-	}
-	a.summary.Add(r)
-}
-
-// finish takes the averages out of the running sums.
-func (a *averages) finish() {
-	s := &a.summary
-	for _, m := range []struct {
-		name string
-		mean *metric.Mean
-		to   **float64
-	}{
-		{"iou", &s.IoU, &a.IoU}, {"f1_fixed", &s.F1Fixed, &a.F1Fixed}, {"f1_best", &s.F1Best, &a.F1Best},
-		{"ap", &s.AP, &a.AP}, {"auc", &s.AUC, &a.AUC},
-	} {
-		if v, ok := m.mean.Mean(); ok {
-			*m.to = &v
-		}
-		if left := m.mean.LeftOut(); len(left) > 0 {
-			if a.LeftOut == nil {
-				a.LeftOut = map[string]map[string]int{}
-			}
-			a.LeftOut[m.name] = left
-		}
-	}
 }
 
 func (a *app) printEvaluation(o evalOptions, e *evaluation) error {
@@ -140,72 +81,182 @@ func (a *app) printEvaluation(o evalOptions, e *evaluation) error {
 
 // print writes for people.
 func (e *evaluation) print(to io.Writer) error {
+	fmt.Fprintf(to, "model %s, threshold %g\n", e.Model, e.Threshold)
+	for _, s := range e.sets {
+		fmt.Fprintf(to, "data %s\n", s)
+	}
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "model %s, threshold %g\n", e.Model, e.Threshold)
-	if e.Manipulated > 0 {
+	if e.IoU != nil || e.F1Fixed != nil {
 		fmt.Fprintln(t, "\tpictures\tIoU %\tF1\tF1 best\tAP\tAUC")
 		for _, name := range slices.Sorted(maps.Keys(e.Methods)) {
-			e.Methods[name].printRow(t, name)
+			printAverages(t, name, e.Methods[name])
 		}
-		e.averages.printRow(t, "all manipulated")
+		printAverages(t, "all manipulated", e.Averages)
+		printIntervals(t, e.Intervals)
 	}
 	if e.Untouched > 0 {
-		fmt.Fprintf(t, "untouched\t%d\tflagged %.1f %%\n", e.Untouched, 100**e.UntouchedFlagged)
+		fmt.Fprintf(t, "untouched\t%d\tflagged %.1f %%%s\n", e.Untouched, 100**e.UntouchedFlagged, inBrackets(e.Intervals, "untouched_flagged", 100, "%.1f"))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if d := e.Detection; d != nil {
-		fmt.Fprintf(to, "whole pictures by mean probability: AP %.4f, AUC %.4f, accuracy %.4f, at best %.4f\n",
-			d.AP, d.AUC, d.Accuracy, d.BestAccuracy)
+	e.printDetection(to)
+	e.printLeftOut(to)
+	if err := e.printRows(to, "each model", e.Each); err != nil {
+		return err
 	}
+	return e.printPerturbed(to)
+}
+
+func (e *evaluation) printDetection(to io.Writer) {
+	d := e.Detection
+	if d == nil {
+		return
+	}
+	fmt.Fprintf(to, "whole pictures by mean probability: AP %.4f%s, AUC %.4f%s, accuracy %.4f%s, at best %.4f\n",
+		d.AP, inBrackets(e.Intervals, "detection_ap", 1, "%.4f"), d.AUC, inBrackets(e.Intervals, "detection_auc", 1, "%.4f"),
+		d.Accuracy, inBrackets(e.Intervals, "detection_accuracy", 1, "%.4f"), d.BestAccuracy)
+}
+
+func (e *evaluation) printLeftOut(to io.Writer) {
 	for _, score := range slices.Sorted(maps.Keys(e.LeftOut)) {
 		for _, reason := range slices.Sorted(maps.Keys(e.LeftOut[score])) {
 			fmt.Fprintf(to, "left out of %s: %d (%s)\n", score, e.LeftOut[score][reason], reason)
 		}
 	}
-	if len(e.Failed) > 0 {
-		fmt.Fprintf(to, "left out of everything: %d that could not be evaluated\n", len(e.Failed))
+	if e.Failed != nil {
+		fmt.Fprintf(to, "left out of everything: %d that could not be evaluated\n", e.Summary.Failed)
 	}
-	return nil
 }
 
-func (a averages) printRow(w io.Writer, name string) {
-	fmt.Fprintf(w, "%s\t%d", name, a.Manipulated)
-	for _, c := range []struct {
-		value  *float64
-		format string
-	}{{a.IoU, "%.2f"}, {a.F1Fixed, "%.4f"}, {a.F1Best, "%.4f"}, {a.AP, "%.4f"}, {a.AUC, "%.4f"}} {
-		text := "-"
-		if c.value != nil {
-			text = fmt.Sprintf(c.format, *c.value)
+// printPerturbed sets the robustness table: the pictures as they are, then each perturbation.
+func (e *evaluation) printPerturbed(to io.Writer) error {
+	if len(e.Perturbed) == 0 {
+		return nil
+	}
+	const asTheyAre = "as they are"
+	var rows []modelRow
+	for _, r := range e.Each {
+		rows = append(rows, modelRow{r.Model, asTheyAre, r.Summary})
+	}
+	rows = append(rows, modelRow{e.Model, asTheyAre, e.Summary})
+	rows = append(rows, e.Perturbed...)
+	return e.printRows(to, "perturbed", rows)
+}
+
+// printRows prints one line a row, named by model where there are several, and by perturbation where there is one.
+func (e *evaluation) printRows(to io.Writer, title string, rows []modelRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\n%s\tpictures\tIoU %%\tF1\tF1 best\tAP\tAUC\tuntouched flagged\n", title)
+	for _, r := range rows {
+		name := r.Perturbation
+		if len(e.Each) > 0 {
+			if name != "" {
+				name += "  "
+			}
+			name += r.Model
 		}
-		fmt.Fprintf(w, "\t%s", text)
+		fmt.Fprintf(t, "%s\t%d%s", name, r.Manipulated, averagesText(r.Averages))
+		if r.UntouchedFlagged != nil {
+			fmt.Fprintf(t, "\t%.1f %%", 100**r.UntouchedFlagged)
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}
+
+// shownScores are the averages that a table shows, in its order.
+var shownScores = []struct {
+	name, format string
+	of           func(a evaluate.Averages) *float64
+}{
+	{"iou", "%.2f", func(a evaluate.Averages) *float64 { return a.IoU }},
+	{"f1_fixed", "%.4f", func(a evaluate.Averages) *float64 { return a.F1Fixed }},
+	{"f1_best", "%.4f", func(a evaluate.Averages) *float64 { return a.F1Best }},
+	{"ap", "%.4f", func(a evaluate.Averages) *float64 { return a.AP }},
+	{"auc", "%.4f", func(a evaluate.Averages) *float64 { return a.AUC }},
+}
+
+func printAverages(w io.Writer, name string, a evaluate.Averages) {
+	fmt.Fprintf(w, "%s\t%d%s\n", name, a.Manipulated, averagesText(a))
+}
+
+func averagesText(a evaluate.Averages) string {
+	text := ""
+	for _, c := range shownScores {
+		cell := "-"
+		if v := c.of(a); v != nil {
+			cell = fmt.Sprintf(c.format, *v)
+		}
+		text += "\t" + cell
+	}
+	return text
+}
+
+// printIntervals prints the line below the averages.
+func printIntervals(w io.Writer, intervals map[string]evaluate.Interval) {
+	if len(intervals) == 0 {
+		return
+	}
+	fmt.Fprint(w, "  from (95 %)\t")
+	for _, c := range shownScores {
+		fmt.Fprint(w, "\t"+boundText(intervals, c.name, c.format, 0))
+	}
+	fmt.Fprint(w, "\n  to\t")
+	for _, c := range shownScores {
+		fmt.Fprint(w, "\t"+boundText(intervals, c.name, c.format, 1))
 	}
 	fmt.Fprintln(w)
 }
 
-// writeScores writes the table with one row a picture.
-func writeScores(path string, results []scored) error {
+func boundText(intervals map[string]evaluate.Interval, name, format string, end int) string {
+	i, ok := intervals[name]
+	if !ok {
+		return "-"
+	}
+	return fmt.Sprintf(format, i[end])
+}
+
+// inBrackets is an interval after its score, "" where there is none.
+func inBrackets(intervals map[string]evaluate.Interval, name string, scale float64, format string) string {
+	i, ok := intervals[name]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" ["+format+", "+format+"]", scale*i[0], scale*i[1])
+}
+
+// writeScores writes the table with one row a picture, model and condition.
+func writeScores(path string, runs []evaluate.Scored) error {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	_ = w.Write([]string{"image", "method", "width", "height", "manipulated_pixels", "iou", "f1_fixed", "f1_best",
-		"ap", "auc", "mean_probability", "fraction_over_threshold", "flagged", "error"}) // a buffer takes everything
-	for _, r := range results {
-		_ = w.Write(r.row())
+		"ap", "auc", "mean_probability", "fraction_over_threshold", "flagged", "error", "model", "perturbation"}) // a buffer takes everything
+	for _, run := range runs {
+		for _, p := range run.Pictures {
+			_ = w.Write(append(scoresRow(p), run.Model, run.Perturbation))
+		}
 	}
 	w.Flush()
 	return picture.WriteFile(path, b.Bytes())
 }
 
-// row is empty where a score is not defined or, for an untouched picture, says
+// scoresRow is empty where a score is not defined or, for an untouched picture, says
 // nothing.
-func (r scored) row() []string {
-	row := []string{r.name, r.method, strconv.Itoa(r.width), strconv.Itoa(r.height)}
-	if r.err != nil {
-		return append(row, "", "", "", "", "", "", "", "", "", r.err.Error())
+func scoresRow(p evaluate.Picture) []string {
+	row := []string{p.Name, p.Method, strconv.Itoa(p.Width), strconv.Itoa(p.Height)}
+	if p.Err != nil {
+		return append(row, "", "", "", "", "", "", "", "", "", p.Err.Error())
 	}
-	row = append(row, strconv.Itoa(r.Manipulated))
+	r := p.Scores
+	marked := ""
+	if p.Masked {
+		marked = strconv.Itoa(r.Manipulated)
+	}
+	row = append(row, marked)
 	scores := []float64{r.IoU, r.F1Fixed, r.F1Best, r.AP, r.AUC}
 	if r.Manipulated == 0 {
 		scores = slices.Repeat([]float64{math.NaN()}, len(scores))

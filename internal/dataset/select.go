@@ -32,7 +32,7 @@ type part struct {
 
 func (p *part) Len() int                   { return len(p.list) }
 func (p *part) Load(i int) (Sample, error) { return p.source.Load(p.list[i]) }
-func (p *part) Path(i int) string          { return pathIn(p.source, p.list[i]) }
+func (p *part) Path(i int) string          { return PathOf(p.source, p.list[i]) }
 
 // Fingerprint tells the samples from others.
 func (p *part) Fingerprint() string {
@@ -75,7 +75,7 @@ func (j joined) Load(i int) (Sample, error) {
 
 func (j joined) Path(i int) string {
 	s, k := j.at(i)
-	return pathIn(s, k)
+	return PathOf(s, k)
 }
 
 // Fingerprint tells the samples from others.
@@ -110,8 +110,8 @@ func (u *untouched) Load(i int) (Sample, error) {
 	return Sample{Picture: d.RGB, Mask: mask, Label: Untouched, Name: u.paths[i], Path: u.paths[i], Method: u.method}, nil
 }
 
-// pathIn is a sample's file, "" where the source has none.
-func pathIn(source Source, i int) string {
+// PathOf is a sample's file, "" where the source has none.
+func PathOf(source Source, i int) string {
 	if p, ok := source.(interface{ Path(i int) string }); ok {
 		return p.Path(i)
 	}

@@ -11,6 +11,9 @@ import (
 // confidence of an Interval.
 const confidence = 0.95
 
+// least is the number of pictures below which there is no saying how a score depends on their choice.
+const least = 2
+
 // statistic is a score of a set of pictures of which picture i counts weights[i] times. It is NaN where it is not
 // defined.
 type statistic func(weights []int, threshold float64) float64
@@ -25,14 +28,19 @@ type drawn struct {
 func localization(pictures []Picture) drawn {
 	d := drawn{len(pictures), map[string]statistic{}}
 	add := func(name string, value func(r metric.Result) float64) {
-		values := make([]float64, len(pictures))
+		values, defined := make([]float64, len(pictures)), 0
 		for i, p := range pictures {
 			values[i] = math.NaN()
 			if p.Masked && p.Manipulated && p.Scores.Manipulated > 0 {
 				values[i] = value(p.Scores)
 			}
+			if !math.IsNaN(values[i]) {
+				defined++
+			}
 		}
-		d.statistics[name] = meanOf(values)
+		if defined >= least {
+			d.statistics[name] = meanOf(values)
+		}
 	}
 	add("iou", func(r metric.Result) float64 { return r.IoU })
 	add("f1_fixed", func(r metric.Result) float64 { return r.F1Fixed })
@@ -46,8 +54,13 @@ func localization(pictures []Picture) drawn {
 func scoresOf(pictures []Picture) drawn {
 	d := localization(pictures)
 	scores, manipulated := make([]float64, len(pictures)), make([]bool, len(pictures))
+	kinds := [2]int{}
 	for i, p := range pictures {
 		scores[i], manipulated[i] = p.Scores.Score, p.Manipulated
+		kinds[index(p.Manipulated)]++
+	}
+	if kinds[0] < least {
+		return d
 	}
 	d.statistics["untouched_flagged"] = func(weights []int, threshold float64) float64 {
 		flagged, untouched := 0, 0
@@ -61,6 +74,9 @@ func scoresOf(pictures []Picture) drawn {
 		}
 		return float64(flagged) / float64(untouched)
 	}
+	if kinds[1] < least {
+		return d
+	}
 	order := metric.NewDetectionOrder(scores, manipulated)
 	d.statistics["detection_ap"] = func(weights []int, _ float64) float64 { return order.AP(weights) }
 	d.statistics["detection_auc"] = func(weights []int, _ float64) float64 { return order.AUC(weights) }
@@ -71,11 +87,7 @@ func scoresOf(pictures []Picture) drawn {
 			if (scores[i] > threshold) == manipulated[i] {
 				right += w
 			}
-			if manipulated[i] {
-				kinds[1] += w
-			} else {
-				kinds[0] += w
-			}
+			kinds[index(manipulated[i])] += w
 		}
 		if kinds[0] == 0 || kinds[1] == 0 {
 			return math.NaN()
@@ -83,6 +95,13 @@ func scoresOf(pictures []Picture) drawn {
 		return float64(right) / float64(all)
 	}
 	return d
+}
+
+func index(manipulated bool) int {
+	if manipulated {
+		return 1
+	}
+	return 0
 }
 
 // meanOf is the average of the values that are numbers.

@@ -190,8 +190,8 @@ func (r *run) named(index int, s dataset.Sample, err error) Picture {
 	if p.Name == "" {
 		p.Name = s.Name
 	}
-	if paths, ok := r.source.(interface{ Path(i int) string }); p.Name == "" && ok {
-		p.Name = paths.Path(index)
+	if p.Name == "" {
+		p.Name = dataset.PathOf(r.source, index)
 	}
 	if s.Picture != nil {
 		p.Width, p.Height = s.Picture.Width, s.Picture.Height

@@ -1,0 +1,235 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// entry is a line of a list.
+type entry struct {
+	Image    string `json:"image"`
+	Mask     string `json:"mask"`
+	Label    any    `json:"label"`
+	Method   string `json:"method"`
+	Split    string `json:"split"`
+	Set      string `json:"set"`
+	Polarity string `json:"polarity"`
+}
+
+// columns of a CSV list.
+var columns = []string{"image", "mask", "label", "method", "split", "set", "polarity"}
+
+// readList reads a list of pictures, one a line: CSV with a line of column names first (also parted by tabs or
+// semicolons), or JSON objects (.jsonl, .ndjson, .json). Columns or keys: image, mask, label (0, untouched, real,
+// pristine, authentic; 1, manipulated, fake, forged), method, split, set, polarity (white, black). Paths are relative to
+// the list's folder. A JSON object without an image says what goes for the lines after it. A picture without a mask
+// needs a label.
+func readList(path string) ([]item, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("data set: %w", err)
+	}
+	read := readCSV
+	switch first := bytes.TrimSpace(text); {
+	case len(first) == 0:
+		return nil, fmt.Errorf("data set %s: %w", path, ErrEmpty)
+	case first[0] == '{':
+		read = readJSONL
+	case slices.Contains([]string{".jsonl", ".ndjson", ".json"}, strings.ToLower(filepath.Ext(path))):
+		return nil, fmt.Errorf("data set %s: expected a JSON object a line", path)
+	}
+	var items []item
+	err = read(text, func(line int, e entry) error {
+		it, err := e.item(filepath.Dir(path))
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", path, line, err)
+		}
+		items = append(items, it)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("data set %w", named(path, err))
+	}
+	if len(items) == 0 {
+		return nil, fmt.Errorf("data set %s: %w", path, ErrEmpty)
+	}
+	return items, nil
+}
+
+// named puts the path before an error that doesn't name it yet.
+func named(path string, err error) error {
+	if strings.HasPrefix(err.Error(), path+":") {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+func readCSV(text []byte, take func(line int, e entry) error) error {
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // what some programs begin UTF-8 with
+	r := csv.NewReader(bytes.NewReader(text))
+	r.TrimLeadingSpace = true
+	first, _, _ := bytes.Cut(text, []byte("\n"))
+	for _, mark := range []rune{'\t', ';'} {
+		if !bytes.ContainsRune(first, ',') && bytes.ContainsRune(first, mark) {
+			r.Comma = mark
+		}
+	}
+	head, err := r.Read()
+	if err != nil {
+		return err
+	}
+	for i, name := range head {
+		head[i] = strings.ToLower(strings.TrimSpace(name))
+	}
+	if !slices.Contains(head, "image") {
+		return fmt.Errorf("first line is %q: expected column names, %q and of the others what there is: %s", head, "image", strings.Join(columns[1:], ", "))
+	}
+	for {
+		row, err := r.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var e entry
+		for i, name := range head {
+			value := strings.TrimSpace(row[i])
+			switch name {
+			case "image":
+				e.Image = value
+			case "mask":
+				e.Mask = value
+			case "label":
+				e.Label = value
+			case "method":
+				e.Method = value
+			case "split":
+				e.Split = value
+			case "set":
+				e.Set = value
+			case "polarity":
+				e.Polarity = value
+			}
+		}
+		line, _ := r.FieldPos(0)
+		if err := take(line, e); err != nil {
+			return err
+		}
+	}
+}
+
+func readJSONL(text []byte, take func(line int, e entry) error) error {
+	var defaults entry
+	for i, line := range bytes.Split(text, []byte("\n")) {
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		e := defaults
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("line %d: %w", i+1, err)
+		}
+		if e.Image == "" {
+			defaults = e
+			continue
+		}
+		if err := take(i+1, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// labels by their spellings.
+var labels = map[string]Label{
+	"": Unlabelled, "0": Untouched, "untouched": Untouched, "real": Untouched, "pristine": Untouched, "authentic": Untouched, "false": Untouched,
+	"1": Manipulated, "manipulated": Manipulated, "fake": Manipulated, "forged": Manipulated, "true": Manipulated,
+}
+
+// item checks a line of a list that lies in dir.
+func (e entry) item(dir string) (item, error) {
+	if e.Image == "" {
+		return item{}, errors.New("no image")
+	}
+	text := ""
+	if e.Label != nil {
+		text = strings.ToLower(strings.TrimSpace(fmt.Sprint(e.Label)))
+	}
+	label, ok := labels[text]
+	if !ok {
+		return item{}, fmt.Errorf("label %q: expected 0 or untouched, 1 or manipulated", text)
+	}
+	polarity, err := ParsePolarity(e.Polarity)
+	if err != nil {
+		return item{}, err
+	}
+	it := item{name: filepath.Base(filepath.FromSlash(e.Image)), Item: Item{
+		Image: within(dir, e.Image), Split: splitOf(e.Split), Set: e.Set, Method: e.Method, Label: label, Inverted: polarity == Black,
+	}}
+	if e.Mask != "" {
+		it.Mask = within(dir, e.Mask)
+	} else if label == Unlabelled {
+		return item{}, fmt.Errorf("%s has neither a mask nor a label", e.Image)
+	}
+	switch {
+	case !exists(it.Image):
+		it.problem = it.Image + " is not there"
+	case it.Mask != "" && !exists(it.Mask):
+		it.problem = fmt.Sprintf("the mask %s of %s is not there", it.Mask, it.Image)
+	}
+	return it, nil
+}
+
+// within takes a relative path from dir.
+func within(dir, path string) string {
+	if path = filepath.FromSlash(path); filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+// readManifest gives the method by the picture's stem. A folder without a manifest is a good folder.
+func readManifest(path string) (map[string]string, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	methods := map[string]string{}
+	reader := bufio.NewReader(file)
+	for line := 1; ; line++ {
+		text, err := reader.ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if len(bytes.TrimSpace(text)) > 0 {
+			var entry struct{ Name, Image, Method string }
+			if e := json.Unmarshal(text, &entry); e != nil {
+				return nil, fmt.Errorf("%s:%d: %w", path, line, e)
+			}
+			base := entry.Name
+			if base == "" {
+				base = entry.Image
+			}
+			if base = filepath.Base(filepath.ToSlash(base)); isPicture(base) {
+				base = stemOf(base)
+			}
+			methods[base] = entry.Method
+		}
+		if err == io.EOF {
+			return methods, nil
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package dataset
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+// Set is a data set on disk, in one of the layouts; see Open.
+type Set struct {
+	name   string // as it was asked for
+	layout string
+	limits picture.Limits
+	resize bool // masks of another size
+	items  []item
+}
+
+// Item is what a data set says about one of its pictures.
+type Item struct {
+	Image  string // file
+	Mask   string // file; "" where there is none, as for untouched pictures
+	Split  string // train, valid, test, or what the data calls it; "" where it has none
+	Set    string // the part of the data set, as "ldm" of Dolos; "" where it has none
+	Method string // how it was manipulated; "" where nobody said
+	Label  Label
+	// Inverted masks are 0 where the picture was manipulated, and 255 elsewhere.
+	Inverted bool
+}
+
+type item struct {
+	Item
+	name    string // for messages and reports
+	bytes   int64
+	problem string // why there is no fitting mask; only in a lenient set
+}
+
+// PairError lists the pictures of a data set that cannot be read, or whose masks cannot, are missing or do not fit.
+type PairError struct {
+	Dir      string
+	Problems []string // each names the file
+}
+
+// Error names the data set, the number of problems and the first few of them.
+func (e *PairError) Error() string {
+	const shown = 5
+	list, more := e.Problems, ""
+	if len(list) > shown {
+		more = fmt.Sprintf("; and %d more", len(list)-shown)
+		list = list[:shown]
+	}
+	unfit := "1 picture is"
+	if n := len(e.Problems); n != 1 {
+		unfit = fmt.Sprintf("%d pictures are", n)
+	}
+	return fmt.Sprintf("%s: %s unfit or without a fitting mask: %s%s", e.Dir, unfit, strings.Join(list, "; "), more)
+}
+
+// Len is the number of pictures.
+func (s *Set) Len() int { return len(s.items) }
+
+// Name is picture i's file name.
+func (s *Set) Name(i int) string { return s.items[i].name }
+
+// Path is picture i's file.
+func (s *Set) Path(i int) string { return s.items[i].Image }
+
+// Item is what the data set says about picture i.
+func (s *Set) Item(i int) Item { return s.items[i].Item }
+
+// Layout is the layout that the data set has, one of Layouts.
+func (s *Set) Layout() string { return s.layout }
+
+// String tells what was opened, such as "dolos (dolos, test: ldm 900, real 900)".
+func (s *Set) String() string {
+	counts, order, splits := map[string]int{}, []string{}, []string{}
+	for _, it := range s.items {
+		if counts[it.Set] == 0 {
+			order = append(order, it.Set)
+		}
+		counts[it.Set]++
+		if it.Split != "" && !slices.Contains(splits, it.Split) {
+			splits = append(splits, it.Split)
+		}
+	}
+	slices.Sort(order)
+	what := s.layout
+	if len(splits) > 0 {
+		slices.Sort(splits)
+		what += ", " + strings.Join(splits, " and ")
+	}
+	var parts []string
+	for _, set := range order {
+		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%s %d", set, counts[set])))
+	}
+	return fmt.Sprintf("%s (%s: %s)", s.name, what, strings.Join(parts, ", "))
+}
+
+// Load decodes picture i and its mask. Its errors name the file.
+func (s *Set) Load(i int) (Sample, error) {
+	it := s.items[i]
+	if it.problem != "" {
+		return Sample{}, &PairError{Dir: s.name, Problems: []string{it.problem}}
+	}
+	decoded, err := picture.Open(it.Image, s.limits)
+	if err != nil {
+		return Sample{}, err
+	}
+	sample := Sample{Picture: decoded.RGB, Label: it.Label, Name: it.name, Path: it.Image, Method: it.Method}
+	switch {
+	case it.Mask != "":
+		sample.Mask, err = s.mask(it, decoded.Width, decoded.Height)
+	case it.Label == Untouched:
+		sample.Mask = picture.NewGray(decoded.Width, decoded.Height)
+	}
+	if err != nil {
+		return Sample{}, err
+	}
+	return sample, nil
+}
+
+// mask reads a mask for a picture of w x h pixels.
+func (s *Set) mask(it item, w, h int) (*picture.Gray, error) {
+	mask, err := picture.OpenGray(it.Mask, s.limits)
+	if err != nil {
+		return nil, err
+	}
+	if mask.Width != w || mask.Height != h {
+		if !s.resize {
+			return nil, &PairError{Dir: s.name, Problems: []string{sizesDiffer(it, w, h, mask.Width, mask.Height)}}
+		}
+		mask = nearest(mask, w, h)
+	}
+	if it.Inverted {
+		for i, v := range mask.Pix {
+			mask.Pix[i] = 255 - v
+		}
+	}
+	return mask, nil
+}
+
+func sizesDiffer(it item, w, h, mw, mh int) string {
+	return fmt.Sprintf("%s is %dx%d, its mask %s is %dx%d", it.Image, w, h, it.Mask, mw, mh)
+}
+
+// nearest scales a mask by taking for every pixel the one that its centre falls on, as Pillow's NEAREST does: what
+// was 0 or 255 stays so.
+func nearest(m *picture.Gray, w, h int) *picture.Gray {
+	out := picture.NewGray(w, h)
+	for y := range h {
+		row := m.Pix[(2*y+1)*m.Height/(2*h)*m.Width:]
+		for x := range w {
+			out.Pix[y*w+x] = row[(2*x+1)*m.Width/(2*w)]
+		}
+	}
+	return out
+}
+
+// Fingerprint is a hexadecimal SHA-256 of the names and lengths of all pictures, so that a
+// checkpoint can say what it was trained on. It does not read the pictures.
+func (s *Set) Fingerprint() string {
+	hash := sha256.New()
+	for _, it := range s.items {
+		fmt.Fprintf(hash, "%s\x00%d\x00%s\n", it.name, it.bytes, it.Method)
+		if it.Inverted || it.Label != Unlabelled {
+			fmt.Fprintf(hash, "%v %d\n", it.Inverted, it.Label)
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// check finds what is wrong with the pictures before they are needed, as the options ask.
+func (s *Set) check(o Options) error {
+	pair := &PairError{Dir: s.name}
+	for i := range s.items {
+		it := &s.items[i]
+		if it.problem == "" && it.Mask == "" && it.Label != Untouched && !o.Labels {
+			it.problem = it.Image + " has no mask"
+		}
+		if it.problem != "" {
+			pair.Problems = append(pair.Problems, it.problem)
+		} else if info, err := os.Stat(it.Image); err == nil {
+			it.bytes = info.Size()
+		}
+	}
+	if o.Lenient {
+		return nil
+	}
+	if !o.SkipSizes {
+		pair.Problems = append(pair.Problems, s.checkSizes()...)
+	}
+	if len(pair.Problems) > 0 {
+		return pair
+	}
+	return nil
+}
+
+// checkSizes reads the headers of all pairs and gives a line for each that does not fit.
+func (s *Set) checkSizes() []string {
+	problems := make([]string, len(s.items))
+	var group errgroup.Group
+	group.SetLimit(2 * runtime.GOMAXPROCS(0))
+	for i, it := range s.items {
+		if it.problem != "" {
+			continue
+		}
+		group.Go(func() error {
+			problems[i] = s.sizeProblem(it)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return slices.DeleteFunc(problems, func(s string) bool { return s == "" })
+}
+
+func (s *Set) sizeProblem(it item) string {
+	w, h, err := headerSize(it.Image)
+	if err != nil {
+		return err.Error()
+	}
+	if it.Mask == "" {
+		return ""
+	}
+	mw, mh, err := headerSize(it.Mask)
+	if err != nil {
+		return err.Error()
+	}
+	if (w != mw || h != mh) && !s.resize {
+		return sizesDiffer(it, w, h, mw, mh)
+	}
+	return ""
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// errNotThere says that there is nothing at a path.
+func errNotThere(path string, err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("data set %s: %w", path, os.ErrNotExist)
+	}
+	return fmt.Errorf("data set: %w", err)
+}
