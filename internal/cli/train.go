@@ -10,11 +10,16 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/declip/declip/internal/featurecache"
 	"github.com/declip/declip/internal/train"
 )
 
 // trainOptions are the flags of "declip train".
-type trainOptions struct{ config train.Config }
+type trainOptions struct {
+	config    train.Config
+	noCache   bool
+	cacheType string
+}
 
 // AddFlags declares the flags with their defaults.
 func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
@@ -41,6 +46,39 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	addNetworkFlags(f, c)
 	addOptimizerFlags(f, c)
 	addExampleFlags(f, c)
+	o.addCacheFlags(f)
+}
+
+// addCacheFlags declares what is kept of frozen backbones' features.
+func (o *trainOptions) addCacheFlags(f *pflag.FlagSet) {
+	c := &o.config.Cache
+	f.StringVar(&c.Dir, "cache", "", "folder where frozen backbones' features are kept (default: declip/features in the user's cache folder)")
+	f.BoolVar(&o.noCache, "no-cache", false, "run the backbones in every epoch")
+	c.Size = featurecache.DefaultSize
+	f.Var(byteCount{&c.Size}, "cache-size", "most that the cache may hold, as 500MB; when it is full, what no training uses makes room")
+	f.StringVar(&o.cacheType, "cache-dtype", "fp32", "fp32 or fp16: features are rounded to half precision, and take half the space")
+	f.IntVar(&c.Draws, "cache-draws", 0, "augmentations made of each picture, to be used in turn; 0: a new one each time, not kept")
+}
+
+// settleCache completes the options of the cache.
+func (o *trainOptions) settleCache(cmd *cobra.Command) error {
+	c := &o.config.Cache
+	switch o.cacheType {
+	case "fp16":
+		c.Half = true
+	case "fp32":
+	default:
+		return usagef(cmd, "--cache-dtype %q: want fp32 or fp16", o.cacheType)
+	}
+	if o.noCache {
+		if c.Dir != "" {
+			return usagef(cmd, "--cache and --no-cache exclude each other")
+		}
+		return nil
+	}
+	var err error
+	c.Dir, err = orDefaultCache(c.Dir)
+	return err
 }
 
 // addNetworkFlags declares what network is trained.
@@ -106,6 +144,9 @@ The same data, options, seed and threads give the same weights.`,
 			if err := required(cmd, "data", "out"); err != nil {
 				return err
 			}
+			if err := o.settleCache(cmd); err != nil {
+				return err
+			}
 			if err := o.config.Validate(); err != nil {
 				return usagef(cmd, "%w", err)
 			}
@@ -120,6 +161,7 @@ func (a *app) runTrain(ctx context.Context, c train.Config) error {
 	c.Library = a.library
 	bar := &progress{}
 	defer func() { bar.finish() }()
+	c.Hooks.Notice = func(text string) { _ = bar.printf(a.stderr, "declip: %s\n", text) }
 	c.Hooks.Start = func(_ train.Config, steps int64) { bar = a.newSteps(int(steps)) }
 	c.Hooks.Step = func(s train.StepReport) {
 		bar.describe(fmt.Sprintf("epoch %d  loss %.4f", s.Epoch, s.Loss))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 )
@@ -28,6 +29,9 @@ type LoaderOptions struct {
 	Workers   int    // pictures being loaded at a time; default: the cores the process may use
 	Ahead     int    // blocks (Draws batches each) prepared in advance; besides the one in use; default 1
 	Epoch     int    // pictures per epoch; default: all of the source
+	// Reuse is how many random variations are made of each picture, which come in turn, lap after lap; 0 = a new one
+	// each time.
+	Reuse int
 }
 
 // Loader makes batches out of a source. The pictures come in an endless sequence of laps, each a
@@ -175,12 +179,23 @@ func (l *Loader) fill(b *block, n, index int, position int64) error {
 	for i, batch := range b.batches {
 		batch.Names[n] = sample.Name
 		draws[i] = Draw{
-			Random: random(l.options.Seed, 1, uint64(position), uint64(i)),
+			Random: l.random(index, position, i),
 			Image:  batch.Images[n*shape.image() : (n+1)*shape.image()],
 			Target: batch.Target[n*shape.target() : (n+1)*shape.target()],
 		}
 	}
 	return l.maker.Make(sample, draws)
+}
+
+// random is where the random choices for a draw come from: those of the place in the sequence, or of one of the
+// variations of the picture that come in turn.
+func (l *Loader) random(index int, position int64, draw int) *rand.Rand {
+	if l.options.Reuse < 1 {
+		return random(l.options.Seed, 1, uint64(position), uint64(draw))
+	}
+	lap := position / int64(l.source.Len())
+	turn := (lap*int64(l.options.Draws) + int64(draw)) % int64(l.options.Reuse)
+	return random(l.options.Seed, 2, uint64(index), uint64(turn))
 }
 
 // lap is one shuffle of the source; it is made anew when the sequence enters the next lap.

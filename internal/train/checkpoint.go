@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -173,6 +174,30 @@ func fill(file *weights.File, name string, p network.Param) error {
 // Options that may differ when a training is resumed: where things are, and when it ends.
 var mayChange = []string{"data", "valid", "epochs", "max_time", "device", "threads", "valid_limit", "backbone_files"}
 
+// unset says whether an option is at its zero value, as all are that a checkpoint of an earlier version does not know.
+func unset(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case bool:
+		return !v
+	case float64:
+		return v == 0
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		for _, part := range v {
+			if !unset(part) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
 // sameOptions refuses to go on with other settings than the training began with.
 func sameOptions(stored string, now Config) error {
 	var was, is map[string]any
@@ -187,9 +212,11 @@ func sameOptions(stored string, now Config) error {
 		return err
 	}
 	var differ []string
-	for key, value := range is {
-		if !slices.Contains(mayChange, key) && !reflect.DeepEqual(value, was[key]) {
-			differ = append(differ, fmt.Sprintf("%s was %v and is now %v", key, was[key], value))
+	all := maps.Clone(was)
+	maps.Copy(all, is)
+	for key := range all {
+		if !slices.Contains(mayChange, key) && !reflect.DeepEqual(is[key], was[key]) && !(unset(is[key]) && unset(was[key])) {
+			differ = append(differ, fmt.Sprintf("%s was %v and is now %v", key, was[key], is[key]))
 		}
 	}
 	if len(differ) > 0 {

@@ -62,6 +62,8 @@ type Config struct {
 	Average     float64 `json:"average"` // decay of the running average of the weights; 0 = none
 	Loss        Loss    `json:"loss"`
 
+	Cache CacheConfig `json:"cache"`
+
 	Seed    uint64        `json:"seed"`
 	Device  string        `json:"device"`
 	Library string        `json:"-"`       // ONNX Runtime's shared library; "" = looked for
@@ -161,6 +163,7 @@ func (c Config) Validate() error {
 		{c.MaxTime >= 0, "time limit: want at least 0"},
 		{c.ValidLimit >= 0, fmt.Sprintf("validation pictures %d: want at least 0", c.ValidLimit)},
 		{c.SaveSteps >= 0, fmt.Sprintf("steps between checkpoints %d: want at least 0", c.SaveSteps)},
+		{c.Cache.Size >= 0 && c.Cache.Draws >= 0, "cache: want a size and a number of draws of at least 0"},
 		{c.Workers >= 0, fmt.Sprintf("workers %d: want at least 0", c.Workers)},
 		{c.Threads >= 0 && c.Threads <= engine.MaxThreads(), fmt.Sprintf("threads %d: want 0 to %d", c.Threads, engine.MaxThreads())},
 	}

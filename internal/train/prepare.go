@@ -41,6 +41,7 @@ func (t *trainer) openModel() (err error) {
 	c := t.config
 	t.loader, err = dataset.NewLoader(c.TrainSource, c.maker(c.Spec), dataset.LoaderOptions{
 		BatchSize: c.BatchSize, Draws: c.Draws, Seed: c.Seed, Workers: c.Workers, Epoch: c.EpochPictures,
+		Reuse: c.Cache.Draws,
 	})
 	if err != nil {
 		return err
@@ -93,18 +94,6 @@ func (t *trainer) openEngine() (err error) {
 	return err
 }
 
-// openFeatures makes what gives a head the features of frozen backbones.
-func (t *trainer) openFeatures() (err error) {
-	head, ok := t.model.(Head)
-	if !ok {
-		return nil
-	}
-	if t.features = t.config.Features; t.features == nil {
-		t.features, err = NewPasses(t.engine, head.Uses())
-	}
-	return err
-}
-
 // checkOutput keeps the results of hours from being replaced by a repeated command.
 func (t *trainer) checkOutput() error {
 	if t.config.Resume {
@@ -153,8 +142,11 @@ func (t *trainer) close() {
 	if t.step != nil {
 		t.step.close()
 	}
-	if t.features != nil && t.config.Features == nil {
-		t.features.Close()
+	if t.backbones != nil {
+		t.backbones.Close()
+	}
+	if t.cache != nil {
+		t.cache.Close()
 	}
 	for _, f := range t.files {
 		f.Close()

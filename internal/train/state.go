@@ -63,4 +63,6 @@ type Hooks struct {
 	Score func(done, total int) // validation pictures
 	Epoch func(EpochReport)
 	Saved func(path string)
+	// Notice is told, in words, what is worth knowing and stops nothing. It may be called from any goroutine.
+	Notice func(string)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/featurecache"
 	"github.com/declip/declip/internal/weights"
 )
 
@@ -23,19 +24,23 @@ var (
 
 // trainer is one run.
 type trainer struct {
-	config      Config
-	model       Model
-	engine      *engine.Engine
-	loader      *dataset.Loader
-	valid       dataset.Source  // nil for none
-	features    Features        // of a Head's backbones; nil for a Whole
-	files       []*weights.File // of the backbones
-	step        *step
-	average     *average // nil for none
-	state       State
-	score       *Score // of the best checkpoint
-	journal     *journal
-	fingerprint string
+	config   Config
+	model    Model
+	engine   *engine.Engine
+	loader   *dataset.Loader
+	valid    dataset.Source // nil for none
+	features Features       // of a Head's backbones, for validation; nil for a Whole
+	// stepFeatures are those for steps, cache and backbones what both come from.
+	stepFeatures Features
+	backbones    *alone
+	cache        *featurecache.Cache // nil for none
+	files        []*weights.File     // of the backbones
+	step         *step
+	average      *average // nil for none
+	state        State
+	score        *Score // of the best checkpoint
+	journal      *journal
+	fingerprint  string
 
 	total, perEpoch int64 // steps
 	loaded, began   time.Time
@@ -138,11 +143,14 @@ func (t *trainer) batchTensors(ctx context.Context, b *dataset.Batch) (given []*
 	if target, err = engine.NewTensor([]int{n, 1, shape.TargetHeight, shape.TargetWidth}, b.Target); err != nil {
 		return nil, nil, err
 	}
-	if t.features == nil {
+	if t.stepFeatures == nil {
 		return []*engine.Tensor{images}, target, nil
 	}
-	given, err = t.features.Features(context.WithoutCancel(ctx), images)
-	return given, target, err
+	given, err = t.stepFeatures.Features(ctx, images)
+	if err != nil {
+		return nil, nil, err
+	}
+	return given[:len(t.model.(Head).Uses())], target, nil
 }
 
 // logEvery is after how many steps one is logged: about 20 times an epoch.
