@@ -40,6 +40,11 @@ type dataOptions struct {
 // AddFlags declares the flags with their defaults.
 func (o *dataOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.split, "split", "", "of data sets with splits: train, valid, test or all")
+	o.addFlags(f)
+}
+
+// addFlags declares all but the split.
+func (o *dataOptions) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.sets, "set", nil, "of data sets with several parts: this one only, as ldm; repeatable")
 	f.StringVar(&o.layout, "format", "", "layout of the data sets: "+strings.Join(dataset.Layouts, ", ")+" (default: recognised)")
 	f.StringVar(&o.polarity, "mask-polarity", "", "white: masks are 255 where manipulated; black: 0 there (default: black for dolos, else white)")

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/featurecache"
 	"github.com/declip/declip/internal/train"
 )
@@ -19,14 +20,16 @@ type trainOptions struct {
 	config    train.Config
 	noCache   bool
 	cacheType string
+	sets      dataOptions
 }
 
 // AddFlags declares the flags with their defaults.
 func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	c := &o.config
 	*c = train.Config{}.Defaults()
-	f.StringVar(&c.Data, "data", "", "folder to train on: images/, masks/")
-	f.StringVar(&c.Valid, "valid", "", "folder to validate on after each epoch; without one the best checkpoint is the latest")
+	f.StringVar(&c.Data, "data", "", "data set to train on: a folder or list, as DIR or DIR:split")
+	o.sets.addFlags(f)
+	f.StringVar(&c.Valid, "valid", "", "data set to validate on after each epoch; without one the best checkpoint is the latest")
 	f.StringVar(&c.Out, "out", "", "folder for best.safetensors, last.safetensors and log.jsonl")
 	f.IntVar(&c.Epochs, "epochs", c.Epochs, "passes over the data at most")
 	f.IntVar(&c.BatchSize, "batch-size", c.BatchSize, "pictures in a step")
@@ -127,7 +130,7 @@ func (a *app) newTrain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train --data DIR --out DIR",
 		Short: "Train a network on pictures with masks",
-		Long: `Train a network on a folder of pictures and masks, as "declip forge" makes. The
+		Long: `Train a network on pictures and masks, such as "declip forge" makes. The
 output folder receives the weights with the best validation score
 (best.safetensors), those to resume from (last.safetensors) and log.jsonl. A
 trained network is used as a model by its path: declip localize -m FILE.
@@ -136,7 +139,12 @@ A training that was interrupted goes on with --resume and the same options; only
 --epochs, --max-time and --valid-limit may differ. Without it, a folder that
 holds a training already is refused.
 
-The same data, options, seed and threads give the same weights.`,
+The same data, options, seed and threads give the same weights.
+
+` + dataHelp + `
+
+Without a split, "train" is taken of --data and "valid" of --valid, where they
+have splits.`,
 		Example: `  declip train --data forged --valid forged-valid --out run1 --epochs 20
   declip train --data forged --valid forged-valid --out run1 --epochs 40 --resume`,
 		Args: noArguments,
@@ -147,6 +155,10 @@ The same data, options, seed and threads give the same weights.`,
 			if err := o.settleCache(cmd); err != nil {
 				return err
 			}
+			if err := o.sets.check(cmd); err != nil {
+				return err
+			}
+			o.config.Reading = o.sets.into(dataset.Options{})
 			if err := o.config.Validate(); err != nil {
 				return usagef(cmd, "%w", err)
 			}
@@ -169,6 +181,7 @@ func (a *app) runTrain(ctx context.Context, c train.Config) error {
 	}
 	c.Hooks.Epoch = func(e train.EpochReport) { _ = bar.printf(a.stdout, "%s\n", epochLine(e)) }
 	summary, err := train.Run(ctx, c)
+	err = sayResize(err)
 	bar.finish()
 	if summary.Interrupted {
 		fmt.Fprintf(a.stderr, "declip: interrupted after step %d; go on with --resume\n", summary.State.Step)

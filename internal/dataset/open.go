@@ -114,12 +114,6 @@ func Open(name string, o Options) (*Set, error) {
 	return s, nil
 }
 
-// FolderOptions is the former name of Options.
-type FolderOptions = Options
-
-// OpenFolder is the former name of Open.
-func OpenFolder(name string, o Options) (*Set, error) { return Open(name, o) }
-
 // take takes the part after the colon of a name into the options and gives the path before it. A path that is there
 // is taken as it is.
 func (o *Options) take(name string) (path string, err error) {

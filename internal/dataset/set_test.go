@@ -37,7 +37,7 @@ func TestFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "manifest.jsonl"), []byte(manifest), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f, err := OpenFolder(dir, FolderOptions{})
+	f, err := Open(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestFolder(t *testing.T) {
 	}
 	before := f.Fingerprint()
 	writePair(t, dir, "c.png", 8, 8, 8, 8)
-	g, err := OpenFolder(dir, FolderOptions{})
+	g, err := Open(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestFolderProblems(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			c.prepare(t, dir)
-			_, err := OpenFolder(dir, FolderOptions{})
+			_, err := Open(dir, Options{})
 			if err == nil {
 				t.Fatal("got no error")
 			}
@@ -132,7 +132,7 @@ func TestFolderProblemsAreCounted(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		writePair(t, dir, name+".png", 8, 8, 9, 9)
 	}
-	_, err := OpenFolder(dir, FolderOptions{})
+	_, err := Open(dir, Options{})
 	var pair *PairError
 	if !errors.As(err, &pair) || len(pair.Problems) != 7 {
 		t.Fatalf("got %v, want a PairError with 7 problems", err)
@@ -140,7 +140,7 @@ func TestFolderProblemsAreCounted(t *testing.T) {
 	if !strings.Contains(err.Error(), "and 2 more") {
 		t.Errorf("error %q does not say how many more", err)
 	}
-	f, err := OpenFolder(dir, FolderOptions{SkipSizes: true})
+	f, err := Open(dir, Options{SkipSizes: true})
 	if err != nil {
 		t.Fatal(err)
 	}

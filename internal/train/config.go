@@ -37,10 +37,10 @@ const (
 // the published setting, where there is one.
 type Config struct {
 	Spec network.Spec `json:"spec"` // the network
-	Data string       `json:"data"` // folder to train on
+	Data string       `json:"data"` // data set to train on, named as dataset.Open takes it
 	Out  string       `json:"-"`    // folder for best.safetensors, last.safetensors, log.jsonl
 
-	Valid      string `json:"valid,omitempty"` // folder to validate on; without one, best is the latest
+	Valid      string `json:"valid,omitempty"` // data set to validate on; without one, best is the latest
 	ValidLimit int    `json:"valid_limit"`     // at most so many validation pictures; 0 = all
 	BestBy     string `json:"best_by"`
 
@@ -85,6 +85,10 @@ type Config struct {
 	// SaveSteps writes last.safetensors every so many steps, besides the end of each epoch. 0 = only then.
 	SaveSteps int64 `json:"-"`
 	Hooks     Hooks `json:"-"`
+
+	// Reading says how Data and Valid are read. Of data sets with splits, "train" and "valid" are taken unless their
+	// names say otherwise.
+	Reading dataset.Options `json:"-"`
 
 	// Where these are set they stand in for Data, Valid, the network of Spec and the engine.
 	TrainSource dataset.Source `json:"-"`

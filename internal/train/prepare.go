@@ -2,8 +2,6 @@ package train
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -53,30 +51,28 @@ func (t *trainer) openModel() (err error) {
 
 func (t *trainer) openData() (err error) {
 	if t.config.TrainSource == nil {
-		if t.config.TrainSource, err = dataset.OpenFolder(t.config.Data, dataset.FolderOptions{}); err != nil {
+		if t.config.TrainSource, err = dataset.Open(t.config.Data, t.config.reading("train")); err != nil {
 			return fmt.Errorf("training data: %w", err)
 		}
 	}
 	t.valid = t.config.ValidSource
 	if t.valid == nil && t.config.Valid != "" {
-		if t.valid, err = dataset.OpenFolder(t.config.Valid, dataset.FolderOptions{}); err != nil {
+		if t.valid, err = dataset.Open(t.config.Valid, t.config.reading("valid")); err != nil {
 			return fmt.Errorf("validation data: %w", err)
 		}
 	}
 	if t.valid != nil && t.valid.Len() == 0 {
 		return fmt.Errorf("validation data: %w", dataset.ErrEmpty)
 	}
-	t.fingerprint = fingerprint(t.config.TrainSource)
+	t.fingerprint = dataset.Fingerprint(t.config.TrainSource)
 	return nil
 }
 
-// fingerprint asks the source for one; a source that has none is told by its length.
-func fingerprint(source dataset.Source) string {
-	if s, ok := source.(interface{ Fingerprint() string }); ok {
-		return s.Fingerprint()
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%T %d", source, source.Len()))
-	return hex.EncodeToString(sum[:])
+// reading says how a data set is read that is used for the given split.
+func (c Config) reading(split string) dataset.Options {
+	o := c.Reading
+	o.DefaultSplit = split
+	return o
 }
 
 func (t *trainer) openEngine() (err error) {
