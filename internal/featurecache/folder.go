@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/declip/declip/internal/filelock"
 )
 
 // shardSize is how large a shard becomes at most: a GiB, less in small caches, because room is made in whole shards, and
@@ -169,7 +171,7 @@ func remove(dir, name string) bool {
 			return false
 		}
 		open = append(open, f)
-		if lock(f, exclusive) != nil {
+		if filelock.Exclusive(f) != nil {
 			return false
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/declip/declip/internal/filelock"
 )
 
 // Names of a shard's files: prefix, name, one of the suffixes.
@@ -92,8 +94,8 @@ func newShard(dir string) (*shard, error) {
 	s.use() // before there is an index: data alone would be litter
 	s.index, err = os.OpenFile(filepath.Join(dir, s.name+indexSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err == nil {
-		err = lock(s.index, exclusive)
-		if err == errNoLocks { // then nobody else will think that it may add to it
+		err = filelock.Exclusive(s.index)
+		if err == filelock.ErrNone { // then nobody else will think that it may add to it
 			err = nil
 		}
 	}
@@ -108,7 +110,7 @@ func newShard(dir string) (*shard, error) {
 // adopt makes this process the one that adds to a shard, if it can: nobody else does, and it is still there.
 // What a killed process left behind is cut off.
 func (s *shard) adopt(take func()) bool {
-	if lock(s.index, exclusive) != nil {
+	if filelock.Exclusive(s.index) != nil {
 		return false
 	}
 	take() // what was added before it was locked
@@ -117,7 +119,7 @@ func (s *shard) adopt(take func()) bool {
 	ok := err == nil && err2 == nil && os.SameFile(there, mine) &&
 		s.index.Truncate(mine.Size()/entryBytes*entryBytes) == nil && s.data.Truncate(s.end) == nil
 	if !ok {
-		unlock(s.index)
+		filelock.Unlock(s.index)
 		return false
 	}
 	s.indexEnd = mine.Size() / entryBytes * entryBytes
@@ -126,12 +128,12 @@ func (s *shard) adopt(take func()) bool {
 }
 
 // release lets others add.
-func (s *shard) release() { unlock(s.index) }
+func (s *shard) release() { filelock.Unlock(s.index) }
 
 // use keeps the shard from being removed, and notes that it is in use.
 func (s *shard) use() {
 	if !s.used.Load() && !s.used.Swap(true) {
-		_ = lock(s.data, shared) // one that is being removed stays readable to us
+		_ = filelock.Shared(s.data) // one that is being removed stays readable to us
 		s.touch()
 	}
 }

@@ -31,11 +31,12 @@ var below = map[string][]string{
 	"internal/npy":         {"internal/atomicfile"},
 	"internal/fetch":       {},
 	"internal/tensorboard": {},
+	"internal/filelock":    {},
 
 	"internal/engine":              {"internal/graph"},
 	"internal/engine/enginetest":   {"internal/engine"},
 	"internal/network":             {"internal/graph", "internal/weights"},
-	"internal/featurecache":        {"internal/weights"},
+	"internal/featurecache":        {"internal/filelock", "internal/weights"},
 	"internal/network/networktest": {"internal/weights"},
 	"internal/tile":                {"internal/picture"},
 	"internal/blockgrid":           {"internal/picture"},
@@ -47,7 +48,7 @@ var below = map[string][]string{
 	"internal/autoencoder": {"internal/engine", "internal/graph", "internal/picture", "internal/weights"},
 
 	"internal/runner": {"internal/blockgrid", "internal/copymove", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
-	"internal/train":  {"internal/engine", "internal/featurecache", "internal/tensorboard", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner", "internal/zoo"},
+	"internal/train":  {"internal/engine", "internal/featurecache", "internal/filelock", "internal/tensorboard", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner", "internal/zoo"},
 
 	"internal/convert": {"internal/atomicfile", "internal/engine", "internal/graph", "internal/network", "internal/weights"},
 
