@@ -262,13 +262,18 @@ func pixels(pane string) string {
 // download clicks and reads the file that the browser saves under a name.
 func (b *tab) download(selector, name string) []byte {
 	b.t.Helper()
-	b.click(selector)
 	path := filepath.Join(b.downloads, name)
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
-		// While it is written it has another name.
-		if data, err := os.ReadFile(path); err == nil {
+	if err := os.RemoveAll(path); err != nil { // of an earlier click
+		b.t.Fatal(err)
+	}
+	b.click(selector)
+	size := -1
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(150 * time.Millisecond) {
+		data, err := os.ReadFile(path)
+		if err == nil && len(data) > 0 && len(data) == size {
 			return data
 		}
+		size = len(data) // it is whole when it no longer grows
 	}
 	have, _ := filepath.Glob(filepath.Join(b.downloads, "*"))
 	b.t.Fatalf("%s was not downloaded; there is: %q", name, have)

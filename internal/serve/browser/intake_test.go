@@ -9,6 +9,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/declip/declip/internal/serve"
 )
 
 // hand hands a file to the page by an event, as a drop or a paste does.
@@ -25,12 +28,9 @@ func (b *tab) hand(event, name string, data []byte) {
 }
 
 func TestDropPasteAndExample(t *testing.T) {
-	data, err := os.ReadFile(sample)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := newFake(t)
-	b := open(t, f.URL, desktop)
+	data := readSample(t)
+	s := startServer(t, serve.Config{})
+	b := open(t, s.url, desktop)
 	b.hand("drop", "dropped.jpg", data)
 	b.until(shown)
 	b.hand("paste", "pasted.jpg", data)
@@ -53,10 +53,7 @@ func TestDropPasteAndExample(t *testing.T) {
 
 // The example that the page offers is the bundled sample.
 func TestExampleIsTheSample(t *testing.T) {
-	want, err := os.ReadFile(sample)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := readSample(t)
 	got, err := os.ReadFile("../web/assets/example.jpg")
 	if err != nil {
 		t.Fatal(err)
@@ -76,9 +73,8 @@ func hugePNG() []byte {
 }
 
 func TestFilesThatAreRefusedBeforeTheyAreSent(t *testing.T) {
-	f := newFake(t)
-	f.maxBytes = 300 << 10
-	b := open(t, f.URL, desktop)
+	s := startServer(t, serve.Config{MaxBytes: 300 << 10})
+	b := open(t, s.url, desktop)
 	for _, c := range []struct {
 		name, data string
 		says       []string
@@ -102,19 +98,15 @@ func TestFilesThatAreRefusedBeforeTheyAreSent(t *testing.T) {
 		b.click("#over button")
 		b.until(`document.querySelector('#work').hidden`)
 	}
-	if n := f.taken.Load(); n != 0 {
+	if n := s.taken.Load(); n != 0 {
 		t.Errorf("%d files were sent", n)
 	}
 }
 
 func TestDamagedPicture(t *testing.T) {
-	data, err := os.ReadFile(sample)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := newFake(t)
-	b := open(t, f.URL, desktop, "status of 422")
-	b.hand("drop", "damaged.jpg", data[:700])
+	s := startServer(t, serve.Config{})
+	b := open(t, s.url, desktop, "status of 4")
+	b.hand("drop", "damaged.jpg", readSample(t)[:700])
 	b.until(wrong)
 	if got := b.text("#over"); !strings.Contains(got, "damaged") || !strings.Contains(got, "jpeg") {
 		t.Errorf("a damaged file is answered by %q", got)
@@ -122,21 +114,23 @@ func TestDamagedPicture(t *testing.T) {
 }
 
 func TestBusyServerIsAskedAgain(t *testing.T) {
-	f := newFake(t)
-	f.busy.Store(2)
-	b := open(t, f.URL, desktop, "status of 429")
-	b.choose(sample)
-	b.until(`document.querySelector('#over').innerText.includes('Server busy, trying again in 1 s')`)
-	b.until(shown)
-	if left := f.busy.Load(); left != -1 {
-		t.Errorf("the server was asked %d times, expected 3", 2-left)
+	s := startServer(t, serve.Config{Queue: 1, MaxPictures: 1})
+	s.hold = make(chan struct{})
+	b := open(t, s.url, desktop, "status of 429")
+	for range 6 { // more than two workers and a queue of one take
+		s.send(t, readSample(t))
 	}
+	time.Sleep(200 * time.Millisecond)
+	b.choose(sample)
+	b.until(`/Server busy, trying again in \d+ s/.test(document.querySelector('#over').innerText)`)
+	close(s.hold)
+	b.until(shown)
 }
 
 func TestNoConnection(t *testing.T) {
-	f := newFake(t)
-	b := open(t, f.URL, desktop, "ERR_CONNECTION_REFUSED")
-	f.Close()
+	s := startServer(t, serve.Config{})
+	b := open(t, s.url, desktop, "ERR_CONNECTION")
+	s.stop()
 	b.choose(sample)
 	b.until(wrong)
 	if got := b.text("#over"); !strings.Contains(got, "No connection") || !strings.Contains(got, "Try again") {

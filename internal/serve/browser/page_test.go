@@ -9,6 +9,8 @@ import (
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/declip/declip/internal/serve"
 )
 
 const (
@@ -16,14 +18,14 @@ const (
 	wrong = `document.querySelector('#over .card') !== null`
 )
 
-// opened is a page that shows the sample with the fake's two spots.
-func opened(t *testing.T, window size) (*fake, *tab) {
+// opened is a page that shows the sample with two spots.
+func opened(t *testing.T, window size) (*server, *tab) {
 	t.Helper()
-	f := newFake(t)
-	b := open(t, f.URL, window)
+	s := startServer(t, serve.Config{})
+	b := open(t, s.url, window)
 	b.choose(sample)
 	b.until(shown)
-	return f, b
+	return s, b
 }
 
 func TestSlidersChangeWhatIsSeen(t *testing.T) {
@@ -59,7 +61,7 @@ func TestSlidersChangeWhatIsSeen(t *testing.T) {
 }
 
 func TestMaskMarksWhatIsOverTheThreshold(t *testing.T) {
-	_, b := opened(t, desktop)
+	s, b := opened(t, desktop)
 	b.click("input[value=mask]")
 	for _, threshold := range []int{50, 30, 80} {
 		b.set("threshold", threshold)
@@ -70,7 +72,7 @@ func TestMaskMarksWhatIsOverTheThreshold(t *testing.T) {
 			for (let i = 0; i < data.length; i += 4) { if (data[i + 3] === 255) { all++; white += data[i] / 255; } }
 			return white / all;
 		})()`)
-		expected := spots(960, 640).Fraction(float64(threshold) / 100)
+		expected := s.fraction(960, 640, float64(threshold)/100)
 		if math.Abs(white-expected) > 0.002 { // the picture is scaled to the pane
 			t.Errorf("at threshold %d %% the mask is white on %.4f of the picture, expected %.4f", threshold, white, expected)
 		}
@@ -203,9 +205,9 @@ func TestRegionsAreHighlighted(t *testing.T) {
 }
 
 func TestPhoneWidth(t *testing.T) {
-	f := newFake(t)
+	s := startServer(t, serve.Config{})
 	for _, width := range []int64{320, 390} {
-		b := open(t, f.URL, size{width: width, height: 844, phone: true})
+		b := open(t, s.url, size{width: width, height: 844, phone: true})
 		fits := func(when string) {
 			t.Helper()
 			if got := value[int64](b, `document.documentElement.scrollWidth`); got > width {
@@ -228,22 +230,22 @@ func TestPhoneWidth(t *testing.T) {
 }
 
 func TestSeveralPicturesAndModels(t *testing.T) {
-	f := newFake(t)
-	b := open(t, f.URL, desktop)
+	s := startServer(t, serve.Config{})
+	b := open(t, s.url, desktop)
 	b.choose(sample, write(t, "notes.txt", []byte("no picture")), sample)
 	b.until(`document.querySelectorAll('.strip li').length === 3 && document.querySelectorAll('.strip [class^=grade]').length === 2`)
-	if f.taken.Load() != 2 {
-		t.Errorf("%d pictures were sent, expected 2", f.taken.Load())
+	if s.taken.Load() != 2 {
+		t.Errorf("%d pictures were sent, expected 2", s.taken.Load())
 	}
 	b.click(".strip li:nth-child(2) .open")
 	b.until(wrong)
 	b.click(".strip li:nth-child(2) .remove")
 	b.until(shown)
-	b.run(chromedp.SetValue(chromedp.ID("model"), "spots-strict"))
+	b.run(chromedp.SetValue(chromedp.ID("model"), "one-spot"))
 	value[bool](b, `document.querySelector('#model').dispatchEvent(new Event('change', {bubbles: true}))`)
 	b.until(shown + ` && document.querySelectorAll('#regions li').length === 1`)
-	if got := b.text("#threshold-now"); got != "0.70" {
-		t.Errorf("the threshold is %s, expected the other model's 0.70", got)
+	if got := b.text("#limits"); strings.Contains(got, "two spots") {
+		t.Error("the known limits are still those of the other model")
 	}
 	b.click(".strip li .remove")
 	b.until(`document.querySelectorAll('.strip li').length === 1 && document.querySelector('#strip').hidden`)

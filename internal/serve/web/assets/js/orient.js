@@ -1,5 +1,5 @@
-// EXIF orientations. Maps and regions follow the pixels as the file stores them; the page shows picture and map
-// upright, both turned by the same matrix.
+// EXIF orientations. Browsers show pictures upright; maps and regions follow the pixels as the file stores them, and
+// are turned here.
 
 // upright gives [a, b, c, d, e, f], as canvas takes it, from stored to upright coordinates, of a stored picture
 // of w x h pixels. (Exif 2.3, tag 274.)

@@ -1,25 +1,24 @@
-// The picture itself as the browser decodes it, on the grid that the file stores: no orientation applied.
+// The picture itself as the browser decodes it.
 
-import { swapsSides, upright, undo } from './orient.js';
+import { swapsSides, upright } from './orient.js';
 
 // A pane that shows the whole of a large picture draws this smaller copy.
 const previewSide = 2048;
 
 export class Picture {
-  // decode gives the stored pixels of a file whose EXIF orientation the server has told; null where the browser
-  // doesn't know the format.
+  // decode gives the pixels of a file whose EXIF orientation the server has told; null where the browser doesn't
+  // know the format.
   static async decode(file, { width, height, orientation }) {
     let bitmap;
     try {
-      bitmap = await createImageBitmap(file, { imageOrientation: 'none' });
+      bitmap = await createImageBitmap(file);
     } catch {
       return null;
     }
-    // A browser that turns pictures whatever it is told shows so by the sides.
-    if (swapsSides(orientation) && width !== height && bitmap.width === height && bitmap.height === width) {
-      bitmap = await turnBack(bitmap, orientation, width, height);
-    }
-    return new Picture(bitmap, await shrink(bitmap));
+    // Browsers turn pictures upright as they decode them and can't be told not to. One that doesn't know
+    // orientations in this format shows so by the sides.
+    const stored = swapsSides(orientation) && width !== height && bitmap.width === width && bitmap.height === height;
+    return new Picture(bitmap, await shrink(bitmap), stored ? upright(orientation, width, height) : null);
   }
 
   // glimpse gives an upright picture of at most `side` pixels, null where the browser doesn't know the format.
@@ -32,18 +31,20 @@ export class Picture {
     }
   }
 
-  constructor(bitmap, preview) {
-    this.bitmap = bitmap;
-    this.preview = preview;
-    this.width = bitmap.width;
-    this.height = bitmap.height;
+  // matrix is what turns the bitmap upright, null where it is.
+  constructor(bitmap, preview, matrix) {
+    Object.assign(this, { bitmap, preview, matrix });
   }
 
-  // draw paints all of it at the origin, each of its pixels 1 x 1; `density` is how many device pixels that is.
+  // draw paints all of it upright at the origin, each of its pixels 1 x 1; `density` is how many device pixels that
+  // is.
   draw(context, density) {
-    const { bitmap, preview, width, height } = this;
-    if (preview && density * width <= preview.width * 1.25) context.drawImage(preview, 0, 0, width, height);
+    const { bitmap, preview, matrix } = this;
+    context.save();
+    if (matrix) context.transform(...matrix);
+    if (preview && density * bitmap.width <= preview.width * 1.25) context.drawImage(preview, 0, 0, bitmap.width, bitmap.height);
     else context.drawImage(bitmap, 0, 0);
+    context.restore();
   }
 
   close() {
@@ -55,16 +56,6 @@ export class Picture {
 async function shrink(bitmap, side = previewSide) {
   const scale = side / Math.max(bitmap.width, bitmap.height);
   if (scale >= 1) return null;
-  return createImageBitmap(bitmap, { resizeWidth: Math.max(1, Math.round(bitmap.width * scale)), resizeHeight: Math.max(1, Math.round(bitmap.height * scale)), resizeQuality: 'medium' });
-}
-
-async function turnBack(bitmap, orientation, width, height) {
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext('2d');
-  const matrix = upright(orientation, width, height);
-  const origin = undo(matrix, 0, 0), right = undo(matrix, 1, 0), below = undo(matrix, 0, 1);
-  context.setTransform(right[0] - origin[0], right[1] - origin[1], below[0] - origin[0], below[1] - origin[1], ...origin);
-  context.drawImage(bitmap, 0, 0);
-  bitmap.close();
-  return createImageBitmap(canvas);
+  const [resizeWidth, resizeHeight] = [bitmap.width, bitmap.height].map((v) => Math.max(1, Math.round(v * scale)));
+  return createImageBitmap(bitmap, { resizeWidth, resizeHeight, resizeQuality: 'medium' });
 }

@@ -32,12 +32,12 @@ export class Scene {
   paint(context, { view, opacity, density, line, highlight }) {
     const { map } = this;
     context.save();
-    context.transform(...this.matrix);
     context.imageSmoothingEnabled = density < 3;
     context.imageSmoothingQuality = 'medium';
     if (this.picture) this.picture.draw(context, density);
     else this.#ground(context);
     context.imageSmoothingEnabled = true;
+    context.transform(...this.matrix);
     context.globalAlpha = opacity;
     if (view === 'heat') context.drawImage(this.heat.canvas, 0, 0, map.width, map.height);
     if (view === 'mask') context.drawImage(this.mask.canvas, 0, 0, map.width, map.height);
@@ -49,7 +49,7 @@ export class Scene {
 
   #ground(context) {
     context.fillStyle = '#8a8f96';
-    context.fillRect(0, 0, this.map.width, this.map.height);
+    context.fillRect(0, 0, ...this.size);
   }
 
   // line strokes the outline in white with a dark rim, to be seen on any ground.

@@ -19,15 +19,15 @@ const grades = {
   },
   weak: {
     level: 1, name: 'weak', title: 'Faint traces',
-    text: 'Less than one pixel in a hundred is marked. Untouched pictures often look like this. Take it as a place to look at, no more.',
+    text: 'Less than one pixel in a hundred is marked. Untouched photographs often look like this. Take it as a place to look at, no more.',
   },
   some: {
     level: 2, name: 'some', title: 'Some traces',
-    text: 'Parts of this picture carry other traces than the rest. That is a reason to look closely and to ask for the original, not a finding.',
+    text: 'Parts of this picture carry other traces than the rest. Some untouched photographs look like this, too. It is a reason to look closely and to ask for the original, not a finding.',
   },
   strong: {
     level: 3, name: 'strong', title: 'Clear traces',
-    text: 'At least one part stands out clearly from the rest. Something was probably done to it; whether it deceives, and whether a retoucher, a caption or a filter did it, the map cannot say.',
+    text: 'At least one part stands out clearly from the rest, as seldom happens in untouched photographs. What was done there, if anything, the map cannot say: retouching and captions look the same as deceit.',
   },
   everywhere: {
     level: 1, name: 'everywhere', title: 'Marked nearly everywhere',
