@@ -256,3 +256,7 @@ func errNotThere(path string, err error) error {
 	}
 	return fmt.Errorf("data set: %w", err)
 }
+
+// Problem is why picture i has no fitting mask as far as that is known without reading it, "" otherwise. Only a lenient
+// data set has such pictures.
+func (s *Set) Problem(i int) string { return s.items[i].problem }

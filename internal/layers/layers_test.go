@@ -57,6 +57,7 @@ var below = map[string][]string{
 	".": {"internal/engine", "internal/graph", "internal/metric", "internal/network", "internal/picture", "internal/runner", "internal/weights", "internal/zoo"},
 
 	"internal/record":    {"."},
+	"internal/datacheck": {"internal/dataset", "internal/picture"},
 	"internal/evaluate":  {"internal/dataset", "internal/metric", "internal/picture"},
 	"internal/predictor": {".", "internal/dataset", "internal/evaluate", "internal/npy", "internal/picture"},
 
@@ -64,7 +65,7 @@ var below = map[string][]string{
 	"internal/serve": {".", "internal/atomicfile", "internal/picture", "internal/record"},
 
 	"internal/cli": {
-		".", "internal/autoencoder", "internal/calibrate", "internal/convert", "internal/dataset", "internal/engine", "internal/evaluate", "internal/featurecache", "internal/fetch", "internal/forge", "internal/graph", "internal/metric",
+		".", "internal/autoencoder", "internal/calibrate", "internal/convert", "internal/datacheck", "internal/dataset", "internal/engine", "internal/evaluate", "internal/featurecache", "internal/fetch", "internal/forge", "internal/graph", "internal/metric",
 		"internal/network", "internal/npy", "internal/picture", "internal/predictor", "internal/record", "internal/runner", "internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
 	},
 	"cmd/declip": {"internal/cli"},
