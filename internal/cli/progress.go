@@ -18,24 +18,28 @@ func (a *app) newProgress(total int, what string) *progress {
 	return a.newBar(total, what, "pictures")
 }
 
-// newSteps is a bar over the steps of a training.
-func (a *app) newSteps(total int) *progress { return a.newBar(total, "training", "steps") }
+// newSteps is a bar over the steps of a training, which says itself how much time is left: its steps differ, and
+// validation stands between them.
+func (a *app) newSteps(total int) *progress {
+	return a.newBar(total, "training", "steps", progressbar.OptionSetPredictTime(false))
+}
 
-func (a *app) newBar(total int, what, unit string) *progress {
+func (a *app) newBar(total int, what, unit string, options ...progressbar.Option) *progress {
 	if f, ok := a.stderr.(*os.File); !ok || total < 2 || !term.IsTerminal(int(f.Fd())) {
 		return &progress{}
 	}
-	return &progress{progressbar.NewOptions(total,
+	options = append([]progressbar.Option{
 		progressbar.OptionSetWriter(a.stderr),
 		progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(),
 		progressbar.OptionShowIts(),
 		progressbar.OptionSetItsString(unit),
 		progressbar.OptionSetPredictTime(true),
-		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionThrottle(100 * time.Millisecond),
 		progressbar.OptionFullWidth(),
 		progressbar.OptionClearOnFinish(),
-	)}
+	}, options...)
+	return &progress{progressbar.NewOptions(total, options...)}
 }
 
 // describe changes what is said beside the bar.

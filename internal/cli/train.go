@@ -44,6 +44,8 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.ValidLimit, "valid-limit", c.ValidLimit, "validate on at most so many pictures (default: all)")
 	f.StringVar(&c.BestBy, "best-by", c.BestBy, "what the best checkpoint goes by: iou, f1, ap, balanced")
 	f.Int64Var(&c.SaveSteps, "save-steps", c.SaveSteps, "write last.safetensors every so many steps (default: after each epoch)")
+	f.BoolVar(&c.SkipBad, "skip-bad", false, "leave out pictures that cannot be read, in place of ending; each is named")
+	f.BoolVar(&c.NoTensorBoard, "no-tensorboard", false, "write no event files for TensorBoard into the output folder")
 	f.IntVar(&c.Workers, "workers", c.Workers, "pictures prepared at once (default: as many as there are cores)")
 	addEngineFlags(f, &c.Device, &c.Threads)
 	addNetworkFlags(f, c)
@@ -176,7 +178,7 @@ func (a *app) runTrain(ctx context.Context, c train.Config) error {
 	c.Hooks.Notice = func(text string) { _ = bar.printf(a.stderr, "declip: %s\n", text) }
 	c.Hooks.Start = func(_ train.Config, steps int64) { bar = a.newSteps(int(steps)) }
 	c.Hooks.Step = func(s train.StepReport) {
-		bar.describe(fmt.Sprintf("epoch %d  loss %.4f", s.Epoch, s.Loss))
+		bar.describe(fmt.Sprintf("epoch %d  loss %.4f  %s left", s.Epoch, s.Loss, durationText(s.Left)))
 		bar.set(int(s.Step))
 	}
 	c.Hooks.Epoch = func(e train.EpochReport) { _ = bar.printf(a.stdout, "%s\n", epochLine(e)) }
@@ -198,6 +200,14 @@ func (a *app) runTrain(ctx context.Context, c train.Config) error {
 	return err
 }
 
+// durationText gives a time to the second, or to the minute where it is long.
+func durationText(d time.Duration) string {
+	if d < 10*time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+}
+
 // epochLine tells how an epoch went.
 func epochLine(e train.EpochReport) string {
 	var b strings.Builder
@@ -211,6 +221,10 @@ func epochLine(e train.EpochReport) string {
 	if e.Best {
 		b.WriteString("  best")
 	}
-	fmt.Fprintf(&b, "  (%s)", e.Elapsed.Round(time.Second))
+	fmt.Fprintf(&b, "  (%s", durationText(e.Elapsed))
+	if e.Left > 0 {
+		fmt.Fprintf(&b, ", %s left", durationText(e.Left))
+	}
+	b.WriteByte(')')
 	return b.String()
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -15,7 +16,9 @@ type Batch struct {
 	Images []float32 // [N,3,H,W], normalised
 	Target []float32 // [N,1,h,w], in [0,1]
 	Names  []string  // of the pictures, [N]
-	loader *Loader
+	// Skipped are the pictures that were left out of this batch and those that are made of the same pictures.
+	Skipped []Skipped
+	loader  *Loader
 }
 
 // Release gives the batch's memory back for a later batch. It must not be used afterwards.
@@ -32,6 +35,25 @@ type LoaderOptions struct {
 	// Reuse is how many random variations are made of each picture, which come in turn, lap after lap; 0 = a new one
 	// each time.
 	Reuse int
+	// SkipBad leaves out pictures that cannot be loaded: the next one in the source's order that can stands in for each.
+	SkipBad bool
+}
+
+// Skipped is a picture that was left out.
+type Skipped struct {
+	Name string
+	Err  error // names the file
+}
+
+// NameOf is what a source calls a picture that it may be unable to load.
+func NameOf(source Source, i int) string {
+	if s, ok := source.(interface{ Name(int) string }); ok {
+		return s.Name(i)
+	}
+	if path := PathOf(source, i); path != "" {
+		return path
+	}
+	return fmt.Sprintf("picture %d", i)
 }
 
 // Loader makes batches out of a source. The pictures come in an endless sequence of laps, each a
@@ -103,6 +125,7 @@ func (l *Loader) Batches(ctx context.Context, step int64) iter.Seq2[*Batch, erro
 		skip := step % draws
 		for b := range blocks {
 			b.loading.Wait()
+			b.batches[0].Skipped = slices.Concat(b.skipped...)
 			for i, batch := range b.batches {
 				if int64(i) < skip {
 					batch.Release()
@@ -126,6 +149,7 @@ type block struct {
 	loading sync.WaitGroup
 	once    sync.Once
 	err     error
+	skipped [][]Skipped // by example
 }
 
 func (b *block) fail(err error) { b.once.Do(func() { b.err = err }) }
@@ -138,9 +162,10 @@ func (l *Loader) produce(ctx context.Context, number int64, out chan<- *block) {
 	free := make(chan struct{}, l.options.Workers)
 	var order lap
 	for ; ctx.Err() == nil; number++ {
-		b := &block{batches: make([]*Batch, l.options.Draws)}
+		b := &block{batches: make([]*Batch, l.options.Draws), skipped: make([][]Skipped, l.options.BatchSize)}
 		for i := range b.batches {
 			b.batches[i] = l.spare.Get().(*Batch)
+			b.batches[i].Skipped = nil
 			b.batches[i].Step = number*int64(l.options.Draws) + int64(i)
 		}
 		b.loading.Add(l.options.BatchSize)
@@ -170,7 +195,7 @@ func (l *Loader) produce(ctx context.Context, number int64, out chan<- *block) {
 
 // fill makes example n of every batch of a block.
 func (l *Loader) fill(b *block, n, index int, position int64) error {
-	sample, err := l.source.Load(index)
+	sample, index, err := l.load(index, &b.skipped[n])
 	if err != nil {
 		return err
 	}
@@ -185,6 +210,21 @@ func (l *Loader) fill(b *block, n, index int, position int64) error {
 		}
 	}
 	return l.maker.Make(sample, draws)
+}
+
+// load loads a picture, or the next one that can be loaded.
+func (l *Loader) load(index int, skipped *[]Skipped) (Sample, int, error) {
+	for tried := 1; ; tried++ {
+		sample, err := l.source.Load(index)
+		if err == nil || !l.options.SkipBad {
+			return sample, index, err
+		}
+		*skipped = append(*skipped, Skipped{NameOf(l.source, index), err})
+		if tried == l.source.Len() {
+			return Sample{}, 0, fmt.Errorf("none of %d pictures can be loaded: %w", tried, err)
+		}
+		index = (index + 1) % l.source.Len()
+	}
 }
 
 // random is where the random choices for a draw come from: those of the place in the sequence, or of one of the

@@ -47,6 +47,9 @@ func (t *trainer) saveBest(params []network.Param, score *Score) error {
 
 // saveLast writes all that a resumed run needs.
 func (t *trainer) saveLast() error {
+	if err := t.recorder.mark(&t.state); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
 	meta, err := t.metadata(t.score)
 	if err != nil {
 		return err
@@ -58,13 +61,17 @@ func (t *trainer) saveLast() error {
 	if t.average != nil {
 		list = append(list, tensors(prefixAverage, t.average.params)...)
 	}
-	return t.write(lastFile, list, meta)
+	if err := t.write(lastFile, list, meta); err != nil {
+		return err
+	}
+	t.saved = t.state.Step
+	return nil
 }
 
 func (t *trainer) write(name string, list []weights.Tensor, meta map[string]string) error {
 	path := filepath.Join(t.config.Out, name)
 	if err := weights.Write(path, list, meta); err != nil {
-		return err
+		return fmt.Errorf("checkpoint: %w", err)
 	}
 	if t.config.Hooks.Saved != nil {
 		t.config.Hooks.Saved(path)
@@ -172,7 +179,7 @@ func fill(file *weights.File, name string, p network.Param) error {
 }
 
 // Options that may differ when a training is resumed: where things are, and when it ends.
-var mayChange = []string{"data", "valid", "epochs", "max_time", "device", "threads", "valid_limit", "backbone_files"}
+var mayChange = []string{"data", "valid", "epochs", "max_time", "device", "threads", "valid_limit", "backbone_files", "skip_bad"}
 
 // unset says whether an option is at its zero value, as all are that a checkpoint of an earlier version does not know.
 func unset(v any) bool {

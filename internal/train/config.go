@@ -84,7 +84,12 @@ type Config struct {
 
 	// SaveSteps writes last.safetensors every so many steps, besides the end of each epoch. 0 = only then.
 	SaveSteps int64 `json:"-"`
-	Hooks     Hooks `json:"-"`
+	// SkipBad leaves out pictures that cannot be read, or whose masks cannot; the next one in the data set's order
+	// stands in for each. Without it they end the training.
+	SkipBad bool `json:"skip_bad"`
+	// NoTensorBoard leaves out the event files.
+	NoTensorBoard bool  `json:"-"`
+	Hooks         Hooks `json:"-"`
 
 	// Reading says how Data and Valid are read. Of data sets with splits, "train" and "valid" are taken unless their
 	// names say otherwise.

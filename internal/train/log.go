@@ -14,7 +14,7 @@ import (
 // record is one line of log.jsonl.
 type record struct {
 	Time  string  `json:"time"`
-	Event string  `json:"event"` // start, resume, step, epoch, end
+	Event string  `json:"event"` // start, resume, skip, step, epoch, end
 	Step  int64   `json:"step"`
 	Epoch int     `json:"epoch,omitempty"`
 	Loss  float64 `json:"loss,omitempty"`
@@ -26,42 +26,69 @@ type record struct {
 	Score   *Score  `json:"valid,omitempty"`
 	Best    bool    `json:"best,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"` // of all runs
+	Picture string  `json:"picture,omitempty"` // that was left out
 	Why     string  `json:"why,omitempty"`
 	Options *Config `json:"options,omitempty"`
 }
 
 // journal appends records to a file, one JSON object a line.
-type journal struct{ file *os.File }
+type journal struct {
+	file *os.File
+	size int64
+}
 
-// openJournal starts a log, or goes on with one: then lines of steps beyond the given one, which the
-// resumed run does again, are dropped, and so is a last line that was cut off.
-func openJournal(dir string, resume bool, step int64) (*journal, error) {
+// openJournal starts a log, or goes on with that of the state: what was written after it, which the resumed run does
+// again, is cut off.
+func openJournal(dir string, resumed bool, s State) (*journal, error) {
 	path := filepath.Join(dir, logFile)
-	var kept []byte
-	if old, err := os.ReadFile(path); resume && err == nil {
-		scanner := bufio.NewScanner(bytes.NewReader(old))
-		scanner.Buffer(nil, 1<<20)
-		for scanner.Scan() {
-			var r record
-			if json.Unmarshal(scanner.Bytes(), &r) == nil && r.Step <= step {
-				kept = append(append(kept, scanner.Bytes()...), '\n')
-			}
-		}
+	flags := os.O_RDWR | os.O_CREATE | os.O_APPEND
+	if !resumed {
+		flags |= os.O_TRUNC
 	}
-	temporary := path + ".tmp"
-	if err := os.WriteFile(temporary, kept, 0o644); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o644)
+	file, err := os.OpenFile(path, flags, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	return &journal{file}, nil
+	j := &journal{file: file}
+	if resumed {
+		err = j.cut(s)
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return j, nil
 }
 
+// cut brings the log back to where it was at the state. One that somebody has changed since keeps the lines that are
+// whole and tell of steps up to the state's.
+func (j *journal) cut(s State) error {
+	old, err := os.ReadFile(j.file.Name())
+	if err != nil {
+		return err
+	}
+	if n := s.LogBytes; n > 0 && n <= int64(len(old)) && old[n-1] == '\n' {
+		j.size = n
+		return j.file.Truncate(n)
+	}
+	var kept []byte
+	scanner := bufio.NewScanner(bytes.NewReader(old))
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		var r record
+		if json.Unmarshal(scanner.Bytes(), &r) == nil && r.Step <= s.Step && (r.Event != "epoch" || r.Epoch <= s.Epoch) {
+			kept = append(append(kept, scanner.Bytes()...), '\n')
+		}
+	}
+	if err := j.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err = j.file.Write(kept)
+	j.size = int64(len(kept))
+	return err
+}
+
+// add writes a record. What a failed write left of it is cut off.
 func (j *journal) add(r record) error {
 	r.Time = time.Now().UTC().Format(time.RFC3339)
 	for _, v := range []*float64{&r.Loss, &r.Norm} {
@@ -73,8 +100,11 @@ func (j *journal) add(r record) error {
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
+	n, err := j.file.Write(append(line, '\n'))
+	if err != nil {
+		_ = j.file.Truncate(j.size)
 		return fmt.Errorf("log: %w", err)
 	}
+	j.size += int64(n)
 	return nil
 }

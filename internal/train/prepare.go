@@ -39,7 +39,7 @@ func (t *trainer) openModel() (err error) {
 	c := t.config
 	t.loader, err = dataset.NewLoader(c.TrainSource, c.maker(c.Spec), dataset.LoaderOptions{
 		BatchSize: c.BatchSize, Draws: c.Draws, Seed: c.Seed, Workers: c.Workers, Epoch: c.EpochPictures,
-		Reuse: c.Cache.Draws,
+		Reuse: c.Cache.Draws, SkipBad: c.SkipBad,
 	})
 	if err != nil {
 		return err
@@ -71,6 +71,7 @@ func (t *trainer) openData() (err error) {
 // reading says how a data set is read that is used for the given split.
 func (c Config) reading(split string) dataset.Options {
 	o := c.Reading
+	o.Lenient = o.Lenient || c.SkipBad
 	o.DefaultSplit = split
 	return o
 }
@@ -110,6 +111,10 @@ func (t *trainer) openOutput() error {
 	if t.config.Average > 0 {
 		t.average = newAverage(t.config.Average, t.step.params())
 	}
+	if err := t.lockOutput(); err != nil {
+		return err
+	}
+	t.saved = -1
 	event := record{Event: "start", Options: &t.config}
 	_, err := os.Stat(filepath.Join(t.config.Out, lastFile))
 	switch {
@@ -118,17 +123,19 @@ func (t *trainer) openOutput() error {
 			return err
 		}
 		event.Event, event.Step, event.Epoch = "resume", t.state.Step, t.state.Epoch
+		t.saved = t.state.Step
 	case t.config.Resume && !errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("resume: %w", err)
 	}
 	t.began = time.Now().Add(-t.state.Elapsed)
-	if t.journal, err = openJournal(t.config.Out, t.config.Resume, t.state.Step); err != nil {
-		return fmt.Errorf("log: %w", err)
+	t.lapBegan = time.Now()
+	if t.recorder, err = openRecorder(t.config, event.Event == "resume", t.state); err != nil {
+		return err
 	}
 	if t.config.Hooks.Start != nil {
 		t.config.Hooks.Start(t.config, t.total)
 	}
-	return t.journal.add(event)
+	return t.recorder.add(event)
 }
 
 // elapsed is the time that all runs of this training took together.
@@ -147,8 +154,11 @@ func (t *trainer) close() {
 	for _, f := range t.files {
 		f.Close()
 	}
-	if t.journal != nil {
-		t.journal.file.Close()
+	if t.recorder != nil {
+		t.recorder.close()
+	}
+	if t.lock != nil {
+		t.lock.Close()
 	}
 }
 

@@ -58,12 +58,18 @@ type ScoreOptions struct {
 	Limit   int // at most so many pictures, always the same ones of a source; 0 = all
 	Workers int // pictures at a time; 0 = one
 	Done    func(done, total int)
+	// Look is shown each picture with its map, by its place among those scored; Bad is told of each that cannot be
+	// read, which is then left out. Both must be safe for concurrent use and may be nil; without Bad such a picture is an
+	// error.
+	Look func(place int, s dataset.Sample, prob []float32)
+	Bad  func(dataset.Skipped)
 }
 
 // PictureScore is the score of one picture.
 type PictureScore struct {
 	Name, Method string
 	metric.Result
+	bad bool // could not be read
 }
 
 // Evaluate runs predict over the pictures of a source and scores the maps at full resolution, in the
@@ -81,7 +87,7 @@ func Evaluate(ctx context.Context, source dataset.Source, predict Predict, optio
 			if err = ctx.Err(); err != nil {
 				return err
 			}
-			if results[i], err = scoreOne(ctx, source, chosen[i], predict); err != nil {
+			if results[i], err = scoreOne(ctx, source, chosen[i], i, predict, options); err != nil {
 				return err
 			}
 			mu.Lock()
@@ -96,7 +102,7 @@ func Evaluate(ctx context.Context, source dataset.Source, predict Predict, optio
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return results, nil
+	return slices.DeleteFunc(results, func(r PictureScore) bool { return r.bad }), nil
 }
 
 // choose draws limit of n indices, in rising order. They are not evenly spaced, because a source may
@@ -110,8 +116,12 @@ func choose(n, limit int) []int {
 	return list
 }
 
-func scoreOne(ctx context.Context, source dataset.Source, i int, predict Predict) (PictureScore, error) {
+func scoreOne(ctx context.Context, source dataset.Source, i, place int, predict Predict, o ScoreOptions) (PictureScore, error) {
 	sample, err := source.Load(i)
+	if err != nil && o.Bad != nil {
+		o.Bad(dataset.Skipped{Name: dataset.NameOf(source, i), Err: err})
+		return PictureScore{bad: true}, nil
+	}
 	if err != nil {
 		return PictureScore{}, err
 	}
@@ -119,6 +129,9 @@ func scoreOne(ctx context.Context, source dataset.Source, i int, predict Predict
 	prob, err := predict(ctx, sample.Picture)
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", sample.Name, err)
+	}
+	if o.Look != nil {
+		o.Look(place, sample, prob)
 	}
 	mask := sample.Mask
 	if r.Result, err = metric.Evaluate(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, metric.DefaultThreshold); err != nil {

@@ -2,6 +2,8 @@ package train
 
 import (
 	"time"
+
+	"github.com/declip/declip/internal/tensorboard"
 )
 
 // State is where a training stands. With the weights and the optimizer's tensors it is all that a
@@ -19,6 +21,12 @@ type State struct {
 	Drops     int     `json:"drops"`      // times that the rate was divided by 10
 	Ended     bool    `json:"ended"`      // the plateau schedule has nothing left to try
 
+	Skipped []string `json:"skipped,omitempty"` // pictures that were left out because they cannot be read
+
+	// How far log and event files go.
+	LogBytes int64            `json:"log_bytes,omitempty"`
+	Events   tensorboard.Mark `json:"events,omitempty"`
+
 	Elapsed    time.Duration `json:"elapsed_ns"`    // of all runs
 	Validation time.Duration `json:"validation_ns"` // of the latest validation
 }
@@ -31,6 +39,7 @@ type StepReport struct {
 	Norm        float64 // of the gradient before it is limited
 	Waited      time.Duration
 	Engine      time.Duration
+	Left        time.Duration // about, until all epochs are done
 }
 
 // EpochReport tells about one epoch and its validation.
@@ -43,6 +52,7 @@ type EpochReport struct {
 	StepsPerSecond float64
 	Outside        float64 // share of the time between two steps that the engine was idle, in [0,1]
 	Elapsed        time.Duration
+	Left           time.Duration // about, until all epochs are done
 }
 
 // Summary tells how a training ended.

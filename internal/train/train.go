@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"time"
 
 	"github.com/declip/declip/internal/dataset"
@@ -39,13 +40,19 @@ type trainer struct {
 	average      *average // nil for none
 	state        State
 	score        *Score // of the best checkpoint
-	journal      *journal
+	recorder     *recorder
+	lock         *os.File // of the output folder
 	fingerprint  string
 
 	total, perEpoch int64 // steps
 	loaded, began   time.Time
 	timeUp          bool
 	meter           meter
+
+	saved    int64         // step of the latest checkpoint, -1 if there is none
+	torn     bool          // the state is ahead of what was written down about it, or the other way round: not to be saved
+	lapBegan time.Time     // of this epoch
+	lap      time.Duration // that the epoch before took, validation included; 0 if none did in this run
 }
 
 // Run trains as configured and writes best.safetensors, last.safetensors and log.jsonl into the output
@@ -83,19 +90,20 @@ func (t *trainer) loop(ctx context.Context) error {
 			return t.leave(ctx, err)
 		}
 		if err := t.takeStep(ctx, batch, time.Since(waiting)); err != nil {
-			return err
+			return t.leave(ctx, err)
 		}
 		batch.Release()
 		if n := t.config.SaveSteps; n > 0 && t.state.Step%n == 0 {
 			if err := t.saveLast(); err != nil {
-				return err
+				return t.leave(ctx, err)
 			}
 		}
 	}
-	return t.journal.add(record{Event: "end", Step: t.state.Step, Epoch: t.state.Epoch, Seconds: t.elapsed().Seconds(), Why: t.reason()})
+	return t.recorder.add(record{Event: "end", Step: t.state.Step, Epoch: t.state.Epoch, Seconds: t.elapsed().Seconds(), Why: t.reason()})
 }
 
-// takeStep runs one step to its end, whatever becomes of ctx.
+// takeStep runs one step. One that began to compute runs to its end, whatever becomes of ctx; backbones before it don't,
+// because they may take minutes.
 func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited time.Duration) error {
 	t.state.Elapsed = t.elapsed()
 	rate := t.config.rate(t.state, t.total)
@@ -109,11 +117,15 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 		return fmt.Errorf("step %d: %w", t.state.Step+1, err)
 	}
 	if bad(loss) || bad(norm) {
-		_ = t.journal.add(record{Event: "end", Step: t.state.Step, Loss: loss, Norm: norm, Why: ErrNotFinite.Error()})
-		return fmt.Errorf("step %d: %w (loss %g, gradient norm %g, learning rate %g); the checkpoints in %s stay as they were",
-			t.state.Step+1, ErrNotFinite, loss, norm, rate, t.config.Out)
+		_ = t.recorder.add(record{Event: "end", Step: t.state.Step, Loss: loss, Norm: norm, Why: ErrNotFinite.Error()})
+		return fmt.Errorf("step %d: %w (loss %g, gradient norm %g, learning rate %g); the checkpoints in %s stay as they were; "+
+			"a lower learning rate or a limit to the gradient's norm may help", t.state.Step+1, ErrNotFinite, loss, norm, rate, t.config.Out)
 	}
 	inEngine := time.Since(began)
+	t.torn = true
+	if err := t.recordSkips(batch.Skipped); err != nil {
+		return err
+	}
 	t.state.Step++
 	t.state.LossSum += loss
 	t.state.LossN++
@@ -122,15 +134,18 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 	}
 	t.meter.add(waited, inEngine)
 	report := StepReport{Step: t.state.Step, Total: t.total, Epoch: t.state.Epoch + 1, Loss: loss, Rate: rate, Norm: norm,
-		Waited: waited, Engine: inEngine}
+		Waited: waited, Engine: inEngine, Left: t.left()}
 	if t.config.Hooks.Step != nil {
 		t.config.Hooks.Step(report)
 	}
-	if t.state.Step%t.logEvery() != 0 {
-		return nil
+	if t.state.Step%t.logEvery() == 0 {
+		if err := t.recorder.add(record{Event: "step", Step: t.state.Step, Epoch: t.state.Epoch + 1, Loss: loss, Rate: rate, Norm: norm,
+			Speed: t.meter.speed(), Idle: t.meter.outside(), Seconds: t.elapsed().Seconds()}); err != nil {
+			return err
+		}
 	}
-	return t.journal.add(record{Event: "step", Step: t.state.Step, Epoch: t.state.Epoch + 1, Loss: loss, Rate: rate, Norm: norm,
-		Speed: t.meter.speed(), Idle: t.meter.outside(), Seconds: t.elapsed().Seconds()})
+	t.torn = false
+	return nil
 }
 
 // batchTensors is what a step takes of a batch: what the network sees of the pictures, and the target.
@@ -184,10 +199,11 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	if t.average != nil {
 		params = t.average.params
 	}
-	score, err := t.validate(ctx, params)
+	score, shown, err := t.validate(ctx, params)
 	if err != nil {
 		return err
 	}
+	t.torn = true
 	report := EpochReport{Epochs: t.config.Epochs, Step: t.state.Step, Loss: t.state.LossSum / max(1, float64(t.state.LossN)),
 		Rate: t.config.rate(t.state, t.total), Score: score, StepsPerSecond: t.meter.speed(), Outside: t.meter.outside()}
 	t.meter = meter{}
@@ -203,27 +219,24 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 			return err
 		}
 	}
+	// Written down before the checkpoint, which knows how far that goes: what a kill in between leaves is done again.
+	if err := t.recorder.add(record{Event: "epoch", Step: report.Step, Epoch: report.Epoch, Loss: report.Loss, Rate: report.Rate,
+		Score: score, Best: report.Best, Speed: report.StepsPerSecond, Idle: report.Outside, Seconds: report.Elapsed.Seconds()}); err != nil {
+		return err
+	}
+	if dueSamples(report.Epoch, report.Best) {
+		if err := t.recorder.images(report.Step, shown); err != nil {
+			return err
+		}
+	}
 	if err := t.saveLast(); err != nil {
 		return err
 	}
+	t.torn = false
+	t.endLap()
+	report.Left = t.left()
 	if t.config.Hooks.Epoch != nil {
 		t.config.Hooks.Epoch(report)
 	}
-	return t.journal.add(record{Event: "epoch", Step: report.Step, Epoch: report.Epoch, Loss: report.Loss, Rate: report.Rate,
-		Score: score, Best: report.Best, Speed: report.StepsPerSecond, Idle: report.Outside, Seconds: report.Elapsed.Seconds()})
-}
-
-// leave ends a run early: with a checkpoint if that is what the context asked for.
-func (t *trainer) leave(ctx context.Context, cause error) error {
-	if ctx.Err() == nil {
-		return cause
-	}
-	t.state.Elapsed = t.elapsed()
-	if err := t.saveLast(); err != nil {
-		return err
-	}
-	if err := t.journal.add(record{Event: "end", Step: t.state.Step, Epoch: t.state.Epoch, Seconds: t.elapsed().Seconds(), Why: "interrupted"}); err != nil {
-		return err
-	}
-	return fmt.Errorf("%w after step %d: %w", ErrInterrupted, t.state.Step, context.Cause(ctx))
+	return nil
 }

@@ -9,27 +9,45 @@ import (
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/runner"
+	"github.com/declip/declip/internal/tensorboard"
 )
 
-// validate scores the weights on the validation pictures; nil without any.
-func (t *trainer) validate(ctx context.Context, params []network.Param) (*Score, error) {
+// validate scores the weights on the validation pictures; nil without any. shown are maps of a few of them.
+func (t *trainer) validate(ctx context.Context, params []network.Param) (score *Score, shown []tensorboard.Image, err error) {
 	if t.valid == nil {
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 	began := time.Now()
 	predict, done, err := t.predictor(params)
 	if err != nil {
-		return nil, fmt.Errorf("validation: %w", err)
+		return nil, nil, fmt.Errorf("validation: %w", err)
 	}
 	defer done()
-	results, err := Evaluate(ctx, t.valid, predict, ScoreOptions{Limit: t.config.ValidLimit, Workers: t.engine.Info().Threads,
-		Done: t.config.Hooks.Score})
+	var bad skips
+	options := ScoreOptions{Limit: t.config.ValidLimit, Workers: t.engine.Info().Threads, Done: t.config.Hooks.Score}
+	if t.config.SkipBad {
+		options.Bad = bad.add
+	}
+	var maps *samples
+	if !t.config.NoTensorBoard {
+		maps = chooseSamples(len(choose(t.valid.Len(), options.Limit)))
+		options.Look = maps.show
+	}
+	results, err := Evaluate(ctx, t.valid, predict, options)
 	if err != nil {
-		return nil, fmt.Errorf("validation: %w", err)
+		return nil, nil, fmt.Errorf("validation: %w", err)
 	}
 	t.state.Validation = time.Since(began)
-	score := Summarize(results)
-	return &score, nil
+	if err := t.recordSkips(bad.list()); err != nil {
+		return nil, nil, err
+	}
+	if maps != nil {
+		if shown, err = maps.gathered(); err != nil {
+			return nil, nil, err
+		}
+	}
+	summary := Summarize(results)
+	return &summary, shown, nil
 }
 
 // predictor is the network with the given weights, until done is called.
