@@ -29,6 +29,9 @@ func (s *Server) batch(w http.ResponseWriter, r *request) error {
 	if want.view != "" {
 		return problemf(http.StatusBadRequest, codeRequest, "a batch is answered with JSON, not with Accept: %s", typePNG)
 	}
+	if _, form, err := isForm(r.Request); err == nil && !form {
+		return problemf(http.StatusUnsupportedMediaType, codeRequest, "a batch comes as multipart/form-data with fields %q", fieldImage)
+	}
 	if !r.query.values.Has("maps") {
 		want.maps = mapsNone
 	}

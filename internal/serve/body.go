@@ -8,18 +8,16 @@ import (
 	"time"
 )
 
-// A body must keep coming: after bodyPatience at least bodyRate bytes a second on
-// the average, or the client is taken for broken.
-const (
-	bodyPatience = 10 * time.Second
-	bodyRate     = 16 << 10
-)
+// A body must keep coming: something within each Config.patience, and at least
+// bodyRate bytes a second on the average, or the client is taken for broken.
+const bodyRate = 16 << 10
 
 // body reads what a client sends, within the memory for it and the client's time.
 type body struct {
 	r        io.Reader
 	control  *http.ResponseController
 	start    time.Time
+	patience time.Duration
 	deadline time.Time // of the whole request
 	read     int64     // bytes that came
 	budget   *budget
@@ -29,16 +27,18 @@ type body struct {
 
 func (s *Server) newBody(w http.ResponseWriter, r *http.Request, deadline time.Time) *body {
 	return &body{
-		r: r.Body, control: http.NewResponseController(w), start: time.Now(), deadline: deadline,
+		r: r.Body, control: http.NewResponseController(w), start: time.Now(), patience: s.config.patience, deadline: deadline,
 		budget: s.in, retry: s.retryAfter,
 	}
 }
 
 // Read is part of io.Reader.
 func (b *body) Read(p []byte) (int, error) {
-	until := b.start.Add(bodyPatience + time.Duration(b.read)*time.Second/bodyRate)
-	if until.After(b.deadline) {
-		until = b.deadline
+	until := time.Now().Add(b.patience)
+	for _, limit := range []time.Time{b.start.Add(b.patience + time.Duration(b.read)*time.Second/bodyRate), b.deadline} {
+		if limit.Before(until) {
+			until = limit
+		}
 	}
 	_ = b.control.SetReadDeadline(until) // what cannot be set is set by the connection's own limits
 	n, err := b.r.Read(p)

@@ -31,6 +31,8 @@ type Config struct {
 	Keep    string        // folder where pictures and results are kept; empty: nothing is
 	Links   time.Duration // how long links to maps are good
 
+	patience time.Duration // for a request's head, and for the next part of its body
+
 	Version string // of the program, for whoever asks
 	Log     *slog.Logger
 }
@@ -39,8 +41,8 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		MaxBytes: 32 << 20, MaxPixels: 50_000_000, MaxPictures: 16, Threshold: declip.DefaultThreshold,
-		Queue: 32, MaxWait: 5 * time.Millisecond, Timeout: time.Minute, Conns: 4096, Grace: 30 * time.Second,
-		Links: 10 * time.Minute,
+		Queue: 32, MaxWait: 5 * time.Millisecond, Timeout: 2 * time.Minute, Conns: 4096, Grace: 30 * time.Second,
+		Links: 10 * time.Minute, patience: 10 * time.Second,
 	}
 }
 
@@ -74,6 +76,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Timeout, d.Timeout)
 	setDefault(&c.Conns, d.Conns)
 	setDefault(&c.Links, d.Links)
+	setDefault(&c.patience, d.patience)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -76,7 +76,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.partial.Add(int64(n))
 	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && !c.handled.Load() && c.partial.Swap(0) > 0 {
-		c.refuse(http.StatusRequestTimeout, codeTimeout, fmt.Sprintf("the request's head did not arrive within %v", headerPatience))
+		c.refuse(http.StatusRequestTimeout, codeTimeout, "the request's head did not arrive in time")
 	}
 	return n, err
 }
@@ -86,11 +86,21 @@ var plainRefusal = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnec
 
 func (c *conn) Write(p []byte) (int, error) {
 	c.partial.Store(0)
-	if head, text, ok := bytes.Cut(p, plainRefusal); ok && !c.handled.Load() && len(head) < 100 && bytes.HasPrefix(head, []byte("HTTP/1.1 ")) {
-		if status, err := strconv.Atoi(string(head[9:min(12, len(head))])); err == nil {
-			c.refuse(status, codeRequest, "the request cannot be read: "+string(text))
-			return len(p), nil
+	if c.handled.Load() {
+		return c.Conn.Write(p)
+	}
+	head, text, plain := bytes.Cut(p, plainRefusal)
+	switch {
+	case plain && len(head) < 100 && bytes.HasPrefix(head, []byte("HTTP/1.1 ")):
+		status, err := strconv.Atoi(string(head[9:min(12, len(head))]))
+		if err != nil || status >= http.StatusInternalServerError { // 501 and 505 are the client's fault too
+			status = http.StatusBadRequest
 		}
+		c.refuse(status, codeRequest, "the request cannot be read: "+string(text))
+		return len(p), nil
+	case bytes.HasPrefix(p, []byte("HTTP/1.1 417 ")): // which net/http says without a word
+		c.refuse(http.StatusExpectationFailed, codeRequest, "the header Expect asks for something else than 100-continue")
+		return len(p), nil
 	}
 	return c.Conn.Write(p)
 }

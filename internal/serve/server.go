@@ -50,7 +50,7 @@ func New(c Config, models []Model) (*Server, error) {
 	}
 	s.links = newLinks(c.memoryOut(), c.Links)
 	s.fetcher = newFetcher(c.MaxBytes)
-	network := make(chan struct{}, 1) // its threads take all cores
+	network := make(chan struct{}, atOnce)
 	for _, m := range models {
 		if s.lane(m.Name) != nil || m.Name == "" {
 			return nil, fmt.Errorf("model name %q: expected a name that no other model has", m.Name)
@@ -72,9 +72,6 @@ func (s *Server) lane(name string) *lane {
 	return nil
 }
 
-// headerPatience is how long the head of a request may take to arrive.
-const headerPatience = 10 * time.Second
-
 // maxHeaderBytes bounds the head of a request.
 const maxHeaderBytes = 32 << 10
 
@@ -91,11 +88,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	server := &http.Server{
 		Handler:           s.handler,
-		ReadHeaderTimeout: headerPatience,
+		ReadHeaderTimeout: s.config.patience,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          discardLog(s.config.Log),
 		ConnContext:       withConn,
+
+		DisableGeneralOptionsHandler: true,
 		// A context of its own: requests under way outlive ctx.
 		BaseContext: func(net.Listener) context.Context { return working },
 	}

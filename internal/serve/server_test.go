@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,7 +26,6 @@ type fake struct {
 	delay   time.Duration
 	started atomic.Int64
 	hold    chan struct{} // not nil: each batch waits until it can receive
-	err     error
 	panics  bool
 
 	mu      sync.Mutex
@@ -65,16 +65,14 @@ func (f *fake) LocalizeBatch(ctx context.Context, imgs []image.Image) ([]*declip
 				r.Prob = append(r.Prob, float32(red)/0xffff)
 			}
 		}
-		if r, f.err = markedAnew(r); f.err != nil {
-			return nil, f.err
+		r, err := r.WithThreshold(r.Threshold) // fills in the regions
+		if err != nil {
+			return nil, err
 		}
 		list = append(list, r)
 	}
 	return list, nil
 }
-
-// markedAnew fills in the regions.
-func markedAnew(r *declip.Result) (*declip.Result, error) { return r.WithThreshold(r.Threshold) }
 
 // picturePNG is a grey picture with a white square.
 func picturePNG(t testing.TB, w, h int) []byte {
@@ -111,6 +109,25 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
+}
+
+// errorLines are those of the log that tell of the server's own failures.
+func (l *lockedBuffer) errorLines() (list []string) {
+	for line := range strings.SplitSeq(l.String(), "\n") {
+		if strings.Contains(line, `"level":"ERROR"`) {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// forget drops all but the lines about errors, so that a long test can measure memory.
+func (l *lockedBuffer) forget() {
+	kept := strings.Join(l.errorLines(), "\n")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b = bytes.Buffer{}
+	l.b.WriteString(kept)
 }
 
 func (l *lockedBuffer) String() string {

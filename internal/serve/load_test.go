@@ -1,0 +1,270 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/declip/declip"
+)
+
+// eventually waits for something that is about to be so.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for range 1000 {
+		if is() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("does not come about: %s", what)
+}
+
+// held is a server whose model waits until it is let go.
+func held(t *testing.T, c Config) (*running, *fake, *lane) {
+	t.Helper()
+	f := &fake{hold: make(chan struct{})}
+	s := start(t, c, Model{Name: "fake", Localizer: f})
+	return s, f, s.lanes[0]
+}
+
+// inWork is how many pictures workers hold while the model stands still.
+const inWork = workersPerLane
+
+func TestAFullQueueRefusesAtOnce(t *testing.T) {
+	const places = 2
+	s, f, l := held(t, Config{Queue: places, MaxPictures: 2})
+	data := picturePNG(t, 16, 16)
+	answers := make(chan reply, inWork+places)
+	for i := range inWork + places {
+		go func() {
+			a, err := s.try(context.Background(), http.MethodPost, "/v1/localize?maps=none", bytes.NewReader(data))
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- a
+		}()
+		eventually(t, "a picture is in work or waits", func() bool { return int(s.work.used.Load()/(bytesPerPixel*256))+l.queue.length() == i+1 })
+	}
+	begin := time.Now()
+	a := s.post("/v1/localize", data)
+	refused(t, a, http.StatusTooManyRequests, codeBusy)
+	if seconds, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || seconds < 1 {
+		t.Errorf("Retry-After: %q", a.header.Get("Retry-After"))
+	}
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("the refusal took %v", took)
+	}
+	body, kind := form(t, map[string][]byte{"a": data}, "a", "a")
+	refused(t, s.post("/v1/batch", body, "Content-Type", kind), http.StatusTooManyRequests, codeBusy)
+	close(f.hold)
+	for range inWork + places {
+		if a := <-answers; a.status != http.StatusOK {
+			t.Errorf("a picture that had a place: status %d, %s", a.status, a.body)
+		}
+	}
+}
+
+func TestAClientThatLeavesFreesItsPlace(t *testing.T) {
+	s, f, l := held(t, Config{Queue: 1, MaxPictures: 1})
+	data := picturePNG(t, 16, 16)
+	ctx, leave := context.WithCancel(context.Background())
+	for range inWork + 1 {
+		go func() { _, _ = s.try(ctx, http.MethodPost, "/v1/localize", bytes.NewReader(data)) }()
+		time.Sleep(20 * time.Millisecond)
+	}
+	eventually(t, "the queue is full", func() bool { return l.queue.length() == 1 })
+	leave()
+	eventually(t, "the queue is empty, and all memory is given back", func() bool {
+		return l.queue.length() == 0 && s.in.used.Load() == 0 && s.work.used.Load() == 0
+	})
+	close(f.hold)
+	if a := s.post("/v1/localize?maps=none", data); a.status != http.StatusOK {
+		t.Errorf("status %d, %s", a.status, a.body)
+	}
+}
+
+func TestTimeIsUp(t *testing.T) {
+	s, _, l := held(t, Config{Timeout: 100 * time.Millisecond})
+	a := s.post("/v1/localize", picturePNG(t, 16, 16))
+	refused(t, a, http.StatusServiceUnavailable, codeTimeout)
+	if a.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	eventually(t, "the memory is given back", func() bool { return l.queue.length() == 0 && s.work.used.Load() == 0 })
+}
+
+func TestPicturesGoTogether(t *testing.T) {
+	f := &fake{hold: make(chan struct{})}
+	s := start(t, Config{MaxBatch: 4, MaxWait: 10 * time.Second}, Model{Name: "fake", Localizer: f})
+	data := picturePNG(t, 16, 16)
+	const pictures = 8
+	statuses := make(chan int, pictures)
+	for range pictures {
+		go func() { statuses <- s.post("/v1/localize?maps=none", data).status }()
+	}
+	close(f.hold)
+	for range pictures {
+		if status := <-statuses; status != http.StatusOK {
+			t.Errorf("status %d", status)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.batches) != 2 || f.batches[0] != 4 || f.batches[1] != 4 {
+		t.Errorf("batches of %v, expected 4 and 4", f.batches)
+	}
+}
+
+func TestABatchDoesNotWaitForLong(t *testing.T) {
+	s := start(t, Config{MaxBatch: 4, MaxWait: 20 * time.Millisecond})
+	if a := s.post("/v1/localize?maps=none", picturePNG(t, 16, 16)); a.status != http.StatusOK {
+		t.Errorf("status %d", a.status)
+	}
+}
+
+func TestABatchInOneRequest(t *testing.T) {
+	s := start(t, Config{})
+	body, kind := form(t, map[string][]byte{"a.png": picturePNG(t, 64, 32), "b.txt": []byte("no picture"), "c.png": picturePNG(t, 32, 64)}, "a.png", "b.txt", "c.png")
+	a := s.post("/v1/batch", body, "Content-Type", kind)
+	got := decode[batchBody](t, a)
+	if a.status != http.StatusOK || len(got.Results) != 3 {
+		t.Fatalf("status %d, %d results", a.status, len(got.Results))
+	}
+	first, bad, last := decode[resultBody](t, reply{body: got.Results[0]}), decode[failedBody](t, reply{body: got.Results[1]}), decode[resultBody](t, reply{body: got.Results[2]})
+	if first.Image != "a.png" || first.Width != 64 || last.Image != "c.png" || last.Width != 32 || bad.Image != "b.txt" || bad.Error.Code != codePicture {
+		t.Errorf("got %s", a.body)
+	}
+}
+
+func TestTheServerEndsInGoodOrder(t *testing.T) {
+	s, f, _ := held(t, Config{Grace: 10 * time.Second})
+	answers := make(chan reply, 1)
+	go func() { answers <- s.post("/v1/localize?maps=none", picturePNG(t, 16, 16)) }()
+	eventually(t, "the picture is in work", func() bool { return f.started.Load() == 1 })
+	ended := make(chan error, 1)
+	go func() { ended <- s.stop() }()
+	eventually(t, "the server is stopping", s.stopping.Load)
+	if _, err := net.DialTimeout("tcp", s.addr, time.Second); err == nil {
+		eventually(t, "no connection is taken", func() bool { _, err := net.DialTimeout("tcp", s.addr, time.Second); return err != nil })
+	}
+	close(f.hold)
+	if a := <-answers; a.status != http.StatusOK {
+		t.Errorf("a request under way: status %d, %s", a.status, a.body)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestGraceEnds(t *testing.T) {
+	s, f, _ := held(t, Config{Grace: 50 * time.Millisecond})
+	go func() {
+		_, _ = s.try(context.Background(), http.MethodPost, "/v1/localize", bytes.NewReader(picturePNG(t, 16, 16)))
+	}()
+	eventually(t, "the picture is in work", func() bool { return f.started.Load() == 1 })
+	if err := s.stop(); err == nil || !strings.Contains(err.Error(), "under way") {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	s := start(t, Config{MaxBytes: 1 << 20, MaxPixels: 1 << 16, Memory: 4 << 20, Timeout: 10 * time.Second, patience: 300 * time.Millisecond})
+	conns := make([]net.Conn, 16)
+	for i := range conns { // each sends a part of what it announces, more together than there is room for
+		var err error
+		if conns[i], err = net.Dial("tcp", s.addr); err != nil {
+			t.Fatal(err)
+		}
+		defer conns[i].Close()
+		if _, err := io.WriteString(conns[i], "POST /v1/localize HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conns[i].Write(make([]byte, 200_000)) // some are refused meanwhile
+	}
+	if used := s.in.used.Load(); used > s.in.size {
+		t.Errorf("%d bytes are taken of %d", used, s.in.size)
+	}
+	eventually(t, "the clients are given up", func() bool { return s.in.used.Load() == 0 })
+	if a := s.post("/v1/localize?maps=none", picturePNG(t, 16, 16)); a.status != http.StatusOK {
+		t.Errorf("status %d, %s", a.status, a.body)
+	}
+}
+
+func TestAModelThatPanics(t *testing.T) {
+	s := start(t, Config{}, Model{Name: "fake", Localizer: &fake{panics: true}})
+	a := s.post("/v1/localize", picturePNG(t, 16, 16))
+	refused(t, a, http.StatusInternalServerError, codeInternal)
+	if strings.Contains(string(a.body), "broken") {
+		t.Error("the client is told of the panic")
+	}
+	if !strings.Contains(s.log.String(), "the model is broken") {
+		t.Error("the log is not")
+	}
+	if a := s.do(http.MethodGet, "/healthz", nil); a.status != http.StatusOK {
+		t.Errorf("status %d", a.status)
+	}
+}
+
+func TestTheQueueKeepsToPixels(t *testing.T) {
+	q := newQueue(8)
+	tasks := []*task{{pixels: 10}, {pixels: 10}, {pixels: 100}, {pixels: 1}}
+	if !q.put(tasks...) || q.put(make([]*task, 5)...) {
+		t.Fatal("4 of 8 places, and then 5 more")
+	}
+	for _, want := range []int{2, 1, 1} { // 10 and 10; 100 alone, though it is more; 1
+		if got := q.take(context.Background(), 4, 30, 0); len(got) != want {
+			t.Errorf("a batch of %d, expected %d", len(got), want)
+		}
+	}
+	if q.length() != 0 {
+		t.Errorf("%d are left", q.length())
+	}
+}
+
+func TestConfigsThatCannotBe(t *testing.T) {
+	for name, c := range map[string]Config{
+		"bytes": {MaxBytes: -1}, "pixels": {MaxPixels: -1}, "threshold": {Threshold: 1}, "queue": {Queue: -1}, "batch": {MaxBatch: 257},
+		"timeout": {Timeout: -1}, "memory": {Memory: 1 << 20}, "origin": {Origins: []string{"example.org"}}, "pictures": {MaxPictures: 33},
+	} {
+		if err := c.Validate(); err == nil {
+			t.Errorf("%s: %+v is taken", name, c)
+		}
+	}
+	if _, err := New(Config{}, nil); err == nil {
+		t.Error("a server without a model")
+	}
+	m := Model{Name: "a", Localizer: &fake{}}
+	if _, err := New(Config{}, []Model{m, m}); err == nil {
+		t.Error("two models of one name")
+	}
+}
+
+// On a CPU, and where pictures are looked at tile by tile, a picture goes alone.
+func TestWhatGoesTogether(t *testing.T) {
+	for _, c := range []struct {
+		info declip.Info
+		want int
+	}{
+		{declip.Info{Device: "cpu", SizeMode: declip.SizeResize}, 1},
+		{declip.Info{Device: "cuda:0", SizeMode: declip.SizeTiles}, 1},
+		{declip.Info{Device: "cuda:0", SizeMode: declip.SizeResize}, 8},
+	} {
+		if got := (Model{Localizer: described{info: c.info}}).batch(); got != c.want {
+			t.Errorf("%+v: %d together, expected %d", c.info, got, c.want)
+		}
+	}
+}
+
+type described struct {
+	Localizer
+	info declip.Info
+}
+
+func (d described) Info() declip.Info { return d.info }

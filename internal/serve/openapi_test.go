@@ -1,0 +1,247 @@
+package serve
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// document gives ways into openapi.yaml.
+type document struct {
+	t    *testing.T
+	root any
+}
+
+func openDocument(t *testing.T) document {
+	t.Helper()
+	root, err := parseYAML(string(openAPI))
+	if err != nil {
+		t.Fatalf("openapi.yaml: %v", err)
+	}
+	return document{t, root}
+}
+
+// at follows keys, and references on the way.
+func (d document) at(from any, keys ...string) any {
+	d.t.Helper()
+	for _, key := range keys {
+		m, ok := d.follow(from).(map[string]any)
+		if !ok || m[key] == nil {
+			d.t.Fatalf("openapi.yaml has no %q in %s", key, strings.Join(keys, " / "))
+		}
+		from = m[key]
+	}
+	return d.follow(from)
+}
+
+func (d document) follow(v any) any {
+	d.t.Helper()
+	for {
+		m, ok := v.(map[string]any)
+		if !ok || m["$ref"] == nil {
+			return v
+		}
+		path := strings.TrimPrefix(m["$ref"].(string), "#/")
+		v = d.at(d.root, strings.Split(path, "/")...)
+	}
+}
+
+func keys(v any) []string {
+	var list []string
+	for k := range v.(map[string]any) {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func texts(v any) []string {
+	var list []string
+	for _, item := range v.([]any) {
+		list = append(list, item.(string))
+	}
+	return list
+}
+
+// documented are the routes that openapi.yaml describes: all but the page.
+func documented(s *Server) []route {
+	return slices.DeleteFunc(s.routes(), func(r route) bool { return r.pattern == "/{$}" || strings.HasPrefix(r.pattern, "/assets/") })
+}
+
+func TestOpenAPIHasTheRoutes(t *testing.T) {
+	d, s := openDocument(t), start(t, Config{})
+	var patterns []string
+	for _, r := range documented(s.Server) {
+		patterns = append(patterns, r.pattern)
+		method := strings.ToLower(r.method)
+		operation := d.at(d.root, "paths", r.pattern)
+		if got := keys(operation); !slices.Equal(got, []string{method}) {
+			t.Errorf("%s: methods %v, expected %s", r.pattern, got, method)
+		}
+		var query, path []string
+		if list, ok := d.at(operation, method).(map[string]any)["parameters"].([]any); ok {
+			for _, p := range list {
+				name := d.at(p, "name").(string)
+				if d.at(p, "in") == "path" {
+					path = append(path, name)
+				} else {
+					query = append(query, name)
+				}
+			}
+		}
+		if !slices.Equal(query, r.parameters) {
+			t.Errorf("%s: parameters %v, expected %v", r.pattern, query, r.parameters)
+		}
+		if want := pathParameters(r.pattern); !slices.Equal(path, want) {
+			t.Errorf("%s: parameters in the path %v, expected %v", r.pattern, path, want)
+		}
+		_, own := d.at(operation, method).(map[string]any)["security"]
+		if own != r.open {
+			t.Errorf("%s: without a token %v, expected %v", r.pattern, own, r.open)
+		}
+	}
+	slices.Sort(patterns)
+	if got := keys(d.at(d.root, "paths")); !slices.Equal(got, patterns) {
+		t.Errorf("paths %v, expected %v", got, patterns)
+	}
+	if a := s.do(http.MethodGet, "/openapi.yaml", nil); a.status != http.StatusOK || string(a.body) != string(openAPI) {
+		t.Errorf("/openapi.yaml: status %d, %d bytes", a.status, len(a.body))
+	}
+}
+
+func pathParameters(pattern string) (names []string) {
+	for _, m := range regexp.MustCompile(`\{(\w+)\}`).FindAllStringSubmatch(pattern, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// The values that a parameter is said to have are those that are taken.
+func TestOpenAPIHasTheValues(t *testing.T) {
+	d := openDocument(t)
+	for name, values := range map[string][]string{"maps": mapsValues, "view": viewValues, "mask": maskValues[1:]} {
+		schema := d.at(d.root, "components", "parameters", name, "schema")
+		if got := texts(d.at(schema, "enum")); !slices.Equal(got, values) {
+			t.Errorf("%s: %v, expected %v", name, got, values)
+		}
+		if byDefault, ok := schema.(map[string]any)["default"]; ok && byDefault != values[0] {
+			t.Errorf("%s: default %v, expected %s", name, byDefault, values[0])
+		}
+	}
+}
+
+// What is answered has the fields that are described, with their types.
+func TestOpenAPIHasTheFields(t *testing.T) {
+	d := openDocument(t)
+	described := map[string]any{
+		"Result": resultBody{}, "Region": resultBody{}.Regions, "Maps": mapURLs{}, "RunLengths": runs{}, "Batch": batchBody{},
+		"Failed": failedBody{}, "Models": modelsBody{}, "Model": modelBody{}, "Limits": limitsBody{}, "Status": statusBody{},
+		"Error": errorBody{}, "Problem": errorDetail{},
+	}
+	schemas := d.at(d.root, "components", "schemas")
+	for _, name := range keys(schemas) {
+		value, ok := described[name]
+		if !ok {
+			t.Errorf("schema %s is of no answer", name)
+			continue
+		}
+		kind := reflect.TypeOf(value)
+		if kind.Kind() == reflect.Slice {
+			kind = kind.Elem()
+		}
+		fields, required := jsonFields(kind)
+		properties := d.at(schemas, name, "properties")
+		if got, want := keys(properties), sortedKeys(fields); !slices.Equal(got, want) {
+			t.Errorf("%s: fields %v, expected %v", name, got, want)
+			continue
+		}
+		if got := texts(d.at(schemas, name, "required")); !slices.Equal(got, required) {
+			t.Errorf("%s: required %v, expected %v", name, got, required)
+		}
+		for field, want := range fields {
+			if got := fmt.Sprint(d.at(properties, field, "type")); got != want {
+				t.Errorf("%s.%s: type %s, expected %s", name, field, got, want)
+			}
+		}
+		delete(described, name)
+	}
+	if len(described) > 0 {
+		t.Errorf("not described: %v", described)
+	}
+}
+
+// jsonFields gives the types of a struct's fields by their names in JSON, and in
+// their order those that are always there.
+func jsonFields(kind reflect.Type) (fields map[string]string, required []string) {
+	fields = map[string]string{}
+	for i := range kind.NumField() {
+		f := kind.Field(i)
+		if f.Anonymous {
+			inner, names := jsonFields(f.Type)
+			for name, kind := range inner {
+				fields[name] = kind
+			}
+			required = append(required, names...)
+			continue
+		}
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fields[name] = jsonType(f.Type)
+		if options != "omitempty" {
+			required = append(required, name)
+		}
+	}
+	return fields, required
+}
+
+func jsonType(kind reflect.Type) string {
+	switch kind.Kind() {
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Int, reflect.Int64:
+		return "integer"
+	case reflect.Float64:
+		return "number"
+	case reflect.Slice, reflect.Array:
+		return "array"
+	case reflect.Interface:
+		return "[array string]" // run lengths
+	}
+	return "object"
+}
+
+func sortedKeys(m map[string]string) []string {
+	var list []string
+	for k := range m {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// Every code that the package can answer with is described.
+func TestOpenAPIHasTheCodes(t *testing.T) {
+	d := openDocument(t)
+	described := texts(d.at(d.root, "components", "schemas", "Problem", "properties", "code", "enum"))
+	var used []string
+	for _, file := range []string{"problem.go", "guard.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^\tcode\w+ += "(\w+)"$`).FindAllStringSubmatch(string(source), -1) {
+			used = append(used, m[1])
+		}
+	}
+	slices.Sort(described)
+	slices.Sort(used)
+	if !slices.Equal(described, used) {
+		t.Errorf("codes %v, expected %v", described, used)
+	}
+}
