@@ -58,9 +58,8 @@ func (l *links) add(maps []namedPNG) (*mapURLs, error) {
 func (l *links) get(id, file string) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.expire(time.Now())
 	k := l.kept[id]
-	if k == nil {
+	if k == nil || k.expires.Before(time.Now()) {
 		return nil
 	}
 	for _, m := range k.maps {

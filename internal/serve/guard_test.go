@@ -1,0 +1,238 @@
+package serve
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestToken(t *testing.T) {
+	s := start(t, Config{Token: "right"})
+	a := s.post("/v1/localize", picturePNG(t, 16, 16))
+	refused(t, a, http.StatusUnauthorized, codeToken)
+	if a.header.Get("WWW-Authenticate") == "" {
+		t.Error("no WWW-Authenticate")
+	}
+	if a := s.post("/v1/localize?maps=none", picturePNG(t, 16, 16), "Authorization", "bearer right"); a.status != http.StatusOK {
+		t.Errorf("with the token: status %d, %s", a.status, a.body)
+	}
+	for _, open := range []string{"/", "/healthz", "/readyz", "/openapi.yaml"} {
+		if a := s.do(http.MethodGet, open, nil); a.status != http.StatusOK {
+			t.Errorf("%s: status %d", open, a.status)
+		}
+	}
+	refused(t, s.do(http.MethodGet, "/metrics", nil), http.StatusUnauthorized, codeToken)
+	if log := s.log.String(); strings.Contains(log, "right") {
+		t.Errorf("the log holds the token: %s", log)
+	}
+}
+
+func TestHosts(t *testing.T) {
+	s := start(t, Config{Hosts: []string{"localhost", "declip.example"}})
+	for host, want := range map[string]int{
+		"localhost": 200, "LOCALHOST:80": 200, "127.0.0.1:8080": 200, "[::1]:80": 200, "127.8.8.8": 200, "declip.example.": 200,
+		"evil.example": 403, "localhost.evil.example": 403, "192.168.0.1": 403,
+	} {
+		request := httptest.NewRequest(http.MethodGet, "/v1/models", nil)
+		request.Host = host
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, request)
+		if w.Code != want {
+			t.Errorf("host %s: status %d, expected %d", host, w.Code, want)
+		}
+	}
+}
+
+func TestPagesOfOtherServers(t *testing.T) {
+	const friend = "https://friend.example"
+	data := picturePNG(t, 16, 16)
+	closed, open := start(t, Config{}), start(t, Config{Origins: []string{friend}})
+	a := closed.post("/v1/localize?maps=none", data, "Origin", friend)
+	refused(t, a, http.StatusForbidden, codeForbidden)
+	if a.header.Get("Access-Control-Allow-Origin") != "" {
+		t.Error("leave is given though nobody asked for it")
+	}
+	a = open.post("/v1/localize?maps=none", data, "Origin", friend, "Sec-Fetch-Site", "cross-site")
+	if a.status != http.StatusOK || a.header.Get("Access-Control-Allow-Origin") != friend || a.header.Get("Vary") != "Origin" {
+		t.Errorf("status %d, headers %v", a.status, a.header)
+	}
+	refused(t, open.post("/v1/localize", data, "Origin", "https://evil.example"), http.StatusForbidden, codeForbidden)
+	a = open.do(http.MethodOptions, "/v1/localize", nil, "Origin", friend, "Access-Control-Request-Method", "POST")
+	if a.status != http.StatusNoContent || !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "Authorization") {
+		t.Errorf("preflight: status %d, headers %v", a.status, a.header)
+	}
+}
+
+func TestTheLogHoldsNothingOfThePicture(t *testing.T) {
+	s := start(t, Config{})
+	body, kind := form(t, map[string][]byte{"secret-name.png": picturePNG(t, 16, 16)}, "secret-name.png")
+	if a := s.post("/v1/localize?maps=links", body, "Content-Type", kind); a.status != http.StatusOK {
+		t.Fatalf("status %d", a.status)
+	}
+	eventually(t, "the request is logged", func() bool { return strings.Contains(s.log.String(), `"route":"/v1/localize"`) })
+	log := s.log.String()
+	for _, secret := range []string{"secret-name", "/v1/maps/", "sha256"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log holds %q: %s", secret, log)
+		}
+	}
+	if !strings.Contains(log, `"pixels":256`) || !strings.Contains(log, `"model":"fake"`) {
+		t.Errorf("the log says too little: %s", log)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	s := start(t, Config{Version: "v7"})
+	s.post("/v1/localize", picturePNG(t, 16, 16))
+	s.post("/v1/localize", []byte("nothing"))
+	var text string
+	eventually(t, "both requests are counted", func() bool {
+		text = string(s.do(http.MethodGet, "/metrics", nil).body)
+		return strings.Contains(text, `declip_requests_total{route="/v1/localize",status="415"} 1`)
+	})
+	for _, line := range []string{
+		`declip_requests_total{route="/v1/localize",status="200"} 1`, `declip_pictures_total{model="fake"} 1`, `declip_queue_limit{model="fake"} 32`,
+		`declip_queue_pictures{model="fake"} 0`, `declip_memory_bytes{use="work"} 0`, `declip_build_info{version="v7"} 1`, `declip_stage_seconds_count{model="fake",stage="network"} 1`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("/metrics lacks %s", line)
+		}
+	}
+}
+
+func TestPublicAddresses(t *testing.T) {
+	for _, c := range []struct {
+		addr string
+		ok   bool
+	}{
+		{"93.184.215.14:80", true}, {"8.8.8.8:443", true}, {"[2606:4700:4700::1111]:443", true},
+		{"8.8.8.8:22", false}, {"127.0.0.1:80", false}, {"127.9.9.9:80", false}, {"0.0.0.0:80", false}, {"10.1.2.3:80", false}, {"172.16.0.1:80", false},
+		{"192.168.1.1:80", false}, {"169.254.169.254:80", false}, {"100.64.0.1:80", false}, {"192.0.0.8:80", false}, {"198.18.0.1:80", false}, {"224.0.0.1:80", false},
+		{"240.0.0.1:80", false}, {"255.255.255.255:80", false}, {"[::1]:80", false}, {"[::]:80", false}, {"[fe80::1]:80", false}, {"[fc00::1]:80", false},
+		{"[fd00:ec2::254]:80", false}, {"[ff02::1]:80", false}, {"[::ffff:127.0.0.1]:80", false}, {"[::ffff:10.0.0.1]:80", false}, {"[64:ff9b::7f00:1]:80", false},
+		{"[2002:7f00:1::]:80", false}, {"[2001:0:1::1]:80", false}, {"[::7f00:1]:80", false},
+	} {
+		if err := publicOnly(netip.MustParseAddrPort(c.addr)); (err == nil) != c.ok {
+			t.Errorf("%s: %v, expected public %v", c.addr, err, c.ok)
+		}
+	}
+}
+
+// fetching is a server that may fetch from this machine, but from port 0 nothing.
+func fetching(t *testing.T, files http.Handler) (s *running, source string) {
+	t.Helper()
+	other := httptest.NewServer(files)
+	t.Cleanup(other.Close)
+	s = start(t, Config{Fetch: true, MaxBytes: 1 << 16, Timeout: 5 * time.Second})
+	allowed := netip.MustParseAddrPort(other.Listener.Addr().String())
+	s.fetcher = newFetcherWith(s.config.MaxBytes, func(a netip.AddrPort) error {
+		if a == allowed {
+			return nil
+		}
+		return publicOnly(a)
+	})
+	return s, other.URL
+}
+
+func TestFetch(t *testing.T) {
+	data := picturePNG(t, 16, 16)
+	private := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) }))
+	t.Cleanup(private.Close)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/a.png", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) })
+	mux.HandleFunc("/big", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<17)) })
+	mux.HandleFunc("/text", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) })
+	mux.Handle("/on", http.RedirectHandler("/a.png", http.StatusFound))
+	mux.Handle("/loop", http.RedirectHandler("/loop", http.StatusFound))
+	mux.Handle("/private", http.RedirectHandler(private.URL, http.StatusFound))
+	mux.Handle("/file", http.RedirectHandler("file:///etc/passwd", http.StatusFound))
+	s, source := fetching(t, mux)
+	ask := func(address string) reply { return s.post("/v1/localize?maps=none&url="+url.QueryEscape(address), nil) }
+	for _, path := range []string{"/a.png", "/on"} {
+		if a := ask(source + path); a.status != http.StatusOK || decode[resultBody](t, a).Width != 16 {
+			t.Errorf("%s: status %d, %s", path, a.status, a.body)
+		}
+	}
+	for path, want := range map[string]int{"/big": 413, "/text": 415, "/nope": 422, "/loop": 422, "/private": 403, "/file": 422} {
+		if a := ask(source + path); a.status != want || len(decode[errorBody](t, a).Error.Message) == 0 {
+			t.Errorf("%s: status %d, %s, expected %d", path, a.status, a.body, want)
+		}
+	}
+	for address, want := range map[string]int{
+		private.URL: 403, "http://localhost/": 403, "http://169.254.169.254/": 403, "ftp://example.org/": 400, "http://": 400, "http://user:word@example.org/": 400, "%": 400,
+	} {
+		if a := ask(address); a.status != want {
+			t.Errorf("%s: status %d, %s, expected %d", address, a.status, a.body, want)
+		}
+	}
+	refused(t, s.post("/v1/localize?url="+source, data), http.StatusBadRequest, codeRequest)
+	eventually(t, "the memory is given back", func() bool { return s.in.used.Load() == 0 })
+}
+
+func TestKeep(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, Config{Keep: dir}, Model{Name: "../m", Localizer: &fake{}})
+	body, kind := form(t, map[string][]byte{"x.png": picturePNG(t, 16, 16)}, "x.png")
+	got := decode[resultBody](t, s.post("/v1/localize?maps=none", body, "Content-Type", kind))
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{got.SHA256 + "..._m.json", got.SHA256 + "..._m.prob.png", got.SHA256 + ".png"}; !slices.Equal(names, want) {
+		t.Errorf("kept %v", names)
+	}
+	kept, err := os.ReadFile(filepath.Join(dir, got.SHA256+".png"))
+	if err != nil || string(kept) != string(picturePNG(t, 16, 16)) {
+		t.Errorf("the kept picture is another one (%v)", err)
+	}
+}
+
+func TestNothingIsKeptForGood(t *testing.T) {
+	l := newLinks(1000, time.Minute)
+	add := func(size int) *mapURLs {
+		u, err := l.add([]namedPNG{{viewProb, make([]byte, size)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	find := func(u *mapURLs) []byte {
+		parts := strings.Split(u.Prob, "/")
+		return l.get(parts[3], parts[4])
+	}
+	first, second := add(400), add(400)
+	if find(first) == nil || find(second) == nil {
+		t.Error("two that have room are not there")
+	}
+	third := add(400)
+	if find(first) != nil || find(second) == nil || find(third) == nil {
+		t.Error("the oldest does not make room")
+	}
+	l.good = -time.Second
+	if expired := add(10); find(expired) != nil {
+		t.Error("a link that has expired is good still")
+	}
+	if _, err := l.add([]namedPNG{{viewProb, make([]byte, 2000)}}); err == nil {
+		t.Error("maps beyond all room are taken")
+	}
+}
+
+func TestAPanicInARoute(t *testing.T) {
+	s := start(t, Config{})
+	handler := s.guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("broken") }))
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(context.Background()))
+	refused(t, reply{w.Code, w.Header(), w.Body.Bytes()}, http.StatusInternalServerError, codeInternal)
+}
