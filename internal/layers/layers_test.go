@@ -61,12 +61,18 @@ var below = map[string][]string{
 	"internal/evaluate":  {"internal/dataset", "internal/metric", "internal/picture"},
 	"internal/predictor": {".", "internal/dataset", "internal/evaluate", "internal/npy", "internal/picture"},
 
-	"internal/study": {".", "internal/dataset", "internal/evaluate", "internal/metric", "internal/picture", "internal/predictor"},
+	"internal/yamlfile": {},
+	"internal/report":   {"internal/atomicfile"},
+	"internal/study": {
+		".", "internal/atomicfile", "internal/dataset", "internal/engine", "internal/evaluate", "internal/network", "internal/picture", "internal/predictor", "internal/report",
+		"internal/train", "internal/yamlfile", "internal/zoo",
+	},
 	"internal/serve": {".", "internal/atomicfile", "internal/picture", "internal/record"},
 
 	"internal/cli": {
 		".", "internal/autoencoder", "internal/calibrate", "internal/convert", "internal/datacheck", "internal/dataset", "internal/engine", "internal/evaluate", "internal/featurecache", "internal/fetch", "internal/forge", "internal/graph", "internal/metric",
 		"internal/network", "internal/npy", "internal/picture", "internal/predictor", "internal/record", "internal/runner", "internal/serve", "internal/study", "internal/train", "internal/weights", "internal/zoo",
+		"internal/report",
 	},
 	"cmd/declip": {"internal/cli"},
 }
@@ -82,8 +88,9 @@ var reserved = map[string][]string{
 	"github.com/rogpeppe/go-internal":     {},
 	"github.com/google/go-cmp":            {},
 	"github.com/prometheus/client_golang": {"internal/serve"},
-	"gonum.org/v1/plot":                   {"internal/study"},
+	"gonum.org/v1/plot":                   {"internal/report"},
 	"github.com/chromedp":                 {},
+	"github.com/goccy/go-yaml":            {"internal/yamlfile"},
 }
 
 func TestImports(t *testing.T) {

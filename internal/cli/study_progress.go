@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/study"
+	"github.com/declip/declip/internal/train"
+)
+
+// printPlan says what a study comes to, and what of it is there.
+func (a *app) printPlan(p *study.Plan) error {
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s: %s\n", p.File.Kind, p.File.Out)
+	trained, steps := 0, int64(0)
+	for _, r := range p.Runs {
+		state := "to train"
+		switch {
+		case r.Problem != "":
+			state = "cannot be had: " + r.Problem
+		case r.Done:
+			state = "there"
+			trained++
+		case r.Begun:
+			state = "begun"
+		}
+		size := ""
+		if r.Problem == "" && !r.Done {
+			steps += r.Steps
+			size = fmt.Sprintf("%d pictures, up to %d steps", r.Pictures, r.Steps)
+		}
+		fmt.Fprintf(t, "model\t%s\t%s\t%s\t%s\n", r.Name(), r.Model, size, state)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	filled, impossible, pictures := 0, 0, 0
+	for _, c := range p.Cells {
+		switch {
+		case c.Done:
+			filled++
+		case c.Problem != "" || c.Run.Problem != "":
+			impossible++
+		default:
+			pictures += c.Pictures
+		}
+	}
+	_, err := fmt.Fprintf(a.stdout, "models: %d of %d there, up to %d steps to train\ncells: %d of %d there, %d pictures to test", trained, len(p.Runs), steps, filled, len(p.Cells), pictures)
+	if err == nil && impossible > 0 {
+		_, err = fmt.Fprintf(a.stdout, ", %d cells cannot be filled", impossible)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(a.stdout)
+	}
+	return err
+}
+
+// studyProgress tells how a study goes on.
+type studyProgress struct {
+	app   *app
+	bar   *progress
+	label string
+}
+
+func (s *studyProgress) events() study.Events {
+	return study.Events{
+		Training: s.training,
+		Trained: func(r *study.Run) {
+			s.bar.finish()
+			if r.Problem != "" {
+				fmt.Fprintf(s.app.stderr, "declip: %s: %s\n", r.Name(), r.Problem)
+			}
+		},
+		Scoring: func(test string, models, number, of int) {
+			s.bar.finish()
+			s.label = fmt.Sprintf("testing on %s (%d/%d)", test, number, of)
+			fmt.Fprintf(s.app.stdout, "%s: %s\n", s.label, plural(models, "model"))
+			s.bar = &progress{}
+		},
+		Scored: func(done, total int) {
+			if s.bar.bar == nil {
+				s.bar = s.app.newProgress(total, s.label)
+			}
+			s.bar.set(done)
+		},
+		Drawing: func() { s.bar.finish() },
+	}
+}
+
+// training announces a training and follows its steps.
+func (s *studyProgress) training(r *study.Run, number, of int) train.Hooks {
+	what := fmt.Sprintf("training %s (%d/%d)", r.Name(), number, of)
+	return train.Hooks{
+		Start: func(_ train.Config, steps int64) { s.bar = s.app.newSteps(int(steps)) },
+		Step: func(step train.StepReport) {
+			s.bar.describe(fmt.Sprintf("%s  loss %.4f", what, step.Loss))
+			s.bar.set(int(step.Step))
+		},
+		Epoch: func(e train.EpochReport) { _ = s.bar.printf(s.app.stdout, "%s  %s\n", what, epochLine(e)) },
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// studyOutcome says what the report says, and where it is.
+func (a *app) studyOutcome(p *study.Plan) error {
+	page := filepath.Join(p.File.Out, report.PageFile)
+	fmt.Fprintln(a.stdout)
+	for _, line := range p.Summary {
+		fmt.Fprintln(a.stdout, line)
+	}
+	var spent time.Duration
+	for _, r := range p.Runs {
+		spent += r.Spent()
+	}
+	if spent > 0 {
+		fmt.Fprintf(a.stdout, "training took %s in all\n", spent.Round(time.Second))
+	}
+	if _, err := fmt.Fprintf(a.stdout, "report: %s\n", page); err != nil {
+		return err
+	}
+	for _, c := range p.Cells {
+		if !c.Done {
+			fmt.Fprintln(a.stderr, "declip: some cells are missing, as the report says")
+			return errReported
+		}
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// section is a part of the report: figures and tables under one title.
+type section struct {
+	title   string
+	intro   string
+	figures []*Figure
+	tables  []Table
+}
+
+// contents are the sections that hold the study's results, by its kind.
+func (a *Analysis) contents() []section {
+	switch a.Kind {
+	case Layers:
+		return a.layerSections()
+	case Decoders:
+		return a.barSections("decoder")
+	case Backbones:
+		return a.barSections("backbone")
+	case Robustness:
+		return a.robustSections()
+	}
+	return a.crossSections()
+}
+
+func (a *Analysis) crossSections() []section {
+	v, t := a.Variants[0], a.Treatments[0]
+	f := a.crossFigure(v, t, iou)
+	f.Title = "IoU in per cent, by what a model was trained on (rows) and tested on (columns)"
+	f.Caption = "The darker, the more of the manipulated area is found and the less else is marked." + a.intervalWords()
+	if len(a.pairs(true)) > 0 {
+		f.Caption = "Outlined cells, the diagonal: tested on the kind of manipulation that the model was trained on. " + f.Caption
+	}
+	averages := a.averagesTable(v, t)
+	averages.Caption = "Each average gives every pair of sets the same weight." + a.flaggedCaption(averages)
+	s := []section{{title: "Every model on every test set", figures: []*Figure{f}, tables: []Table{averages}}}
+	if rest := a.otherScores(v, t); len(rest) > 0 {
+		s = append(s, section{title: "The same table in numbers, and by other scores", intro: "Between the numbers below a value lies the middle 95 % of its bootstrap.", tables: rest})
+	}
+	return s
+}
+
+// otherScores are the tables of training set by test set for IoU, F1 and AP.
+func (a *Analysis) otherScores(v string, t Treatment) (list []Table) {
+	for _, key := range []string{"iou", "f1", "ap"} {
+		list = append(list, a.crossTable(v, t, metricOf(key)))
+	}
+	return list
+}
+
+func (a *Analysis) intervalWords() string {
+	if a.Bootstrap == 0 {
+		return ""
+	}
+	return " The smaller numbers are 95 % intervals over the choice of test pictures."
+}
+
+func (a *Analysis) flaggedCaption(t Table) string {
+	if len(t.Rows) == len(Metrics) {
+		return ""
+	}
+	return " Untouched pictures have nothing to find: of them only the share that is flagged wrongly is given, that is, has more than 1 % of its pixels marked."
+}
+
+// variantSeries are the averages of the groups, by variant.
+func (a *Analysis) variantSeries(m Metric) (list []series) {
+	for i, g := range a.groups() {
+		s := series{name: g.name, style: lineStyles[i]}
+		for _, v := range a.Variants {
+			s.values = append(s.values, a.mean(v, a.Treatments[0], m.Key, g.pairs))
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func (a *Analysis) layerSections() []section {
+	names := make([]string, len(a.Variants))
+	for i, v := range a.Variants {
+		names[i] = strings.TrimPrefix(v, "layer")
+	}
+	f := curveFigure("layers-iou", "layer of the backbone", "IoU (%)", names, a.variantSeries(iou))
+	f.Title = "IoU by layer"
+	f.Caption = "Each point is a decoder trained on the output of one layer, averaged over the pairs of training and test set." + a.bandWords()
+	table := a.variantsTable("layer")
+	table.Caption = "Highest values are in bold type." + a.intervalWords()
+	return []section{{title: "Layer by layer", figures: []*Figure{f}, tables: []Table{table}}}
+}
+
+func (a *Analysis) bandWords() string {
+	if a.Bootstrap == 0 {
+		return ""
+	}
+	return " Bands are 95 % intervals over the choice of test pictures."
+}
+
+func (a *Analysis) barSections(what string) []section {
+	f := barFigure(a.Kind+"-iou", "IoU (%)", iou, a.Variants, a.variantSeries(iou))
+	f.Title = "IoU by " + what
+	f.Caption = "Averages over the pairs of training and test set."
+	if a.Bootstrap > 0 {
+		f.Caption += " Thin lines are 95 % intervals over the choice of test pictures."
+	}
+	table := a.variantsTable(what)
+	table.Caption = "Highest values are in bold type." + a.intervalWords()
+	return []section{{title: capital(what) + " by " + what, figures: []*Figure{f}, tables: []Table{table}}}
+}
+
+func (a *Analysis) robustSections() []section {
+	v := a.Variants[0]
+	s := section{title: "Treated pictures", intro: "Test pictures were treated before the models saw them; the truth about them stays the same. From left to right the treatment is stronger."}
+	for _, kind := range a.treatmentKinds() {
+		list := []Treatment{a.Treatments[0]}
+		names := []string{"none"}
+		for _, t := range a.Treatments {
+			if t.Kind == kind {
+				list, names = append(list, t), append(names, t.Strength)
+			}
+		}
+		var lines []series
+		for i, g := range a.groups() {
+			line := series{name: g.name, style: lineStyles[i]}
+			for _, t := range list {
+				line.values = append(line.values, a.mean(v, t, iou.Key, g.pairs))
+			}
+			lines = append(lines, line)
+		}
+		f := curveFigure("robustness-"+kind, axisWords(kind), "IoU (%)", names, lines)
+		f.Title = "IoU after " + kindName(kind)
+		f.Caption = "Averages over the pairs of training and test set." + a.bandWords()
+		s.figures = append(s.figures, f)
+	}
+	table := a.treatmentsTable(v)
+	table.Caption = "Change: against the pictures as they are, in percentage points." + a.intervalWords()
+	s.tables = []Table{table}
+	return []section{s}
+}
+
+// axisWords say what the strength of a treatment is.
+func axisWords(kind string) string {
+	switch kind {
+	case "jpeg", "webp":
+		return "quality"
+	case "blur":
+		return "sigma of the blur in pixels"
+	case "resize":
+		return "scale"
+	case "noise":
+		return "sigma of the noise in levels of 255"
+	}
+	return "strength"
+}
+
+// tile is one of the few numbers that stand at the top.
+type tile struct{ Value, Unit, Label, Under string }
+
+// tiles are the numbers that sum the study up.
+func (a *Analysis) tiles() (list []tile) {
+	v, t := a.Variants[0], a.Treatments[0]
+	if len(a.Variants) > 1 {
+		if v = a.bestVariant(t, iou.Key, a.groups()[len(a.groups())-1]); v == "" {
+			return nil
+		}
+	}
+	suffix := ""
+	if len(a.Variants) > 1 {
+		suffix = ", " + v
+	}
+	add := func(label string, e Estimate, format func(float64) string, unit string, published float64) {
+		if !e.Known() {
+			return
+		}
+		n := tile{Value: format(e.Mean), Unit: unit, Label: label + suffix}
+		if e.HasInterval() {
+			n.Under = "95 %: " + format(e.Low) + " to " + format(e.High)
+		}
+		if a.Dolos && a.Kind == CrossGenerator && !math.IsNaN(published) {
+			n.Under = strings.TrimPrefix(n.Under+fmt.Sprintf(" · paper: %.2f", published), " · ")
+		}
+		list = append(list, n)
+	}
+	for _, g := range a.groups() {
+		published := map[string]float64{"id": publishedID, "ood": publishedOOD, "all": math.NaN()}[g.key]
+		add("IoU "+g.name, a.mean(v, t, iou.Key, g.pairs), iou.Format, "%", published)
+	}
+	if len(a.groups()) == 2 {
+		add("in-domain less out-of-domain", difference(a.ID(v, t, iou.Key), a.OOD(v, t, iou.Key)), iou.signed, "points", math.NaN())
+		worst, _ := a.Worst(v, t, iou.Key)
+		add("lowest pair, "+worst.train+" → "+worst.test, worst.Estimate, iou.Format, "%", publishedWorst)
+	}
+	return list
+}

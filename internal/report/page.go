@@ -1,0 +1,322 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"math"
+	"regexp"
+	"slices"
+	"time"
+)
+
+//go:embed page.html.tmpl
+var pageText string
+
+//go:embed page.css
+var pageStyle string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageText))
+
+// page is what the template is filled with.
+type page struct {
+	Title, Note, Kind, Explained, Date string
+	Style                              template.CSS
+	Tiles                              []tile
+	Summary                            []string
+	Sections                           []pageSection
+	Grids                              []pageGrid
+	Runs                               *Table
+	Data                               *Table
+	Options, Versions                  []Option
+	Missing                            []pageMissing
+	Cells                              *Table
+	Paper                              *Table
+	Dolos                              bool
+	Threshold                          string
+	Bootstrap                          int
+	Untouched                          bool
+	Files                              []string
+}
+
+type pageSection struct {
+	Title, Intro string
+	Figures      []pageFigure
+	Tables       []Table
+}
+
+type pageFigure struct {
+	Figure *Figure
+	SVG    template.HTML
+}
+
+type pageMissing struct{ What, Why string }
+
+// pageGrid is a titled list of pictures.
+type pageGrid struct {
+	Title, Intro string
+	Rows         []pageRow
+}
+
+type pageRow struct {
+	Name    string
+	Figures []pageImage
+}
+
+type pageImage struct {
+	URL       template.URL
+	Alt       string
+	Label     string
+	Under     string
+	Highlight bool
+}
+
+// longest is how many cells are listed in the page itself; longer lists are in the files.
+const longest = 40
+
+func (a *Analysis) page(sections []section, cells Table) ([]byte, error) {
+	p := page{
+		Title: a.Title, Note: a.Note, Kind: a.Kind, Explained: a.explained(), Date: a.Time.Format("2 January 2006, 15:04 MST"), Style: template.CSS(pageStyle),
+		Tiles: a.tiles(), Summary: a.Summary(), Grids: a.grids(), Options: a.Options, Versions: a.Versions,
+		Dolos: a.Dolos, Threshold: fmt.Sprintf("%g", a.Threshold), Bootstrap: a.Bootstrap, Untouched: a.hasUntouched(),
+	}
+	for _, s := range sections {
+		out := pageSection{Title: s.title, Intro: s.intro, Tables: s.tables}
+		for _, f := range s.figures {
+			svg, err := f.inline()
+			if err != nil {
+				return nil, err
+			}
+			out.Figures = append(out.Figures, pageFigure{f, svg})
+			p.Files = append(p.Files, "figures/"+f.Name)
+		}
+		for _, t := range s.tables {
+			p.Files = append(p.Files, "tables/"+t.Name)
+		}
+		p.Sections = append(p.Sections, out)
+	}
+	runs, data := a.runsTable(), a.dataTable()
+	p.Runs, p.Data = &runs, &data
+	if len(cells.Rows) <= longest && len(a.Variants)*len(a.Treatments) > 1 {
+		p.Cells = &cells
+	}
+	p.Missing = a.missingList()
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, p); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// explained says what this kind of study asks.
+func (a *Analysis) explained() string {
+	switch a.Kind {
+	case Layers:
+		return "Which layer of a backbone shows best where a picture was manipulated? A decoder was trained on each, and tested on the kind of manipulation it knows and on others."
+	case Decoders:
+		return "Which decoder reads best out of a backbone's features where a picture was manipulated? Each was trained on the same data, and tested on the kind of manipulation it knows and on others."
+	case Backbones:
+		return "Which backbone's features show best where a picture was manipulated? Decoders were trained on each, and tested on the kind of manipulation they know and on others."
+	case Robustness:
+		return "How much of a model's skill is left after the picture was compressed, resized, blurred or made noisy, as happens on the way through the web?"
+	}
+	return "Does a model that learnt to find one kind of manipulation find other kinds, too? A model was trained on each kind and tested on all of them."
+}
+
+func (a *Analysis) hasUntouched() bool {
+	for _, c := range a.Results.Cells {
+		if slices.ContainsFunc(c.Scores, func(s Score) bool { return !s.Manipulated }) {
+			return true
+		}
+	}
+	return false
+}
+
+// missingList gathers cells with the same reason, then pictures that could not be scored.
+func (a *Analysis) missingList() (list []pageMissing) {
+	at := map[string]int{}
+	add := func(c Cell, note, why string) {
+		what := c.Train + " → " + c.Test
+		if len(a.Variants) > 1 {
+			what = c.Variant + ": " + what
+		}
+		if c.Treatment.Kind != "" {
+			what += " (" + c.Treatment.words() + ")"
+		}
+		what += note
+		if i, ok := at[why]; ok {
+			list[i].What += ", " + what
+			return
+		}
+		at[why] = len(list)
+		list = append(list, pageMissing{what, why})
+	}
+	for _, c := range a.Missing() {
+		add(c, "", c.Problem)
+	}
+	for _, c := range a.Results.Cells {
+		switch {
+		case c.Problem != "" || c.Failed == 0:
+		case c.Failed == 1:
+			add(c, ", 1 picture", c.Failure)
+		default:
+			add(c, fmt.Sprintf(", %d pictures", c.Failed), c.Failure)
+		}
+	}
+	return list
+}
+
+var xmlHead = regexp.MustCompile(`(?s)^.*?<svg width="([\d.]+)pt" height="([\d.]+)pt"`)
+
+// inline is the figure to stand in the page, with a name for those who don't see it.
+func (f *Figure) inline() (template.HTML, error) {
+	svg, err := f.SVG()
+	if err != nil {
+		return "", err
+	}
+	label := template.HTMLEscapeString(f.Title)
+	// vgsvg's numbers are points; the page shows a third more pixels, and lets small screens scale it.
+	width := int(float64(f.width) * 4 / 3)
+	head := fmt.Sprintf(`<svg role="img" aria-label="%s" style="width:100%%;max-width:%dpx;height:auto"`, label, width)
+	if !xmlHead.Match(svg) {
+		return "", fmt.Errorf("figure %s: not the SVG that was expected", f.Name)
+	}
+	return template.HTML(xmlHead.ReplaceAll(svg, []byte(head))), nil
+}
+
+// runsTable says how each model came about.
+func (a *Analysis) runsTable() Table {
+	t := Table{Name: "runs", Title: "The models", Columns: []Column{{"variant", "variant", false}, {"trained_on", "trained on", false}, {"model", "network", false},
+		{"parameters", "trained values", false}, {"epochs", "epochs", false}, {"best_epoch", "best epoch", false}, {"valid_iou", "IoU on validation, %", false}, {"seconds", "training time", false}, {"problem", "problem", false}}}
+	for _, r := range a.Runs {
+		valid := textValue("")
+		if r.ValidIoU != nil {
+			valid = textValue(iou.Format(*r.ValidIoU))
+		}
+		t.Rows = append(t.Rows, []Value{textValue(r.Variant), textValue(r.Train), textValue(r.Model), textValue(thousands(r.Parameters)),
+			textValue(count(r.Epochs)), textValue(count(r.BestEpoch)), valid, textValue(clock(r.Seconds)), textValue(r.Problem)})
+	}
+	return t.withoutEmptyColumns()
+}
+
+func (a *Analysis) dataTable() Table {
+	t := Table{Name: "data", Title: "The data", Columns: []Column{{"name", "name", false}, {"trained", "to train on", false}, {"valid", "to validate on", false},
+		{"tested", "to test on", false}, {"folder", "folder", false}, {"fingerprint", "fingerprint", false}, {"problem", "problem", false}}}
+	for _, d := range a.Data {
+		t.Rows = append(t.Rows, []Value{headValue(d.Name), textValue(count(d.Trained)), textValue(count(d.Valid)), textValue(count(d.Tested)),
+			textValue(d.Folder), textValue(d.Print), textValue(d.Problem)})
+	}
+	return t.withoutEmptyColumns()
+}
+
+// withoutEmptyColumns leaves out what no row says anything about.
+func (t Table) withoutEmptyColumns() Table {
+	out := Table{Name: t.Name, Title: t.Title, Caption: t.Caption, Rows: make([][]Value, len(t.Rows))}
+	for i, c := range t.Columns {
+		if !slices.ContainsFunc(t.Rows, func(row []Value) bool { return row[i].Text != "" }) {
+			continue
+		}
+		out.Columns = append(out.Columns, c)
+		for j, row := range t.Rows {
+			out.Rows[j] = append(out.Rows[j], row[i])
+		}
+	}
+	return out
+}
+
+// count is a number, nothing for 0.
+func count(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+// thousands groups digits by three with thin spaces.
+func thousands(n int) string {
+	text := count(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "\u202f" + text[i:]
+	}
+	return text
+}
+
+// clock is a time in seconds, for people.
+func clock(seconds float64) string {
+	if seconds == 0 {
+		return ""
+	}
+	if seconds < 10 {
+		return fmt.Sprintf("%.1f s", seconds)
+	}
+	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// grids are the pictures to look at: samples of every test set, then the best and the worst.
+func (a *Analysis) grids() (list []pageGrid) {
+	add := func(title, intro string, ok func(Picture) bool) {
+		g := pageGrid{Title: title, Intro: intro}
+		for _, p := range a.Pictures {
+			if ok(p) {
+				g.Rows = append(g.Rows, a.row(p))
+			}
+		}
+		if len(g.Rows) > 0 {
+			list = append(list, g)
+		}
+	}
+	for _, test := range a.Test {
+		add("Tested on "+test, "", func(p Picture) bool { return p.Why == Sample && p.Test == test })
+	}
+	for _, why := range []struct{ key, title, intro string }{
+		{BestID, "Best, in-domain", "Where models found nearly all of what they were trained to find."},
+		{WorstID, "Worst, in-domain", "Where models failed on the very kind of manipulation they were trained on."},
+		{BestOD, "Best, out-of-domain", "Where models found a kind of manipulation that they never saw."},
+		{WorstOD, "Worst, out-of-domain", "Where models failed on a kind of manipulation that they never saw."},
+	} {
+		add(why.title, why.intro, func(p Picture) bool { return p.Why == why.key })
+	}
+	return list
+}
+
+func (a *Analysis) row(p Picture) pageRow {
+	row := pageRow{Name: p.Name, Figures: []pageImage{
+		{URL: dataURL(p.Image), Alt: "picture " + p.Name, Label: "picture", Under: ""},
+		{URL: dataURL(p.Mask), Alt: "what was manipulated in " + p.Name, Label: "truth"},
+	}}
+	if p.Why != Sample {
+		row.Name = p.Test + ": " + p.Name
+	}
+	for _, m := range p.Maps {
+		label := m.Train
+		switch {
+		case len(a.Variants) > 1 && len(a.Train) > 1:
+			label = m.Variant + ", " + m.Train
+		case len(a.Variants) > 1:
+			label = m.Variant
+		}
+		i := pageImage{URL: dataURL(m.Image), Alt: "map of the model " + label, Label: label, Highlight: m.Train == p.Test && len(a.Variants) == 1}
+		if !math.IsNaN(m.IoU) {
+			i.Under = fmt.Sprintf("IoU %.0f %%", m.IoU)
+		}
+		row.Figures = append(row.Figures, i)
+	}
+	return row
+}
+
+func dataURL(data []byte) template.URL {
+	kind := "image/jpeg"
+	if bytes.HasPrefix(data, []byte("\x89PNG")) {
+		kind = "image/png"
+	}
+	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data))
+}

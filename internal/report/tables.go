@@ -1,0 +1,262 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// iou is the score that a study is told by.
+var iou = Metrics[0]
+
+// group is a set of pairs under one name: the lines of figures, the columns of tables.
+type group struct {
+	key, name string
+	pairs     []pair
+}
+
+// groups are in-domain and out-of-domain, as far as the study has them. Models that were not trained on any of the
+// sets have but one.
+func (a *Analysis) groups() (list []group) {
+	id, od := a.pairs(true), a.pairs(false)
+	if len(id) == 0 {
+		return []group{{"all", "all test sets", od}}
+	}
+	list = append(list, group{"id", "in-domain", id})
+	if len(od) > 0 {
+		list = append(list, group{"ood", "out-of-domain", od})
+	}
+	return list
+}
+
+// crossTable is the table of training sets against test sets.
+func (a *Analysis) crossTable(variant string, t Treatment, m Metric) Table {
+	table := Table{Name: "cross-" + m.Key, Title: m.Name + " of every model on every test set",
+		Columns: []Column{{"trained_on", "trained on", false}}}
+	for _, test := range a.Test {
+		table.Columns = append(table.Columns, Column{test, test, true})
+	}
+	hasOD := len(a.pairs(false)) > 0 && len(a.pairs(true)) > 0
+	if hasOD {
+		table.Columns = append(table.Columns, Column{"out_of_domain_mean", "mean of the others", true})
+	}
+	for _, train := range a.Train {
+		row := []Value{headValue(train)}
+		var others []pair
+		for _, test := range a.Test {
+			v := numberValue(a.Cell(variant, train, test, t, m.Key), m.Format)
+			if problem := a.Problem(variant, train, test, t); problem != "" {
+				v = missing(problem)
+			}
+			if train == test {
+				v.Class += " id"
+			} else {
+				others = append(others, pair{train, test})
+			}
+			row = append(row, v)
+		}
+		if hasOD {
+			row = append(row, numberValue(a.mean(variant, t, m.Key, others), m.Format))
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	return table
+}
+
+// averagesTable gives ID, OOD, difference and worst OOD of every score, for one variant.
+func (a *Analysis) averagesTable(variant string, t Treatment) Table {
+	table := Table{Name: "averages", Title: "All scores, averaged over the grid", Columns: []Column{{"score", "score", false}}}
+	groups := a.groups()
+	for _, g := range groups {
+		table.Columns = append(table.Columns, Column{g.key, g.name, true})
+	}
+	if len(groups) == 2 {
+		table.Columns = append(table.Columns, Column{"difference", "difference", true}, Column{"worst_ood", "lowest out-of-domain", true},
+			Column{"worst_pair", "of which pair", false})
+	}
+	for _, m := range Metrics {
+		name := m.Name
+		if m.Percent {
+			name += " (%)"
+		}
+		row := []Value{headValue(name)}
+		for _, g := range groups {
+			row = append(row, numberValue(a.mean(variant, t, m.Key, g.pairs), m.Format))
+		}
+		if len(groups) == 2 {
+			row = append(row, a.differenceAndWorst(variant, t, m)...)
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	if row, ok := a.flaggedRow(variant, t, groups); ok {
+		table.Rows = append(table.Rows, row)
+	}
+	return table
+}
+
+func (a *Analysis) differenceAndWorst(variant string, t Treatment, m Metric) []Value {
+	gap := difference(a.ID(variant, t, m.Key), a.OOD(variant, t, m.Key))
+	worst, ok := a.Worst(variant, t, m.Key)
+	which := ""
+	if ok {
+		which = worst.train + " → " + worst.test
+	}
+	return []Value{numberValue(gap, m.signed), numberValue(worst.Estimate, m.Format), textValue(which)}
+}
+
+// signed is Format with a sign.
+func (m Metric) signed(v float64) string {
+	text := m.Format(v)
+	if v <= 0 || strings.Trim(text, "0.") == "" {
+		return text
+	}
+	return "+" + text
+}
+
+// flaggedRow says how many untouched pictures are flagged, if the test sets hold any.
+func (a *Analysis) flaggedRow(variant string, t Treatment, groups []group) ([]Value, bool) {
+	row := []Value{headValue("untouched flagged (%)")}
+	seen := false
+	for _, g := range groups {
+		sum, cells := 0.0, 0
+		for _, p := range g.pairs {
+			if share, n := a.flagged(variant, p.train, p.test, t); n > 0 {
+				sum, cells = sum+100*share, cells+1
+			}
+		}
+		value := math.NaN()
+		if cells > 0 {
+			value, seen = sum/float64(cells), true
+		}
+		row = append(row, plainNumber(value, iou.Format))
+	}
+	if len(groups) == 2 {
+		row = append(row, textValue(""), textValue(""), textValue(""))
+	}
+	return row, seen
+}
+
+// variantsTable has a row for each layer, decoder or backbone.
+func (a *Analysis) variantsTable(what string) Table {
+	t := a.Treatments[0]
+	table := Table{Name: a.Kind, Title: "IoU and AP by " + what, Columns: []Column{{"variant", what, false}}}
+	groups := a.groups()
+	best := map[string]string{}
+	for _, m := range []Metric{iou, metricOf("ap")} {
+		for _, g := range groups {
+			unit := ""
+			if m.Percent {
+				unit = " %"
+			}
+			table.Columns = append(table.Columns, Column{m.Key + "_" + g.key, m.Name + unit + ", " + g.name, true})
+			best[m.Key+g.key] = a.bestVariant(t, m.Key, g)
+		}
+	}
+	if len(groups) == 2 {
+		table.Columns = append(table.Columns, Column{"iou_difference", "IoU, difference", true}, Column{"iou_worst_ood", "IoU %, lowest out-of-domain", true})
+	}
+	for _, variant := range a.Variants {
+		row := []Value{headValue(variant)}
+		for _, m := range []Metric{iou, metricOf("ap")} {
+			for _, g := range groups {
+				v := numberValue(a.mean(variant, t, m.Key, g.pairs), m.Format)
+				if !v.Known() {
+					v = missing("all of it")
+				}
+				if best[m.Key+g.key] == variant {
+					v.Class = "best"
+				}
+				row = append(row, v)
+			}
+		}
+		if len(groups) == 2 {
+			values := a.differenceAndWorst(variant, t, iou)
+			if values[1].Known() {
+				values[1].Under = values[2].Text
+			}
+			row = append(row, values[:2]...)
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	return table
+}
+
+func metricOf(key string) Metric {
+	for _, m := range Metrics {
+		if m.Key == key {
+			return m
+		}
+	}
+	return Metric{}
+}
+
+// bestVariant is the one with the highest average; "" without any.
+func (a *Analysis) bestVariant(t Treatment, metric string, g group) string {
+	best, high := "", math.Inf(-1)
+	for _, v := range a.Variants {
+		if e := a.mean(v, t, metric, g.pairs); e.Known() && e.Mean > high {
+			best, high = v, e.Mean
+		}
+	}
+	return best
+}
+
+// treatmentsTable has a row for each treatment of the test pictures.
+func (a *Analysis) treatmentsTable(variant string) Table {
+	table := Table{Name: "robustness", Title: "IoU after treatment", Columns: []Column{{"treatment", "treatment", false}}}
+	groups := a.groups()
+	for _, g := range groups {
+		table.Columns = append(table.Columns, Column{g.key, g.name + " IoU %", true}, Column{g.key + "_change", "change", true})
+	}
+	for _, t := range a.Treatments {
+		row := []Value{headValue(t.words())}
+		for _, g := range groups {
+			e := a.mean(variant, t, iou.Key, g.pairs)
+			change := textValue("")
+			if t.Kind != "" {
+				change = numberValue(difference(e, a.mean(variant, a.Treatments[0], iou.Key, g.pairs)), iou.signed)
+			} else {
+				change = Value{Text: "", isNumber: true, Estimate: unknown()}
+			}
+			row = append(row, numberValue(e, iou.Format), change)
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	return table
+}
+
+// cellsTable has every cell of the grid with every score, a line each.
+func (a *Analysis) cellsTable() Table {
+	table := Table{Name: "cells", Title: "Every model on every test set", Columns: []Column{
+		{"variant", "variant", false}, {"trained_on", "trained on", false}, {"tested_on", "tested on", false},
+		{"treatment", "treatment", false}, {"pictures", "pictures", false}}}
+	for _, m := range Metrics {
+		table.Columns = append(table.Columns, Column{m.Key, m.Name, true})
+	}
+	table.Columns = append(table.Columns, Column{"untouched", "untouched", false}, Column{"flagged_percent", "flagged %", false}, Column{"problem", "problem", false})
+	for _, v := range a.Variants {
+		for _, train := range a.Train {
+			for _, test := range a.Test {
+				for _, t := range a.Treatments {
+					table.Rows = append(table.Rows, a.cellRow(v, train, test, t))
+				}
+			}
+		}
+	}
+	return table
+}
+
+func (a *Analysis) cellRow(variant, train, test string, t Treatment) []Value {
+	problem := a.Problem(variant, train, test, t)
+	n := a.Cell(variant, train, test, t, iou.Key).Count
+	row := []Value{textValue(variant), textValue(train), textValue(test), textValue(t.String()), textValue(fmt.Sprint(n))}
+	for _, m := range Metrics {
+		row = append(row, numberValue(a.Cell(variant, train, test, t, m.Key), m.Format))
+	}
+	share, untouched := a.flagged(variant, train, test, t)
+	flagged := math.NaN()
+	if untouched > 0 {
+		flagged = 100 * share
+	}
+	return append(row, textValue(fmt.Sprint(untouched)), plainNumber(flagged, iou.Format), textValue(problem))
+}

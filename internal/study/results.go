@@ -1,0 +1,153 @@
+package study
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/evaluate"
+	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/train"
+)
+
+// results is what the plan's cells hold by now, for the report.
+func (p *Plan) results(info engine.Info, versions []report.Option) *report.Results {
+	f := p.File
+	r := &report.Results{Kind: f.Kind, Title: f.Title, Note: f.Note, Variants: p.variants, Threshold: f.Evaluation.Threshold,
+		Bootstrap: *f.Evaluation.Bootstrap, Seed: f.Train.Seed, Treatments: []report.Treatment{{}}, Options: p.options(), Dolos: p.dolos()}
+	for _, run := range p.Runs {
+		if !slices.Contains(r.Train, run.Train) {
+			r.Train = append(r.Train, run.Train)
+		}
+		r.Runs = append(r.Runs, run.report())
+	}
+	for _, s := range p.sets {
+		r.Test = append(r.Test, s.Name)
+		r.Data = append(r.Data, s.report())
+	}
+	for _, t := range p.perturb {
+		r.Treatments = append(r.Treatments, treatment(t))
+	}
+	for _, c := range p.Cells {
+		r.Cells = append(r.Cells, c.report(f.Evaluation.Threshold))
+	}
+	r.Versions = append(slices.Clone(versions), report.Option{Name: "ONNX Runtime", Value: fmt.Sprintf("%s on %s, %d threads", info.Version, info.Device, info.Threads)},
+		report.Option{Name: "system", Value: fmt.Sprintf("%s/%s, %d cores, %s, %s", runtime.GOOS, runtime.GOARCH, info.Cores, strings.Join(info.SIMD, " "), runtime.Version())})
+	return r
+}
+
+func treatment(t evaluate.Perturbation) report.Treatment {
+	if t.Kind == "" {
+		return report.Treatment{}
+	}
+	return report.Treatment{Kind: t.Kind, Strength: fmt.Sprintf("%g", t.Value)}
+}
+
+func (r *Run) report() report.Run {
+	return report.Run{Variant: r.Variant, Train: r.Train, Model: r.Model, Folder: r.Dir, Parameters: r.facts.Parameters, Epochs: r.facts.Epochs,
+		BestEpoch: r.facts.BestEpoch, ValidIoU: r.facts.ValidIoU, Seconds: r.facts.Seconds, Problem: r.Problem}
+}
+
+func (c *Cell) report(threshold float64) report.Cell {
+	out := report.Cell{Variant: c.Run.Variant, Train: c.Run.Train, Test: c.Test, Treatment: treatment(c.Treatment), Problem: c.Problem}
+	if c.result == nil {
+		switch {
+		case out.Problem != "":
+		case c.Run.Problem != "":
+			out.Problem = c.Run.Problem
+		case !c.Run.Done:
+			out.Problem = "the model is not trained yet"
+		default:
+			out.Problem = "not tested yet"
+		}
+		return out
+	}
+	out.Problem = ""
+	out.Seconds = c.result.Seconds
+	out.Failure, out.Failed = firstError(c.result.Pictures)
+	for _, one := range c.result.Pictures {
+		out.Scores = append(out.Scores, score(one, threshold))
+	}
+	return out
+}
+
+// score is a picture's for the report. One without scores has none that counts.
+func score(p evaluate.Picture, threshold float64) report.Score {
+	s := report.Score{Name: p.Name, Manipulated: true}
+	nan := math.NaN()
+	if p.Err != nil {
+		s.IoU, s.F1, s.F1Best, s.AP, s.AUC = nan, nan, nan, nan, nan
+		return s
+	}
+	r := p.Scores
+	s.Manipulated = p.Manipulated
+	s.IoU, s.F1, s.F1Best, s.AP, s.AUC, s.Mean = r.IoU, r.F1Fixed, r.F1Best, r.AP, r.AUC, r.Score
+	s.Flagged = r.FlagScore > threshold
+	if !p.Masked {
+		s.IoU, s.F1, s.F1Best, s.AP, s.AUC = nan, nan, nan, nan, nan
+	}
+	return s
+}
+
+// options lists what a reader may want to know about how the models came about: what differs from the defaults first.
+func (p *Plan) options() []report.Option {
+	var list []report.Option
+	add := func(name, value string) { list = append(list, report.Option{Name: name, Value: value}) }
+	f := p.File
+	if len(f.Models) == 0 {
+		c := f.Train
+		c.Spec = f.Network
+		c = c.Defaults()
+		add("network", describe(c.Spec))
+		for _, o := range trainingOptions(c) {
+			add(o.Name, o.Value)
+		}
+		if c.MaxTime > 0 {
+			add("time limit of a training", c.MaxTime.String())
+		}
+	}
+	add("threshold", fmt.Sprintf("%g", f.Evaluation.Threshold))
+	if f.Evaluation.Limit > 0 {
+		add("pictures tested of each set", fmt.Sprintf("at most %d", f.Evaluation.Limit))
+	}
+	add("bootstrap draws", fmt.Sprint(*f.Evaluation.Bootstrap))
+	return list
+}
+
+// trainingOptions are the training's settings by their names in the study's file, but for the network and what is off.
+func trainingOptions(c train.Config) (list []report.Option) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil
+	}
+	var options map[string]any
+	if json.Unmarshal(text, &options) != nil {
+		return nil
+	}
+	for _, name := range []string{"spec", "data", "valid", "device", "threads", "max_time"} {
+		delete(options, name)
+	}
+	var names []string
+	flat := map[string]string{}
+	var walk func(prefix string, m map[string]any)
+	walk = func(prefix string, m map[string]any) {
+		for name, value := range m {
+			if nested, ok := value.(map[string]any); ok {
+				walk(prefix+name+".", nested)
+				continue
+			}
+			names = append(names, prefix+name)
+			flat[prefix+name] = fmt.Sprint(value)
+		}
+	}
+	walk("", withoutZeros(options))
+	slices.Sort(names)
+	for _, name := range names {
+		list = append(list, report.Option{Name: name, Value: flat[name]})
+	}
+	return list
+}

@@ -1,0 +1,119 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/train"
+)
+
+// Options say what runs a study, and who hears about it.
+type Options struct {
+	Library, Device string
+	Threads         int
+	Versions        []report.Option // of the program, for the report
+	Events          Events
+}
+
+// Events are called as the study goes on, one at a time. Any may be nil.
+type Events struct {
+	Training func(r *Run, number, of int) train.Hooks  // a training begins, or goes on
+	Trained  func(r *Run)                              // it ended; Problem says how, if badly
+	Scoring  func(test string, models, number, of int) // models are tested on a set: the number-th such pass
+	Scored   func(done, total int)                     // pictures of that pass
+	Drawing  func()                                    // pictures for the report are made
+}
+
+// Do trains what is not trained, tests what is not tested, and writes the report. What can't be done is noted in the plan, and
+// the rest goes on; the error is that nothing could be done, that the results could not be written, or that ctx ended: then
+// the report holds what was there by then.
+func (p *Plan) Do(ctx context.Context, o Options) error {
+	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	err = p.work(ctx, e, o)
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	// An interrupted study still shows what it has.
+	shown, pictureErr := p.pictures(context.WithoutCancel(ctx), o, err == nil)
+	r := p.results(e.Info(), o.Versions)
+	r.Pictures = shown
+	r.Time = began
+	p.Summary = report.Analyze(r).Summary()
+	return errors.Join(err, pictureErr, report.Write(p.File.Out, r))
+}
+
+func (p *Plan) work(ctx context.Context, e *engine.Engine, o Options) error {
+	if err := os.MkdirAll(p.File.Out, 0o755); err != nil {
+		return err
+	}
+	todo := slices.DeleteFunc(slices.Clone(p.Runs), func(r *Run) bool { return r.Done || r.Problem != "" })
+	for i, r := range todo {
+		if err := p.train(ctx, e, o, r, i+1, len(todo)); err != nil {
+			return err
+		}
+	}
+	return p.score(ctx, o)
+}
+
+// train trains one model. Its error is that ctx ended, or that the result could not be written.
+func (p *Plan) train(ctx context.Context, e *engine.Engine, o Options, r *Run, number, of int) error {
+	c := r.config
+	c.Engine, c.Library, c.Device, c.Threads, c.Resume = e, o.Library, o.Device, o.Threads, true
+	c.SaveSteps = 200 // what a killed study loses at most
+	if o.Events.Training != nil {
+		c.Hooks = o.Events.Training(r, number, of)
+	}
+	s, err := train.Run(ctx, c)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		r.Problem = "training: " + err.Error()
+	case s.Best == "":
+		r.Problem = "training ended without a checkpoint"
+	default:
+		err := r.finish(s)
+		if err != nil {
+			return err
+		}
+	}
+	if o.Events.Trained != nil {
+		o.Events.Trained(r)
+	}
+	return nil
+}
+
+// finish keeps the facts about a training and what its model needs, and takes away what only a training needs that goes on.
+func (r *Run) finish(s train.Summary) error {
+	r.facts = facts{Key: r.key, Model: r.Model, Parameters: s.Parameters, Epochs: s.State.Epoch, BestEpoch: s.State.BestEpoch,
+		Seconds: s.State.Elapsed.Seconds(), Device: s.Device}
+	if s.Score != nil {
+		r.facts.ValidIoU = &s.Score.IoU
+	}
+	if err := writeJSON(filepath.Join(r.Dir, factsFile), r.facts); err != nil {
+		return err
+	}
+	r.Done = true
+	if err := os.Remove(s.Last); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("training %s: %w", r.Train, err)
+	}
+	return nil
+}
+
+// Name is the run as people call it.
+func (r *Run) Name() string { return strings.TrimSpace(r.Variant + " " + r.Train) }
+
+// Spent is the time that the training took, interruptions left out.
+func (r *Run) Spent() time.Duration { return time.Duration(r.facts.Seconds * float64(time.Second)) }

@@ -1,0 +1,171 @@
+package study
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/declip/declip"
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/evaluate"
+	"github.com/declip/declip/internal/predictor"
+)
+
+// pass is one way through a test set with several models.
+type pass struct {
+	set  *set
+	runs []*Run
+}
+
+// Models that are tested in one pass: their backbones are shared, their own weights are all in memory.
+const (
+	passModels     = 16
+	passParameters = 300 << 20
+)
+
+// passes groups what is to be tested: by test set, and so that models of a group come from the same backbones.
+func (p *Plan) passes() (list []pass) {
+	for _, s := range p.sets {
+		byFiles := map[string][]*Run{}
+		var order []string
+		for _, r := range p.Runs {
+			files := strings.Join(r.clip, "\x00")
+			if !r.Done || r.Problem != "" || len(p.open(r, s)) == 0 {
+				continue
+			}
+			if byFiles[files] == nil {
+				order = append(order, files)
+			}
+			byFiles[files] = append(byFiles[files], r)
+		}
+		for _, files := range order {
+			runs, parameters := []*Run(nil), 0
+			for _, r := range byFiles[files] {
+				if len(runs) == passModels || len(runs) > 0 && parameters+r.facts.Parameters > passParameters {
+					list = append(list, pass{s, runs})
+					runs, parameters = nil, 0
+				}
+				runs, parameters = append(runs, r), parameters+r.facts.Parameters
+			}
+			list = append(list, pass{s, runs})
+		}
+	}
+	return list
+}
+
+// open lists the cells of a model and a test set that are not filled.
+func (p *Plan) open(r *Run, s *set) (list []*Cell) {
+	for _, c := range p.Cells {
+		if c.Run == r && c.set == s && !c.Done && c.Problem == "" && c.key != "" {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// score fills the cells. A model that can't be run is a problem of its cells.
+func (p *Plan) score(ctx context.Context, o Options) error {
+	passes := p.passes()
+	for i, pass := range passes {
+		if o.Events.Scoring != nil {
+			o.Events.Scoring(pass.set.Name, len(pass.runs), i+1, len(passes))
+		}
+		err := p.scoreTogether(ctx, o, pass)
+		if err != nil && ctx.Err() == nil && len(pass.runs) > 1 {
+			for _, r := range pass.runs { // one of them may be at fault
+				if err := p.scoreTogether(ctx, o, passOf(pass.set, r)); err != nil && ctx.Err() == nil {
+					p.blame(r, pass.set, err)
+				}
+			}
+			err = nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			p.blame(pass.runs[0], pass.set, err)
+		}
+	}
+	return nil
+}
+
+func passOf(s *set, r *Run) pass { return pass{s, []*Run{r}} }
+
+// blame notes why a model's cells of a test set stay empty.
+func (p *Plan) blame(r *Run, s *set, err error) {
+	for _, c := range p.open(r, s) {
+		c.Problem = err.Error()
+	}
+}
+
+// scoreTogether takes a test set through models.
+func (p *Plan) scoreTogether(ctx context.Context, o Options, pass pass) error {
+	m, err := p.openModels(pass.runs, o)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	var cells []*Cell
+	var treatments []evaluate.Perturbation
+	for _, r := range pass.runs {
+		for _, c := range p.open(r, pass.set) {
+			cells = append(cells, c)
+			if c.Treatment.Kind != "" && !slices.Contains(treatments, c.Treatment) {
+				treatments = append(treatments, c.Treatment)
+			}
+		}
+	}
+	began := time.Now()
+	scored, err := evaluate.Run(ctx, pass.set.test, each{predictor.Models(m, files(pass.runs)...), len(pass.runs)}, evaluate.Options{
+		Threshold: p.File.Evaluation.Threshold, Perturb: treatments, Seed: p.File.Train.Seed, Done: o.Events.Scored,
+	})
+	if err != nil {
+		return err
+	}
+	seconds := time.Since(began).Seconds() / float64(len(scored))
+	for _, c := range cells {
+		k := slices.Index(treatments, c.Treatment) + 1 // untreated pictures come first
+		pictures := scored[k*len(pass.runs)+slices.Index(pass.runs, c.Run)].Pictures
+		if good := slices.ContainsFunc(pictures, func(p evaluate.Picture) bool { return p.Err == nil }); !good {
+			c.Problem = "no picture could be scored: " + evaluate.FirstError(pictures).Error()
+			continue
+		}
+		if err := c.write(pictures, seconds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func files(runs []*Run) []string {
+	var list []string
+	for _, r := range runs {
+		list = append(list, r.File)
+	}
+	return list
+}
+
+// openModels opens models to answer each for itself.
+func (p *Plan) openModels(runs []*Run, o Options) (*declip.Model, error) {
+	return declip.OpenSeveral(files(runs), declip.Options{Library: o.Library, Device: o.Device, Threads: o.Threads,
+		Threshold: p.File.Evaluation.Threshold, Backbones: runs[0].clip, Each: true})
+}
+
+// each is several models without their mean.
+type each struct {
+	evaluate.Predictor
+	count int
+}
+
+// Models implements evaluate.Predictor.
+func (e each) Models() []string { return e.Predictor.Models()[:e.count] }
+
+// Predict implements evaluate.Predictor.
+func (e each) Predict(ctx context.Context, samples []dataset.Sample) ([][]evaluate.Prediction, error) {
+	all, err := e.Predictor.Predict(ctx, samples)
+	for i := range all {
+		all[i] = all[i][:e.count]
+	}
+	return all, err
+}

@@ -1,0 +1,151 @@
+package study
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/report"
+)
+
+// set is a data set, opened.
+type set struct {
+	Set
+	train, valid, test dataset.Source // nil where there is none
+	dolos              string         // the set of Dolos that it is; "" for others
+	problem            string         // why it can't be opened
+}
+
+// openSets opens all data sets, those that are trained on first.
+func (p *Plan) openSets() {
+	f := p.File
+	for i, d := range slices.Concat(f.Data, f.Tests) {
+		s := &set{Set: d}
+		p.sets = append(p.sets, s)
+		if err := s.open(len(f.Models) == 0 && i < len(f.Data), f.Evaluation.Limit); err != nil {
+			s.problem = err.Error()
+		}
+	}
+}
+
+// open opens what is to be tested on and, with training set, the rest.
+func (s *set) open(training bool, limit int) error {
+	polarity, err := dataset.ParsePolarity(s.Masks)
+	if err != nil {
+		return err
+	}
+	base := dataset.Options{Polarity: polarity, ResizeMasks: s.Resize}
+	if training {
+		if s.train, err = s.part(s.Train, "train", base); err != nil {
+			return err
+		}
+		if s.valid, err = s.part(s.Valid, "valid", base); err != nil {
+			return err
+		}
+	}
+	base.Lenient = true // one bad picture is no reason to test none
+	test, err := s.part(s.Test, "test", base)
+	if err != nil {
+		return err
+	}
+	if d, ok := test.(*dataset.Set); ok && d.Layout() == dataset.LayoutDolos {
+		s.dolos = dolosSet(d)
+	}
+	s.test = dataset.Some(test, limit)
+	return nil
+}
+
+// part opens a split of the data set, or the data set that was named for it. There may be none to validate on.
+func (s *set) part(name, split string, o dataset.Options) (dataset.Source, error) {
+	switch {
+	case name == "" && s.Data == "":
+		return nil, nil
+	case name != "":
+		o.DefaultSplit = split
+	default:
+		name, o.Split = s.Data, split
+		if split == "valid" && !hasSplit(name, split) {
+			return nil, nil
+		}
+	}
+	d, err := dataset.Open(name, o)
+	if err != nil {
+		return nil, err // not a nil *Set
+	}
+	return d, nil
+}
+
+func hasSplit(name, split string) bool {
+	d, err := dataset.Open(name, dataset.Options{Split: dataset.All, Lenient: true})
+	if err != nil {
+		return false
+	}
+	for i := range d.Len() {
+		if d.Item(i).Split == split {
+			return true
+		}
+	}
+	return false
+}
+
+// report describes the data set.
+func (s *set) report() report.Data {
+	d := report.Data{Name: s.Name, Folder: s.name(), Problem: s.problem}
+	var prints []string
+	for _, part := range []struct {
+		source dataset.Source
+		count  *int
+	}{{s.train, &d.Trained}, {s.valid, &d.Valid}, {s.test, &d.Tested}} {
+		if part.source != nil {
+			*part.count = part.source.Len()
+			prints = append(prints, dataset.Fingerprint(part.source))
+		}
+	}
+	if len(prints) > 0 {
+		d.Print = hash(prints)[:12]
+	}
+	return d
+}
+
+// name is what the data set was opened by.
+func (s *set) name() string {
+	if s.Data != "" {
+		return s.Data
+	}
+	if dir := filepath.Dir(s.Test); s.Train != "" && filepath.Dir(s.Train) == dir {
+		return fmt.Sprintf("%s (%s, %s)", dir, filepath.Base(s.Train), filepath.Base(s.Test))
+	}
+	return strings.TrimPrefix(s.Train+", "+s.Test, ", ")
+}
+
+// dolosSets are the test sets of the paper's table.
+var dolosSets = []string{"pluralistic", "lama", "repaint-p2-9k", "ldm"}
+
+// dolosSet is the one of the paper's sets that all manipulated pictures are of, "" if there is none.
+func dolosSet(d *dataset.Set) string {
+	found := ""
+	for i := range d.Len() {
+		switch name := d.Item(i).Set; {
+		case name == dataset.SetReal || name == found:
+		case found != "" || !slices.Contains(dolosSets, name):
+			return ""
+		default:
+			found = name
+		}
+	}
+	return found
+}
+
+// dolos says whether the data are the paper's four sets, with nothing else beside.
+func (p *Plan) dolos() bool {
+	seen := map[string]bool{}
+	for _, s := range p.sets {
+		if s.dolos == "" || seen[s.dolos] {
+			return false
+		}
+		seen[s.dolos] = true
+	}
+	return len(seen) == len(dolosSets)
+}

@@ -1,0 +1,135 @@
+package study
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/declip/declip/internal/atomicfile"
+	"github.com/declip/declip/internal/evaluate"
+	"github.com/declip/declip/internal/zoo"
+)
+
+// facts are what is kept of a finished training.
+type facts struct {
+	Key        string   `json:"key"`
+	Model      string   `json:"model"`
+	Parameters int      `json:"parameters"`
+	Epochs     int      `json:"epochs"`
+	BestEpoch  int      `json:"best_epoch"`
+	ValidIoU   *float64 `json:"valid_iou,omitempty"` // percent
+	Seconds    float64  `json:"seconds"`
+	Device     string   `json:"device"`
+}
+
+const factsFile = "done.json"
+
+// readFacts says whether the training is done.
+func (r *Run) readFacts() bool {
+	if err := readJSON(filepath.Join(r.Dir, factsFile), &r.facts); err != nil || r.facts.Key != r.key {
+		r.facts = facts{}
+		return false
+	}
+	_, err := os.Stat(r.File)
+	return err == nil
+}
+
+// stored is a cell's file.
+type stored struct {
+	Key       string             `json:"key"`
+	Variant   string             `json:"variant,omitempty"`
+	Train     string             `json:"trained_on"`
+	Test      string             `json:"tested_on"`
+	Treatment string             `json:"treatment,omitempty"`
+	Seconds   float64            `json:"seconds"` // an equal share of the pass that made it
+	Pictures  []evaluate.Picture `json:"pictures"`
+}
+
+// read says whether the cell is filled.
+func (c *Cell) read() bool {
+	var s stored
+	if err := readJSON(c.Path, &s); err != nil || s.Key != c.key {
+		return false
+	}
+	c.result = &s
+	return true
+}
+
+// write keeps the cell's scores.
+func (c *Cell) write(pictures []evaluate.Picture, seconds float64) error {
+	s := &stored{Key: c.key, Variant: c.Run.Variant, Train: c.Run.Train, Test: c.Test, Treatment: c.Treatment.String(), Seconds: seconds, Pictures: pictures}
+	if err := writeJSON(c.Path, s); err != nil {
+		return err
+	}
+	c.result, c.Done = s, true
+	return nil
+}
+
+func readJSON(path string, to any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, to); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func writeJSON(path string, value any) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.WriteSynced(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(value) })
+}
+
+// identities tell model files from others by their length and a hash of both ends: reading gigabytes of weights at every start
+// would take longer than many a study has left to do.
+func identities(names []string) ([]string, error) {
+	var list []string
+	for _, name := range names {
+		if zoo.BuiltIn(name) {
+			list = append(list, fmt.Sprint(name, zoo.Size(name)))
+			continue
+		}
+		path, err := zoo.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		id, err := identity(path)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, id)
+	}
+	return list, nil
+}
+
+func identity(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	const end = 1 << 20
+	sum := sha256.New()
+	if _, err := io.CopyN(sum, f, end); err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := f.Seek(-min(end, info.Size()), io.SeekEnd); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return fmt.Sprintf("%d %s", info.Size(), hex.EncodeToString(sum.Sum(nil))), nil
+}

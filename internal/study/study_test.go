@@ -1,0 +1,274 @@
+package study
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/declip/declip/internal/engine/enginetest"
+	"github.com/declip/declip/internal/evaluate"
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/train"
+)
+
+// writeSet writes a data set of pictures in which a square is noisy, or brighter. The last of each part is untouched.
+func writeSet(t *testing.T, dir, how string) {
+	t.Helper()
+	for part, n := range map[string]int{"train": 5, "valid": 3, "test": 4} {
+		for _, sub := range []string{"images", "masks"} {
+			if err := os.MkdirAll(filepath.Join(dir, part, sub), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range n {
+			p, m := scene(how+part, i, i < n-1)
+			name := fmt.Sprintf("%02d.png", i)
+			if err := errors.Join(picture.WritePNG(filepath.Join(dir, part, "images", name), p), picture.WritePNG(filepath.Join(dir, part, "masks", name), m)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func scene(how string, i int, manipulated bool) (*picture.RGB, *picture.Gray) {
+	const w, h = 48, 40
+	p, m := picture.NewRGB(w, h), picture.NewGray(w, h)
+	r := rand.New(rand.NewPCG(uint64(len(how)), uint64(i)))
+	for k := range p.Pix {
+		p.Pix[k] = uint8(100 + r.IntN(4))
+	}
+	x0, y0 := r.IntN(w/2), r.IntN(h/2)
+	for y := y0; manipulated && y < y0+14; y++ {
+		for x := x0; x < x0+14; x++ {
+			m.Pix[y*w+x] = 255
+			for c := range 3 {
+				v := &p.Pix[3*(y*w+x)+c]
+				if strings.HasPrefix(how, "noise") {
+					*v = uint8(60 + r.IntN(80))
+				} else {
+					*v += 70
+				}
+			}
+		}
+	}
+	return p, m
+}
+
+// tiny is a study of two data sets that takes a second or two.
+func tiny(t *testing.T, dir string) File {
+	t.Helper()
+	f := File{Kind: report.CrossGenerator, Out: filepath.Join(dir, "out"),
+		Network: network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1}, Tile: 64, Overlap: 16},
+		Train:   train.Config{Epochs: 2, BatchSize: 2, CropSize: 32, LR: 0.01}}
+	draws, samples := 20, 1
+	f.Evaluation = Evaluation{Bootstrap: &draws, Samples: &samples}
+	for _, name := range []string{"noise", "light"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			writeSet(t, filepath.Join(dir, name), name)
+		}
+		f.Data = append(f.Data, Set{Name: name, Data: filepath.Join(dir, name)})
+	}
+	return f
+}
+
+// done is what a run of a study did.
+type done struct {
+	trained, scored int
+	plan            *Plan
+}
+
+// do runs a study and counts what it does.
+func do(t *testing.T, ctx context.Context, f File) (done, error) {
+	t.Helper()
+	p, err := NewPlan(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := done{plan: p}
+	for _, c := range p.Cells {
+		if !c.Done {
+			d.scored++
+		}
+	}
+	o := Options{Library: enginetest.Library(t), Device: "cpu", Threads: 1, Events: Events{
+		Training: func(*Run, int, int) train.Hooks { d.trained++; return train.Hooks{} }}}
+	err = p.Do(ctx, o)
+	for _, c := range p.Cells {
+		if !c.Done {
+			d.scored--
+		}
+	}
+	return d, err
+}
+
+func mustDo(t *testing.T, f File, trained, scored int) done {
+	t.Helper()
+	d, err := do(t, context.Background(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range d.plan.Runs {
+		if r.Problem != "" {
+			t.Fatalf("%s: %s", r.Name(), r.Problem)
+		}
+	}
+	if d.trained != trained || d.scored != scored {
+		t.Errorf("%d models were trained and %d cells filled, want %d and %d", d.trained, d.scored, trained, scored)
+	}
+	return d
+}
+
+// Only what changed is done again.
+func TestStudyGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	f := tiny(t, dir)
+	mustDo(t, f, 2, 4)
+	page, err := os.ReadFile(filepath.Join(f.Out, report.PageFile))
+	if err != nil || !strings.Contains(string(page), "Tested on light") {
+		t.Errorf("the report: %v; it does not show pictures of light", err)
+	}
+	if last, _ := filepath.Glob(filepath.Join(f.Out, "runs", "*", "last.safetensors")); len(last) > 0 {
+		t.Errorf("%v: finished trainings leave more than they need", last)
+	}
+	mustDo(t, f, 0, 0)
+
+	more := f
+	writeSet(t, filepath.Join(dir, "third"), "third")
+	more.Tests = []Set{{Name: "third", Test: filepath.Join(dir, "third", "test")}}
+	mustDo(t, more, 0, 2)
+	other := f
+	other.Evaluation.Threshold = 0.4
+	mustDo(t, other, 0, 4)
+	other = f
+	other.Train.LR = 0.02
+	mustDo(t, other, 2, 4)
+	mustDo(t, f, 0, 0) // and the first is still there
+
+	if err := os.Remove(filepath.Join(dir, "noise", "train", "images", "00.png")); err != nil {
+		t.Fatal(err)
+	}
+	mustDo(t, f, 1, 2) // other data, another model
+}
+
+// A study that was interrupted in the middle of a training ends with the scores of one that was not.
+func TestStudyAfterInterruption(t *testing.T) {
+	dir := t.TempDir()
+	f := tiny(t, dir)
+	whole := mustDo(t, f, 2, 4)
+	f.Out = filepath.Join(dir, "other")
+	p, err := NewPlan(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	o := Options{Library: enginetest.Library(t), Device: "cpu", Threads: 1}
+	o.Events.Training = func(r *Run, number, _ int) train.Hooks {
+		return train.Hooks{Step: func(s train.StepReport) {
+			if number == 2 && s.Step == 3 {
+				cancel()
+			}
+		}}
+	}
+	if err := p.Do(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Fatalf("interrupted: error %v", err)
+	}
+	if page, err := os.ReadFile(filepath.Join(f.Out, report.PageFile)); err != nil || !strings.Contains(string(page), "not trained yet") {
+		t.Errorf("the report of what was there: %v", err)
+	}
+	again, err := NewPlan(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !again.Runs[0].Done || again.Runs[1].Done || !again.Runs[1].Begun {
+		t.Errorf("after the interruption: first model done %v, second done %v, begun %v", again.Runs[0].Done, again.Runs[1].Done, again.Runs[1].Begun)
+	}
+	resumed := mustDo(t, f, 1, 4)
+	for i, c := range resumed.plan.Cells {
+		if got, want := scoresOf(t, c.result.Pictures), scoresOf(t, whole.plan.Cells[i].result.Pictures); got != want {
+			t.Errorf("cell %d: scores\n%s\nwant those of the uninterrupted study\n%s", i, got, want)
+		}
+	}
+}
+
+func scoresOf(t *testing.T, pictures []evaluate.Picture) string {
+	t.Helper()
+	text, err := json.Marshal(pictures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// What can't be done is said, and the rest is done.
+func TestStudyWithProblems(t *testing.T) {
+	dir := t.TempDir()
+	f := tiny(t, dir)
+	f.Data = append(f.Data, Set{Name: "gone", Data: filepath.Join(dir, "nowhere")})
+	if err := os.WriteFile(filepath.Join(dir, "light", "test", "images", "01.png"), []byte("no picture"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d, err := do(t, context.Background(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.trained != 2 || d.scored != 4 {
+		t.Errorf("%d models were trained and %d cells filled, want 2 and 4", d.trained, d.scored)
+	}
+	page, err := os.ReadFile(filepath.Join(f.Out, report.PageFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"5 of 9 cells are missing", "nowhere", "01.png", "light → light, 1 picture"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+}
+
+// Given models are tested, not trained; treatments are told apart.
+func TestRobustnessOfGivenModels(t *testing.T) {
+	dir := t.TempDir()
+	f := tiny(t, dir)
+	first := mustDo(t, f, 2, 4)
+	g := File{Kind: report.Robustness, Out: filepath.Join(dir, "robust"), Perturb: []string{"jpeg:50", "noise:30"}, Evaluation: f.Evaluation,
+		Models: []Model{{"noise", first.plan.Runs[0].File}, {"light", first.plan.Runs[1].File}}, Data: f.Data}
+	d := mustDo(t, g, 0, 12)
+	for i, c := range d.plan.Cells {
+		untreated := first.plan.Cells[i/3].result.Pictures
+		if same := scoresOf(t, c.result.Pictures) == scoresOf(t, untreated); same != (c.Treatment.Kind == "") {
+			t.Errorf("cell %s on %s with %q: the scores equal those without: %v", c.Run.Name(), c.Test, c.Treatment, same)
+		}
+	}
+	g.Perturb = append(g.Perturb, "blur:1")
+	mustDo(t, g, 0, 4)
+	if figures, _ := filepath.Glob(filepath.Join(g.Out, "figures", "robustness-*.svg")); len(figures) != 3 {
+		t.Errorf("figures %v, want one for each of three treatments", figures)
+	}
+}
+
+// Decoders are compared on one network; one that does not exist is missing, the rest is there.
+func TestDecoders(t *testing.T) {
+	dir := t.TempDir()
+	f := tiny(t, dir)
+	f.Kind, f.Decoders, f.Network.Pyramid = report.Decoders, []string{"context", "magic"}, 0
+	d, err := do(t, context.Background(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.trained != 2 || d.scored != 4 {
+		t.Errorf("%d models were trained and %d cells filled, want 2 and 4", d.trained, d.scored)
+	}
+	if i := slices.IndexFunc(d.plan.Runs, func(r *Run) bool { return strings.Contains(r.Problem, "magic") }); i != 2 {
+		t.Errorf("the problem of the unknown decoder is run %d's", i)
+	}
+}
