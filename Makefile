@@ -5,6 +5,7 @@ SHELL := /bin/bash
 GO      ?= go
 PHOTOS  ?=
 OUT     ?= demo-output
+STUDY   ?= study-mini-output
 # For one package: make test PACKAGES=./internal/graph
 PACKAGES ?= ./...
 
@@ -51,6 +52,11 @@ bench-packages: setup ## run the benchmarks of the packages
 lite: setup build ## train the embedded model: make lite PHOTOS=folder (train/ and valid/ inside)
 	@test -n "$(PHOTOS)" || { echo "make lite needs PHOTOS=folder of real photographs" >&2; exit 2; }
 	scripts/lite.sh "$(PHOTOS)"
+
+.PHONY: study-mini
+study-mini: setup build ## forge four families, train on each, test on all, report: make study-mini PHOTOS=folder
+	@test -n "$(PHOTOS)" || { echo "make study-mini needs PHOTOS=folder of real photographs" >&2; exit 2; }
+	scripts/study-mini.sh "$(PHOTOS)" "$(STUDY)"
 
 .PHONY: sample
 sample: ## render and forge the bundled sample again
