@@ -44,6 +44,10 @@ bench: setup ## measure the program, beside PyTorch and NumPy: make bench [MODEL
 parity: setup ## compare the paper's networks at full size with PyTorch, where Python has it
 	@scripts/parity.sh
 
+.PHONY: load
+load: setup build ## measure the service: make load [PICTURES="a.jpg b.jpg"]
+	$(GO) run ./scripts/load $(or $(PICTURES),testdata/sample/forged.jpg testdata/sample/original.jpg)
+
 .PHONY: bench-packages
 bench-packages: setup ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)

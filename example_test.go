@@ -2,9 +2,11 @@ package declip_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"log"
+	"net/http"
 
 	"github.com/declip/declip"
 )
@@ -39,4 +41,41 @@ func ExampleModel_LocalizeFile() {
 	for _, region := range result.Regions {
 		fmt.Printf("%v: probability %.2f over %d pixels\n", region.Box, region.Mean, region.Area)
 	}
+}
+
+// LocalizeReader takes a picture file from anywhere: here the body of a request.
+// One model serves all requests at once.
+func ExampleModel_LocalizeReader() {
+	model, err := declip.Open("lite", declip.Options{MaxPixels: 20_000_000})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	http.HandleFunc("POST /score", func(w http.ResponseWriter, r *http.Request) {
+		result, err := model.LocalizeReader(r.Context(), http.MaxBytesReader(w, r.Body, 10<<20))
+		switch {
+		case errors.Is(err, declip.ErrTooLarge):
+			http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		default:
+			fmt.Fprintf(w, "%.3f\n", result.Score)
+		}
+	})
+	log.Fatal(http.ListenAndServe("127.0.0.1:8081", nil))
+}
+
+// WithThreshold asks again at another threshold, without running the network.
+func ExampleResult_WithThreshold() {
+	result := &declip.Result{Width: 4, Height: 1, Prob: []float32{0.1, 0.4, 0.6, 0.9}}
+	for _, threshold := range []float64{0.3, 0.5} {
+		r, err := result.WithThreshold(threshold)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(r.ManipulatedFraction, r.Regions[0].Box)
+	}
+	// Output:
+	// 0.75 (1,0)-(4,1)
+	// 0.5 (2,0)-(4,1)
 }
