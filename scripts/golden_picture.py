@@ -8,6 +8,7 @@ decode/NAME       a picture file, drawn here
 decode/NAME.png   what Pillow's convert("RGB") makes of it
 resize/SRC.png, resize/SRC-WxH.png       Pillow's BILINEAR
 float/SRCWxSRCH-DSTWxDSTH.f32            input, then PyTorch's output, float32 little endian
+antialiased/SRCWxSRCH-DSTWxDSTH.f32      the same with antialias=True
 """
 import io
 import os
@@ -165,18 +166,25 @@ def resizes():
 def floats():
     torch.set_num_threads(1)
     torch.manual_seed(4)
-    for (sw, sh), (dw, dh) in (((7, 5), (23, 17)), ((16, 16), (37, 53)), ((23, 17), (7, 5)), ((1, 1), (4, 3)),
-                               ((5, 1), (9, 1)), ((8, 8), (8, 13)), ((31, 2), (8, 8))):
+    write_floats("float", False, (((7, 5), (23, 17)), ((16, 16), (37, 53)), ((23, 17), (7, 5)), ((1, 1), (4, 3)),
+                                  ((5, 1), (9, 1)), ((8, 8), (8, 13)), ((31, 2), (8, 8))))
+    torch.manual_seed(5)
+    write_floats("antialiased", True, (((23, 17), (7, 5)), ((31, 2), (8, 8)), ((8, 8), (8, 3)), ((16, 16), (15, 1)),
+                                       ((40, 3), (11, 3)), ((9, 20), (20, 9))))
+
+
+def write_floats(folder, antialias, sizes):
+    for (sw, sh), (dw, dh) in sizes:
         src = torch.rand(1, 1, sh, sw)
-        dst = torch.nn.functional.interpolate(src, size=(dh, dw), mode="bilinear", align_corners=False)
-        with open(os.path.join(OUT, "float", f"{sw}x{sh}-{dw}x{dh}.f32"), "wb") as f:
+        dst = torch.nn.functional.interpolate(src, size=(dh, dw), mode="bilinear", align_corners=False, antialias=antialias)
+        with open(os.path.join(OUT, folder, f"{sw}x{sh}-{dw}x{dh}.f32"), "wb") as f:
             f.write(src.numpy().astype("<f4").tobytes())
             f.write(dst.numpy().astype("<f4").tobytes())
 
 
 if __name__ == "__main__":
     shutil.rmtree(OUT, ignore_errors=True)
-    for sub in "decode", "resize", "float":
+    for sub in "decode", "resize", "float", "antialiased":
         os.makedirs(os.path.join(OUT, sub))
     jpegs()
     others()

@@ -26,6 +26,7 @@ type evalOptions struct {
 	threshold float64
 	limit     int
 	batch     int
+	maps      string
 	perturb   []string
 	bootstrap int
 	seed      uint64
@@ -47,6 +48,7 @@ func (o *evalOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.threshold, "threshold", declip.DefaultThreshold, "probability above which a pixel counts as manipulated")
 	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each data set, drawn once for all (default: all)")
 	addBatchFlag(f, &o.batch)
+	f.StringVar(&o.maps, "predictions", "", "score the maps in this folder, which another program made, instead of running a model")
 	f.StringSliceVar(&o.perturb, "perturb", nil,
 		"also measure on perturbed pictures, as jpeg:75,blur:1.0,resize:0.5,noise:5 (quality; sigma in pixels; factor; sigma in levels)")
 	f.IntVar(&o.bootstrap, "bootstrap", 1000, "draws for the 95 % confidence intervals; 0: none")
@@ -63,6 +65,13 @@ func (o *evalOptions) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--limit %d: expected 0 or more", o.limit)
 	case o.bootstrap < 0 || o.bootstrap > maxBootstrap:
 		return usagef(cmd, "--bootstrap %d: expected 0 to %d", o.bootstrap, maxBootstrap)
+	}
+	if o.maps != "" {
+		for _, flag := range []string{"model", "perturb"} {
+			if cmd.Flags().Changed(flag) {
+				return usagef(cmd, "--predictions can't be combined with --%s: no model is run", flag)
+			}
+		}
 	}
 	for _, text := range o.perturb {
 		p, err := evaluate.ParsePerturbation(text)
@@ -102,10 +111,16 @@ each is measured for itself, and so is the mean of their probabilities.
 --perturb changes the pictures before the models see them, one change at a time;
 maps are brought back to the size of the masks.
 
+--predictions DIR scores maps of other programs: NAME.npy (probabilities, [H,W]) or
+NAME.png (grey, 8 or 16 bits) for a picture NAME.jpg, in DIR or, below it, in
+folders named as those that the picture lies in. Maps of any size are brought to the
+mask's bilinearly.
+
 ` + dataHelp,
 		Example: `  declip eval --data forged
   declip eval -m run1/best.safetensors --data forged --pristine photos/test --json
   declip eval -m declip-vit-ldm -m declip-vit-lama --data dolos:ldm,test --batch 8
+  declip eval --predictions maps --data pairs.csv
   declip eval --data forged --perturb jpeg:90,jpeg:75,jpeg:50,resize:0.5`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -129,7 +144,7 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 	if err != nil {
 		return err
 	}
-	p, done, err := a.openPredictor(cmd, o)
+	p, done, err := a.openPredictor(cmd, o, source)
 	if err != nil {
 		return err
 	}
@@ -163,7 +178,11 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 }
 
 // openPredictor opens what is measured; done closes it.
-func (a *app) openPredictor(cmd *cobra.Command, o evalOptions) (p evaluate.Predictor, done func(), err error) {
+func (a *app) openPredictor(cmd *cobra.Command, o evalOptions, source dataset.Source) (p evaluate.Predictor, done func(), err error) {
+	if o.maps != "" {
+		p, err = predictor.Maps(o.maps, source)
+		return p, func() {}, err
+	}
 	model, err := a.open(cmd, o.modelOptions, declip.Options{Threshold: o.threshold, Each: len(o.models) > 1})
 	if err != nil {
 		return nil, nil, err

@@ -297,7 +297,7 @@ func fit(m picture.Map, w, h int) ([]float32, error) {
 	case m.Width == w && m.Height == h:
 		return m.Prob, nil
 	}
-	return picture.ResizeFloat(m.Prob, m.Width, m.Height, w, h), nil
+	return picture.FitFloat(m.Prob, m.Width, m.Height, w, h), nil
 }
 
 func (r *run) finished(n int) {

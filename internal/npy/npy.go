@@ -21,7 +21,7 @@ import (
 
 // ErrFormat is wrapped by Read's errors about files that are not arrays of
 // float32 as Write writes them.
-var ErrFormat = errors.New("not a float32 .npy file")
+var ErrFormat = errors.New("not a .npy file as expected")
 
 const (
 	magic     = "\x93NUMPY\x01\x00"

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -101,9 +102,20 @@ func TestResizeAsPillow(t *testing.T) {
 	}
 }
 
-func TestResizeFloatAsTorch(t *testing.T) {
-	files, err := filepath.Glob("testdata/golden/float/*.f32")
-	if err != nil || len(files) < 7 {
+func TestResizeFloatAsTorch(t *testing.T) { checkFloats(t, "float", 7, ResizeFloat) }
+
+func TestFitFloatAsTorch(t *testing.T) {
+	checkFloats(t, "antialiased", 6, FitFloat)
+	src := []float32{0, 1, 0.5, 0.25}
+	if got, want := FitFloat(src, 2, 2, 5, 4), ResizeFloat(src, 2, 2, 5, 4); !slices.Equal(got, want) {
+		t.Errorf("enlarged: %v, want %v", got, want)
+	}
+}
+
+func checkFloats(t *testing.T, folder string, count int, resize func(src []float32, sw, sh, dw, dh int) []float32) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/golden/" + folder + "/*.f32")
+	if err != nil || len(files) < count {
 		t.Fatalf("%d golden files, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -119,7 +131,7 @@ func TestResizeFloatAsTorch(t *testing.T) {
 		for i := range values {
 			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
 		}
-		got, want := ResizeFloat(values[:sw*sh], sw, sh, dw, dh), values[sw*sh:]
+		got, want := resize(values[:sw*sh], sw, sh, dw, dh), values[sw*sh:]
 		// Values lie in [0,1]; four products and sums in float32 leave a few
 		// units of 6e-8, weights near the coordinate's rounding a little more.
 		for i := range want {

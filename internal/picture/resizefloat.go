@@ -1,5 +1,7 @@
 package picture
 
+import "math"
+
 // ResizeFloat scales a map of sh rows of sw values to dh rows of dw, as
 // PyTorch's interpolate(mode="bilinear", align_corners=False) without
 // antialiasing does. Sides must be positive.
@@ -58,4 +60,65 @@ func widen(dst, src []float32, xs []tap) {
 	for x, t := range xs {
 		dst[x] = float32(t.wa*src[t.a]) + float32(t.wb*src[t.b])
 	}
+}
+
+// FitFloat brings a map to another size as torchvision's resize of a tensor does since it antialiases by default: where
+// both sides grow it is ResizeFloat; else a triangle filter, which widens with the scale factor in the directions that
+// shrink, along the rows and then along the columns. Sides must be positive.
+func FitFloat(src []float32, sw, sh, dw, dh int) []float32 {
+	if dw >= sw && dh >= sh {
+		return ResizeFloat(src, sw, sh, dw, dh)
+	}
+	xs, ys := wideTaps(sw, dw), wideTaps(sh, dh)
+	rows := make([]float32, dw*sh)
+	inBands(sh, 16, func(y0, y1 int) {
+		for y := y0; y < y1; y++ {
+			in, out := src[y*sw:][:sw], rows[y*dw:][:dw]
+			for x, t := range xs {
+				sum := float32(0)
+				for i, w := range t.weights {
+					sum += w * in[t.first+i]
+				}
+				out[x] = sum
+			}
+		}
+	})
+	out := make([]float32, dw*dh)
+	inBands(dh, 16, func(y0, y1 int) {
+		for y := y0; y < y1; y++ {
+			to := out[y*dw:][:dw]
+			for i, w := range ys[y].weights {
+				for x, v := range rows[(ys[y].first+i)*dw:][:dw] {
+					to[x] += w * v
+				}
+			}
+		}
+	})
+	return out
+}
+
+// wideTap is one output's inputs, from first on, and their weights, which sum to one.
+type wideTap struct {
+	first   int
+	weights []float32
+}
+
+func wideTaps(in, out int) []wideTap {
+	scale := float64(in) / float64(out)
+	support := max(scale, 1)
+	taps := make([]wideTap, out)
+	for o := range taps {
+		center := scale * (float64(o) + 0.5)
+		from, to := max(int(center-support+0.5), 0), min(int(center+support+0.5), in)
+		t := wideTap{first: from, weights: make([]float32, to-from)}
+		sum := 0.0
+		for i := range t.weights {
+			sum += max(0, 1-math.Abs((float64(i+from)-center+0.5)/support))
+		}
+		for i := range t.weights {
+			t.weights[i] = float32(max(0, 1-math.Abs((float64(i+from)-center+0.5)/support)) / sum)
+		}
+		taps[o] = t
+	}
+	return taps
 }

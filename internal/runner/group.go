@@ -295,7 +295,7 @@ func mean(maps []picture.Map) picture.Map {
 // Enlarged brings the output to the picture's size, if it is not there yet.
 func (o Output) Enlarged(width, height int) Output {
 	if o.Prob == nil {
-		o.Prob = picture.ResizeFloat(o.Raw.Prob, o.Raw.Width, o.Raw.Height, width, height)
+		o.Prob = picture.FitFloat(o.Raw.Prob, o.Raw.Width, o.Raw.Height, width, height)
 	}
 	return o
 }

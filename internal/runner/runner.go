@@ -101,7 +101,7 @@ func (r *Runner) runResized(ctx context.Context, rgb *picture.RGB) (Output, erro
 		prob[i] = tile.Sigmoid(v)
 	}
 	raw := picture.Map{Prob: prob, Width: w, Height: h}
-	return Output{raw, picture.ResizeFloat(prob, w, h, rgb.Width, rgb.Height)}, nil
+	return Output{raw, picture.FitFloat(prob, w, h, rgb.Width, rgb.Height)}, nil
 }
 
 // logits runs the network on image [3,h,w]; the answer [oh,ow] is the caller's.

@@ -105,5 +105,5 @@ func (p headPredictor) predict(ctx context.Context, rgb *picture.RGB) ([]float32
 		return nil, err
 	}
 	m := maps[0]
-	return picture.ResizeFloat(m.Prob, m.Width, m.Height, rgb.Width, rgb.Height), nil
+	return picture.FitFloat(m.Prob, m.Width, m.Height, rgb.Width, rgb.Height), nil
 }
