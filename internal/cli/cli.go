@@ -34,6 +34,7 @@ type app struct {
 // Main runs the program with the process's arguments and gives its exit code.
 // An interrupt ends the work in an orderly way; a second one ends it at once.
 func Main() int {
+	surviveFileLimit()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return Run(ctx, os.Args[1:], os.Stdout, os.Stderr)

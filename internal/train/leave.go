@@ -43,6 +43,20 @@ func (t *trainer) leave(ctx context.Context, cause error) error {
 	return fmt.Errorf("%w after step %d: %w", ErrInterrupted, t.state.Step, context.Cause(ctx))
 }
 
+// loadError is trouble with a picture of the data, or its mask.
+type loadError struct{ error }
+
+func (e *loadError) Unwrap() error { return e.error }
+
+// hintSkip says how to go on after trouble with a picture.
+func (t *trainer) hintSkip(err error) error {
+	var load *loadError
+	if t.config.SkipBad || !errors.As(err, &load) {
+		return err
+	}
+	return fmt.Errorf("%w (--skip-bad leaves such pictures out)", err)
+}
+
 // resumeHint says what is left of the training after a failure.
 func (t *trainer) resumeHint() string {
 	if t.saved < 0 {

@@ -123,7 +123,7 @@ func scoreOne(ctx context.Context, source dataset.Source, i, place int, predict 
 		return PictureScore{bad: true}, nil
 	}
 	if err != nil {
-		return PictureScore{}, err
+		return PictureScore{}, &loadError{err}
 	}
 	r := PictureScore{Name: sample.Name, Method: sample.Method}
 	prob, err := predict(ctx, sample.Picture)

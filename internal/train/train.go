@@ -87,7 +87,7 @@ func (t *trainer) loop(ctx context.Context) error {
 		waiting := time.Now()
 		batch, err, _ := next()
 		if err != nil {
-			return t.leave(ctx, err)
+			return t.leave(ctx, t.hintSkip(&loadError{err}))
 		}
 		if err := t.takeStep(ctx, batch, time.Since(waiting)); err != nil {
 			return t.leave(ctx, err)

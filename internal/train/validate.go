@@ -35,7 +35,7 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 	}
 	results, err := Evaluate(ctx, t.valid, predict, options)
 	if err != nil {
-		return nil, nil, fmt.Errorf("validation: %w", err)
+		return nil, nil, fmt.Errorf("validation: %w", t.hintSkip(err))
 	}
 	t.state.Validation = time.Since(began)
 	if err := t.recordSkips(bad.list()); err != nil {

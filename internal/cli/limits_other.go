@@ -1,0 +1,6 @@
+//go:build !unix
+
+package cli
+
+// surviveFileLimit does nothing: this system has no such limit.
+func surviveFileLimit() {}
