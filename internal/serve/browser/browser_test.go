@@ -102,7 +102,7 @@ func open(t *testing.T, address string, window size, expect ...string) *tab {
 		t.Fatal(err)
 	}
 	var expire context.CancelFunc
-	b.ctx, expire = context.WithTimeout(ctx, 90*time.Second)
+	b.ctx, expire = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(expire)
 	b.prepare(window)
 	b.run(chromedp.Navigate(address), chromedp.WaitVisible(chromedp.ID("choose")))
@@ -189,7 +189,7 @@ func (b *tab) run(steps ...chromedp.Action[chromedp.Void]) {
 // until waits for an expression to be true.
 func (b *tab) until(expression string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(20*time.Second)))
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Minute)))
 	if err != nil {
 		b.t.Fatalf("waiting for %s: %v; the page complained of: %s", expression, err, strings.Join(b.problems, "; "))
 	}
@@ -268,7 +268,7 @@ func (b *tab) download(selector, name string) []byte {
 	}
 	b.click(selector)
 	size := -1
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(150 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(150 * time.Millisecond) {
 		data, err := os.ReadFile(path)
 		if err == nil && len(data) > 0 && len(data) == size {
 			return data

@@ -3,7 +3,7 @@
 import { make } from './dom.js';
 import { bytes, count, percent, probability, whereabouts } from './format.js';
 import { uprightBox } from './orient.js';
-import { alarms, grade, misses } from './verdict.js';
+import { grade, limits } from './verdict.js';
 
 const few = 5; // parts that are listed at first
 const most = 40; // parts that are listed when all are asked for
@@ -50,12 +50,8 @@ export function regionsPanel(root, { regions, fraction, matrix, size, own, all }
 }
 
 export function limitsPanel(root, model) {
-  const item = (text) => make('li', {}, text);
-  root.replaceChildren(make('details', {},
-    make('summary', {}, 'False alarms and misses'),
-    make('h3', {}, 'Often marked without a manipulation'), make('ul', {}, ...alarms.map(item)),
-    make('h3', {}, 'Often missed'), make('ul', {}, ...misses.map(item)),
-    ...(model.known_limits?.length ? [make('h3', {}, `Known of ${model.name}`), make('ul', {}, ...model.known_limits.map(item))] : [])));
+  root.replaceChildren(make('details', {}, make('summary', {}, 'False alarms and misses'),
+    ...limits(model).flatMap(([title, list]) => [make('h3', {}, title), make('ul', {}, ...list.map((text) => make('li', {}, text)))])));
 }
 
 export function aboutPanel(root, { file, kind, answer, model }) {

@@ -4,7 +4,7 @@
 import { make } from './dom.js';
 import { bytes, count, moment, percent, probability, whereabouts } from './format.js';
 import { uprightBox } from './orient.js';
-import { alarms, grade, misses } from './verdict.js';
+import { grade, limits } from './verdict.js';
 
 const mostParts = 8;
 const imageSide = 1200; // pixels: sharp on paper at half a page's width, and a small file
@@ -28,13 +28,10 @@ export async function fill(article, scene, result) {
       make('section', {}, make('h2', {}, 'Analysis'), facts(result))),
     make('section', { class: 'r-limits' },
       make('h2', {}, 'Limits'),
-      make('p', {}, make('strong', {}, 'Often marked without a manipulation: '), `${lower(alarms)}.`),
-      make('p', {}, make('strong', {}, 'Often missed: '), `${lower(misses)}.`),
-      result.model.known_limits?.length ? make('p', {}, make('strong', {}, `Known of ${result.model.name}: `), sentences(result.model.known_limits)) : null));
+      ...limits(result.model).map(([title, list]) => make('p', {}, make('strong', {}, `${title}: `), sentences(list)))));
   await Promise.all([...article.querySelectorAll('img')].map((img) => img.decode().catch(() => {})));
 }
 
-const lower = (list) => list.map((t) => t.charAt(0).toLowerCase() + t.slice(1)).join('; ');
 const sentences = (list) => list.map((t) => t.charAt(0).toUpperCase() + t.slice(1).replace(/\.?$/, '.')).join(' ');
 
 async function figure(canvas, caption) {

@@ -35,16 +35,25 @@ const grades = {
   },
 };
 
-// alarms are what is known to be marked without a manipulation.
-export const alarms = [
-  'Clear sky, areas out of focus, saturated lights and text',
-  'Captions, logos, frames and retouching, which are changes but no deceit',
-  'Filters, portrait and HDR modes, panoramas',
+// limits lists where a model is known to be wrong, as [title, sentences] each: in the server's words, or where it has
+// none, what holds for all.
+export function limits(model) {
+  return model.known_limits?.length ? [[`Known of ${model.name}`, model.known_limits], ['Of every model', always]]
+    : [['Often marked without a manipulation', alarms], ['Often missed', misses], ['Of every model', always]];
+}
+
+const alarms = [
+  'Clear sky, areas out of focus, saturated lights and text.',
+  'Captions, logos and retouching, which are changes but no deceit.',
+  'Filters, portrait and HDR modes, panoramas.',
 ];
 
-// misses are what hides a manipulation.
-export const misses = [
-  'Screenshots and photographs of a screen',
-  'Strong compression and resizing, as messengers and social networks do',
-  'Manipulations unlike those that the model was trained on',
+const misses = [
+  'Manipulations unlike those that the model was trained on.',
+  'Pictures that were compressed strongly or resized, as messengers and social networks do.',
+];
+
+const always = [
+  'Screenshots and photographs of a screen have lost the traces.',
+  'What a picture shows is not judged, only what its pixels carry.',
 ];
