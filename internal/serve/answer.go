@@ -40,8 +40,8 @@ type resultBody struct {
 // mapURLs are where the maps are: data: URLs, or links on this server.
 type mapURLs struct {
 	Prob    string `json:"prob"`
-	Mask    string `json:"mask"`
-	Overlay string `json:"overlay"`
+	Mask    string `json:"mask,omitempty"`
+	Overlay string `json:"overlay,omitempty"`
 	Expires string `json:"expires,omitempty"` // RFC 3339, of links
 }
 
@@ -88,6 +88,8 @@ func (w wanted) views() []string {
 		return []string{w.view}
 	case w.maps == mapsNone:
 		return nil
+	case w.maps == mapsProb:
+		return []string{viewProb}
 	}
 	return viewValues
 }

@@ -17,20 +17,21 @@ import (
 type wanted struct {
 	lane      *lane
 	threshold float64
-	maps      string // data, links or none
+	maps      string // data, prob, links or none
 	mask      string // rle, rle-string, or empty
 	view      string // the answer is this map as PNG; empty: it is JSON
 }
 
 // Values of parameters; the first is the default.
 var (
-	mapsValues = []string{mapsData, mapsLinks, mapsNone}
+	mapsValues = []string{mapsData, mapsProb, mapsLinks, mapsNone}
 	viewValues = []string{viewProb, viewMask, viewOverlay}
 	maskValues = []string{"", maskRLE, maskRLEString}
 )
 
 const (
 	mapsData  = "data"
+	mapsProb  = "prob" // as data, but of the probabilities alone
 	mapsLinks = "links"
 	mapsNone  = "none"
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"image/png"
 	"mime/multipart"
 	"net/http"
@@ -104,5 +105,17 @@ func TestThePageAndHealth(t *testing.T) {
 		if a.status != http.StatusOK || a.header.Get("Content-Type") != kind || a.header.Get("Content-Security-Policy") == "" {
 			t.Errorf("%s: status %d, headers %v", path, a.status, a.header)
 		}
+	}
+}
+
+func TestTheProbabilitiesAlone(t *testing.T) {
+	s := start(t, Config{})
+	a := s.post("/v1/localize?maps=prob", picturePNG(t, 40, 30))
+	var b struct{ Maps map[string]string }
+	if err := json.Unmarshal(a.body, &b); err != nil || a.status != http.StatusOK {
+		t.Fatalf("status %d, %v: %s", a.status, err, a.body)
+	}
+	if len(b.Maps) != 1 || !strings.HasPrefix(b.Maps["prob"], "data:image/png;base64,") {
+		t.Errorf("maps are %v, expected prob alone, as a data: URL", b.Maps)
 	}
 }

@@ -49,7 +49,7 @@ export async function describe() {
 export function localize(file, { model, signal, onProgress }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch doesn't tell how far a body is sent
-    request.open('POST', `v1/localize?${new URLSearchParams({ model, maps: 'data' })}`);
+    request.open('POST', `v1/localize?${new URLSearchParams({ model, maps: 'prob' })}`);
     request.setRequestHeader('Content-Type', file.type || 'application/octet-stream');
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);

@@ -211,8 +211,6 @@ queue.addEventListener('change', ({ detail: job }) => {
   const { item } = job;
   if (job.state === 'done') {
     job.at = new Date();
-    delete job.answer.maps.mask; // the page paints its own
-    delete job.answer.maps.overlay;
     say(`${item.file.name}: ${stateWords({ job })}`);
   }
   if (job.state === 'failed') say(`${item.file.name}: ${failure(job.error).title}`);

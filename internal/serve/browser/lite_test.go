@@ -1,0 +1,46 @@
+package browser
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/declip/declip"
+	"github.com/declip/declip/internal/engine/enginetest"
+	"github.com/declip/declip/internal/serve"
+)
+
+// The whole way, with the embedded model: the page and the library say the same of the bundled sample.
+func TestEmbeddedModel(t *testing.T) {
+	chromium(t)
+	model, err := declip.Open("lite", declip.Options{Library: enginetest.Library(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { model.Close() })
+	want, err := model.LocalizeReader(context.Background(), bytes.NewReader(readSample(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _ := listen(t, serve.Config{}, serve.Model{Name: "lite", Description: "the embedded model", Localizer: model})
+	b := open(t, url, desktop)
+	b.choose(sample)
+	b.until(shown)
+	var got struct {
+		Model   string
+		Score   float64
+		Regions []struct{ Area int }
+	}
+	if err := json.Unmarshal(b.download("#save-json", "forged.declip.json"), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Model != "lite" || got.Score < want.Score-1e-5 || got.Score > want.Score+1e-5 || len(got.Regions) != len(want.Regions) {
+		t.Errorf("the page says %+v, the library score %g and %d regions", got, want.Score, len(want.Regions))
+	}
+	for i, r := range got.Regions {
+		if r.Area != want.Regions[i].Area {
+			t.Errorf("region %d has %d pixels, expected %d", i, r.Area, want.Regions[i].Area)
+		}
+	}
+}
