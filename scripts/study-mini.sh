@@ -16,14 +16,18 @@ mkdir -p "$out/data"
 # listing FOLDER names every file in it with its size: what a forged set is made of.
 listing() { find -L "$1" -type f -printf '%P %s\n' | LC_ALL=C sort; }
 
-# A stamp beside what was made says from what it was made, and that it is whole.
-made() { # made PATH STAMP
-	[[ -e $1 && -f $1.stamp && $(<"$1.stamp") == "$2" ]]
+# A stamp says from what a thing was made, and that it is whole.
+made() { # made NAME STAMP
+	[[ -e $out/$1 && -f $out/stamps/$1 && $(<"$out/stamps/$1") == "$2" ]]
+}
+stamp() { # stamp NAME STAMP
+	mkdir -p "$(dirname "$out/stamps/$1")"
+	echo "$2" >"$out/stamps/$1"
 }
 
 if [[ ! -d $photos/train || ! -d $photos/valid || ! -d $photos/test ]]; then
-	stamp=$(listing "$photos" | sha256sum)
-	if ! made "$out/photos" "$stamp"; then
+	from=$(listing "$photos" | sha256sum)
+	if ! made photos "$from"; then
 		echo "study-mini: $photos has no train/, valid/ and test/: splitting it in $out/photos"
 		rm -rf "$out/photos"
 		mkdir -p "$out/photos/"{train,valid,test}
@@ -43,37 +47,37 @@ if [[ ! -d $photos/train || ! -d $photos/valid || ! -d $photos/test ]]; then
 			rm -rf "$out/photos"
 			exit 1
 		fi
-		echo "$stamp" >"$out/photos.stamp"
+		stamp photos "$from"
 	fi
 	photos=$out/photos
 fi
 
 codec=$out/autoencoder.safetensors
-training=(--steps 500 --seed 1)
-stamp="${training[*]} $(listing "$photos/train" | sha256sum)"
-if ! made "$codec" "$stamp"; then
+training=(--steps 400 --seed 1)
+from="${training[*]} $(listing "$photos/train" | sha256sum)"
+if ! made autoencoder.safetensors "$from"; then
 	echo "study-mini: training the autoencoder of the family latent"
 	"$declip" forge train-autoencoder --photos "$photos/train" --out "$codec" "${training[@]}"
-	echo "$stamp" >"$codec.stamp"
+	stamp autoencoder.safetensors "$from"
 fi
 
 forge() { # forge FAMILY PART COUNT SEED OPTION...
-	local dir=$out/data/$1/$2 stamp
+	local name=data/$1/$2 from
 	local settings=(--methods "$1" --count "$3" --seed "$4" --size 256,384 --share 0.02,0.3 --jpeg 90,100 --treated 0.2 "${@:5}")
-	stamp="${settings[*]} $(listing "$photos/$2" | sha256sum) $([[ $1 != latent ]] || sha256sum <"$codec")"
-	if made "$dir" "$stamp"; then
+	from="${settings[*]} $(listing "$photos/$2" | sha256sum) $([[ $1 != latent ]] || sha256sum <"$codec")"
+	if made "$name" "$from"; then
 		return
 	fi
-	rm -rf "$dir"
-	"$declip" forge --photos "$photos/$2" --out "$dir" "${settings[@]}"
-	echo "$stamp" >"$dir.stamp"
+	rm -rf "${out:?}/$name"
+	"$declip" forge --photos "$photos/$2" --out "$out/$name" "${settings[@]}"
+	stamp "$name" "$from"
 }
 for family in latent splice inpaint-diffusion inpaint-exemplar; do
 	options=()
 	if [[ $family == latent ]]; then
 		options=(--autoencoder "$codec")
 	fi
-	forge "$family" train 480 1 "${options[@]}"
+	forge "$family" train 400 1 "${options[@]}"
 	forge "$family" valid 40 2 "${options[@]}"
 	forge "$family" test 80 3 "${options[@]}"
 done

@@ -215,7 +215,7 @@ func (p *Plan) prepare(r *Run) error {
 	if c.EpochPictures > 0 {
 		each = c.EpochPictures
 	}
-	r.Steps = int64((each+c.BatchSize-1)/c.BatchSize) * int64(c.Epochs)
+	r.Steps = int64((each+c.BatchSize-1)/c.BatchSize) * int64(c.Draws) * int64(c.Epochs)
 	r.Dir = filepath.Join(p.File.Out, "runs", fileName(r.Variant, r.Train)+"-"+r.key[:10])
 	c.Out = r.Dir
 	r.File = filepath.Join(r.Dir, "best.safetensors")
