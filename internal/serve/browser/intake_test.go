@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/declip/declip/internal/serve"
 )
@@ -117,10 +116,7 @@ func TestBusyServerIsAskedAgain(t *testing.T) {
 	s := startServer(t, serve.Config{Queue: 1, MaxPictures: 1})
 	s.hold = make(chan struct{})
 	b := open(t, s.url, desktop, "status of 429")
-	for range 6 { // more than two workers and a queue of one take
-		s.send(t, readSample(t))
-	}
-	time.Sleep(200 * time.Millisecond)
+	s.fill(t, readSample(t))
 	b.choose(sample)
 	b.until(`/Server busy, trying again in \d+ s/.test(document.querySelector('#over').innerText)`)
 	close(s.hold)

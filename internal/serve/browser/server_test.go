@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/declip/declip"
 	"github.com/declip/declip/internal/picture"
@@ -112,19 +113,33 @@ func listen(t *testing.T, c serve.Config, models ...serve.Model) (url string, st
 	return "http://" + l.Addr().String() + "/", stop
 }
 
-// send posts a picture as another client would, and doesn't wait for the answer.
-func (s *server) send(t *testing.T, data []byte) {
+// fill sends pictures as other clients would until the server has no room for one more; they wait for the model to go
+// on.
+func (s *server) fill(t *testing.T, data []byte) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"v1/localize?maps=none", bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		if a, err := http.DefaultClient.Do(r); err == nil {
-			a.Body.Close()
+	full := make(chan struct{}, 100)
+	for range cap(full) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"v1/localize?maps=none", bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
+		go func() {
+			if a, err := http.DefaultClient.Do(r); err == nil {
+				a.Body.Close()
+				if a.StatusCode == http.StatusTooManyRequests {
+					full <- struct{}{}
+				}
+			}
+		}()
+		select {
+		case <-full:
+			return
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+	t.Fatalf("the server takes %d pictures at once", cap(full))
 }
 
 // sample is the bundled forged picture, of 960 x 640 pixels.
