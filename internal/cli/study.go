@@ -15,7 +15,8 @@ import (
 
 // studyOptions are the flags of "declip study".
 type studyOptions struct {
-	file                           study.File
+	file                           study.File // but for Train
+	training                       trainOptions
 	data, tests, models, backbones []string
 	bootstrap, samples             int
 	plan                           bool
@@ -24,7 +25,7 @@ type studyOptions struct {
 // AddFlags declares the flags with their defaults.
 func (o *studyOptions) AddFlags(f *pflag.FlagSet) {
 	s := &o.file
-	c := &s.Train
+	c := &o.training.config
 	*c = c.Defaults()
 	f.StringVar(&s.Out, "out", "", "folder for the models, scores and the report; a study that is there is gone on with")
 	f.BoolVar(&o.plan, "plan", false, "say what there is to do, and do nothing")
@@ -47,7 +48,7 @@ func (o *studyOptions) AddFlags(f *pflag.FlagSet) {
 
 // addTraining declares how the models are trained: what "declip train" takes, as far as it is one training's own business.
 func (o *studyOptions) addTraining(f *pflag.FlagSet) {
-	c := &o.file.Train
+	c := &o.training.config
 	f.IntVar(&c.Epochs, "epochs", c.Epochs, "passes over the data at most")
 	f.IntVar(&c.BatchSize, "batch-size", c.BatchSize, "pictures in a step")
 	f.Uint64Var(&c.Seed, "seed", 1, "what weights and random choices start from")
@@ -60,6 +61,8 @@ func (o *studyOptions) addTraining(f *pflag.FlagSet) {
 	addNetworkFlags(f, c)
 	addOptimizerFlags(f, c)
 	addExampleFlags(f, c)
+	f.BoolVar(&c.SkipBad, "skip-bad", false, "leave out pictures that cannot be read, in place of ending a training; each is named")
+	o.training.addCacheFlags(f)
 }
 
 func (a *app) newStudy() *cobra.Command {
@@ -108,14 +111,18 @@ func (o *studyOptions) study(cmd *cobra.Command, args []string) (study.File, err
 	if len(args) != 1 {
 		return study.File{}, usagef(cmd, "%d arguments, expected a study's file or one of the kinds %s", len(args), strings.Join(study.Kinds, ", "))
 	}
-	if err := checkThreads(cmd, o.file.Train.Threads); err != nil {
+	if err := checkThreads(cmd, o.training.config.Threads); err != nil {
 		return study.File{}, err
 	}
 	if !slices.Contains(study.Kinds, args[0]) {
 		return o.fromFile(cmd, args[0])
 	}
+	if err := o.training.settleCache(cmd); err != nil {
+		return study.File{}, err
+	}
 	f := o.file
-	f.Kind = args[0]
+	f.Kind, f.Train = args[0], o.training.config
+	f.Cache = study.Cache{Dir: f.Train.Cache.Dir, Off: o.training.noCache}
 	f.Network, f.Train.Spec = f.Train.Spec, network.Spec{}
 	f.Evaluation.Bootstrap, f.Evaluation.Samples = &o.bootstrap, &o.samples
 	f.Evaluation.Clip = f.Train.BackboneFiles
@@ -204,7 +211,7 @@ func (a *app) runStudy(cmd *cobra.Command, f study.File, o studyOptions) error {
 	}
 	watch := &studyProgress{app: a, bar: &progress{}}
 	defer func() { watch.bar.finish() }()
-	err = p.Do(cmd.Context(), study.Options{Library: a.library, Device: o.file.Train.Device, Threads: o.file.Train.Threads,
+	err = p.Do(cmd.Context(), study.Options{Library: a.library, Device: o.training.config.Device, Threads: o.training.config.Threads,
 		Versions: []report.Option{{Name: "declip", Value: version()}}, Events: watch.events()})
 	watch.bar.finish()
 	if err != nil {

@@ -96,10 +96,11 @@ func (s *studyProgress) training(r *study.Run, number, of int) train.Hooks {
 	return train.Hooks{
 		Start: func(_ train.Config, steps int64) { s.bar = s.app.newSteps(int(steps)) },
 		Step: func(step train.StepReport) {
-			s.bar.describe(fmt.Sprintf("%s  loss %.4f", what, step.Loss))
+			s.bar.describe(fmt.Sprintf("%s  loss %.4f  %s left", what, step.Loss, durationText(step.Left)))
 			s.bar.set(int(step.Step))
 		},
-		Epoch: func(e train.EpochReport) { _ = s.bar.printf(s.app.stdout, "%s  %s\n", what, epochLine(e)) },
+		Notice: func(text string) { _ = s.bar.printf(s.app.stderr, "declip: %s\n", text) },
+		Epoch:  func(e train.EpochReport) { _ = s.bar.printf(s.app.stdout, "%s  %s\n", what, epochLine(e)) },
 	}
 }
 

@@ -64,8 +64,8 @@ var below = map[string][]string{
 	"internal/yamlfile": {},
 	"internal/report":   {"internal/atomicfile"},
 	"internal/study": {
-		".", "internal/atomicfile", "internal/dataset", "internal/engine", "internal/evaluate", "internal/network", "internal/picture", "internal/predictor", "internal/report",
-		"internal/train", "internal/yamlfile", "internal/zoo",
+		".", "internal/atomicfile", "internal/dataset", "internal/engine", "internal/evaluate", "internal/featurecache", "internal/network", "internal/picture", "internal/predictor",
+		"internal/report", "internal/train", "internal/yamlfile", "internal/zoo",
 	},
 	"internal/serve": {".", "internal/atomicfile", "internal/picture", "internal/record"},
 

@@ -43,6 +43,7 @@ type File struct {
 	Perturb   []string   `json:"perturb"`   // treatments of the test pictures, as jpeg:75
 
 	Evaluation Evaluation `json:"evaluation"`
+	Cache      Cache      `json:"cache"`
 }
 
 // Set is a data set, named as "declip train --data" names it. As text it is one that has the splits train, valid (which may be
@@ -88,6 +89,13 @@ type Evaluation struct {
 	Clip      []string `json:"clip"`      // files of backbones that given models come without
 }
 
+// Cache says where features of frozen backbones are kept, which many trainings of a study have in common.
+type Cache struct {
+	Dir    string  `json:"dir"`     // left out: in the user's cache folder
+	SizeGB float64 `json:"size_gb"` // most that it may hold; 0 = featurecache.DefaultSize
+	Off    bool    `json:"off"`
+}
+
 // Kinds lists the kinds of study.
 var Kinds = []string{report.CrossGenerator, report.Layers, report.Decoders, report.Backbones, report.Robustness}
 
@@ -126,6 +134,7 @@ func (f *File) resolve(dir string) {
 		}
 	}
 	at(&f.Out)
+	at(&f.Cache.Dir)
 	for _, list := range [][]Set{f.Data, f.Tests} {
 		for i := range list {
 			at(&list[i].Data)
@@ -257,6 +266,8 @@ func (f File) checkOptions() error {
 		return errors.New("train: data and valid come from the study's data sets")
 	case t.Spec.Arch != "" || t.Spec.Layer != "" || t.Spec.Decoder != "":
 		return errors.New("train: the network belongs under the key network")
+	case f.Cache.SizeGB < 0 || f.Cache.SizeGB > 1e6:
+		return fmt.Errorf("cache: size_gb %g: expected 0 to 1000000", f.Cache.SizeGB)
 	case e.Limit < 0:
 		return fmt.Errorf("evaluation: limit %d: expected 0 or more", e.Limit)
 	case e.Threshold != 0 && !(e.Threshold > 0 && e.Threshold < 1):

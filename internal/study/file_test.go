@@ -126,7 +126,7 @@ func TestRunKey(t *testing.T) {
 	for name, change := range map[string]func(*File){
 		"seed":   func(f *File) { f.Train.Seed = 2 },
 		"epochs": func(f *File) { f.Train.Epochs = 3 },
-		"width":  func(f *File) { f.Network.Context = 16 },
+		"layer":  func(f *File) { f.Network.Layer = "layer2" },
 		"jpeg":   func(f *File) { f.Train.Augment.JPEG = 0.1 },
 	} {
 		if plan(change) == base {

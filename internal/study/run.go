@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/engine"
+	"github.com/declip/declip/internal/featurecache"
 	"github.com/declip/declip/internal/report"
 	"github.com/declip/declip/internal/train"
 )
@@ -72,6 +73,9 @@ func (p *Plan) train(ctx context.Context, e *engine.Engine, o Options, r *Run, n
 	c := r.config
 	c.Engine, c.Library, c.Device, c.Threads, c.Resume = e, o.Library, o.Device, o.Threads, true
 	c.SaveSteps = 200 // what a killed study loses at most
+	if err := p.setCache(&c); err != nil {
+		return err
+	}
 	if o.Events.Training != nil {
 		c.Hooks = o.Events.Training(r, number, of)
 	}
@@ -91,6 +95,26 @@ func (p *Plan) train(ctx context.Context, e *engine.Engine, o Options, r *Run, n
 	}
 	if o.Events.Trained != nil {
 		o.Events.Trained(r)
+	}
+	return nil
+}
+
+// setCache has the features of frozen backbones kept, those of all layers of a study of layers in one pass.
+func (p *Plan) setCache(c *train.Config) (err error) {
+	f := p.File.Cache
+	if f.Off {
+		return nil
+	}
+	if c.Cache.Dir = f.Dir; c.Cache.Dir == "" {
+		if c.Cache.Dir, err = featurecache.DefaultDir(); err != nil {
+			return err
+		}
+	}
+	if f.SizeGB > 0 {
+		c.Cache.Size = int64(f.SizeGB * (1 << 30))
+	}
+	if p.File.Kind == report.Layers {
+		c.Cache.Layers = p.variants
 	}
 	return nil
 }

@@ -24,19 +24,19 @@ func (p *Plan) openSets() {
 	for i, d := range slices.Concat(f.Data, f.Tests) {
 		s := &set{Set: d}
 		p.sets = append(p.sets, s)
-		if err := s.open(len(f.Models) == 0 && i < len(f.Data), f.Evaluation.Limit); err != nil {
+		if err := s.open(len(f.Models) == 0 && i < len(f.Data), f.Train.SkipBad, f.Evaluation.Limit); err != nil {
 			s.problem = err.Error()
 		}
 	}
 }
 
-// open opens what is to be tested on and, with training set, the rest.
-func (s *set) open(training bool, limit int) error {
+// open opens what is to be tested on and, with training set, the rest, of which lenient lets bad pictures pass.
+func (s *set) open(training, lenient bool, limit int) error {
 	polarity, err := dataset.ParsePolarity(s.Masks)
 	if err != nil {
 		return err
 	}
-	base := dataset.Options{Polarity: polarity, ResizeMasks: s.Resize}
+	base := dataset.Options{Polarity: polarity, ResizeMasks: s.Resize, Lenient: lenient}
 	if training {
 		if s.train, err = s.part(s.Train, "train", base); err != nil {
 			return err
