@@ -21,18 +21,18 @@ func BenchmarkStep(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := newStep(e, model, c, loader.Shape())
+	s, err := NewStep(e, model, c, loader.Shape())
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer s.close()
+	defer s.Close()
 	for batch, err := range loader.Batches(context.Background(), 0) {
 		if err != nil {
 			b.Fatal(err)
 		}
 		inputs, target := given(b, batch, loader.Shape())
 		for number := int64(0); b.Loop(); number++ {
-			if _, _, err := s.run(context.Background(), inputs, target, number, 1e-3); err != nil {
+			if _, _, err := s.Run(context.Background(), inputs, target, number, 1e-3); err != nil {
 				b.Fatal(err)
 			}
 		}

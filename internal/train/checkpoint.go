@@ -54,7 +54,7 @@ func (t *trainer) saveLast() error {
 	if err != nil {
 		return err
 	}
-	list := tensors("", t.step.params())
+	list := tensors("", t.step.Params())
 	for _, s := range t.step.states() {
 		list = append(list, weights.FromFloat32s(prefixState+s.Name, s.Shape, s.Data))
 	}
@@ -141,7 +141,7 @@ func (t *trainer) restoreFrom(file *weights.File) error {
 			return fmt.Errorf("metadata %s: %w", keyScore, err)
 		}
 	}
-	for _, p := range t.step.params() {
+	for _, p := range t.step.Params() {
 		if err := fill(file, p.Name, p); err != nil {
 			return err
 		}

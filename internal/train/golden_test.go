@@ -48,14 +48,14 @@ func TestStepsFollowPyTorch(t *testing.T) {
 				config.WeightDecay, rate = 0, 0.1
 			}
 			shape := dataset.Shape{Height: 16, Width: 16, TargetHeight: 4, TargetWidth: 4}
-			s, err := newStep(open(t), model, config, shape)
+			s, err := NewStep(open(t), model, config, shape)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.close()
+			defer s.Close()
 			inputs, target := given(t, &dataset.Batch{Images: c.Images, Target: c.Target}, shape)
 			for i, want := range c.Losses {
-				loss, norm, err := s.run(context.Background(), inputs, target, int64(i), rate)
+				loss, norm, err := s.Run(context.Background(), inputs, target, int64(i), rate)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -67,7 +67,7 @@ func TestStepsFollowPyTorch(t *testing.T) {
 					t.Errorf("gradient norm of step %d is %.8f, want %.8f", i, norm, c.Norms[i])
 				}
 			}
-			for _, p := range s.params() {
+			for _, p := range s.Params() {
 				for i, v := range p.Data {
 					// AdamW divides by the root of tiny gradients, which magnifies rounding.
 					if want := c.End[p.Name][i]; math.Abs(float64(v-want)) > 1e-4 {

@@ -87,7 +87,7 @@ func (t *trainer) openEngine() (err error) {
 	if err := t.openFeatures(); err != nil {
 		return err
 	}
-	t.step, err = newStep(t.engine, t.model, t.config, t.loader.Shape())
+	t.step, err = NewStep(t.engine, t.model, t.config, t.loader.Shape())
 	return err
 }
 
@@ -109,7 +109,7 @@ func (t *trainer) openOutput() error {
 		return fmt.Errorf("output: %w", err)
 	}
 	if t.config.Average > 0 {
-		t.average = newAverage(t.config.Average, t.step.params())
+		t.average = newAverage(t.config.Average, t.step.Params())
 	}
 	if err := t.lockOutput(); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (t *trainer) elapsed() time.Duration { return time.Since(t.began) }
 
 func (t *trainer) close() {
 	if t.step != nil {
-		t.step.close()
+		t.step.Close()
 	}
 	if t.backbones != nil {
 		t.backbones.Close()

@@ -48,9 +48,9 @@ const (
 	newValue   = "new."          // prefix of what replaces an input of that name
 )
 
-// step is one training step as a session, with two sets of buffers for everything that it changes:
+// Step is one training step as a session, with two sets of buffers for everything that it changes:
 // it reads one and writes the other, then they change places.
-type step struct {
+type Step struct {
 	session *engine.Session
 	config  Config
 	sets    [2]set
@@ -67,8 +67,9 @@ type set struct {
 	states []network.Param // m.NAME and v.NAME with AdamW
 }
 
-// newStep builds and loads the step graph. The parameters start as the model's.
-func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) (*step, error) {
+// NewStep builds and loads the step graph for batches of config.BatchSize examples of the given shape. The parameters
+// start as the model's. Its owner closes it.
+func NewStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) (*Step, error) {
 	f := &formula{g: graph.New(), config: config, model: model}
 	if err := f.build(shape); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
@@ -77,7 +78,7 @@ func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) 
 	if err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
-	s := &step{config: config, given: f.given}
+	s := &Step{config: config, given: f.given}
 	if s.session, err = e.Load(bytes, engine.SessionOptions{}); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
@@ -89,7 +90,7 @@ func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) 
 }
 
 // allocate makes the buffers and the maps that Run takes, once for all steps.
-func (s *step) allocate(model Model, states []network.Param) error {
+func (s *Step) allocate(model Model, states []network.Param) error {
 	for i := range s.sets {
 		for _, p := range model.Params() {
 			s.sets[i].params = append(s.sets[i].params, clone(p))
@@ -144,9 +145,9 @@ func clone(p network.Param) network.Param {
 	return p
 }
 
-// run takes the step of the given number, from 0, on a batch: pictures [N, 3, H, W], or a head's features, and a
+// Run takes the step of the given number, from 0, on a batch: pictures [N, 3, H, W], or a head's features, and a
 // target. After an error or a loss that is no number the values are those from before.
-func (s *step) run(ctx context.Context, given []*engine.Tensor, target *engine.Tensor, number int64, rate float64) (loss, norm float64, err error) {
+func (s *Step) Run(ctx context.Context, given []*engine.Tensor, target *engine.Tensor, number int64, rate float64) (loss, norm float64, err error) {
 	s.rate.Float32s()[0] = float32(rate)
 	s.correct1.Float32s()[0], s.correct2.Float32s()[0] = s.config.adamW().Corrections(int(number + 1))
 	inputs := s.inputs[s.current]
@@ -167,10 +168,11 @@ func (s *step) run(ctx context.Context, given []*engine.Tensor, target *engine.T
 
 func bad(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
-// params are the latest parameters, in the model's order; they change with every step.
-func (s *step) params() []network.Param { return s.sets[s.current].params }
+// Params are the latest parameters, in the model's order; they change with every step.
+func (s *Step) Params() []network.Param { return s.sets[s.current].params }
 
 // states are the optimizer's tensors.
-func (s *step) states() []network.Param { return s.sets[s.current].states }
+func (s *Step) states() []network.Param { return s.sets[s.current].states }
 
-func (s *step) close() { s.session.Close() }
+// Close frees the session; no call of Run must be under way.
+func (s *Step) Close() error { return s.session.Close() }

@@ -36,7 +36,7 @@ type trainer struct {
 	backbones    *alone
 	cache        *featurecache.Cache // nil for none
 	files        []*weights.File     // of the backbones
-	step         *step
+	step         *Step
 	average      *average // nil for none
 	state        State
 	score        *Score // of the best checkpoint
@@ -112,7 +112,7 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 	if err != nil {
 		return fmt.Errorf("step %d: %w", t.state.Step+1, err)
 	}
-	loss, norm, err := t.step.run(context.WithoutCancel(ctx), given, target, t.state.Step, rate)
+	loss, norm, err := t.step.Run(context.WithoutCancel(ctx), given, target, t.state.Step, rate)
 	if err != nil {
 		return fmt.Errorf("step %d: %w", t.state.Step+1, err)
 	}
@@ -130,7 +130,7 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 	t.state.LossSum += loss
 	t.state.LossN++
 	if t.average != nil {
-		t.average.add(t.step.params(), t.state.Step)
+		t.average.add(t.step.Params(), t.state.Step)
 	}
 	t.meter.add(waited, inEngine)
 	report := StepReport{Step: t.state.Step, Total: t.total, Epoch: t.state.Epoch + 1, Loss: loss, Rate: rate, Norm: norm,
@@ -195,7 +195,7 @@ func (t *trainer) reason() string {
 
 // endEpoch validates, keeps the best weights, writes the checkpoint to resume from, and reports.
 func (t *trainer) endEpoch(ctx context.Context) error {
-	params := t.step.params()
+	params := t.step.Params()
 	if t.average != nil {
 		params = t.average.params
 	}

@@ -3,7 +3,7 @@
 // Python given has them. Both sides take turns, with as many threads each, and medians are compared.
 //
 // Then the paper's largest network, with random weights in its published layout, beside the published computation
-// (scripts/parity_torch.py).
+// (scripts/parity_torch.py), and its decoder's training steps beside PyTorch's (scripts/training_torch.py).
 //
 // It fails if both sides do not compute the same; for the paper's networks make parity looks at that.
 //
@@ -31,7 +31,8 @@ import (
 type options struct {
 	model, program, python, twin string
 	threads                      int
-	published                    bool
+	published, training          bool
+	step                         int // take training steps of such batches, and nothing else
 }
 
 func main() {
@@ -41,6 +42,8 @@ func main() {
 	flag.StringVar(&o.python, "python", "/usr/bin/python3", "a Python that may have torch and numpy")
 	flag.StringVar(&o.twin, "twin", "scripts/bench_torch.py", "the other side's program")
 	flag.BoolVar(&o.published, "published", false, "measure the paper's network only")
+	flag.BoolVar(&o.training, "training", false, "measure training steps of the paper's network only")
+	flag.IntVar(&o.step, "step", 0, "take training steps with batches of so many pictures on features of the backbone in -m, and print their seconds for a picture as JSON")
 	flag.IntVar(&o.threads, "threads", 2, "threads of either side")
 	flag.Parse()
 	runtime.GOMAXPROCS(o.threads)
@@ -51,12 +54,22 @@ func main() {
 }
 
 func run(o options) error {
+	if o.step > 0 {
+		return takeSteps(o)
+	}
 	began := time.Now()
 	work, err := os.MkdirTemp("", "declip-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(work)
+	done := func() error {
+		fmt.Printf("\n%d threads each, medians, %s in all\n", o.threads, time.Since(began).Round(time.Second))
+		return nil
+	}
+	if o.training {
+		return errors.Join(benchTraining(o, work), done())
+	}
 	e, err := engine.Open(engine.Options{Device: "cpu", Threads: o.threads})
 	if err != nil {
 		return err
@@ -69,8 +82,10 @@ func run(o options) error {
 	if err := benchPublished(o, work, e); err != nil {
 		return err
 	}
-	fmt.Printf("\n%d threads each, medians, %s in all\n", o.threads, time.Since(began).Round(time.Second))
-	return nil
+	if o.published {
+		return done()
+	}
+	return errors.Join(benchTraining(o, work), done())
 }
 
 // benchModel measures one model of ours, and what else there is to compare.
