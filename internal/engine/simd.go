@@ -32,3 +32,6 @@ func simd() []string {
 // channels in blocks: on processors with AVX-512. One thread of an AMD EPYC (Zen 4) does 87 to 97 GFLOP/s as Gemm and 106
 // to 110 so, at the sizes of ViT-L/14.
 func (e *Engine) Blocks() bool { return e.device.kind == "cpu" && cpu.X86.HasAVX512F }
+
+// BlockChannels is how many channels ONNX Runtime keeps in a block where Blocks is true.
+const BlockChannels = 16

@@ -19,9 +19,14 @@ func blocks(f func(parts []*Node) *Node, whole ...*Node) []*Node {
 		}
 		largest = max(largest, 4*size)
 	}
+	return blocksOf(blockBytes*whole[0].shape[0]/max(largest, 1), f, whole...)
+}
+
+// blocksOf is blocks with so many of the batch in each part.
+func blocksOf(step int, f func(parts []*Node) *Node, whole ...*Node) []*Node {
 	batch := whole[0].shape[0]
-	step := max(1, min(batch, blockBytes*batch/max(largest, 1)))
-	if step >= batch {
+	step = max(step, 1)
+	if batch == Open || step >= batch {
 		return []*Node{f(whole)}
 	}
 	var results []*Node

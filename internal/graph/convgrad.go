@@ -79,10 +79,11 @@ func (k conv) weightGradient(x, w, d *Node) *Node {
 
 // denseWeightGradient is the weight gradient of one group.
 func (k conv) denseWeightGradient(x, w, d *Node) *Node {
-	// Up to here a single product with both kernel dimensions stacked is some
-	// 15 % faster; beyond, its result for each image grows too large.
-	const small = 128 * 128
-	if k.Stride == 1 && w.shape[0]*w.shape[1] <= small {
+	// A single product with both kernel dimensions stacked is some 15 % faster
+	// where its result is small, and where maps are so large that the zeros
+	// beside them do not count.
+	const small, wide = 128 * 128, 64
+	if size := w.shape[0] * w.shape[1]; k.Stride == 1 && (size <= small || size <= 2*small && d.shape[2] >= wide) {
 		return k.stackedWeightGradient(x, w, d)
 	}
 	return k.rowWeightGradient(x, w, d)
@@ -114,31 +115,35 @@ func (k conv) stackedWeightGradient(x, w, d *Node) *Node {
 
 // rowWeightGradient computes, for each row of the kernel, one product of the
 // output's gradient with the input's rows, shifted to the row's place; the
-// shifts along columns are stacked as channels beforehand.
+// shifts along columns are stacked as channels beforehand, of so many images
+// as keep the stack small.
 func (k conv) rowWeightGradient(x, w, d *Node) *Node {
 	n, c, kh, kw := w.shape[0], w.shape[1], w.shape[2], w.shape[3]
 	h, v := d.shape[2], d.shape[3]
-	span := func(out, taps int) int { return (out-1)*k.Stride + (taps-1)*k.Dilation + 1 }
-	x = k.padded(x)
-	cols := make([]*Node, kw)
-	rows := span(h, kh)
-	for j := range cols {
-		cols[j] = apply1(slice{[]int{2, 3}, []int{0, j * k.Dilation},
-			[]int{rows, j*k.Dilation + (v-1)*k.Stride + 1}, []int{1, k.Stride}}, x)
-	}
-	stack := Concat(1, cols...) // [N, kw C, rows, v]
-	left := Reshape(d, -1, n, h*v)
-	grads := make([]*Node, kh)
-	for i := range grads {
-		at := i * k.Dilation
-		part := stack
-		if rows != h {
-			part = apply1(slice{[]int{2}, []int{at}, []int{at + (h-1)*k.Stride + 1}, []int{k.Stride}}, stack)
+	rows := (h-1)*k.Stride + (kh-1)*k.Dilation + 1
+	const most = 48 << 20 // bytes
+	sums := blocksOf(most/max(4*kw*c*rows*v, 1), func(b []*Node) *Node {
+		x, d := k.padded(b[0]), b[1]
+		cols := make([]*Node, kw)
+		for j := range cols {
+			cols[j] = apply1(slice{[]int{2, 3}, []int{0, j * k.Dilation},
+				[]int{rows, j*k.Dilation + (v-1)*k.Stride + 1}, []int{1, k.Stride}}, x)
 		}
-		right := Reshape(part, -1, kw*c, h*v)
-		grads[i] = Reshape(ReduceSum(MatMul(left, swapLast(right)), []int{0}, false), n, 1, kw, c)
-	}
-	return Transpose(Concat(1, grads...), 0, 3, 1, 2)
+		stack := Concat(1, cols...) // [N, kw C, rows, v]
+		left := Reshape(d, -1, n, h*v)
+		grads := make([]*Node, kh)
+		for i := range grads {
+			at := i * k.Dilation
+			part := stack
+			if rows != h {
+				part = apply1(slice{[]int{2}, []int{at}, []int{at + (h-1)*k.Stride + 1}, []int{k.Stride}}, stack)
+			}
+			right := Reshape(part, -1, kw*c, h*v)
+			grads[i] = Reshape(ReduceSum(MatMul(left, swapLast(right)), []int{0}, false), n, 1, kw, c)
+		}
+		return Concat(1, grads...)
+	}, x, d)
+	return Transpose(sumOf(sums), 0, 3, 1, 2)
 }
 
 // depthwiseWeightGradient sums, for each tap of the kernel, the product of the

@@ -55,7 +55,7 @@ func (t *trainer) saveLast() error {
 		return err
 	}
 	list := tensors("", t.step.Params())
-	for _, s := range t.step.states() {
+	for _, s := range t.step.states {
 		list = append(list, weights.FromFloat32s(prefixState+s.Name, s.Shape, s.Data))
 	}
 	if t.average != nil {
@@ -146,7 +146,7 @@ func (t *trainer) restoreFrom(file *weights.File) error {
 			return err
 		}
 	}
-	for _, p := range t.step.states() {
+	for _, p := range t.step.states {
 		if err := fill(file, prefixState+p.Name, p); err != nil {
 			return err
 		}

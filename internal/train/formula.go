@@ -8,17 +8,15 @@ import (
 	"github.com/declip/declip/internal/network"
 )
 
-// formula is a training step: forward, loss, gradients, optimizer.
+// formula is a training step as far as the optimizer: forward, loss, gradients, new running statistics.
 type formula struct {
 	g       *graph.Graph
 	config  Config
 	model   Model
 	fixed   map[string]graph.Initializer // parameters that no step changes
 	outputs []graph.Output
-	states  []network.Param // zeros: what the optimizer starts from
-	given   []string        // inputs with what is known of the pictures
-
-	correct1, correct2 *graph.Node // of AdamW's moments, once made
+	trained []string // names of the parameters that have a gradient
+	given   []string // inputs with what is known of the pictures
 }
 
 func (f *formula) build(shape dataset.Shape) error {
@@ -33,7 +31,7 @@ func (f *formula) build(shape dataset.Shape) error {
 	}
 	loss := f.loss(logits, target)
 	f.output(outLoss, graph.Reshape(loss, 1))
-	f.update(loss)
+	f.differentiate(loss)
 	f.fixed = map[string]graph.Initializer{}
 	for _, p := range f.model.Params() { // in a fixed order, so that the bytes are the same each time
 		if node := updates[p.Name]; node != nil {
@@ -91,9 +89,8 @@ func (f *formula) loss(z, t *graph.Node) *graph.Node {
 	return graph.Add(loss, graph.Scale(dice, l.Dice))
 }
 
-// update adds the gradients, limited to a global norm where asked for, and the optimizer.
-func (f *formula) update(loss *graph.Node) {
-	var trained []network.Param
+// differentiate adds the gradients by all parameters that are trained and that the loss depends on.
+func (f *formula) differentiate(loss *graph.Node) {
 	var nodes []*graph.Node
 	params := map[string]*graph.Node{}
 	_, used := f.g.Used([]graph.Output{{Name: outLoss, Node: loss}})
@@ -102,65 +99,10 @@ func (f *formula) update(loss *graph.Node) {
 	}
 	for _, p := range f.model.Params() {
 		if node := params[p.Name]; p.Trainable && node != nil {
-			trained, nodes = append(trained, p), append(nodes, node)
+			f.trained, nodes = append(f.trained, p.Name), append(nodes, node)
 		}
 	}
-	grads := graph.Gradients(loss, nodes)
-	norm := f.norm(grads)
-	f.output(outNorm, norm)
-	if f.config.Clip > 0 {
-		// clip / max(norm, clip): 1 up to the limit
-		scale := graph.Div(f.g.Scalar(float32(f.config.Clip)), graph.Max(norm, f.g.Scalar(float32(f.config.Clip))))
-		for i := range grads {
-			grads[i] = graph.Mul(grads[i], scale)
-		}
+	for i, grad := range graph.Gradients(loss, nodes) {
+		f.output(gradOf+f.trained[i], grad)
 	}
-	rate := f.g.Input(inRate, 1)
-	for i, p := range trained {
-		if f.config.Optimizer == SGD {
-			f.output(newValue+p.Name, graph.SGD(nodes[i], grads[i], rate, f.config.WeightDecay))
-			continue
-		}
-		f.adamW(p, nodes[i], grads[i], rate)
-	}
-}
-
-// adamW adds the update of one parameter and its two moments.
-func (f *formula) adamW(p network.Param, value, grad, rate *graph.Node) {
-	if f.correct1 == nil {
-		f.correct1, f.correct2 = f.g.Input(inCorrect1, 1), f.g.Input(inCorrect2, 1)
-	}
-	moments := [2]network.Param{{Name: "m." + p.Name, Shape: p.Shape}, {Name: "v." + p.Name, Shape: p.Shape}}
-	var old [2]*graph.Node
-	for i := range moments {
-		moments[i].Data = make([]float32, len(p.Data))
-		old[i] = f.g.Input(moments[i].Name, p.Shape...)
-	}
-	step := graph.AdamWStep{Rate: rate, Correction1: f.correct1, Correction2: f.correct2}
-	next, m, v := graph.AdamW(value, grad, old[0], old[1], step, f.config.adamW())
-	f.output(newValue+p.Name, next)
-	f.output(newValue+moments[0].Name, m)
-	f.output(newValue+moments[1].Name, v)
-	f.states = append(f.states, moments[0], moments[1])
-}
-
-// adamW are the published constants with the decay asked for.
-func (c Config) adamW() graph.AdamWOptions {
-	o := graph.DefaultAdamW()
-	o.WeightDecay = c.WeightDecay
-	return o
-}
-
-// norm is the square root of the sum of all squared gradients: [1].
-func (f *formula) norm(grads []*graph.Node) *graph.Node {
-	var total *graph.Node
-	for _, d := range grads {
-		sum := graph.Reshape(graph.ReduceSum(graph.Mul(d, d), nil, false), 1)
-		if total == nil {
-			total = sum
-		} else {
-			total = graph.Add(total, sum)
-		}
-	}
-	return graph.Sqrt(total)
 }

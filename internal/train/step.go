@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/engine"
@@ -38,39 +39,36 @@ type Head interface {
 
 // Names of the step graph's inputs and outputs that are no parameters.
 const (
-	inImage    = "step.image"    // [N,3,H,W]; a Head has network.FeatureInput(i) in its place
-	inTarget   = "step.target"   // [N,1,h,w]
-	inRate     = "step.rate"     // [1], learning rate
-	inCorrect1 = "step.correct1" // [1], see graph.AdamWStep
-	inCorrect2 = "step.correct2" // [1]
-	outLoss    = "step.loss"     // [1]
-	outNorm    = "step.norm"     // [1], global norm of the gradient
-	newValue   = "new."          // prefix of what replaces an input of that name
+	inImage  = "step.image"  // [N,3,H,W]; a Head has network.FeatureInput(i) in its place
+	inTarget = "step.target" // [N,1,h,w]
+	outLoss  = "step.loss"   // [1]
+	newValue = "new."        // prefix of the running statistics that replace those of that name
+	gradOf   = "gradient."   // prefix of a parameter's gradient
 )
 
-// Step is one training step as a session, with two sets of buffers for everything that it changes:
-// it reads one and writes the other, then they change places.
+// Step is one training step: a session that gives loss and gradients, and the optimizer that moves the parameters by
+// them. All memory that it needs in Go is there from the beginning.
 type Step struct {
-	session *engine.Session
-	config  Config
-	sets    [2]set
-	current int      // the set that holds the latest values
-	given   []string // names of what a step is given of the pictures
+	session   *engine.Session
+	optimizer optimizer
+	workers   int
+	params    []network.Param
+	states    []network.Param // m.NAME and v.NAME with AdamW
+	slots     []slot
+	replaced  [][2][]float32 // running statistics: the latest, and where a run writes the next
+	given     []string       // names of what a step is given of the pictures
+	loss      *engine.Tensor
 
-	rate, correct1, correct2, loss, norm *engine.Tensor
-	inputs, outputs                      [2]map[string]*engine.Tensor
-}
-
-// set is one copy of parameters and optimizer state.
-type set struct {
-	params []network.Param
-	states []network.Param // m.NAME and v.NAME with AdamW
+	inputs, outputs map[string]*engine.Tensor
 }
 
 // NewStep builds and loads the step graph for batches of config.BatchSize examples of the given shape. The parameters
-// start as the model's. Its owner closes it.
+// start as the model's; those of a Head are taken over, since there may be no room for two. Its owner closes it.
 func NewStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) (*Step, error) {
 	f := &formula{g: graph.New(), config: config, model: model}
+	if e.Blocks() {
+		f.g.Blocked(engine.BlockChannels)
+	}
 	if err := f.build(shape); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
@@ -78,11 +76,11 @@ func NewStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) 
 	if err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
-	s := &Step{config: config, given: f.given}
+	s := &Step{optimizer: optimizer{config.Optimizer, config.WeightDecay, config.Clip}, workers: e.Info().Threads, given: f.given}
 	if s.session, err = e.Load(bytes, engine.SessionOptions{}); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
-	if err := s.allocate(model, f.states); err != nil {
+	if err := s.allocate(model, f.trained); err != nil {
 		s.session.Close()
 		return nil, err
 	}
@@ -90,46 +88,53 @@ func NewStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) 
 }
 
 // allocate makes the buffers and the maps that Run takes, once for all steps.
-func (s *Step) allocate(model Model, states []network.Param) error {
-	for i := range s.sets {
-		for _, p := range model.Params() {
-			s.sets[i].params = append(s.sets[i].params, clone(p))
+func (s *Step) allocate(model Model, trained []string) (err error) {
+	s.inputs, s.outputs = map[string]*engine.Tensor{}, map[string]*engine.Tensor{}
+	wanted, given := ports(s.session.Inputs()), ports(s.session.Outputs())
+	for _, p := range model.Params() {
+		if _, own := model.(Head); !own {
+			p = clone(p)
 		}
-		for _, p := range states {
-			s.sets[i].states = append(s.sets[i].states, clone(p))
+		s.params = append(s.params, p)
+		if wanted[p.Name] {
+			if s.inputs[p.Name], err = engine.NewTensor(p.Shape, p.Data); err != nil {
+				return fmt.Errorf("parameter %q: %w", p.Name, err)
+			}
 		}
-		s.inputs[i], s.outputs[i] = map[string]*engine.Tensor{}, map[string]*engine.Tensor{}
-	}
-	for _, scalar := range []**engine.Tensor{&s.rate, &s.correct1, &s.correct2, &s.loss, &s.norm} {
-		t, err := engine.NewEmpty([]int{1})
+		if given[newValue+p.Name] {
+			next, err := s.newOutput(newValue+p.Name, p.Shape)
+			if err != nil {
+				return err
+			}
+			s.replaced = append(s.replaced, [2][]float32{p.Data, next})
+		}
+		if !slices.Contains(trained, p.Name) {
+			continue
+		}
+		grad, err := s.newOutput(gradOf+p.Name, p.Shape)
 		if err != nil {
 			return err
 		}
-		*scalar = t
-	}
-	wanted, given := ports(s.session.Inputs()), ports(s.session.Outputs())
-	for i := range s.sets {
-		all := append(append([]network.Param{}, s.sets[i].params...), s.sets[i].states...)
-		for _, p := range all {
-			t, err := engine.NewTensor(p.Shape, p.Data)
-			if err != nil {
-				return fmt.Errorf("parameter %q: %w", p.Name, err)
-			}
-			if wanted[p.Name] {
-				s.inputs[i][p.Name] = t
-			}
-			if given[newValue+p.Name] {
-				s.outputs[1-i][newValue+p.Name] = t
-			}
+		slot := slot{value: p.Data, grad: grad}
+		if states := s.optimizer.states(p); states != nil {
+			slot.m, slot.v = states[0].Data, states[1].Data
+			s.states = append(s.states, states...)
 		}
-		for name, t := range map[string]*engine.Tensor{inRate: s.rate, inCorrect1: s.correct1, inCorrect2: s.correct2} {
-			if wanted[name] {
-				s.inputs[i][name] = t
-			}
-		}
-		s.outputs[i][outLoss], s.outputs[i][outNorm] = s.loss, s.norm
+		s.slots = append(s.slots, slot)
 	}
-	return nil
+	s.loss, err = engine.NewEmpty([]int{1})
+	s.outputs[outLoss] = s.loss
+	return err
+}
+
+// newOutput makes a buffer for an output of the session.
+func (s *Step) newOutput(name string, shape []int) ([]float32, error) {
+	t, err := engine.NewEmpty(shape)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", name, err)
+	}
+	s.outputs[name] = t
+	return t.Float32s(), nil
 }
 
 func ports(list []engine.Port) map[string]bool {
@@ -148,31 +153,28 @@ func clone(p network.Param) network.Param {
 // Run takes the step of the given number, from 0, on a batch: pictures [N, 3, H, W], or a head's features, and a
 // target. After an error or a loss that is no number the values are those from before.
 func (s *Step) Run(ctx context.Context, given []*engine.Tensor, target *engine.Tensor, number int64, rate float64) (loss, norm float64, err error) {
-	s.rate.Float32s()[0] = float32(rate)
-	s.correct1.Float32s()[0], s.correct2.Float32s()[0] = s.config.adamW().Corrections(int(number + 1))
-	inputs := s.inputs[s.current]
-	inputs[inTarget] = target
+	s.inputs[inTarget] = target
 	for i, t := range given {
-		inputs[s.given[i]] = t
+		s.inputs[s.given[i]] = t
 	}
-	if _, err := s.session.Run(ctx, inputs, s.outputs[s.current]); err != nil {
+	if _, err := s.session.Run(ctx, s.inputs, s.outputs); err != nil {
 		return 0, 0, err
 	}
-	loss, norm = float64(s.loss.Float32s()[0]), float64(s.norm.Float32s()[0])
+	loss, norm = float64(s.loss.Float32s()[0]), s.optimizer.norm(s.slots, s.workers)
 	if bad(loss) || bad(norm) {
 		return loss, norm, nil
 	}
-	s.current = 1 - s.current
+	s.optimizer.step(s.slots, number+1, rate, norm, s.workers)
+	for _, r := range s.replaced {
+		copy(r[0], r[1])
+	}
 	return loss, norm, nil
 }
 
 func bad(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
 // Params are the latest parameters, in the model's order; they change with every step.
-func (s *Step) Params() []network.Param { return s.sets[s.current].params }
-
-// states are the optimizer's tensors.
-func (s *Step) states() []network.Param { return s.sets[s.current].states }
+func (s *Step) Params() []network.Param { return s.params }
 
 // Close frees the session; no call of Run must be under way.
 func (s *Step) Close() error { return s.session.Close() }
