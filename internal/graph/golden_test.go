@@ -12,7 +12,9 @@ import (
 
 // golden holds what PyTorch computed; see scripts/golden_graph.py.
 type golden struct {
-	Tensors map[string]struct {
+	Rate, Decay float64
+	Step        int
+	Tensors     map[string]struct {
 		Shape []int
 		Data  string // base64 of little-endian float32
 	}
@@ -123,7 +125,7 @@ func TestComposites(t *testing.T) {
 }
 
 // checkComposite compares one training graph of everything with PyTorch:
-// output, loss, all gradients, running statistics.
+// output, loss, all gradients, running statistics, AdamW's and SGD's step.
 func checkComposite(t *testing.T, want golden, build composite, lossOf func(y, weights *Node) *Node) {
 	g := New()
 	feeds := map[string]array{}
@@ -150,8 +152,19 @@ func checkComposite(t *testing.T, want golden, build composite, lossOf func(y, w
 	}
 	grads := Gradients(loss, append([]*Node{x}, params...))
 	outputs = append(outputs, Output{"out.dx", grads[0]})
+	o := DefaultAdamW()
+	o.WeightDecay = want.Decay
+	rate := g.Input("rate", 1)
+	step := AdamWStep{rate, g.Input("correction1", 1), g.Input("correction2", 1)}
+	c1, c2 := o.Corrections(want.Step)
+	feeds["rate"], feeds["correction1"], feeds["correction2"] =
+		array{[]int{1}, []float32{float32(want.Rate)}}, array{[]int{1}, []float32{c1}}, array{[]int{1}, []float32{c2}}
 	for i, name := range names {
-		outputs = append(outputs, Output{"out.grad." + name, grads[i+1]})
+		d := grads[i+1]
+		p, m, v := AdamW(params[i], d, input("m."+name), input("v."+name), step, o)
+		outputs = append(outputs, Output{"out.grad." + name, d}, Output{"out.adamw." + name, p},
+			Output{"out.newm." + name, m}, Output{"out.newv." + name, v},
+			Output{"out.sgd." + name, SGD(params[i], d, rate, want.Decay)})
 	}
 	for key, a := range load(t, outputs).run(t, feeds) {
 		key = strings.TrimPrefix(key, "out.")
