@@ -220,8 +220,14 @@ def slide(a, size, pick, padding):
 def evaluate(r):
     prob = np.fromfile(r["prob"], "<f4").reshape(r["h"], r["w"])
     truth = np.fromfile(r["mask"], np.uint8).reshape(r["h"], r["w"])
+    if r["by"] == "torch":
+        import published_metrics
+        prob, truth = torch.from_numpy(prob), torch.from_numpy(truth) > 0
+        score_by = published_metrics.scores
+    else:
+        score_by = score
     began = time.perf_counter()
-    scores = score(prob, truth)
+    scores = score_by(prob, truth)
     return {"seconds": time.perf_counter() - began, "scores": scores}
 
 

@@ -3,16 +3,21 @@
 
     /usr/bin/python3 scripts/golden_metric.py > internal/metric/testdata/golden.json
 
-Needs NumPy. Nothing here shares an idea with the Go code: windows are looked at
-pixel by pixel, every threshold is tried by counting over all pixels, and the
-area under the ROC curve counts pairs. null stands for a score that is not
-defined.
+Needs NumPy, and PyTorch to compare with scripts/published_metrics.py, the scores
+as the published evaluation computes them: both must agree to 1e-6 in every case.
+Nothing here shares an idea with the Go code: windows are looked at pixel by
+pixel, every threshold is tried by counting over all pixels, and the area under
+the ROC curve counts pairs. null stands for a score that is not defined.
 """
 import base64
 import json
+import math
 import zlib
 
 import numpy as np
+import torch
+
+import published_metrics
 
 rng = np.random.default_rng(7)
 
@@ -129,8 +134,30 @@ def cases():
     yield "one row", random(60, 1), np.arange(60)[None] > 33
     yield "one column", random(1, 60), np.arange(60)[:, None] > 33
     yield "filter wide", random(15, 11), np.arange(15)[None].repeat(11, 0) > 9
-    tiny = (random(20, 20) * np.float32(1e-39)).astype(np.float32)
-    yield "subnormal probabilities", tiny, ellipse(20, 20, 10, 10, 9, 9)
+    yield "subnormal probabilities", (random(20, 20) * np.float32(1e-39)).astype(np.float32), ellipse(20, 20, 10, 10, 9, 9)
+    # What maps of 8 bits, of halves and of neighbouring numbers do to ties.
+    wide = ellipse(29, 25, 14, 12, 12, 10)
+    noisy = guess(wide, 0.25)
+    yield "8-bit levels", (np.round(noisy * 255) / 255).astype(np.float32), wide
+    yield "half precision", noisy.astype(np.float16).astype(np.float32), wide
+    step = np.float32(0.5) * (1 + rng.integers(-2, 3, wide.shape) * np.float32(2.0 ** -23))
+    yield "neighbours of 0.5", step.astype(np.float32), wide
+    yield "0, 0.5 and 1", (rng.integers(0, 3, wide.shape) / 2).astype(np.float32), wide
+    yield "minus zero", np.where(noisy < 0.5, np.float32(-0.0), np.float32(0.0)) + np.where(wide, noisy, 0).astype(np.float32), wide
+    yield "all but one tied", np.where(np.arange(wide.size).reshape(wide.shape) == 300, np.float32(0.75), np.float32(0.25)), wide
+    yield "the highest alone is wrong", np.where(np.arange(wide.size).reshape(wide.shape) == 2, np.float32(0.9), wide * np.float32(0.4)), wide
+    full = np.ones((25, 29), bool)
+    yield "full mask, two levels", np.where(noisy > 0.4, np.float32(0.8), np.float32(0.2)), full
+    yield "full mask, constant", np.full((25, 29), 0.25, np.float32), full
+    hole = full.copy()
+    hole[12, 14] = False
+    yield "full but for one pixel", noisy, hole
+    yield "full but for one pixel, constant", np.full((25, 29), 0.75, np.float32), hole
+    yield "one pixel, ranked last", np.where(ellipse(29, 25, 3, 3, 0.4, 0.4), np.float32(0.1), np.float32(0.2)), ellipse(29, 25, 3, 3, 0.4, 0.4)
+    yield "nearly all in the band", noisy, ellipse(29, 25, 14, 12, 8, 8)
+    yield "1x1, half", np.full((1, 1), 0.25, np.float32), np.ones((1, 1), bool)
+    yield "2x1", np.array([[0.5, np.nextafter(np.float32(0.5), np.float32(1))]], np.float32), np.array([[False, True]])
+    yield "3x1, tied", np.full((1, 3), 0.7, np.float32), np.array([[True, False, True]])
 
 
 def detection():
@@ -153,10 +180,20 @@ def detection():
         }
 
 
+def compare(name, prob, g):
+    """Stops where the published computation gives something else."""
+    fixed, best = f1(prob.astype(np.float64), g)
+    ours = {"iou": iou(prob, g, 0.5), "f1_fixed": fixed, "f1_best": math.nan if best is None else best, "ap": average_precision(prob, g)}
+    for key, theirs in published_metrics.scores(torch.from_numpy(prob), torch.from_numpy(g)).items():
+        same = math.isnan(ours[key]) and math.isnan(theirs) or abs(ours[key] - theirs) <= 1e-6
+        assert same, f"{name}: {key} is {ours[key]}, the published code's {theirs}"
+
+
 def main():
     pictures = []
     for name, prob, g in cases():
         assert prob.dtype == np.float32 and prob.shape == g.shape, name
+        compare(name, prob, g)
         packed = base64.b64encode(zlib.compress(prob.astype("<f4").tobytes(), 9)).decode()
         prob = prob.astype(np.float64)  # thresholds are compared in double precision
         fixed, best = f1(prob, g)
