@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures the program and compares its parts with PyTorch and NumPy, where a Python has them:
 #   scripts/bench.sh [MODEL]
+# BENCH_ONLY=metrics or BENCH_ONLY=published measures these alone.
 # MODEL is a built-in name or a file (default: lite). BENCH_PYTHON names the Python (default: Debian's).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,4 +21,4 @@ go build -o "$work/bench" ./scripts/bench
 if [[ -z ${DECLIP_ORT_LIB:-} && -d .cache/onnxruntime ]]; then
 	export DECLIP_ORT_LIB=$PWD/.cache/onnxruntime
 fi
-"$work/bench" -m "${1:-lite}" -declip "$work/declip" -python "${BENCH_PYTHON:-/usr/bin/python3}"
+"$work/bench" ${BENCH_ONLY:+"-$BENCH_ONLY"} -m "${1:-lite}" -declip "$work/declip" -python "${BENCH_PYTHON:-/usr/bin/python3}"

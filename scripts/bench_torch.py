@@ -256,7 +256,7 @@ def score(prob, truth):
     recall = np.append(0, tp / tp[-1])
     ap = (np.diff(recall) * tp / (tp + fp)).sum()
     auc = np.trapz(recall, np.append(0, fp / fp[-1]))
-    return {"iou": float(iou), "f1_fixed": float(fixed), "f1_best": float(best), "ap": float(ap), "auc": float(auc)}
+    return {"iou": 100 * float(iou), "f1_fixed": float(fixed), "f1_best": float(best), "ap": float(ap), "auc": float(auc)}
 
 
 def main():

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/metric"
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/train"
@@ -211,60 +209,6 @@ func noisyPicture(i int) (dataset.Sample, error) {
 		}
 	}
 	return dataset.Sample{Picture: p, Mask: m, Name: fmt.Sprint(i)}, nil
-}
-
-// evaluate compares all scores of one megapixel.
-func (b *bench) evaluate() error {
-	const w, h, repeats = 1024, 1024, 5
-	prob, truth, mask := noise(w*h), make([]bool, w*h), make([]byte, w*h)
-	for i := range prob {
-		x, y := float64(i%w-500), float64(i/w-480)
-		truth[i] = x*x/90e3+y*y/40e3 < 1
-		if truth[i] {
-			mask[i] = 1
-			prob[i] += 0.7
-		}
-		prob[i] = float32(1 / (1 + math.Exp(-float64(prob[i]))))
-	}
-	request := map[string]any{"do": "evaluate", "prob": filepath.Join(b.work, "prob"), "mask": filepath.Join(b.work, "mask"), "w": w, "h": h}
-	if err := twin.WriteFloats(request["prob"].(string), prob); err != nil {
-		return err
-	}
-	if err := os.WriteFile(request["mask"].(string), mask, 0o644); err != nil {
-		return err
-	}
-	var ours, others []float64
-	for range repeats {
-		began := time.Now()
-		r, err := metric.Evaluate(prob, truth, w, h, metric.DefaultThreshold)
-		if err != nil {
-			return err
-		}
-		ours = append(ours, time.Since(began).Seconds())
-		if b.twin.Numpy == "" {
-			continue
-		}
-		answer, err := b.ask(request)
-		if err != nil {
-			return err
-		}
-		others = append(others, answer.Seconds)
-		if err := sameScores(r, answer.Scores); err != nil {
-			return err
-		}
-	}
-	row("scores of 1 MP, one thread", ours, others, "NumPy "+b.twin.Numpy)
-	return nil
-}
-
-// sameScores holds both sides to the 1e-6 that the published scores are promised to; IoU is in percent.
-func sameScores(r metric.Result, other map[string]float64) error {
-	for name, v := range map[string]float64{"iou": r.IoU / 100, "f1_fixed": r.F1Fixed, "f1_best": r.F1Best, "ap": r.AP, "auc": r.AUC} {
-		if got, ok := other[name]; !ok || !(math.Abs(got-v) <= 1e-6) {
-			return fmt.Errorf("%s is %g, NumPy says %g", name, v, got)
-		}
-	}
-	return nil
 }
 
 func noise(n int) []float32 {

@@ -31,7 +31,7 @@ import (
 type options struct {
 	model, program, python, twin string
 	threads                      int
-	published, training          bool
+	published, training, metrics bool
 	step                         int // take training steps of such batches, and nothing else
 }
 
@@ -44,6 +44,7 @@ func main() {
 	flag.BoolVar(&o.published, "published", false, "measure the paper's network only")
 	flag.BoolVar(&o.training, "training", false, "measure training steps of the paper's network only")
 	flag.IntVar(&o.step, "step", 0, "take training steps with batches of so many pictures on features of the backbone in -m, and print their seconds for a picture as JSON")
+	flag.BoolVar(&o.metrics, "metrics", false, "measure the scores only")
 	flag.IntVar(&o.threads, "threads", 2, "threads of either side")
 	flag.Parse()
 	runtime.GOMAXPROCS(o.threads)
@@ -73,6 +74,9 @@ func run(o options) error {
 	e, err := engine.Open(engine.Options{Device: "cpu", Threads: o.threads})
 	if err != nil {
 		return err
+	}
+	if o.metrics {
+		return benchMetrics(o, work)
 	}
 	if !o.published {
 		if err := benchModel(o, work, e); err != nil {
