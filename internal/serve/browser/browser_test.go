@@ -106,7 +106,7 @@ func open(t *testing.T, address string, window size, expect ...string) *tab {
 	t.Cleanup(expire)
 	b.prepare(window)
 	b.run(chromedp.Navigate(address), chromedp.WaitVisible(chromedp.ID("choose")))
-	b.until(`document.querySelector('#model').options.length > 0 || document.querySelector('#notices').textContent !== ''`)
+	b.until(`document.querySelector('#model').options.length > 0 || document.querySelector('#token').open`)
 	t.Cleanup(func() { b.verify(address, expect) })
 	return b
 }

@@ -1,7 +1,10 @@
 package browser
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/png"
 	"math"
 	"strings"
 	"testing"
@@ -249,4 +252,37 @@ func TestSeveralPicturesAndModels(t *testing.T) {
 	}
 	b.click(".strip li .remove")
 	b.until(`document.querySelectorAll('.strip li').length === 1 && document.querySelector('#strip').hidden`)
+}
+
+func TestToken(t *testing.T) {
+	s := startServer(t, serve.Config{Token: "let-me-in-please"})
+	b := open(t, s.url, desktop, "status of 401")
+	give := func(token string) {
+		b.run(chromedp.SendKeys(chromedp.ID("token-value"), token+kb.Enter))
+	}
+	give("wrong")
+	b.until(`!document.querySelector('#token-wrong').hidden && document.querySelector('#token').open`)
+	give("let-me-in-please")
+	b.until(`document.querySelector('#model').options.length === 2`)
+	b.choose(sample)
+	b.until(shown)
+}
+
+// Two panes stand as they show the picture larger.
+func TestArrangement(t *testing.T) {
+	_, b := opened(t, desktop)
+	b.click("#side")
+	place := `[...document.querySelectorAll('.pane')].map((p) => p.getBoundingClientRect())`
+	if !value[bool](b, `(([a, b]) => a.bottom <= b.top)(`+place+`)`) {
+		t.Error("the panes of a wide picture do not stand over each other")
+	}
+	var tall bytes.Buffer
+	if err := png.Encode(&tall, image.NewGray(image.Rect(0, 0, 200, 600))); err != nil {
+		t.Fatal(err)
+	}
+	b.hand("drop", "tall.png", tall.Bytes())
+	b.until(`document.title.startsWith('tall')`)
+	if !value[bool](b, `(([a, b]) => a.right <= b.left)(`+place+`)`) {
+		t.Error("the panes of a tall picture do not stand beside each other")
+	}
 }

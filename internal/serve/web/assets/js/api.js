@@ -15,6 +15,8 @@ function authorization() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
+export const hasToken = () => sessionStorage.getItem(tokenKey) !== null;
+
 export function setToken(token) {
   sessionStorage.setItem(tokenKey, token);
 }
@@ -44,7 +46,7 @@ export async function describe() {
   return JSON.parse(body);
 }
 
-// localize sends a file and gives the server's answer, its maps as URLs. onProgress hears the share of the
+// localize sends a file and gives the server's answer, with the map of probabilities as a data: URL. onProgress hears the share of the
 // file that is sent, 0 to 1.
 export function localize(file, { model, signal, onProgress }) {
   return new Promise((resolve, reject) => {

@@ -4,7 +4,7 @@ import * as api from './api.js';
 import { Controls } from './controls.js';
 import { $, make } from './dom.js';
 import { takePictures } from './intake.js';
-import { ProbabilityMap } from './map.js';
+import { ProbabilityMap, unpack } from './map.js';
 import { over } from './over.js';
 import { aboutPanel, limitsPanel, verdictPanel } from './panel.js';
 import { Picture } from './picture.js';
@@ -14,7 +14,7 @@ import { Scene } from './scene.js';
 import { sniff } from './sniff.js';
 import { Stage } from './stage.js';
 import { stateWords, Strip } from './strip.js';
-import { failure, refusal } from './words.js';
+import { failure, refusal, unreadable } from './words.js';
 
 const state = { items: [], current: null, models: [], model: null, limits: {}, version: '', result: null };
 const queue = new Queue();
@@ -38,16 +38,21 @@ async function begin() {
     $('model').replaceChildren(...models.map((m) => make('option', { value: m.name, selected: m.default }, m.name)));
     chooseModel($('model').value);
   } catch (error) {
-    if (error.code === 'unauthorized' || error.status === 401) askToken();
+    if (error.code === 'unauthorized') askToken();
     else notice(failure(error).text, { label: 'Try again', run: begin });
   }
 }
 
 function askToken() {
   const dialog = $('token');
+  $('token-wrong').hidden = !api.hasToken();
   dialog.addEventListener('close', () => {
-    if (dialog.returnValue !== 'use') return;
+    if (dialog.returnValue !== 'use') {
+      notice('Without a token this server looks at no pictures.', { label: 'Give one', run: askToken });
+      return;
+    }
     api.setToken($('token-value').value.trim());
+    $('token-value').value = '';
     begin();
   }, { once: true });
   dialog.showModal();
@@ -69,12 +74,16 @@ async function add(files) {
     const item = { file, kind: null, refusal: null, jobs: new Map(), job: null, glimpse: null };
     state.items.push(item);
     strip.add(item);
-    item.kind = await sniff(file);
-    item.refusal = refusal(file, item.kind, state.limits);
+    try {
+      item.kind = await sniff(file);
+      item.refusal = refusal(file, item.kind, state.limits);
+    } catch {
+      item.refusal = unreadable;
+    }
     if (!state.items.includes(item)) continue;
     if (!item.refusal) {
       enqueue(item);
-      Picture.glimpse(file, 640).then((glimpse) => seen(item, glimpse));
+      glimpses = glimpses.then(() => look(item));
     }
     if (item === state.items[0] && opened || files.length === 1) open(item);
     else refresh(item);
@@ -82,19 +91,26 @@ async function add(files) {
   layout();
 }
 
-function seen(item, glimpse) {
-  item.glimpse = glimpse;
+let glimpses = Promise.resolve(); // one at a time: a folder of large pictures must not be decoded at once
+
+async function look(item) {
+  if (!state.items.includes(item)) return;
+  item.glimpse = await Picture.glimpse(item.file, 400);
   strip.thumbnail(item);
-  if (item === state.current && !state.result) stage.open(null, glimpse);
+  if (item === state.current && !state.result) stage.open(null, item.glimpse);
 }
 
-// enqueue sends an item to the chosen model unless that has seen it.
+// enqueue sends an item to the chosen model unless that has seen it; later, while it isn't known what the file is.
 function enqueue(item) {
-  if (item.refusal || !state.model) return;
+  if (!item.kind || item.refusal || !state.model) return;
   const { name } = state.model;
   if (!item.jobs.has(name)) {
-    const job = queue.add((signal, onProgress) => api.localize(item.file, { model: name, signal, onProgress }), { first: item === state.current });
-    Object.assign(job, { item });
+    const job = queue.add(async (signal, onProgress) => {
+      const { maps, ...answer } = await api.localize(item.file, { model: name, signal, onProgress });
+      job.map = unpack(maps.prob);
+      return answer;
+    }, { first: item === state.current });
+    job.item = item;
     item.jobs.set(name, job);
   }
   item.job = item.jobs.get(name);
@@ -171,7 +187,7 @@ async function open(item) {
 
 async function load(item) {
   const { answer } = item.job;
-  const [picture, map] = await Promise.all([Picture.decode(item.file, answer), ProbabilityMap.open(answer.maps.prob)]);
+  const [picture, map] = await Promise.all([Picture.decode(item.file, answer), ProbabilityMap.open(item.job.map)]);
   const model = state.models.find((m) => m.name === answer.model) ?? state.model;
   return new Result({ item, model, version: state.version, at: item.job.at, scene: new Scene(picture, map, answer.orientation) }, stage, say);
 }

@@ -24,10 +24,10 @@ const longest = 1024;
 let keys = 0;
 
 export class ProbabilityMap {
-  // open reads a PNG out of a data: URL or a link of this server.
-  static async open(url) {
+  // open reads a PNG file, a Blob.
+  static async open(file) {
     const key = ++keys;
-    const png = await bytesOf(url);
+    const png = await file.arrayBuffer();
     const opened = await ask('open', { key, png, longest }, [png]);
     return new ProbabilityMap(key, opened);
   }
@@ -57,16 +57,13 @@ export class ProbabilityMap {
   close() { ask('close', { key: this.key }); }
 }
 
-// bytesOf gives the bytes behind a URL. data: URLs are unpacked by hand, for the page's policy forbids fetching
-// them.
-async function bytesOf(url) {
-  if (url.startsWith('data:')) {
-    const text = atob(url.slice(url.indexOf(',') + 1));
-    const bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-    return bytes.buffer;
-  }
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`the map could not be fetched: ${response.status}`);
-  return response.arrayBuffer();
+// unpack makes a Blob of a data: URL: as long as a map isn't shown, it needs no memory of the page's. By hand, for the
+// page's policy forbids fetching such a URL.
+export function unpack(url) {
+  const [, type, text] = /^data:([^;,]*);base64,(.*)$/s.exec(url) ?? [];
+  if (text === undefined) throw new Error('the server sent no map');
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  return new Blob([bytes], { type });
 }

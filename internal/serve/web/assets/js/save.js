@@ -12,10 +12,10 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-// resultJSON is the server's answer without its maps. At a threshold of the reader's own, what follows from the
+// resultJSON is the server's answer. At a threshold of the reader's own, what follows from the
 // threshold is replaced by what the page found in the 8-bit map.
 export function resultJSON({ file, answer, version, at, threshold, fraction, regions, own }) {
-  const { maps, ...result } = answer;
+  const result = { ...answer };
   Object.assign(result, { image: file.name, declip: version || undefined, time: at.toISOString() });
   if (!own) {
     Object.assign(result, {

@@ -31,6 +31,7 @@ export class Stage {
     const shown = scene?.size ?? (glimpse ? [glimpse.width, glimpse.height] : [1, 1]);
     this.panes.style.setProperty('--ratio', shown[0] / shown[1]); // for a page that scrolls
     this.viewport.setPicture(...shown);
+    this.#measure();
   }
 
   set(options) {
@@ -45,9 +46,18 @@ export class Stage {
   }
 
   #measure() {
+    this.#arrange();
     const canvas = this.main.firstElementChild;
     this.viewport.setPane(canvas.clientWidth, canvas.clientHeight);
     this.paint();
+  }
+
+  // arrange puts two panes beside or over each other, whichever shows the picture larger.
+  #arrange() {
+    const { clientWidth: w, clientHeight: h } = this.panes;
+    const [pw, ph] = this.viewport.picture;
+    const beside = Math.min(w / 2 / pw, h / ph), over = Math.min(w / pw, h / 2 / ph);
+    this.panes.classList.toggle('rows', over > beside);
   }
 
   #probe(x, y) {

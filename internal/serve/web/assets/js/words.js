@@ -22,6 +22,9 @@ export function refusal(file, kind, limits) {
   return null;
 }
 
+// unreadable is said of what the browser can't open.
+export const unreadable = { title: 'This could not be read', text: 'It may be a folder, or the file was moved or deleted. Drop the pictures themselves.' };
+
 const failures = {
   offline: () => ({ title: 'No connection to declip', text: 'The server does not answer. Is it still running, and are you online?', retry: true }),
   busy: () => ({ title: 'The server is very busy', text: 'It had no room for this picture in many tries. Try again in a few minutes.', retry: true }),
