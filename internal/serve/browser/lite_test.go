@@ -4,12 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 
 	"github.com/declip/declip"
 	"github.com/declip/declip/internal/engine/enginetest"
 	"github.com/declip/declip/internal/serve"
 )
+
+// shot is where a picture of the page goes: go test ./internal/serve/browser -run EmbeddedModel -shot docs/page.jpg
+var shot = flag.String("shot", "", "write a picture of the page with the bundled sample to this file, from the module's root")
 
 // The whole way, with the embedded model: the page and the library say the same of the bundled sample.
 func TestEmbeddedModel(t *testing.T) {
@@ -27,6 +35,9 @@ func TestEmbeddedModel(t *testing.T) {
 	b := open(t, url, desktop)
 	b.choose(sample)
 	b.until(shown)
+	if *shot != "" {
+		b.photograph(filepath.Join(root, *shot))
+	}
 	var got struct {
 		Model   string
 		Score   float64
@@ -42,5 +53,19 @@ func TestEmbeddedModel(t *testing.T) {
 		if r.Area != want.Regions[i].Area {
 			t.Errorf("region %d has %d pixels, expected %d", i, r.Area, want.Regions[i].Area)
 		}
+	}
+}
+
+// photograph writes what the window shows as a JPEG file.
+func (b *tab) photograph(path string) {
+	b.t.Helper()
+	b.run(chromedp.EmulateViewport(1280, 890))
+	b.picture("pane-map") // waits for the frames
+	data, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(88))
+	if err == nil {
+		err = os.WriteFile(path, data, 0o644)
+	}
+	if err != nil {
+		b.t.Fatal(err)
 	}
 }
