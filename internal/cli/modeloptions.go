@@ -25,7 +25,12 @@ func (o *networkOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.arch, "arch", "", "backbone, as ViT-L/14, RN50 or ViT-L/14,RN50 (default: what the file holds)")
 	f.StringVar(&o.layer, "layer", "", "layer of the backbone that the decoder reads, as layer20 (default: what the file says)")
 	f.StringVar(&o.decoder, "decoder", "", "decoder: linear, attention or conv-K (default: what the file holds)")
-	f.StringArrayVar(&o.clip, "clip", nil, "file with a backbone that a model comes without; repeatable (default: the models folder)")
+	addClipFlag(f, &o.clip)
+}
+
+// addClipFlag declares the flag for backbones beside a model.
+func addClipFlag(f *pflag.FlagSet, files *[]string) {
+	f.StringArrayVar(files, "clip", nil, "file with a backbone that a model comes without; repeatable (default: the models folder)")
 }
 
 func (o *networkOptions) override() network.Override {

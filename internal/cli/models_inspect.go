@@ -58,6 +58,7 @@ type inspectedTensor struct {
 
 func (a *app) newModelsInspect() *cobra.Command {
 	var asJSON bool
+	var clip []string
 	cmd := &cobra.Command{
 		Use:   "inspect NAME|FILE",
 		Short: "Show what a model's file holds",
@@ -69,8 +70,9 @@ that the decoder reads) are what "declip models convert" drops.
 Any file of PyTorch (.pth, .pt, TorchScript) or safetensors can be inspected.
 Nothing in it is executed.`,
 		Args: oneModel,
-		RunE: func(_ *cobra.Command, args []string) error { return a.runModelsInspect(args[0], asJSON) },
+		RunE: func(_ *cobra.Command, args []string) error { return a.runModelsInspect(args[0], clip, asJSON) },
 	}
+	addClipFlag(cmd.Flags(), &clip)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of text")
 	return cmd
 }
@@ -86,8 +88,8 @@ func oneModel(cmd *cobra.Command, args []string) error {
 	return usagef(cmd, "unexpected argument %q", args[1])
 }
 
-func (a *app) runModelsInspect(name string, asJSON bool) error {
-	x, err := examine(name, networkOptions{})
+func (a *app) runModelsInspect(name string, clip []string, asJSON bool) error {
+	x, err := examine(name, networkOptions{clip: clip})
 	if err != nil {
 		return err
 	}

@@ -16,18 +16,21 @@ import (
 )
 
 func (a *app) newModelsVerify() *cobra.Command {
-	return &cobra.Command{
+	var clip []string
+	cmd := &cobra.Command{
 		Use:   "verify [NAME|FILE...]",
 		Short: "Check that model files are what they should be",
 		Long: `Check model files, by default all in the models folder: that the SHA-256 is the
 published one or, where none is published, the one that "declip models pull"
 noted when it fetched the file; and that the file can be read and holds every
 tensor of its network in the right shape. Exits with 1 if a file fails.`,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.runModelsVerify(cmd.Context(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runModelsVerify(cmd.Context(), args, clip) },
 	}
+	addClipFlag(cmd.Flags(), &clip)
+	return cmd
 }
 
-func (a *app) runModelsVerify(ctx context.Context, names []string) error {
+func (a *app) runModelsVerify(ctx context.Context, names, clip []string) error {
 	if len(names) == 0 {
 		contents, err := zoo.Contents()
 		if err != nil {
@@ -46,7 +49,7 @@ func (a *app) runModelsVerify(ctx context.Context, names []string) error {
 	}
 	failed := 0
 	for _, name := range names {
-		facts, err := a.verify(ctx, name)
+		facts, err := a.verify(ctx, name, clip)
 		if ctx.Err() != nil {
 			return err
 		}
@@ -74,7 +77,7 @@ func named(name string, err error) error {
 }
 
 // verify checks one model and gives what was found to be right.
-func (a *app) verify(ctx context.Context, name string) ([]string, error) {
+func (a *app) verify(ctx context.Context, name string, clip []string) ([]string, error) {
 	var facts []string
 	if !zoo.BuiltIn(name) {
 		path, err := zoo.Find(name)
@@ -87,7 +90,7 @@ func (a *app) verify(ctx context.Context, name string) ([]string, error) {
 		}
 		facts = append(facts, fact)
 	}
-	x, err := examine(name, networkOptions{})
+	x, err := examine(name, networkOptions{clip: clip})
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ var below = map[string][]string{
 
 	"internal/engine":              {"internal/graph"},
 	"internal/engine/enginetest":   {"internal/engine"},
-	"internal/network":             {"internal/graph", "internal/weights"},
+	"internal/network":             {"internal/atomicfile", "internal/graph", "internal/weights"},
 	"internal/featurecache":        {"internal/filelock", "internal/weights"},
 	"internal/network/networktest": {"internal/weights"},
 	"internal/tile":                {"internal/picture"},

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/declip/declip/internal/atomicfile"
 )
 
 // digests keeps those that were computed, by what tells a file's contents from others without reading them.
@@ -19,12 +22,17 @@ var digests sync.Map
 
 // Digest tells the backbone by its weights: a hexadecimal SHA-256 over the sizes and the values of all its tensors, by
 // their names in OpenAI's layout. The file's format, other tensors in it and the type that the values are stored in do
-// not count. It reads the whole backbone, once in a process as long as the file stays as it is.
+// not count. It reads the whole backbone, once as long as the file stays as it is: digests of large files are noted in the
+// user's cache folder.
 func (b *Backbone) Digest() (string, error) {
 	key, known := b.contents()
 	if known {
 		if found, ok := digests.Load(key); ok {
 			return found.(string), nil
+		}
+		if digest := b.noted(key); digest != "" {
+			digests.Store(key, digest)
+			return digest, nil
 		}
 	}
 	builder, err := b.buildPlain(b.Layers()...)
@@ -52,8 +60,46 @@ func (b *Backbone) Digest() (string, error) {
 	digest := hex.EncodeToString(whole.Sum(nil))
 	if known {
 		digests.Store(key, digest)
+		b.note(key, digest)
 	}
 	return digest, nil
+}
+
+// worthNoting is the size in bytes from which a file's digest is noted.
+const worthNoting = 64 << 20
+
+// notePath is the file in the user's cache folder that notes the digest of what key tells; empty if none does.
+func (b *Backbone) notePath(key string) string {
+	info, err := os.Stat(b.Path())
+	if err != nil || info.Size() < worthNoting {
+		return ""
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "declip", "digests", fmt.Sprintf("%x", sha256.Sum256([]byte(key))))
+}
+
+// noted reads a digest that was noted, empty if there is none.
+func (b *Backbone) noted(key string) string {
+	text, err := os.ReadFile(b.notePath(key))
+	if raw, bad := hex.DecodeString(string(text)); err != nil || bad != nil || len(raw) != sha256.Size {
+		return ""
+	}
+	return string(text)
+}
+
+// note writes a digest down. Where that can't be, it is computed again another time.
+func (b *Backbone) note(key, digest string) {
+	path := b.notePath(key)
+	if path == "" || os.MkdirAll(filepath.Dir(path), 0o755) != nil {
+		return
+	}
+	_ = atomicfile.Write(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, digest)
+		return err
+	})
 }
 
 // contents tells what a file holds by its path, length and time; false where the file is none on disk.

@@ -82,6 +82,7 @@ func OpenModel(f *weights.File, o Override, beside ...*weights.File) (*Model, er
 		func() error { return m.chooseLayers(c) },
 		func() error { return m.chooseDecoder(c) },
 		m.check,
+		m.checkKnown,
 	} {
 		if err := step(); err != nil {
 			if !strings.Contains(err.Error(), f.Path()) {

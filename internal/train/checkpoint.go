@@ -93,6 +93,13 @@ func (t *trainer) metadata(score *Score) (map[string]string, error) {
 		keyData:         t.fingerprint,
 		keyCreator:      fmt.Sprintf("declip train: %v, step %d, epoch %d", t.model.Spec(), t.state.Step, t.state.Epoch),
 	}
+	if head, ok := t.model.(interface{ KnownBackbones() (string, error) }); ok {
+		known, err := head.KnownBackbones()
+		if err != nil {
+			return nil, err
+		}
+		meta[network.BackbonesKey] = known
+	}
 	values := map[string]any{keyOptions: t.config, keyState: t.state}
 	if score != nil {
 		values[keyScore] = score

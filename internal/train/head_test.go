@@ -124,6 +124,31 @@ func TestInitHead(t *testing.T) {
 	}
 }
 
+// Opened with another backbone than it was trained on, a decoder is refused; the same weights in another file will do.
+func TestOtherBackbone(t *testing.T) {
+	vit, _ := towers(t)
+	c := headConfig(t, open(t), network.Spec{Arch: "ViT", Layer: "layer0", Decoder: "linear"}, vit)
+	c.Epochs = 1
+	best := openFile(t, mustRun(t, c).Best)
+	tensors := networktest.Tensors(networktest.ViT("visual.", 64, 8, 2, 4))
+	for i := range tensors {
+		tensors[i].Name = "model.model." + tensors[i].Name
+	}
+	again := networktest.Store(t, tensors, nil)
+	if _, err := network.OpenModel(best, network.Override{}, again); err != nil {
+		t.Errorf("the same weights by other names: %v", err)
+	}
+	for i, w := range tensors {
+		if strings.HasSuffix(w.Name, "ln_pre.bias") {
+			tensors[i] = weights.FromFloat32s(w.Name, w.Shape, make([]float32, w.Count()))
+		}
+	}
+	_, err := network.OpenModel(best, network.Override{}, networktest.Store(t, tensors, nil))
+	if err == nil || !strings.Contains(err.Error(), "the decoder was trained on") || strings.Count(err.Error(), "SHA-256") != 1 {
+		t.Errorf("another backbone: got %v, want an error with both digests", err)
+	}
+}
+
 func TestHeadRefuses(t *testing.T) {
 	t.Setenv("DECLIP_MODELS", t.TempDir())
 	vit, resnet := towers(t)
