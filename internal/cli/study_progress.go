@@ -94,13 +94,15 @@ func (s *studyProgress) events() study.Events {
 func (s *studyProgress) training(r *study.Run, number, of int) train.Hooks {
 	what := fmt.Sprintf("training %s (%d/%d)", r.Name(), number, of)
 	return train.Hooks{
-		Start: func(_ train.Config, steps int64) { s.bar = s.app.newSteps(int(steps)) },
+		Start: func(_ train.Config, about train.About) { s.bar = s.app.newSteps(int(about.Steps)) },
 		Step: func(step train.StepReport) {
 			s.bar.describe(fmt.Sprintf("%s  loss %.4f  %s left", what, step.Loss, durationText(step.Left)))
 			s.bar.set(int(step.Step))
 		},
 		Notice: func(text string) { _ = s.bar.printf(s.app.stderr, "declip: %s\n", text) },
-		Epoch:  func(e train.EpochReport) { _ = s.bar.printf(s.app.stdout, "%s  %s\n", what, epochLine(e)) },
+		Epoch: func(e train.EpochReport) {
+			_ = s.bar.printf(s.app.stdout, "%s  %s\n", what, epochLine(e, train.Localization))
+		},
 	}
 }
 

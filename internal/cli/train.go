@@ -31,6 +31,7 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	o.sets.addFlags(f)
 	f.StringVar(&c.Valid, "valid", "", "data set to validate on after each epoch; without one the best checkpoint is the latest")
 	f.StringVar(&c.Out, "out", "", "folder for best.safetensors, last.safetensors and log.jsonl")
+	f.StringVar(&c.Supervision, "supervision", c.Supervision, "localization: by masks; detection: by whether a picture is manipulated at all")
 	f.IntVar(&c.Epochs, "epochs", c.Epochs, "passes over the data at most")
 	f.IntVar(&c.BatchSize, "batch-size", c.BatchSize, "pictures in a step")
 	f.Uint64Var(&c.Seed, "seed", 1, "what weights and random choices start from")
@@ -42,7 +43,7 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	f.DurationVar(&c.MaxTime, "max-time", 0, "end in good order after this long, as 90m (default: no limit)")
 	f.IntVar(&c.EpochPictures, "epoch-pictures", c.EpochPictures, "pictures in an epoch (default: all of the data)")
 	f.IntVar(&c.ValidLimit, "valid-limit", c.ValidLimit, "validate on at most so many pictures (default: all)")
-	f.StringVar(&c.BestBy, "best-by", c.BestBy, "what the best checkpoint goes by: iou, f1, ap, balanced")
+	f.StringVar(&c.BestBy, "best-by", "", "what the best checkpoint goes by: iou, f1, ap, balanced (default: iou; in detection ap, over pictures)")
 	f.Int64Var(&c.SaveSteps, "save-steps", c.SaveSteps, "write last.safetensors every so many steps (default: after each epoch)")
 	f.BoolVar(&c.SkipBad, "skip-bad", false, "leave out pictures that cannot be read, in place of ending; each is named")
 	f.BoolVar(&c.NoTensorBoard, "no-tensorboard", false, "write no event files for TensorBoard into the output folder")
@@ -120,6 +121,7 @@ func addExampleFlags(f *pflag.FlagSet, c *train.Config) {
 	f.IntVar(&c.CropSize, "crop-size", c.CropSize, "side of a crop in pixels; xceptionnet-lite (xceptionnet takes the whole picture, resized)")
 	f.IntVar(&c.Draws, "draws", c.Draws, "crops made of each decoded picture")
 	f.Float64Var(&c.Inside, "inside", c.Inside, "share of the crops of manipulated pictures that hold part of the mask")
+	f.StringVar(&c.Augment.Kind, "augment", "none", "published augmentation: none, blur, color_jitter, jpeg_compression, all")
 	f.BoolVar(&c.Augment.Turn, "augment-turn", c.Augment.Turn, "flip and turn crops")
 	f.Float64Var(&c.Augment.Tone, "augment-tone", c.Augment.Tone, "share with changed brightness and contrast")
 	f.Float64Var(&c.Augment.Noise, "augment-noise", c.Augment.Noise, "share with added noise")
@@ -161,6 +163,7 @@ have splits.`,
 				return err
 			}
 			o.config.Reading = o.sets.into(dataset.Options{})
+			o.config = o.config.Defaults()
 			if err := o.config.Validate(); err != nil {
 				return usagef(cmd, "%w", err)
 			}
@@ -176,12 +179,15 @@ func (a *app) runTrain(ctx context.Context, c train.Config) error {
 	bar := &progress{}
 	defer func() { bar.finish() }()
 	c.Hooks.Notice = func(text string) { _ = bar.printf(a.stderr, "declip: %s\n", text) }
-	c.Hooks.Start = func(_ train.Config, steps int64) { bar = a.newSteps(int(steps)) }
+	c.Hooks.Start = func(used train.Config, about train.About) {
+		writeSettings(a.stderr, used, about)
+		bar = a.newSteps(int(about.Steps))
+	}
 	c.Hooks.Step = func(s train.StepReport) {
 		bar.describe(fmt.Sprintf("epoch %d  loss %.4f  %s left", s.Epoch, s.Loss, durationText(s.Left)))
 		bar.set(int(s.Step))
 	}
-	c.Hooks.Epoch = func(e train.EpochReport) { _ = bar.printf(a.stdout, "%s\n", epochLine(e)) }
+	c.Hooks.Epoch = func(e train.EpochReport) { _ = bar.printf(a.stdout, "%s\n", epochLine(e, c.Supervision)) }
 	summary, err := train.Run(ctx, c)
 	err = sayResize(err)
 	bar.finish()
@@ -209,10 +215,13 @@ func durationText(d time.Duration) string {
 }
 
 // epochLine tells how an epoch went.
-func epochLine(e train.EpochReport) string {
+func epochLine(e train.EpochReport, supervision string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "epoch %d/%d  loss %.4f", e.Epoch, e.Epochs, e.Loss)
-	if s := e.Score; s != nil {
+	s := e.Score
+	if s != nil && s.Detection != nil && supervision == train.Detection {
+		fmt.Fprintf(&b, "  AP %.4f  accuracy %.4f", s.Detection.AP, s.Detection.Accuracy)
+	} else if s != nil {
 		fmt.Fprintf(&b, "  IoU %.2f %%  F1 %.4f  AP %.4f", s.IoU, s.F1, s.AP)
 		if s.Pictures > s.Manipulated {
 			fmt.Fprintf(&b, "  flagged %.1f %%", 100*s.Flagged)

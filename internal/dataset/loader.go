@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/declip/declip/internal/picture"
 )
 
 // Batch is BatchSize examples, ready for a network.
@@ -16,6 +18,7 @@ type Batch struct {
 	Images []float32 // [N,3,H,W], normalised
 	Target []float32 // [N,1,h,w], in [0,1]
 	Names  []string  // of the pictures, [N]
+	Labels []float32 // of the whole pictures, [N]: 1 = manipulated, 0 = untouched
 	// Skipped are the pictures that were left out of this batch and those that are made of the same pictures.
 	Skipped []Skipped
 	loader  *Loader
@@ -94,7 +97,7 @@ func (l *Loader) newBatch() *Batch {
 	shape, n := l.maker.Shape(), l.options.BatchSize
 	return &Batch{
 		Images: make([]float32, n*shape.image()), Target: make([]float32, n*shape.target()),
-		Names: make([]string, n), loader: l,
+		Names: make([]string, n), Labels: make([]float32, n), loader: l,
 	}
 }
 
@@ -200,9 +203,16 @@ func (l *Loader) fill(b *block, n, index int, position int64) error {
 		return err
 	}
 	shape := l.maker.Shape()
+	label := float32(0)
+	if sample.Manipulated() {
+		label = 1
+	}
+	if sample.Mask == nil {
+		sample.Mask = uniformMask(sample.Picture, label)
+	}
 	draws := make([]Draw, len(b.batches))
 	for i, batch := range b.batches {
-		batch.Names[n] = sample.Name
+		batch.Names[n], batch.Labels[n] = sample.Name, label
 		draws[i] = Draw{
 			Random: l.random(index, position, i),
 			Image:  batch.Images[n*shape.image() : (n+1)*shape.image()],
@@ -210,6 +220,15 @@ func (l *Loader) fill(b *block, n, index int, position int64) error {
 		}
 	}
 	return l.maker.Make(sample, draws)
+}
+
+// uniformMask says of all pixels what is known of the picture as a whole.
+func uniformMask(p *picture.RGB, label float32) *picture.Gray {
+	mask := picture.NewGray(p.Width, p.Height)
+	for i := range mask.Pix {
+		mask.Pix[i] = uint8(255 * label)
+	}
+	return mask
 }
 
 // load loads a picture, or the next one that can be loaded.

@@ -27,9 +27,17 @@ const (
 	Cosine   = "cosine"   // linear warm-up, then half a cosine down to a hundredth of the rate
 	Plateau  = "plateau"  // the published way: divided by 10 after 5 epochs without improvement, ended below 1e-6
 
+	Localization = "localization" // by masks, the published main case
+	Detection    = "detection"    // by labels of whole pictures
+
+	Blur            = "blur"             // 5 x 5 Gaussian of sigma 0.4 to 2
+	ColorJitter     = "color_jitter"     // brightness, contrast, saturation and hue by up to 0.3
+	JPEGCompression = "jpeg_compression" // of quality 30 to 100
+	All             = "all"              // the three, one after the other
+
 	ByIoU      = "iou"      // the published criterion
 	ByF1       = "f1"       // F1 at threshold 0.5
-	ByAP       = "ap"       // pixel average precision
+	ByAP       = "ap"       // pixel average precision; over pictures in detection, the published criterion there
 	ByBalanced = "balanced" // F1 + AP - share of untouched pictures flagged, each in [0,1]
 )
 
@@ -43,6 +51,9 @@ type Config struct {
 	Valid      string `json:"valid,omitempty"` // data set to validate on; without one, best is the latest
 	ValidLimit int    `json:"valid_limit"`     // at most so many validation pictures; 0 = all
 	BestBy     string `json:"best_by"`
+
+	// Supervision is Localization or Detection: the mean logit of a map against the picture's label.
+	Supervision string `json:"supervision"`
 
 	Epochs        int `json:"epochs"`
 	EpochPictures int `json:"epoch_pictures"` // pictures per epoch; 0 = all of the data
@@ -105,12 +116,13 @@ type Config struct {
 
 // Augment says how crops and resized pictures are varied. Shares are in [0,1].
 type Augment struct {
-	Turn     bool    `json:"turn"`      // flips and quarter turns (crops only)
-	Tone     float64 `json:"tone"`      // share with changed brightness and contrast
-	JPEG     float64 `json:"jpeg"`      // share recompressed as a whole
-	JPEGLow  int     `json:"jpeg_low"`  // lowest quality, 1..100; default 60
-	JPEGHigh int     `json:"jpeg_high"` // highest quality; default 100
-	Noise    float64 `json:"noise"`     // share with Gaussian noise of up to 3 levels
+	Kind     string  `json:"kind,omitempty"` // Blur, ColorJitter, JPEGCompression, All; "" or "none" = none of the published ones
+	Turn     bool    `json:"turn"`           // flips and quarter turns (crops only)
+	Tone     float64 `json:"tone"`           // share with changed brightness and contrast
+	JPEG     float64 `json:"jpeg"`           // share recompressed as a whole
+	JPEGLow  int     `json:"jpeg_low"`       // lowest quality, 1..100; default 60
+	JPEGHigh int     `json:"jpeg_high"`      // highest quality; default 100
+	Noise    float64 `json:"noise"`          // share with Gaussian noise of up to 3 levels
 }
 
 // Loss is a weighted sum of terms over all cells of the batch's maps.
@@ -125,7 +137,13 @@ type Loss struct {
 // Defaults fills in what is left at zero.
 func (c Config) Defaults() Config {
 	c.Spec.Arch = cmp.Or(c.Spec.Arch, network.ArchXception)
-	c.BestBy = cmp.Or(c.BestBy, ByIoU)
+	c.Supervision = cmp.Or(c.Supervision, Localization)
+	if c.BestBy == "" {
+		c.BestBy = ByIoU
+		if c.Supervision == Detection {
+			c.BestBy = ByAP
+		}
+	}
 	c.Epochs = cmp.Or(c.Epochs, 400)
 	c.BatchSize = cmp.Or(c.BatchSize, 64)
 	c.Draws = cmp.Or(c.Draws, 1)
@@ -167,6 +185,12 @@ func (c Config) Validate() error {
 		{slices.Contains([]string{AdamW, SGD}, c.Optimizer), fmt.Sprintf("optimizer %q: want adamw or sgd", c.Optimizer)},
 		{slices.Contains([]string{Constant, Cosine, Plateau}, c.Schedule),
 			fmt.Sprintf("schedule %q: want constant, cosine or plateau", c.Schedule)},
+		{slices.Contains([]string{Localization, Detection}, c.Supervision),
+			fmt.Sprintf("supervision %q: want localization or detection", c.Supervision)},
+		{c.Supervision != Detection || c.BestBy == ByAP, fmt.Sprintf("best by %q: want ap in detection", c.BestBy)},
+		{c.Supervision != Detection || c.Loss.Positive == 1 && c.Loss.Dice == 0, "loss: detection knows no weights and no dice"},
+		{slices.Contains([]string{"", none, Blur, ColorJitter, JPEGCompression, All}, c.Augment.Kind),
+			fmt.Sprintf("augmentation %q: want none, blur, color_jitter, jpeg_compression or all", c.Augment.Kind)},
 		{slices.Contains([]string{ByIoU, ByF1, ByAP, ByBalanced}, c.BestBy),
 			fmt.Sprintf("best by %q: want iou, f1, ap or balanced", c.BestBy)},
 		{c.MaxTime >= 0, "time limit: want at least 0"},
@@ -190,9 +214,27 @@ func (c Config) Validate() error {
 	return c.Spec.Check()
 }
 
+// none is the name of no published augmentation.
+const none = "none"
+
+// published are the published augmentations asked for, in order.
+func (a Augment) published() []dataset.Augment {
+	var list []dataset.Augment
+	if a.Kind == Blur || a.Kind == All {
+		list = append(list, dataset.GaussianBlur(0.4, 2))
+	}
+	if a.Kind == ColorJitter || a.Kind == All {
+		list = append(list, dataset.ColorJitter(0.3))
+	}
+	if a.Kind == JPEGCompression || a.Kind == All {
+		list = append(list, dataset.Recompress(1, 30, 100))
+	}
+	return list
+}
+
 // maker says how samples become training examples for the network.
 func (c Config) maker(spec network.Spec) dataset.Maker {
-	var augment []dataset.Augment
+	augment := c.Augment.published()
 	if c.Augment.Tone > 0 {
 		augment = append(augment, dataset.Tone(c.Augment.Tone, 0.2))
 	}

@@ -22,12 +22,18 @@ type formula struct {
 func (f *formula) build(shape dataset.Shape) error {
 	n := f.config.BatchSize
 	target := f.g.Input(inTarget, n, 1, shape.TargetHeight, shape.TargetWidth)
+	if f.config.Supervision == Detection {
+		target = f.g.Input(inLabel, n, 1, 1, 1)
+	}
 	logits, updates := f.forward(shape)
 	if err := f.g.Err(); err != nil {
 		return err
 	}
 	if got := logits.Shape(); len(got) != 4 || got[2] != shape.TargetHeight || got[3] != shape.TargetWidth {
 		return fmt.Errorf("the network's map has shape %v, expected %v", got, []int{n, 1, shape.TargetHeight, shape.TargetWidth})
+	}
+	if f.config.Supervision == Detection {
+		logits = graph.ReduceMean(logits, []int{2, 3}, true)
 	}
 	loss := f.loss(logits, target)
 	f.output(outLoss, graph.Reshape(loss, 1))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/network/networktest"
@@ -168,5 +169,53 @@ func TestHeadRefuses(t *testing.T) {
 		if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error with %q", err, want)
 		}
+	}
+}
+
+// labelled gives pictures with a label and no mask, but for a few manipulated ones.
+type labelled struct{ patches }
+
+func (l labelled) Load(i int) (dataset.Sample, error) {
+	s, err := l.patches.Load(i)
+	s.Label = dataset.Untouched
+	if i%4 != 3 {
+		s.Label = dataset.Manipulated
+	}
+	if i%2 == 1 {
+		s.Mask = nil
+	}
+	return s, err
+}
+
+// By labels alone a decoder learns which pictures have noise in them.
+func TestDetection(t *testing.T) {
+	e := open(t)
+	vit, _ := towers(t)
+	c := headConfig(t, e, network.Spec{Arch: "ViT", Layer: "layer1", Decoder: "linear"}, vit)
+	c.Supervision, c.TrainSource, c.ValidSource = Detection, labelled{patches{16}}, labelled{patches{12}}
+	c.Epochs, c.Schedule, c.LR = 15, Constant, 0.01
+	s := mustRun(t, c)
+	if s.Score.Detection == nil || s.Score.Detection.AP < 0.95 || s.State.Best != s.Score.Detection.AP {
+		t.Errorf("got %+v of %+v, want an AP over pictures of at least 0.95, as the best", s.Score.Detection, s.Score)
+	}
+	c.Out, c.ValidSource = t.TempDir(), labelled{patches{3}} // all manipulated
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "all are of one kind") {
+		t.Errorf("got %v, want an error about the validation pictures", err)
+	}
+}
+
+// The published augmentations reach the step: each gives other weights.
+func TestAugmentationsMatter(t *testing.T) {
+	e := open(t)
+	vit, _ := towers(t)
+	seen := map[float32]string{}
+	for _, kind := range []string{"none", Blur, ColorJitter, JPEGCompression, All} {
+		c := headConfig(t, e, network.Spec{Arch: "ViT", Layer: "layer0", Decoder: "linear"}, vit)
+		c.Epochs, c.Augment, c.ValidSource = 1, Augment{Kind: kind}, nil
+		v := floats(t, mustRun(t, c).Last, "fc.0.weight")[0]
+		if other, ok := seen[v]; ok {
+			t.Errorf("%s gives the same weights as %s", kind, other)
+		}
+		seen[v] = kind
 	}
 }

@@ -73,6 +73,7 @@ func (c Config) reading(split string) dataset.Options {
 	o := c.Reading
 	o.Lenient = o.Lenient || c.SkipBad
 	o.DefaultSplit = split
+	o.Labels = o.Labels || c.Supervision == Detection
 	return o
 }
 
@@ -133,7 +134,7 @@ func (t *trainer) openOutput() error {
 		return err
 	}
 	if t.config.Hooks.Start != nil {
-		t.config.Hooks.Start(t.config, t.total)
+		t.config.Hooks.Start(t.config, t.about())
 	}
 	return t.recorder.add(event)
 }
@@ -162,14 +163,31 @@ func (t *trainer) close() {
 	}
 }
 
+// about tells what is going to be done.
+func (t *trainer) about() About {
+	a := About{Steps: t.total, PerEpoch: t.perEpoch, Trained: trained(t.model), Pictures: t.config.TrainSource.Len()}
+	if head, ok := t.model.(Head); ok {
+		for _, u := range head.Uses() {
+			a.Frozen = append(a.Frozen, fmt.Sprintf("%s (%s)", u.Backbone.Arch(), u.Backbone.Path()))
+		}
+	}
+	return a
+}
+
+// trained counts the values that are trained.
+func trained(m Model) (count int) {
+	for _, p := range m.Params() {
+		if p.Trainable {
+			count += len(p.Data)
+		}
+	}
+	return count
+}
+
 func (t *trainer) summary(err error) Summary {
 	s := Summary{State: t.state, Score: t.score, TimeUp: t.timeUp, Device: t.engine.Info().Device}
 	s.Interrupted = errors.Is(err, ErrInterrupted)
-	for _, p := range t.model.Params() {
-		if p.Trainable {
-			s.Parameters += len(p.Data)
-		}
-	}
+	s.Parameters = trained(t.model)
 	s.Last = filepath.Join(t.config.Out, lastFile)
 	if t.state.BestEpoch > 0 {
 		s.Best = filepath.Join(t.config.Out, bestFile)

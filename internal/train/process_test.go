@@ -70,7 +70,7 @@ func TestChild(t *testing.T) {
 		return
 	}
 	c := childTraining(t, open(t), out, os.Getenv(childBackbone), os.Getenv(childCache))
-	c.Hooks.Start = func(Config, int64) { fmt.Println("begun") }
+	c.Hooks.Start = func(Config, About) { fmt.Println("begun") }
 	if n, err := strconv.ParseUint(os.Getenv(childLimit), 10, 64); err == nil {
 		signal.Ignore(syscall.SIGXFSZ)
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {

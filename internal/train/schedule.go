@@ -41,6 +41,9 @@ func (c Config) judge(s *State, score *Score) (best bool) {
 		return true
 	}
 	value := score.by(c.BestBy)
+	if c.Supervision == Detection && score.Detection != nil {
+		value = score.Detection.AP
+	}
 	margin := improvement
 	if c.BestBy != ByIoU {
 		margin /= 100 // the criterion is in [0,1] instead of percent

@@ -23,9 +23,18 @@ type Score struct {
 	F1          float64 `json:"f1"`      // at threshold 0.5, in [0,1]
 	F1Best      float64 `json:"f1_best"` // in [0,1]
 	AP          float64 `json:"ap"`      // in [0,1]
-	Flagged     float64 `json:"flagged"` // share of the untouched pictures with more than 1 % of pixels over 0.5, in [0,1]
+	// Detection is how well the pictures' mean probabilities tell manipulated ones from untouched ones, where both are there.
+	Detection *DetectionScore `json:"detection,omitempty"`
+	Flagged   float64         `json:"flagged"` // share of the untouched pictures with more than 1 % of pixels over 0.5, in [0,1]
 
 	Methods map[string]MethodScore `json:"methods,omitempty"` // by way of manipulation, where the data says
+}
+
+// DetectionScore tells pictures by the mean of their pixels' probabilities.
+type DetectionScore struct {
+	AP           float64 `json:"ap"`            // over pictures, in [0,1]
+	Accuracy     float64 `json:"accuracy"`      // at threshold 0.5
+	BestAccuracy float64 `json:"best_accuracy"` // at the best threshold
 }
 
 // MethodScore is the score on the pictures of one method.
@@ -69,7 +78,10 @@ type ScoreOptions struct {
 type PictureScore struct {
 	Name, Method string
 	metric.Result
-	bad bool // could not be read
+	Mean   float64 // of the pixels' probabilities
+	Fake   bool    // the whole picture counts as manipulated
+	Masked bool    // it has a mask: Result holds
+	bad    bool    // could not be read
 }
 
 // Evaluate runs predict over the pictures of a source and scores the maps at full resolution, in the
@@ -133,6 +145,13 @@ func scoreOne(ctx context.Context, source dataset.Source, i, place int, predict 
 	if o.Look != nil {
 		o.Look(place, sample, prob)
 	}
+	for _, v := range prob {
+		r.Mean += float64(v) / float64(len(prob))
+	}
+	r.Fake, r.Masked = sample.Manipulated(), sample.Mask != nil
+	if !r.Masked {
+		return r, nil
+	}
 	mask := sample.Mask
 	if r.Result, err = metric.Evaluate(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, metric.DefaultThreshold); err != nil {
 		return r, fmt.Errorf("%s: %w", sample.Name, err)
@@ -145,7 +164,16 @@ func Summarize(results []PictureScore) Score {
 	var all metric.Summary
 	methods, counts := map[string]*metric.Summary{}, map[string]int{}
 	s := Score{Pictures: len(results), Methods: map[string]MethodScore{}}
+	var detection metric.Detection
+	fakes := 0
 	for _, r := range results {
+		detection.Add(r.Mean, r.Fake)
+		if r.Fake {
+			fakes++
+		}
+		if !r.Masked {
+			continue
+		}
 		all.Add(r.Result)
 		if r.Manipulated == 0 {
 			continue
@@ -162,6 +190,10 @@ func Summarize(results []PictureScore) Score {
 	}
 	s.IoU, s.F1, s.F1Best, s.AP = value(all.IoU), value(all.F1Fixed), value(all.F1Best), value(all.AP)
 	s.Flagged = all.Untouched.Share(metric.DefaultThreshold)
+	if fakes > 0 && fakes < len(results) {
+		best, _ := detection.BestAccuracy()
+		s.Detection = &DetectionScore{detection.AP(), detection.Accuracy(metric.DefaultThreshold), best}
+	}
 	for name, m := range methods {
 		s.Methods[name] = MethodScore{Pictures: counts[name], IoU: value(m.IoU), F1: value(m.F1Fixed), AP: value(m.AP)}
 	}

@@ -66,9 +66,17 @@ type Summary struct {
 	Device      string
 }
 
+// About tells what a training is about to do.
+type About struct {
+	Steps, PerEpoch int64
+	Trained         int      // values
+	Pictures        int      // to train on
+	Frozen          []string // backbones that stay as they are, with the files they come from
+}
+
 // Hooks are called by Run, in its goroutine, one at a time. Any may be nil.
 type Hooks struct {
-	Start func(Config, int64) // the configuration as used, the total number of steps
+	Start func(Config, About) // the configuration as used
 	Step  func(StepReport)
 	Score func(done, total int) // validation pictures
 	Epoch func(EpochReport)

@@ -41,6 +41,7 @@ type Head interface {
 const (
 	inImage  = "step.image"  // [N,3,H,W]; a Head has network.FeatureInput(i) in its place
 	inTarget = "step.target" // [N,1,h,w]
+	inLabel  = "step.label"  // [N,1,1,1]: the target in detection
 	outLoss  = "step.loss"   // [1]
 	newValue = "new."        // prefix of the running statistics that replace those of that name
 	gradOf   = "gradient."   // prefix of a parameter's gradient
@@ -57,6 +58,7 @@ type Step struct {
 	slots     []slot
 	replaced  [][2][]float32 // running statistics: the latest, and where a run writes the next
 	given     []string       // names of what a step is given of the pictures
+	target    string         // name of the target
 	loss      *engine.Tensor
 
 	inputs, outputs map[string]*engine.Tensor
@@ -76,7 +78,10 @@ func NewStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) 
 	if err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
-	s := &Step{optimizer: optimizer{config.Optimizer, config.WeightDecay, config.Clip}, workers: e.Info().Threads, given: f.given}
+	s := &Step{optimizer: optimizer{config.Optimizer, config.WeightDecay, config.Clip}, workers: e.Info().Threads, given: f.given, target: inTarget}
+	if config.Supervision == Detection {
+		s.target = inLabel
+	}
 	if s.session, err = e.Load(bytes, engine.SessionOptions{}); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
@@ -153,7 +158,7 @@ func clone(p network.Param) network.Param {
 // Run takes the step of the given number, from 0, on a batch: pictures [N, 3, H, W], or a head's features, and a
 // target. After an error or a loss that is no number the values are those from before.
 func (s *Step) Run(ctx context.Context, given []*engine.Tensor, target *engine.Tensor, number int64, rate float64) (loss, norm float64, err error) {
-	s.inputs[inTarget] = target
+	s.inputs[s.target] = target
 	for i, t := range given {
 		s.inputs[s.given[i]] = t
 	}

@@ -155,7 +155,12 @@ func (t *trainer) batchTensors(ctx context.Context, b *dataset.Batch) (given []*
 	if err != nil {
 		return nil, nil, err
 	}
-	if target, err = engine.NewTensor([]int{n, 1, shape.TargetHeight, shape.TargetWidth}, b.Target); err != nil {
+	if t.config.Supervision == Detection {
+		target, err = engine.NewTensor([]int{n, 1, 1, 1}, b.Labels)
+	} else {
+		target, err = engine.NewTensor([]int{n, 1, shape.TargetHeight, shape.TargetWidth}, b.Target)
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	if t.stepFeatures == nil {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,6 +48,9 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 		}
 	}
 	summary := Summarize(results)
+	if t.config.Supervision == Detection && summary.Detection == nil {
+		return nil, nil, errors.New("validation: detection needs manipulated and untouched pictures, and all are of one kind")
+	}
 	return &summary, shown, nil
 }
 

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/declip/declip/internal/train"
+)
+
+// writeSettings lists what a training goes by, defaults included.
+func writeSettings(w io.Writer, c train.Config, about train.About) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row(t, "network", networkText(c, about))
+	row(t, "trained", fmt.Sprintf("%d values", about.Trained))
+	row(t, "data", fmt.Sprintf("%s, %d pictures; %s", orNothing(c.Data), about.Pictures, validText(c)))
+	row(t, "supervision", supervisionText(c))
+	row(t, "optimizer", optimizerText(c))
+	row(t, "schedule", scheduleText(c))
+	row(t, "batch", fmt.Sprintf("%d pictures; %d steps an epoch, %d epochs at most", c.BatchSize, about.PerEpoch, c.Epochs))
+	row(t, "examples", examplesText(c))
+	row(t, "start", startText(c))
+	t.Flush() // what can't be written is not worth stopping for
+}
+
+func networkText(c train.Config, about train.About) string {
+	text := c.Spec.String()
+	switch {
+	case len(about.Frozen) > 0:
+		text += ", on frozen " + strings.Join(about.Frozen, " and ")
+	case c.Spec.Frozen:
+		text += ", the backbone frozen"
+	default:
+		text += ", all of it trained"
+	}
+	return text
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "given pictures"
+	}
+	return s
+}
+
+func validText(c train.Config) string {
+	if c.Valid == "" && c.ValidSource == nil {
+		return "no validation: the latest weights are the best"
+	}
+	by := c.BestBy
+	if c.Supervision == train.Detection {
+		by += " over pictures"
+	}
+	return fmt.Sprintf("validated on %s, best by %s", orNothing(c.Valid), by)
+}
+
+func supervisionText(c train.Config) string {
+	if c.Supervision == train.Detection {
+		return "detection: cross-entropy of a map's mean logit"
+	}
+	text := "localization: cross-entropy of each pixel"
+	if c.Loss.Positive != 1 {
+		text += fmt.Sprintf(", manipulated ones weighing %g", c.Loss.Positive)
+	}
+	if c.Loss.Dice > 0 {
+		text += fmt.Sprintf(", %g Dice", c.Loss.Dice)
+	}
+	return text
+}
+
+func optimizerText(c train.Config) string {
+	text := fmt.Sprintf("adamw, rate %g, betas 0.9 and 0.999, weight decay %g", c.LR, c.WeightDecay)
+	if c.Optimizer == train.SGD {
+		text = fmt.Sprintf("sgd without momentum, rate %g, weight decay %g", c.LR, c.WeightDecay)
+	}
+	if c.Clip > 0 {
+		text += fmt.Sprintf(", gradients up to a norm of %g", c.Clip)
+	}
+	if c.Average > 0 {
+		text += fmt.Sprintf(", weights averaged with decay %g", c.Average)
+	}
+	return text
+}
+
+func scheduleText(c train.Config) string {
+	switch c.Schedule {
+	case train.Plateau:
+		return "plateau: the rate is divided by 10 after 5 epochs without improvement; ends below 1e-6"
+	case train.Cosine:
+		return fmt.Sprintf("cosine, after %d steps of warm-up", c.Warmup)
+	}
+	return c.Schedule
+}
+
+func examplesText(c train.Config) string {
+	text := fmt.Sprintf("resized to %d x %d, augmentation %s", c.Spec.Input, c.Spec.Input, kindText(c.Augment.Kind))
+	if c.Spec.Input == 0 {
+		text = fmt.Sprintf("crops of %d x %d, augmentation %s", c.CropSize, c.CropSize, kindText(c.Augment.Kind))
+	}
+	a := c.Augment
+	for _, more := range []struct {
+		on   bool
+		text string
+	}{{a.Turn, "turned"}, {a.Tone > 0, fmt.Sprintf("tone %g", a.Tone)}, {a.Noise > 0, fmt.Sprintf("noise %g", a.Noise)},
+		{a.JPEG > 0, fmt.Sprintf("jpeg %g of quality %d to %d", a.JPEG, a.JPEGLow, a.JPEGHigh)}} {
+		if more.on {
+			text += ", " + more.text
+		}
+	}
+	return text
+}
+
+func kindText(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func startText(c train.Config) string {
+	if c.Init != "" {
+		return fmt.Sprintf("from %s; seed %d", c.Init, c.Seed)
+	}
+	text := "decoder N(0, 0.02), biases uniform"
+	if c.Spec.Input == 0 {
+		text = "weights drawn anew"
+	}
+	if c.Backbone != "" {
+		text += ", backbone from " + c.Backbone
+	}
+	return fmt.Sprintf("%s; seed %d, %d threads", text, c.Seed, c.Threads)
+}
