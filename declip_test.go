@@ -348,3 +348,26 @@ func BenchmarkLocalizeMegapixel(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "MP/s")
 }
+
+func TestInfo(t *testing.T) {
+	for _, c := range []struct {
+		specs []network.Spec
+		mode  string
+	}{{[]network.Spec{tiled}, SizeTiles}, {[]network.Spec{resized, resized}, SizeResize}, {[]network.Spec{tiled, resized}, SizeMixed}} {
+		var paths, networks []string
+		for _, spec := range c.specs {
+			paths = append(paths, writeModel(t, spec))
+		}
+		m, err := OpenSeveral(paths, Options{Library: enginetest.Library(t), Device: "cpu"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range m.group.Specs() {
+			networks = append(networks, spec.String())
+		}
+		if got, want := m.Info(), (Info{strings.Join(networks, " + "), c.mode, "cpu"}); got != want {
+			t.Errorf("got %+v, expected %+v", got, want)
+		}
+		m.Close()
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,7 +76,7 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 	}
 	o.config.Hosts = servedHosts(host, o.hosts)
 	o.config.MaxBytes, o.config.Memory = int64(o.maxBytes), int64(o.memory)
-	if err := o.config.Validate(); err != nil {
+	if o.config, err = o.config.WithDefaults(); err != nil {
 		return usagef(cmd, "%w", err)
 	}
 	return checkThreads(cmd, o.engine.threads)
@@ -130,7 +131,9 @@ when the requests under way are answered, or after --grace.`,
 }
 
 func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
-	saveMemory()
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(o.config.Memory) // near it collect more often than is fast
+	}
 	var err error
 	if o.config.Token, err = readToken(o.tokenFile); err != nil {
 		return err

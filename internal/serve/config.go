@@ -59,14 +59,8 @@ func (c Config) memoryIn() int64   { return c.Memory / 4 }
 func (c Config) memoryWork() int64 { return c.Memory / 2 }
 func (c Config) memoryOut() int64  { return c.Memory / 4 }
 
-// Validate says what is wrong with a configuration.
-func (c Config) Validate() error {
-	_, err := c.withDefaults()
-	return err
-}
-
-// withDefaults fills in what is zero and checks the rest.
-func (c Config) withDefaults() (Config, error) {
+// WithDefaults fills in what is zero, and says what is wrong with the rest.
+func (c Config) WithDefaults() (Config, error) {
 	d := Defaults()
 	setDefault(&c.MaxBytes, d.MaxBytes)
 	setDefault(&c.MaxPixels, d.MaxPixels)

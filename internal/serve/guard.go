@@ -46,7 +46,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	foreign := http.NewCrossOriginProtection()
 	for _, origin := range s.config.Origins {
 		if origin != "*" {
-			_ = foreign.AddTrustedOrigin(origin) // Validate looked at them
+			_ = foreign.AddTrustedOrigin(origin) // WithDefaults looked at them
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -61,15 +61,17 @@ func TestHostileRequests(t *testing.T) {
 	if len(kinds) < 200 {
 		t.Errorf("%d kinds, expected at least 200", len(kinds))
 	}
-	c := Config{MaxBytes: 1 << 20, MaxPixels: 1 << 20, Memory: 128 << 20, Timeout: 20 * time.Second, patience: 300 * time.Millisecond}
-	open := start(t, c)
+	c := Config{MaxBytes: 1 << 20, MaxPixels: 1 << 20, Memory: 128 << 20, Timeout: 20 * time.Second}
+	hasty := c
+	hasty.patience = time.Second
+	servers := targets{open: start(t, c), hasty: start(t, hasty)}
 	c.Token, c.Hosts = "right", []string{"localhost"}
-	guarded := start(t, c)
+	servers.guarded = start(t, c)
 
-	attack(t, kinds, open, guarded)
-	before := measure(open, guarded)
-	attack(t, kinds, open, guarded) // what is kept for good would grow
-	after := measure(open, guarded)
+	attack(t, kinds, servers)
+	before := measure(servers)
+	attack(t, kinds, servers) // what is kept for good would grow
+	after := measure(servers)
 	t.Logf("%d kinds: goroutines %d to %d, heap %d to %d kB", len(kinds), before.goroutines, after.goroutines, before.heap>>10, after.heap>>10)
 	if after.goroutines > before.goroutines+2 {
 		t.Errorf("%d goroutines, %d before\n%s", after.goroutines, before.goroutines, stacks())
@@ -77,7 +79,7 @@ func TestHostileRequests(t *testing.T) {
 	if after.heap > before.heap+1<<20 {
 		t.Errorf("the heap grew from %d to %d bytes", before.heap, after.heap)
 	}
-	for _, s := range []*running{open, guarded} {
+	for _, s := range servers.all() {
 		if in, work, out := s.in.used.Load(), s.work.used.Load(), s.out.used.Load(); in != 0 || work != 0 || out != 0 {
 			t.Errorf("memory is still set aside: %d, %d, %d bytes", in, work, out)
 		}
@@ -85,13 +87,19 @@ func TestHostileRequests(t *testing.T) {
 			t.Errorf("the server failed %d times: %.1000s", len(lines), lines[0])
 		}
 	}
-	if a := open.post("/v1/localize?maps=none", picturePNG(t, 16, 16)); a.status != http.StatusOK {
+	if a := servers.open.post("/v1/localize?maps=none", picturePNG(t, 16, 16)); a.status != http.StatusOK {
 		t.Errorf("a good request afterwards: status %d, %s", a.status, a.body)
 	}
 }
 
+// targets are the servers that are attacked: one as it is, one without patience,
+// and one that asks for a token.
+type targets struct{ open, hasty, guarded *running }
+
+func (s targets) all() []*running { return []*running{s.open, s.hasty, s.guarded} }
+
 // attack sends all kinds, some at a time.
-func attack(t *testing.T, kinds []hostile, open, guarded *running) {
+func attack(t *testing.T, kinds []hostile, servers targets) {
 	t.Helper()
 	var wait sync.WaitGroup
 	places := make(chan struct{}, 16)
@@ -99,9 +107,12 @@ func attack(t *testing.T, kinds []hostile, open, guarded *running) {
 		places <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-places }()
-			s := open
-			if k.guarded {
-				s = guarded
+			s := servers.open
+			switch {
+			case k.guarded:
+				s = servers.guarded
+			case k.slow:
+				s = servers.hasty
 			}
 			if problem := k.judge(s.addr); problem != "" {
 				t.Errorf("%s: %s", k.name, problem)
@@ -167,13 +178,13 @@ type measured struct {
 }
 
 // measure counts goroutines and heap once the servers are at rest.
-func measure(servers ...*running) measured {
+func measure(servers targets) measured {
 	http.DefaultClient.CloseIdleConnections()
 	last := -1
 	for range 100 { // connections take a moment to end
 		time.Sleep(20 * time.Millisecond)
 		busy := int64(0)
-		for _, s := range servers {
+		for _, s := range servers.all() {
 			busy += s.in.used.Load() + s.work.used.Load() + s.out.used.Load()
 		}
 		n := runtime.NumGoroutine()
@@ -183,7 +194,7 @@ func measure(servers ...*running) measured {
 		last = n
 	}
 	time.Sleep(600 * time.Millisecond) // as long as net/http keeps a refused connection
-	for _, s := range servers {
+	for _, s := range servers.all() {
 		s.log.forget()
 	}
 	runtime.GC()

@@ -35,7 +35,7 @@ func held(t *testing.T, c Config) (*running, *fake, *lane) {
 }
 
 // inWork is how many pictures workers hold while the model stands still.
-const inWork = workersPerLane
+const inWork = atOnce
 
 func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	const places = 2
@@ -233,7 +233,7 @@ func TestConfigsThatCannotBe(t *testing.T) {
 		"bytes": {MaxBytes: -1}, "pixels": {MaxPixels: -1}, "threshold": {Threshold: 1}, "queue": {Queue: -1}, "batch": {MaxBatch: 257},
 		"timeout": {Timeout: -1}, "memory": {Memory: 1 << 20}, "origin": {Origins: []string{"example.org"}}, "pictures": {MaxPictures: 33},
 	} {
-		if err := c.Validate(); err == nil {
+		if _, err := c.WithDefaults(); err == nil {
 			t.Errorf("%s: %+v is taken", name, c)
 		}
 	}

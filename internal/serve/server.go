@@ -37,7 +37,7 @@ type Server struct {
 
 // New makes a server of at least one model, each with a name of its own.
 func New(c Config, models []Model) (*Server, error) {
-	c, err := c.withDefaults()
+	c, err := c.WithDefaults()
 	if err != nil {
 		return nil, err
 	}

@@ -29,19 +29,21 @@ type tally struct {
 	accepted []time.Duration
 	refused  []time.Duration
 	errors   map[string]int
-	first    time.Time // when a picture was localized
+	end      time.Time // of sending
+	first    time.Time // when a picture was localized, the first and the last before the end
 	last     time.Time
+	counted  int // between these two
 }
 
 func (c crowd) drive(d time.Duration) *tally {
 	t := &tally{statuses: map[int]int{}, errors: map[string]int{}}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: c.clients}}
 	defer client.CloseIdleConnections()
-	end := time.Now().Add(d)
+	t.end = time.Now().Add(d)
 	var wait sync.WaitGroup
 	for i := range c.clients {
 		wait.Go(func() {
-			for n := i; time.Now().Before(end); n++ {
+			for n := i; time.Now().Before(t.end); n++ {
 				if retry := t.send(client, c.url, c.files[n%len(c.files)]); retry > 0 {
 					time.Sleep(retry)
 				}
@@ -74,8 +76,11 @@ func (t *tally) send(client *http.Client, url string, file []byte) (retry time.D
 	switch status {
 	case http.StatusOK:
 		t.accepted = append(t.accepted, took)
-		if t.last = time.Now(); len(t.accepted) == 1 {
-			t.first = t.last
+		switch now := time.Now(); {
+		case len(t.accepted) == 1:
+			t.first, t.last = now, now
+		case now.Before(t.end):
+			t.last, t.counted = now, t.counted+1
 		}
 		return 0
 	case http.StatusTooManyRequests:
@@ -85,9 +90,9 @@ func (t *tally) send(client *http.Client, url string, file []byte) (retry time.D
 }
 
 // rate is how many pictures a second were localized, from the first answer to
-// the last.
+// the last before the end.
 func (t *tally) rate() float64 {
-	return float64(len(t.accepted)-1) / t.last.Sub(t.first).Seconds()
+	return float64(t.counted) / max(t.last.Sub(t.first).Seconds(), 1e-9)
 }
 
 func (t *tally) String() string {

@@ -109,7 +109,12 @@ func overload(o options, files [][]byte) error {
 	t := c.drive(o.time)
 	cancel()
 	fmt.Printf("overload, %d clients for %v: %s\n", clients, o.time, t)
-	fmt.Printf("  p99 bound: (%d waiting + 3 in work) x %.0f ms = %.1f s\n", o.queue, 1000/t.rate(), float64(o.queue+3)/t.rate())
+	service, err := s.serviceTime()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("  %d in the queue x %.0f ms in the network (2 at once) = %.1f s; (%d + 2 in work) x %.0f ms between pictures = %.1f s on the average\n",
+		o.queue, 1000*service.Seconds(), float64(o.queue)*service.Seconds(), o.queue, 1000/t.rate(), float64(o.queue+2)/t.rate())
 	fmt.Printf("  resident MB every 5 s: %v\n", <-samples)
 	return s.stop()
 }
