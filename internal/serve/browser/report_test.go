@@ -3,10 +3,12 @@ package browser
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"image"
 	"image/png"
+	"math/rand/v2"
 	"regexp"
 	"strings"
 	"testing"
@@ -157,5 +159,37 @@ func TestPartsAreTheServers(t *testing.T) {
 	b.until(`document.querySelector('#regions p').textContent.includes('that you set')`)
 	if counted := list(); counted != served {
 		t.Errorf("the page counts\n%s\nand the server\n%s", counted, served)
+	}
+}
+
+// Noise has parts without number; counting them takes neither much memory nor a mistake.
+func TestPartsOfANoisyMap(t *testing.T) {
+	b := open(t, startServer(t, serve.Config{}).url, desktop)
+	m := picture.NewGray(1500, 1000)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range m.Pix {
+		m.Pix[i] = uint8(random.UintN(256))
+	}
+	prob := make([]float32, len(m.Pix))
+	for i, v := range m.Pix {
+		prob[i] = float32(v) / 255
+	}
+	for _, threshold := range []float64{0.25, 0.58, 0.62, 0.9} {
+		want := picture.Regions(&picture.Map{Prob: prob, Width: m.Width, Height: m.Height}, threshold, 150)
+		got := value[[]struct{ Area int }](b, fmt.Sprintf(`import('%[1]sassets/js/regions.js').then(({findRegions}) => {
+			const text = atob(%[2]q), data = new Uint8Array(text.length);
+			for (let i = 0; i < data.length; i++) data[i] = text.charCodeAt(i);
+			return findRegions({width: %[3]d, height: %[4]d, data}, %[5]g);
+		})`, value[string](b, "location.href"), base64.StdEncoding.EncodeToString(m.Pix), m.Width, m.Height, threshold))
+		if len(got) != len(want) {
+			t.Errorf("at threshold %g %d parts are found, expected %d", threshold, len(got), len(want))
+			continue
+		}
+		for i := range got {
+			if got[i].Area != want[i].Area {
+				t.Errorf("at threshold %g part %d has %d pixels, expected %d", threshold, i, got[i].Area, want[i].Area)
+			}
+		}
+		t.Logf("threshold %g: %d parts", threshold, len(want))
 	}
 }

@@ -36,21 +36,17 @@ function example(add, say) {
 const links = 'Links are not opened here. Save the picture as a file, in its original form, and drop that.';
 
 function dropping(add, say) {
-  let inside = 0; // nested elements send enter and leave, too
   const show = (on) => { $('dropping').hidden = !on; };
   addEventListener('dragenter', (event) => {
     event.preventDefault();
-    inside++;
-    show(true);
+    if (event.dataTransfer.types.includes('Files')) show(true);
   });
-  addEventListener('dragleave', () => {
-    inside = Math.max(0, inside - 1);
-    if (!inside) show(false);
+  addEventListener('dragleave', (event) => {
+    if (!event.relatedTarget) show(false); // out of the window
   });
   addEventListener('dragover', (event) => event.preventDefault());
   addEventListener('drop', (event) => {
     event.preventDefault();
-    inside = 0;
     show(false);
     const files = [...event.dataTransfer.files];
     if (files.length) add(files);

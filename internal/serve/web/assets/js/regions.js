@@ -1,50 +1,58 @@
 // The connected parts of a map that are marked, as the server finds them: joined through sides or corners, the
-// largest first. Works on runs of marked pixels, row by row, with union-find.
+// largest first. Works row by row on runs of marked pixels and keeps what touches the last row only, so that a
+// noisy map of many pixels takes no more memory than its width.
 
 // A map's value v is probability times 255, rounded. firstMarked is the lowest v that counts as over the threshold.
 export const firstMarked = (threshold) => Math.floor(threshold * 255) + 1;
 
-// smallestArea is the share of a picture under which a part is not listed.
-export const smallestArea = (pixels) => Math.max(1, Math.floor(pixels * 1e-4));
+// A part of less than this share of the picture is not listed.
+const smallestShare = 1e-4;
 
 // findRegions lists {box: [x, y, width, height], area, mean, peak} of {width, height, data}, in pixels, and in
 // probability 0 to 1.
-export function findRegions({ width, height, data }, threshold, least = smallestArea(width * height)) {
+export function findRegions({ width, height, data }, threshold) {
   const level = firstMarked(threshold);
-  const parts = []; // of all runs; a part stands for its set if parent is its own index
-  const root = (i) => {
-    while (parts[i].parent !== i) i = parts[i].parent = parts[parts[i].parent].parent;
-    return i;
-  };
-  let above = [];
-  for (let y = 0; y < height; y++) {
-    const here = [];
-    for (let x = 0, at = y * width; x < width;) {
-      if (data[at + x] < level) { x++; continue; }
-      const from = x;
-      let sum = 0, peak = 0;
-      for (; x < width && data[at + x] >= level; x++) {
-        sum += data[at + x];
-        if (data[at + x] > peak) peak = data[at + x];
-      }
-      here.push({ from, to: x, part: parts.length });
-      parts.push({ parent: parts.length, x0: from, y0: y, x1: x, y1: y + 1, area: x - from, sum, peak });
-    }
-    joinRows(above, here, (i, j) => unite(parts, root(i), root(j)));
-    above = here;
+  const least = Math.max(1, Math.floor(width * height * smallestShare));
+  const found = [];
+  let above = { runs: [], parts: [] };
+  for (let y = 0; y <= height; y++) { // the row after the last closes what is open
+    const row = y < height ? data.subarray(y * width, (y + 1) * width) : data.subarray(0, 0);
+    const here = marked(row, y, level, above.parts);
+    joinRows(above.runs, here.runs, here.parts);
+    above = settle(here, found, least);
   }
-  return parts.filter((p, i) => p.parent === i && p.area >= least).map((p) => ({
-    box: [p.x0, p.y0, p.x1 - p.x0, p.y1 - p.y0],
-    area: p.area, mean: p.sum / p.area / 255, peak: p.peak / 255,
-  })).sort((a, b) => b.area - a.area || a.box[1] - b.box[1] || a.box[0] - b.box[0]);
+  return found.sort((a, b) => b.area - a.area || a.box[1] - b.box[1] || a.box[0] - b.box[0]);
 }
 
-function joinRows(above, here, join) {
+// marked lists a row's runs of marked pixels; each begins a part of its own, after those that are open.
+function marked(row, y, level, open) {
+  const runs = [], parts = open;
+  for (let x = 0; x < row.length;) {
+    if (row[x] < level) { x++; continue; }
+    const from = x;
+    let sum = 0, peak = 0;
+    for (; x < row.length && row[x] >= level; x++) {
+      sum += row[x];
+      if (row[x] > peak) peak = row[x];
+    }
+    runs.push({ from, to: x, part: parts.length });
+    // A part stands for its set where parent is its own index.
+    parts.push({ parent: parts.length, x0: from, y0: y, x1: x, y1: y + 1, area: x - from, sum, peak });
+  }
+  return { runs, parts };
+}
+
+function joinRows(above, here, parts) {
   let i = 0;
   for (const run of here) {
     while (i < above.length && above[i].to < run.from) i++;
-    for (let j = i; j < above.length && above[j].from <= run.to; j++) join(above[j].part, run.part);
+    for (let j = i; j < above.length && above[j].from <= run.to; j++) unite(parts, root(parts, above[j].part), root(parts, run.part));
   }
+}
+
+function root(parts, i) {
+  while (parts[i].parent !== i) i = parts[i].parent = parts[parts[i].parent].parent;
+  return i;
 }
 
 function unite(parts, i, j) {
@@ -58,4 +66,24 @@ function unite(parts, i, j) {
   a.area += b.area;
   a.sum += b.sum;
   a.peak = Math.max(a.peak, b.peak);
+}
+
+// settle keeps the parts that this row touches, numbered anew, and reports the others: nothing can join them.
+function settle({ runs, parts }, found, least) {
+  const kept = [], number = new Map();
+  for (const run of runs) {
+    const r = root(parts, run.part);
+    if (!number.has(r)) {
+      number.set(r, kept.length);
+      kept.push(parts[r]);
+    }
+    run.part = number.get(r);
+  }
+  parts.forEach((p, i) => {
+    if (p.parent === i && !number.has(i) && p.area >= least) {
+      found.push({ box: [p.x0, p.y0, p.x1 - p.x0, p.y1 - p.y0], area: p.area, mean: p.sum / p.area / 255, peak: p.peak / 255 });
+    }
+  });
+  kept.forEach((p, i) => { p.parent = i; });
+  return { runs, parts: kept };
 }

@@ -29,8 +29,13 @@ export class Result {
     });
     const turn = ++this.asked;
     this.counting = this.own ? Promise.resolve(this.answer.regions) : this.#count(turn);
-    const regions = await this.counting;
-    if (turn !== this.asked) return;
+    let regions;
+    try {
+      regions = await this.counting;
+    } catch (error) {
+      if (turn === this.asked) throw error;
+    }
+    if (turn !== this.asked) return; // asked anew, or closed
     this.regions = regions;
     this.#list();
     if (!first) this.#announce();
