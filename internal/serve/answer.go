@@ -111,7 +111,7 @@ func (s *Server) send(w http.ResponseWriter, r *request, want wanted, a *answer)
 		return err
 	}
 	defer s.out.give(size)
-	to := &patientWriter{w: w, control: http.NewResponseController(w)}
+	to := s.patient(w)
 	h := w.Header()
 	if want.view != "" {
 		h.Set("Content-Type", typePNG)
@@ -209,20 +209,30 @@ func (b jsonBody) writeTo(w io.Writer) error {
 	return err
 }
 
-// patientWriter gives a client time for each part of a large answer, not for
-// all of it: who takes nothing is cut off, who takes it slowly is not.
+// patientWriter gives a client time for each part of a large answer, and in all as
+// long as the answer itself may take: who takes nothing is cut off soon.
 type patientWriter struct {
 	w       io.Writer
 	control *http.ResponseController
+	until   time.Time
 	since   int // bytes since the deadline was set
 }
 
 const patientPart = 256 << 10
 
+func (s *Server) patient(w http.ResponseWriter) *patientWriter {
+	return &patientWriter{w: w, control: http.NewResponseController(w), until: time.Now().Add(s.config.Timeout)}
+}
+
+// Write is part of io.Writer.
 func (p *patientWriter) Write(data []byte) (n int, err error) {
 	for len(data) > 0 {
 		if p.since == 0 {
-			_ = p.control.SetWriteDeadline(time.Now().Add(answerPatience))
+			deadline := time.Now().Add(answerPatience)
+			if p.until.Before(deadline) {
+				deadline = p.until
+			}
+			_ = p.control.SetWriteDeadline(deadline)
 		}
 		part := data[:min(len(data), patientPart-p.since)]
 		m, err := p.w.Write(part)

@@ -55,7 +55,8 @@ func (s *Server) batch(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	to := &patientWriter{w: w, control: http.NewResponseController(w)}
+	to := s.patient(w)
+	to.until = r.deadline.Add(s.config.Timeout) // results are computed and written in turn
 	return s.writeBatch(to, r, want, members, start)
 }
 
@@ -116,7 +117,8 @@ func (s *Server) writeBatch(w io.Writer, r *request, want wanted, members []memb
 
 // writeMember writes the answer about one picture. The error is that of writing.
 func (s *Server) writeMember(w io.Writer, r *request, want wanted, m member, start time.Time) error {
-	body, err := s.memberBody(r, want, m, start)
+	body, size, err := s.memberBody(r, want, m, start)
+	defer s.out.give(size)
 	if err != nil {
 		p := s.explain(r.Request, err)
 		text, err := json.Marshal(failedBody{m.name, errorDetail{p.code, p.message}})
@@ -129,18 +131,25 @@ func (s *Server) writeMember(w io.Writer, r *request, want wanted, m member, sta
 	return body.writeTo(w)
 }
 
-func (s *Server) memberBody(r *request, want wanted, m member, start time.Time) (jsonBody, error) {
+// memberBody waits for a picture and encodes its answer, whose size bytes are
+// taken from the memory for answers, also after an error.
+func (s *Server) memberBody(r *request, want wanted, m member, start time.Time) (body jsonBody, size int64, err error) {
 	if m.err != nil {
-		return jsonBody{}, m.err
+		return jsonBody{}, 0, m.err
 	}
 	defer m.leave()
 	o, err := m.wait(r.Context())
 	if err != nil {
-		return jsonBody{}, err
+		return jsonBody{}, 0, err
 	}
 	a, err := s.newAnswer(want, m.job, o, start)
 	if err != nil {
-		return jsonBody{}, err
+		return jsonBody{}, 0, err
 	}
-	return a.json()
+	size = min(a.size(), s.out.size)
+	if err := s.out.take(r.Context(), size); err != nil {
+		return jsonBody{}, 0, err
+	}
+	body, err = a.json()
+	return body, size, err
 }

@@ -92,7 +92,7 @@ func (s *Server) linked(w http.ResponseWriter, r *request) error {
 	h.Set("Content-Type", typePNG)
 	h.Set("Content-Length", strconv.Itoa(len(data)))
 	if r.Method != http.MethodHead {
-		_, _ = (&patientWriter{w: w, control: http.NewResponseController(w)}).Write(data)
+		_, _ = s.patient(w).Write(data)
 	}
 	return nil
 }
