@@ -40,6 +40,9 @@ func (a *Analysis) crossSections() []section {
 	averages := a.averagesTable(v, t)
 	averages.Caption = "Each average gives every pair of sets the same weight." + a.flaggedCaption(averages)
 	s := []section{{title: "Every model on every test set", figures: []*Figure{f}, tables: []Table{averages}}}
+	if a.Dolos {
+		s[0].tables = append([]Table{a.paperTable(v, t)}, s[0].tables...)
+	}
 	if rest := a.otherScores(v, t); len(rest) > 0 {
 		s = append(s, section{title: "The same table in numbers, and by other scores", intro: "Between the numbers below a value lies the middle 95 % of its bootstrap.", tables: rest})
 	}
@@ -190,7 +193,7 @@ func (a *Analysis) tiles() (list []tile) {
 		add("IoU "+g.name, a.mean(v, t, iou.Key, g.pairs), iou.Format, "%", published)
 	}
 	if len(a.groups()) == 2 {
-		add("in-domain less out-of-domain", difference(a.ID(v, t, iou.Key), a.OOD(v, t, iou.Key)), iou.signed, "points", math.NaN())
+		add("in-domain minus out-of-domain", difference(a.ID(v, t, iou.Key), a.OOD(v, t, iou.Key)), iou.signed, "points", math.NaN())
 		worst, _ := a.Worst(v, t, iou.Key)
 		add("lowest pair, "+worst.train+" → "+worst.test, worst.Estimate, iou.Format, "%", publishedWorst)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -87,9 +88,12 @@ func (a *Analysis) crossFigure(variant string, t Treatment, m Metric) *Figure {
 	}
 	nominal(&p.Y, rows)
 	p.X.LineStyle.Width, p.Y.LineStyle.Width = 0, 0
-	h := heatMap{rows: a.Train, columns: a.Test, format: m.Format, full: 1}
+	h := heatMap{rows: a.Train, columns: a.Test, format: m.Format, full: 0.2}
 	if m.Percent {
-		h.full = 100
+		h.full = 20
+	}
+	for step, pairs := h.full, a.rank(variant, t, m.Key, slices.Concat(a.pairs(true), a.pairs(false))); len(pairs) > 0 && h.full < pairs[0].Mean; {
+		h.full += step
 	}
 	h.cell = func(row, column string) (Estimate, string) {
 		return a.Cell(variant, row, column, t, m.Key), a.Problem(variant, row, column, t)

@@ -33,7 +33,6 @@ type page struct {
 	Options, Versions                  []Option
 	Missing                            []pageMissing
 	Cells                              *Table
-	Paper                              *Table
 	Dolos                              bool
 	Threshold                          string
 	Bootstrap                          int
@@ -62,6 +61,7 @@ type pageGrid struct {
 
 type pageRow struct {
 	Name    string
+	Short   bool // so few pictures that two rows go side by side
 	Figures []pageImage
 }
 
@@ -310,6 +310,7 @@ func (a *Analysis) row(p Picture) pageRow {
 		}
 		row.Figures = append(row.Figures, i)
 	}
+	row.Short = len(row.Figures) <= 3
 	return row
 }
 

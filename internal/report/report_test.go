@@ -105,7 +105,7 @@ func TestSummary(t *testing.T) {
 	r := simple(better)
 	r.Cells[1].Problem, r.Cells[1].Scores = "no such folder", nil
 	a := Analyze(r)
-	if text := strings.Join(a.Summary(), "\n"); !strings.Contains(text, "1 of 4 cells are missing") {
+	if text := strings.Join(a.Summary(), "\n"); !strings.Contains(text, "1 of 4 cells (a model on a test set) are missing") {
 		t.Error(text)
 	}
 	if od := a.OOD("", Treatment{}, "iou"); od.Mean != 22 || od.Count != 1 {
@@ -126,6 +126,13 @@ func TestDolos(t *testing.T) {
 	r.Dolos = true
 	if text := strings.Join(Analyze(r).Summary(), "\n"); !strings.Contains(text, want) {
 		t.Errorf("no %q in %s", want, text)
+	}
+	dir := t.TempDir()
+	if err := Write(dir, r); err != nil {
+		t.Fatal(err)
+	}
+	if text := read(t, filepath.Join(dir, "tables", "paper.csv")); !strings.Contains(text, "the paper,73.85,,,34.72,,,4.9,,") {
+		t.Errorf("the paper's numbers are not in the table:\n%s", text)
 	}
 }
 
@@ -271,7 +278,7 @@ func TestNothingKnown(t *testing.T) {
 		if err := Write(dir, r); err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
-		if page := read(t, filepath.Join(dir, PageFile)); !strings.Contains(page, "cells are missing") || strings.Contains(page, "NaN") {
+		if page := read(t, filepath.Join(dir, PageFile)); !strings.Contains(page, "cells (a model on a test set) are missing") || strings.Contains(page, "NaN") {
 			t.Errorf("%s: the page does not say that cells are missing, or shows NaN", kind)
 		}
 	}

@@ -94,6 +94,21 @@ func (a *Analysis) averagesTable(variant string, t Treatment) Table {
 	return table
 }
 
+// paperTable sets the averages beside the published ones.
+func (a *Analysis) paperTable(variant string, t Treatment) Table {
+	worst, _ := a.Worst(variant, t, iou.Key)
+	published := func(v float64) Value {
+		return plainNumber(v, func(v float64) string { return fmt.Sprintf("%.2f", v) })
+	}
+	return Table{Name: "paper", Title: "Mean IoU in per cent, beside the paper's",
+		Columns: []Column{{"whose", "", false}, {"id", "in-domain", true}, {"ood", "out-of-domain", true}, {"worst_ood", "lowest out-of-domain", true}},
+		Caption: "The paper's numbers are those of ViT-L/14 with the decoder conv-20 on the same four sets of Dolos.",
+		Rows: [][]Value{
+			{headValue("this study"), numberValue(a.ID(variant, t, iou.Key), iou.Format), numberValue(a.OOD(variant, t, iou.Key), iou.Format), numberValue(worst.Estimate, iou.Format)},
+			{headValue("the paper"), published(publishedID), published(publishedOOD), published(publishedWorst)},
+		}}
+}
+
 func (a *Analysis) differenceAndWorst(variant string, t Treatment, m Metric) []Value {
 	gap := difference(a.ID(variant, t, m.Key), a.OOD(variant, t, m.Key))
 	worst, ok := a.Worst(variant, t, m.Key)

@@ -59,7 +59,7 @@ func (a *Analysis) Summary() []string {
 		list = a.crossWords()
 	}
 	if missing := a.Missing(); len(missing) > 0 {
-		list = append(list, fmt.Sprintf("%d of %d cells are missing; the averages are over the others. The reasons are given below.",
+		list = append(list, fmt.Sprintf("%d of %d cells (a model on a test set) are missing; the averages are over the others. The reasons are given below.",
 			len(missing), a.cellCount()))
 	}
 	return list

@@ -131,6 +131,12 @@ func trainingOptions(c train.Config) (list []report.Option) {
 	for _, name := range []string{"spec", "data", "valid", "device", "threads", "max_time"} {
 		delete(options, name)
 	}
+	if c.Augment.JPEG == 0 { // qualities of what is off
+		if augment, ok := options["augment"].(map[string]any); ok {
+			delete(augment, "jpeg_low")
+			delete(augment, "jpeg_high")
+		}
+	}
 	var names []string
 	flat := map[string]string{}
 	var walk func(prefix string, m map[string]any)

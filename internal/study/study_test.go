@@ -240,7 +240,7 @@ func TestStudyWithProblems(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"5 of 9 cells are missing", "nowhere", "01.png", "light → light, 1 picture"} {
+	for _, want := range []string{"5 of 9 cells (a model on a test set) are missing", "nowhere", "01.png", "light → light, 1 picture"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the report does not say %q", want)
 		}
