@@ -3,7 +3,8 @@
 // Python given has them. Both sides take turns, with as many threads each, and medians are compared.
 //
 // Then the paper's largest network, with random weights in its published layout, beside the published computation
-// (scripts/parity_torch.py), and its decoder's training steps beside PyTorch's (scripts/training_torch.py).
+// (scripts/parity_torch.py), and its decoder's training steps beside PyTorch's (scripts/training_torch.py),
+// and an epoch on its frozen backbone beside the published loop (scripts/epoch_torch.py).
 //
 // It fails if both sides do not compute the same; for the paper's networks make parity looks at that.
 //
@@ -32,7 +33,9 @@ type options struct {
 	model, program, python, twin string
 	threads                      int
 	published, training, metrics bool
-	step                         int // take training steps of such batches, and nothing else
+	epoch                        bool
+	step                         int    // take training steps of such batches, and nothing else
+	train, decoder               string // train this decoder on the data in this folder, and nothing else
 }
 
 func main() {
@@ -44,6 +47,9 @@ func main() {
 	flag.BoolVar(&o.published, "published", false, "measure the paper's network only")
 	flag.BoolVar(&o.training, "training", false, "measure training steps of the paper's network only")
 	flag.IntVar(&o.step, "step", 0, "take training steps with batches of so many pictures on features of the backbone in -m, and print their seconds for a picture as JSON")
+	flag.BoolVar(&o.epoch, "epoch", false, "measure an epoch of the paper's network only")
+	flag.StringVar(&o.train, "train", "", "train the paper's network on this folder that bench made, and print seconds for a picture as JSON")
+	flag.StringVar(&o.decoder, "decoder", "conv-20", "decoder of -train")
 	flag.BoolVar(&o.metrics, "metrics", false, "measure the scores only")
 	flag.IntVar(&o.threads, "threads", 2, "threads of either side")
 	flag.Parse()
@@ -55,8 +61,11 @@ func main() {
 }
 
 func run(o options) error {
-	if o.step > 0 {
+	switch {
+	case o.step > 0:
 		return takeSteps(o)
+	case o.train != "":
+		return takeEpochs(o)
 	}
 	began := time.Now()
 	work, err := os.MkdirTemp("", "declip-bench-")
@@ -67,6 +76,9 @@ func run(o options) error {
 	done := func() error {
 		fmt.Printf("\n%d threads each, medians, %s in all\n", o.threads, time.Since(began).Round(time.Second))
 		return nil
+	}
+	if o.epoch {
+		return errors.Join(benchEpoch(o, work), done())
 	}
 	if o.training {
 		return errors.Join(benchTraining(o, work), done())
@@ -89,7 +101,7 @@ func run(o options) error {
 	if o.published {
 		return done()
 	}
-	return errors.Join(benchTraining(o, work), done())
+	return errors.Join(benchTraining(o, work), benchEpoch(o, work), done())
 }
 
 // benchModel measures one model of ours, and what else there is to compare.
