@@ -2,7 +2,8 @@
 //
 // Corners on several scales are described by binary codes that turn with them; each is compared with all others. Where
 // several agree on one map of the plane, the picture is laid over itself by that map, and the places where both are the
-// same but for what saving a picture does to it are a copy and its original. Which is which, the match does not say.
+// same but for what saving a picture does to it are a copy and its original. Which is which, the match does not say; that a
+// copy was turned or scaled, and so is the smoother of the two, and what a network finds strange, do.
 package copymove
 
 import (
@@ -17,6 +18,8 @@ import (
 type Pair struct {
 	One, Other    []bool
 	Width, Height int
+	// Rougher is by how much the mean logarithm of One's finest detail lies above Other's.
+	Rougher float64
 }
 
 // mostPixels bounds the plane that is searched; larger pictures are made smaller.
@@ -40,7 +43,9 @@ func Find(rgb *picture.RGB) []Pair {
 			list := matches(points, mirrored)
 			for _, t := range transforms(list, mirrored) {
 				if mask, ok := copied(smooth, t, t.fitting(list)); ok {
-					pairs[i] = append(pairs[i], Pair{One: backTo(mask, p.w, p.h, t), Other: mask, Width: p.w, Height: p.h})
+					pair := Pair{One: backTo(mask, p.w, p.h, t), Other: mask, Width: p.w, Height: p.h}
+					pair.Rougher = pair.detail(p)
+					pairs[i] = append(pairs[i], pair)
 				}
 			}
 			return nil
@@ -63,18 +68,24 @@ func backTo(mask []bool, w, h int, t transform) []bool {
 	return out
 }
 
-// How sure a copy makes of a manipulation: one of the twins was made from the other, more likely the one that the
-// network finds the stranger of the two.
+// How sure a copy makes of a manipulation: one of the twins was made from the other. Where it is plain which, the original
+// stays as it is.
 const (
-	strange  = 0.95
-	familiar = 0.6
+	strange  = 0.95 // the copy
+	familiar = 0.6  // the other one, where that is in doubt
+	doubt    = 0.3  // a smaller sum of what speaks for one of the twins leaves it so
 )
 
-// Mark raises the probabilities [height, width] of the pixels that belong to pairs.
+// Mark raises the probabilities [height, width] of the pixels that belong to copies. Of two twins the copy is the one that the
+// probabilities call stranger, by the mean of their logits, and that has less of the finest detail.
 func Mark(prob []float32, width, height int, pairs []Pair) {
 	for _, p := range pairs {
+		lead := p.lead(prob, width, height) - p.Rougher
 		one, other := float32(strange), float32(familiar)
-		if p.mean(p.One, prob, width, height) < p.mean(p.Other, prob, width, height) {
+		if math.Abs(lead) > doubt {
+			other = 0
+		}
+		if lead < 0 {
 			one, other = other, one
 		}
 		p.each(width, height, func(i, cell int) {
@@ -88,16 +99,53 @@ func Mark(prob []float32, width, height int, pairs []Pair) {
 	}
 }
 
-// mean is the mean probability under a mask.
-func (p Pair) mean(mask []bool, prob []float32, width, height int) float64 {
-	sum, n := 0.0, 1e-9
+// lead is the mean logit under One less that under Other, of what only one of them covers.
+func (p Pair) lead(prob []float32, width, height int) float64 {
+	var one, other mean
 	p.each(width, height, func(i, cell int) {
-		if mask[cell] {
-			sum, n = sum+float64(prob[i]), n+1
+		if p.One[cell] == p.Other[cell] {
+			return
+		}
+		v := min(max(float64(prob[i]), 1e-5), 1-1e-5)
+		if logit := math.Log(v / (1 - v)); p.One[cell] {
+			one.add(logit)
+		} else {
+			other.add(logit)
 		}
 	})
-	return sum / n
+	return one.value() - other.value()
 }
+
+// detail compares the twins' finest detail: logarithms of the mean square, over 5 x 5 pixels, of the second difference both ways.
+func (p Pair) detail(grey plane) float64 {
+	squares := newPlane(grey.w, grey.h)
+	for y := 1; y < grey.h-1; y++ {
+		for x := 1; x < grey.w-1; x++ {
+			row := grey.pix[(y-1)*grey.w+x-1:]
+			a, b, c := row[:3], row[grey.w:grey.w+3], row[2*grey.w:2*grey.w+3]
+			d := b[1] - (a[1]+b[0]+b[2]+c[1])/2 + (a[0]+a[2]+c[0]+c[2])/4
+			squares.pix[y*grey.w+x] = d * d
+		}
+	}
+	var one, other mean
+	for i, v := range squares.box(2).pix {
+		if p.One[i] == p.Other[i] {
+			continue
+		}
+		if l := math.Log(max(float64(v), 0) + 0.02); p.One[i] {
+			one.add(l)
+		} else {
+			other.add(l)
+		}
+	}
+	return one.value() - other.value()
+}
+
+// mean is the mean of what is added to it, 0 of nothing.
+type mean struct{ sum, count float64 }
+
+func (m *mean) add(v float64) { m.sum, m.count = m.sum+v, m.count+1 }
+func (m mean) value() float64 { return m.sum / max(m.count, 1) }
 
 // each calls f for every pixel with the cell of the grid that it lies in.
 func (p Pair) each(width, height int, f func(i, cell int)) {

@@ -141,6 +141,7 @@ func TestLargePicture(t *testing.T) {
 		t.Error("the same picture gave another mask")
 	}
 	prob := make([]float32, large.Width*large.Height)
+	a[0].Rougher = 0 // in doubt: both are marked
 	Mark(prob, large.Width, large.Height, a[:1])
 	marked := make([]bool, len(mask))
 	both := make([]bool, len(mask))
@@ -154,14 +155,49 @@ func TestLargePicture(t *testing.T) {
 	}
 }
 
-// The twin that looks stranger to the network gets the higher probability, and nothing is lowered.
+// The twin that looks stranger to the network, or smoother, gets the higher probability; the other stays as it is
+// unless the two are much alike. Nothing is lowered.
 func TestMark(t *testing.T) {
-	pair := Pair{One: []bool{true, false, false, false}, Other: []bool{false, false, true, false}, Width: 4, Height: 1}
-	prob := []float32{0.1, 0.2, 0.3, 0.99}
-	Mark(prob, 4, 1, []Pair{pair})
-	for i, want := range []float32{familiar, 0.2, strange, 0.99} {
-		if prob[i] != want {
-			t.Errorf("pixel %d has %g, expected %g", i, prob[i], want)
+	logistic := func(x float64) float32 { return float32(1 / (1 + math.Exp(-x))) }
+	for name, c := range map[string]struct {
+		one, other, rougher float64 // logits and detail
+		wantOne, wantOther  float32
+	}{
+		"other is stranger":           {-3, -1, 0, logistic(-3), strange},
+		"one is stranger":             {-1, -3, 0, strange, logistic(-3)},
+		"alike, one is smoother":      {-2, -2, -1, strange, logistic(-2)},
+		"alike, one is rougher":       {-2, -2, 1, logistic(-2), strange},
+		"smoothness against strange":  {-2, -1.5, -2, strange, logistic(-1.5)},
+		"in doubt, one a little":      {-2, -2.2, 0, strange, familiar},
+		"in doubt, other a little":    {-2.2, -2, 0, familiar, strange},
+		"what is higher stays higher": {6, -3, 0, logistic(6), logistic(-3)},
+	} {
+		pair := Pair{One: []bool{true, false, false, true}, Other: []bool{false, false, true, true}, Width: 4, Height: 1, Rougher: c.rougher}
+		prob := []float32{logistic(c.one), 0.2, logistic(c.other), 0.99}
+		Mark(prob, 4, 1, []Pair{pair})
+		for i, want := range []float32{c.wantOne, 0.2, c.wantOther, 0.99} {
+			if prob[i] != want {
+				t.Errorf("%s: pixel %d has %g, expected %g", name, i, prob[i], want)
+			}
+		}
+	}
+}
+
+// A copy that was turned is smoother than its original, whichever of the twins it is.
+func TestCopyIsSmoother(t *testing.T) {
+	p := texture(520, 400, 3)
+	rng := rand.New(rand.NewPCG(4, 4))
+	for i, v := range p.Pix { // a camera's noise
+		p.Pix[i] = uint8(min(max(float64(v)+2*rng.NormFloat64(), 0), 255))
+	}
+	p, mask := withCopy(p, 1, 0.5, 1)
+	pairs := Find(p)
+	if len(pairs) == 0 {
+		t.Fatal("found no copy")
+	}
+	for _, pair := range pairs {
+		if oneIsCopy := overlap(pair.One, mask) > overlap(pair.Other, mask); oneIsCopy != (pair.Rougher < -doubt) {
+			t.Errorf("one is the copy: %v, rougher by %g", oneIsCopy, pair.Rougher)
 		}
 	}
 }
