@@ -46,5 +46,5 @@ train stage3 --data "$work/treated" --init "$work/stage2/best.safetensors" \
 
 echo "lite: calibrating"
 "$declip" calibrate -m "$work/stage3/best.safetensors" --data "$work/valid" --pristine "$photos/valid" \
-	--copies --max-flagged 0.02 -o internal/zoo/models/lite.safetensors
+	--copies --blobs --max-flagged 0.02 -o internal/zoo/models/lite.safetensors
 

@@ -47,6 +47,9 @@ type Options struct {
 	MaxFlagged float64
 	// Copies makes the network look for what appears twice in a picture from now on.
 	Copies bool
+	// Blobs makes the parts of the network's map be judged as wholes from now on. It takes effect when the threshold has been
+	// chosen: its limits are those of a network that flags few untouched pictures without it.
+	Blobs bool
 	// Open opens the model in a file, to be run over the pictures until close is called.
 	Open func(path string) (predict Predict, close func(), err error)
 	// Workers is the number of pictures at a time; 0 means one.
@@ -111,32 +114,57 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(folder)
+	blobs := o.Blobs || net.Spec().Blobs
+	for _, on := range []bool{blobs, false} { // an error before the work, not after it
+		if err := net.WeighBlobs(on); err != nil {
+			return nil, fmt.Errorf("%s: %w", file.Path(), err)
+		}
+	}
+	if err := r.choose(ctx, folder, o); err != nil {
+		return nil, err
+	}
+	if !blobs {
+		return r, nil
+	}
+	if err := net.WeighBlobs(true); err != nil {
+		return nil, err
+	}
+	m, err := r.measure(ctx, filepath.Join(folder, "blobs.safetensors"), o, maxPasses)
+	if err != nil {
+		return nil, err
+	}
+	r.After = m.at(middle)
+	return r, nil
+}
+
+// choose shifts the network's logits until 0.5 is the threshold that was asked for.
+func (r *Result) choose(ctx context.Context, folder string, o Options) error {
 	for pass := range maxPasses {
 		m, err := r.measure(ctx, filepath.Join(folder, fmt.Sprintf("pass%d.safetensors", pass)), o, pass)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r.After = m.at(middle)
 		if pass == 0 {
 			r.Before, r.Manipulated, r.Untouched = r.After, m.manipulated, m.flags.Count()
 		} else if r.After.Flagged <= o.MaxFlagged {
-			return r, nil
+			return nil
 		}
 		best, err := m.best(o.MaxFlagged)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if best == middle {
-			return r, nil
+			return nil
 		}
 		by := -logits[best]
-		if _, err := net.ShiftLogits(by); err != nil {
-			return nil, err
+		if _, err := r.net.ShiftLogits(by); err != nil {
+			return err
 		}
 		r.Shift += by
 		r.Threshold = sigmoid(-r.Shift)
 	}
-	return nil, fmt.Errorf("the shifted network still flags %.1f %% of the untouched pictures after %d passes, expected at most %.1f %%",
+	return fmt.Errorf("the shifted network still flags %.1f %% of the untouched pictures after %d passes, expected at most %.1f %%",
 		100*r.After.Flagged, maxPasses, 100*o.MaxFlagged)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
@@ -174,6 +175,67 @@ func TestRunChecksTheShiftedNetwork(t *testing.T) {
 	if passes < 3 || r.After.Flagged != 0 {
 		t.Errorf("%d passes, %+v afterwards; expected at least 3, nothing flagged", passes, r.After)
 	}
+}
+
+// The threshold is chosen without judging the map's parts, which begins afterwards; a file that did so already keeps to it.
+func TestRunWithBlobs(t *testing.T) {
+	for name, before := range map[string]bool{"asked for": false, "kept": true} {
+		file := model(t)
+		if before {
+			net, err := network.Open(file)
+			if err == nil {
+				err = net.WeighBlobs(true)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &Result{file: file, net: net}
+			path := filepath.Join(t.TempDir(), "before.safetensors")
+			if err := r.Write(path); err != nil {
+				t.Fatal(err)
+			}
+			if file, err = weights.Open(path); err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+		}
+		o := options(t, makePicture("forged", 40, true), makePicture("a", 40, false))
+		o.Blobs = !before
+		inner := o.Open
+		var seen []bool
+		o.Open = func(path string) (Predict, func(), error) {
+			seen = append(seen, blobsIn(t, path))
+			return inner(path)
+		}
+		r, err := Run(context.Background(), file, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(seen); n < 3 || slices.Contains(seen[:n-1], true) || !seen[n-1] {
+			t.Errorf("%s: parts were judged in passes %v, expected the last only", name, seen)
+		}
+		path := filepath.Join(t.TempDir(), "out.safetensors")
+		if err := r.Write(path); err != nil {
+			t.Fatal(err)
+		}
+		if r.Shift <= 0 || !blobsIn(t, path) {
+			t.Errorf("%s: shift %g, parts judged: %v", name, r.Shift, blobsIn(t, path))
+		}
+	}
+}
+
+func blobsIn(t *testing.T, path string) bool {
+	t.Helper()
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	net, err := network.Open(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.Spec().Blobs
 }
 
 func TestRunRefuses(t *testing.T) {

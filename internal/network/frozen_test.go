@@ -71,6 +71,23 @@ func TestTakeBackbone(t *testing.T) {
 	}
 }
 
+// Parts are judged in maps of the picture's own pixels, and a network's file says whether they are.
+func TestWeighBlobs(t *testing.T) {
+	n := mustNew(t, small(), 1)
+	for _, on := range []bool{true, false} {
+		if err := n.WeighBlobs(on); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(encode(t, n, nil))
+		if err != nil || again.Spec().Blobs != on {
+			t.Errorf("the file's network: blobs %v, %v, expected %v", again.Spec().Blobs, err, on)
+		}
+	}
+	if err := mustNew(t, Spec{Arch: ArchXception}, 1).WeighBlobs(true); err == nil {
+		t.Error("a network that sees scaled pictures took to judging parts")
+	}
+}
+
 // Copies are looked for in the picture's own pixels, and a network's file says that they are.
 func TestFindCopies(t *testing.T) {
 	n := mustNew(t, small(), 1)

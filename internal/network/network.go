@@ -72,6 +72,8 @@ type Spec struct {
 	Frozen bool `json:"frozen,omitempty"`
 	// Copies adds to xceptionnet-lite's map what appears twice in a picture (package copymove).
 	Copies bool `json:"copies,omitempty"`
+	// Blobs judges the parts of xceptionnet-lite's map as wholes (package blobs).
+	Blobs bool `json:"blobs,omitempty"`
 	// Residual adds fixed high-pass channels to xceptionnet-lite's input.
 	Residual bool `json:"residual,omitempty"`
 }
@@ -189,6 +191,15 @@ func (n *Network) FindCopies() error {
 		return fmt.Errorf("%v sees pictures scaled to its input: copies are looked for in the picture's own pixels", n.spec)
 	}
 	n.spec.Copies = true
+	return nil
+}
+
+// WeighBlobs says whether the parts of the network's map are judged as wholes; only networks that run in tiles can do so.
+func (n *Network) WeighBlobs(on bool) error {
+	if on && n.spec.Mode != ModeTiles {
+		return fmt.Errorf("%v sees pictures scaled to its input: parts are judged in maps of the picture's own pixels", n.spec)
+	}
+	n.spec.Blobs = on
 	return nil
 }
 

@@ -6,7 +6,9 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/declip/declip/internal/blobs"
 	"github.com/declip/declip/internal/blockgrid"
 	"github.com/declip/declip/internal/copymove"
 	"github.com/declip/declip/internal/engine"
@@ -81,6 +83,10 @@ func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error)
 		return Output{}, err
 	}
 	raw := picture.Map{Prob: m.Prob, Width: m.Width, Height: m.Height}
+	if r.spec.Blobs {
+		raw.Prob = slices.Clone(raw.Prob)
+		blobs.Weigh(m.Prob, m.Width, m.Height)
+	}
 	prob := m.Upsample(rgb.Width, rgb.Height)
 	if r.spec.Copies {
 		copymove.Mark(prob, rgb.Width, rgb.Height, copymove.Find(rgb))

@@ -1,0 +1,52 @@
+package runner
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/declip/declip/internal/blobs"
+	"github.com/declip/declip/internal/engine/enginetest"
+	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/tile"
+)
+
+// A network whose map's parts are judged gives the judged map, and its own as it was.
+func TestBlobsAreWeighed(t *testing.T) {
+	rgb := picture.NewRGB(200, 120)
+	rng := rand.New(rand.NewPCG(2, 2))
+	for i := range rgb.Pix {
+		rgb.Pix[i] = uint8(rng.IntN(256))
+	}
+	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, Context: 4, Dilations: []int{1}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func() Output {
+		r := New(enginetest.Open(t), n)
+		defer r.Close()
+		out, err := r.Run(context.Background(), rgb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	plain := run()
+	if err := n.WeighBlobs(true); err != nil {
+		t.Fatal(err)
+	}
+	weighed := run()
+	if !slices.Equal(plain.Raw.Prob, weighed.Raw.Prob) {
+		t.Error("the network's own map changed")
+	}
+	want := tile.Map{Prob: slices.Clone(plain.Raw.Prob), Width: plain.Raw.Width, Height: plain.Raw.Height, Stride: 4}
+	blobs.Weigh(want.Prob, want.Width, want.Height)
+	if !slices.Equal(weighed.Prob, want.Upsample(rgb.Width, rgb.Height)) {
+		t.Error("the probabilities are not those of the judged map")
+	}
+	if slices.Equal(weighed.Prob, plain.Prob) {
+		t.Error("judging changed nothing")
+	}
+}
