@@ -42,7 +42,7 @@ type Result struct {
 // error if they are not of that size or a probability is not a number.
 // Probabilities outside [0,1] count as the nearer end.
 //
-// All scores share one sort: one megapixel takes some 16 ms on one core, and 9 bytes a
+// All scores share one sort: one megapixel takes some 20 ms on one core, and 9 bytes a
 // pixel of working memory that is used again.
 func Evaluate(prob []float32, truth []bool, w, h int, threshold float64) (Result, error) {
 	if w <= 0 || h <= 0 || len(prob) != w*h || len(truth) != w*h {

@@ -10,48 +10,94 @@ const (
 // mask dilated by an 11 x 11 maximum filter has no manipulated pixel around it;
 // padding never counts against a pixel.
 func markSure(sure, truth []bool, w, h int) {
-	clear(sure)
-	markFar(sure, truth, false, w, h, erosion)
-	markFar(sure, truth, true, w, h, dilation)
+	pristine, manipulated := newBits(w, h, erosion), newBits(w, h, dilation)
+	line := make([]uint64, w/64+2)
+	for y := range h {
+		pack(line, truth[y*w:][:w])
+		manipulated.set(y, line)
+		for k := range line {
+			line[k] = ^line[k]
+		}
+		clear(line[(w+63)/64:])
+		if rest := w % 64; rest > 0 {
+			line[w/64] &= 1<<rest - 1
+		}
+		pristine.set(y, line)
+	}
+	pristine.spread()
+	manipulated.spread()
+	for y := range h {
+		p, m := pristine.row(y), manipulated.row(y)
+		row := sure[y*w:][:w]
+		for k := 0; 64*k < w; k++ {
+			certain := ^(p[k] & m[k])
+			some := row[64*k : min(64*k+64, w)]
+			for i := range some {
+				some[i] = certain&1 != 0
+				certain >>= 1
+			}
+		}
+	}
 }
 
-// markFar sets far for every pixel with no pixel of the given value in the
-// square of the given radius around it. It keeps, for each column, how many such
-// pixels the rows of the window hold, and slides the window down; per row it
-// slides it along. Windows are at most 15 rows, so a byte holds a count.
-func markFar(far, mask []bool, value bool, w, h, radius int) {
-	column := make([]uint8, w)
-	change := func(y int, by uint8) {
-		row := mask[y*w : (y+1)*w]
-		for x, v := range row {
-			if v == value {
-				column[x] += by
+// pack puts a row's pixels into bits, the first lowest.
+func pack(line []uint64, row []bool) {
+	clear(line)
+	for k := 0; 64*k < len(row); k++ {
+		word := uint64(0)
+		for i, v := range row[64*k : min(64*k+64, len(row))] {
+			word |= uint64(bit(v)) << i
+		}
+		line[k] = word
+	}
+}
+
+// bits is a mask with a bit a pixel and a border of radius pixels at the left and at the top, so that a pixel's
+// window begins where the pixel itself stands in a mask without borders.
+type bits struct {
+	words  []uint64
+	stride int // words in a row
+	rows   int
+	radius int
+}
+
+func newBits(w, h, radius int) *bits {
+	b := &bits{stride: (w+2*radius)/64 + 2, rows: h + radius, radius: radius}
+	b.words = make([]uint64, b.stride*b.rows)
+	return b
+}
+
+func (b *bits) row(y int) []uint64 { return b.words[y*b.stride:][:b.stride] }
+
+// set puts a packed row in its place.
+func (b *bits) set(y int, line []uint64) {
+	row, before := b.row(y+b.radius), uint64(0)
+	for k, word := range line {
+		if k == len(row) {
+			return // beyond the picture
+		}
+		row[k] = word<<b.radius | before>>(64-b.radius)
+		before = word
+	}
+}
+
+// spread makes each bit say whether one is set in the window of 2 radius + 1 pixels each way that begins there. A window
+// is grown by laying the mask over itself: 1, 2, 4, 8 pixels, and then the rest in one more step.
+func (b *bits) spread() {
+	for _, by := range []int{1, 2, 4, 2*b.radius + 1 - 8} {
+		for y := range b.rows {
+			row := b.row(y)
+			for k := range len(row) - 1 {
+				row[k] |= row[k]>>by | row[k+1]<<(64-by)
 			}
+			row[len(row)-1] |= row[len(row)-1] >> by
 		}
 	}
-	for y := range min(radius, h) {
-		change(y, 1)
-	}
-	for y := range h {
-		if y+radius < h {
-			change(y+radius, 1)
-		}
-		if y > radius {
-			change(y-radius-1, ^uint8(0)) // one less
-		}
-		row := far[y*w : (y+1)*w]
-		// next is the first column that has not been looked at, last the last
-		// one that held the value.
-		next, last := 0, -radius-1
-		for x := range row {
-			for next < w && next <= x+radius {
-				if column[next] != 0 {
-					last = next
-				}
-				next++
-			}
-			if x-last > radius {
-				row[x] = true
+	for _, by := range []int{1, 2, 4, 2*b.radius + 1 - 8} {
+		for y := range b.rows - by {
+			row, lower := b.row(y), b.row(y+by)
+			for k := range row {
+				row[k] |= lower[k]
 			}
 		}
 	}
