@@ -174,7 +174,7 @@ func thin(axis *plot.Axis, places int) {
 // barFigure draws series as groups of bars.
 func barFigure(name, y string, m Metric, groups []string, list []series) *Figure {
 	p := newPlot("", y)
-	nominal(&p.X, wrapAll(groups, 12))
+	nominal(&p.X, wrapAll(groups, 11))
 	percentAxis(&p.Y, largest(list)*1.06)
 	p.Add(levels{}, bars{list, m.Format})
 	f := &Figure{Name: name, plot: p, width: max(figureWidth, 50+vg.Length(len(groups)*(20+20*len(list)))), height: 230}

@@ -51,7 +51,7 @@ var (
 func sans(size vg.Length, bold bool) text.Style {
 	f := font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
 	if bold {
-		f.Weight = 2 // bold, in golang.org/x/image/font's counting
+		f.Weight = 3 // bold, in golang.org/x/image/font's counting
 	}
 	return text.Style{Color: ink, Font: f, Handler: text.Plain{Fonts: font.DefaultCache}, XAlign: draw.XCenter, YAlign: draw.YCenter}
 }
@@ -62,7 +62,7 @@ func newPlot(x, y string) *plot.Plot {
 	p.X.Label.Text, p.Y.Label.Text = x, y
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		label, tick := sans(typeSize, false), sans(typeSize, false)
-		axis.Label.Padding = 4
+		axis.Label.Padding, axis.Padding = 4, 0
 		label.XAlign, label.YAlign = axis.Label.TextStyle.XAlign, axis.Label.TextStyle.YAlign
 		axis.Label.TextStyle = label
 		tick.XAlign, tick.YAlign = axis.Tick.Label.XAlign, axis.Tick.Label.YAlign
@@ -182,15 +182,37 @@ func (f *Figure) SVG() ([]byte, error) {
 	return []byte(strings.ReplaceAll(b.String(), "font-family:Liberation Sans", "font-family:Liberation Sans,Arial,Helvetica,sans-serif")), nil
 }
 
-// wrap breaks a name at its spaces so that no line is longer than width, where that can be done.
+// wrap breaks a name at its spaces and, in words that are too long, after hyphens, strokes and commas, so that no line is longer than width, where
+// that can be done.
 func wrap(name string, width int) string {
 	var lines []string
 	for _, word := range strings.Fields(name) {
-		if n := len(lines); n > 0 && len(lines[n-1])+1+len(word) <= width {
-			lines[n-1] += " " + word
-		} else {
-			lines = append(lines, word)
+		for i, part := range parts(word, width) {
+			space := " "
+			if i > 0 {
+				space = ""
+			}
+			if n := len(lines); n > 0 && len(lines[n-1])+len(space)+len(part) <= width {
+				lines[n-1] += space + part
+			} else {
+				lines = append(lines, part)
+			}
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// parts are a word's, between which it may be broken.
+func parts(word string, width int) (list []string) {
+	if len(word) <= width {
+		return []string{word}
+	}
+	for word != "" {
+		end := strings.IndexAny(word, "-/,") + 1
+		if end == 0 {
+			end = len(word)
+		}
+		list, word = append(list, word[:end]), word[end:]
+	}
+	return list
 }

@@ -81,10 +81,10 @@ func shade(v float64) (fill, type_ color.NRGBA) {
 // crossFigure is the heat map of training sets against test sets.
 func (a *Analysis) crossFigure(variant string, t Treatment, m Metric) *Figure {
 	p := newPlot("tested on", "trained on")
-	nominal(&p.X, wrapAll(a.Test, 14))
+	nominal(&p.X, wrapAll(a.Test, 11))
 	rows := make([]string, len(a.Train))
 	for i, name := range a.Train {
-		rows[len(rows)-1-i] = wrap(name, 14)
+		rows[len(rows)-1-i] = wrap(name, 18)
 	}
 	nominal(&p.Y, rows)
 	p.X.LineStyle.Width, p.Y.LineStyle.Width = 0, 0

@@ -278,10 +278,10 @@ func (a *Analysis) grids() (list []pageGrid) {
 		add("Tested on "+test, "", func(p Picture) bool { return p.Why == Sample && p.Test == test })
 	}
 	for _, why := range []struct{ key, title, intro string }{
-		{BestID, "Best, in-domain", "Where models found nearly all of what they were trained to find."},
-		{WorstID, "Worst, in-domain", "Where models failed on the very kind of manipulation they were trained on."},
-		{BestOD, "Best, out-of-domain", "Where models found a kind of manipulation that they never saw."},
-		{WorstOD, "Worst, out-of-domain", "Where models failed on a kind of manipulation that they never saw."},
+		{BestID, "Best, in-domain", "The highest IoU on the kind of manipulation that the model was trained on."},
+		{WorstID, "Worst, in-domain", "The lowest IoU on the kind of manipulation that the model was trained on."},
+		{BestOD, "Best, out-of-domain", "The highest IoU on a kind of manipulation that the model never saw."},
+		{WorstOD, "Worst, out-of-domain", "The lowest IoU on a kind of manipulation that the model never saw."},
 	} {
 		add(why.title, why.intro, func(p Picture) bool { return p.Why == why.key })
 	}

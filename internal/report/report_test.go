@@ -294,3 +294,14 @@ func TestClock(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestWrap(t *testing.T) {
+	for name, want := range map[string]string{
+		"inpaint-diffusion": "inpaint-\ndiffusion", "splice": "splice", "copy-move": "copy-move", "ViT-L/14,RN50 layer20,layer3": "ViT-L/14,\nRN50\nlayer20,\nlayer3",
+		"a b c": "a b c", "one two three": "one two\nthree",
+	} {
+		if got := wrap(name, 11); got != want {
+			t.Errorf("%q is wrapped as %q, want %q", name, got, want)
+		}
+	}
+}
