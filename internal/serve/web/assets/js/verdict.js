@@ -8,8 +8,8 @@ export function grade(answer) {
   const best = answer.regions.filter((r) => r.area >= 0.003 * pixels).reduce((top, r) => Math.max(top, r.mean), 0);
   if (!answer.regions.length) return grades.none;
   if (share > 0.6) return grades.everywhere;
-  if (share < 0.01) return grades.weak;
-  return best >= 0.8 ? grades.strong : grades.some;
+  if (best >= 0.8) return grades.strong;
+  return share < 0.01 ? grades.weak : grades.some;
 }
 
 const grades = {
@@ -19,7 +19,7 @@ const grades = {
   },
   weak: {
     level: 1, name: 'weak', title: 'Faint traces',
-    text: 'Less than one pixel in a hundred is marked. Untouched photographs often look like this. Take it as a place to look at, no more.',
+    text: 'Less than one pixel in a hundred is marked, which happens in untouched photographs, too. Take it as a place to look at, no more.',
   },
   some: {
     level: 2, name: 'some', title: 'Some traces',
