@@ -44,7 +44,11 @@ func (a *Analysis) crossSections() []section {
 		s[0].tables = append([]Table{a.paperTable(v, t)}, s[0].tables...)
 	}
 	if rest := a.otherScores(v, t); len(rest) > 0 {
-		s = append(s, section{title: "The same table in numbers, and by other scores", intro: "Between the numbers below a value lies the middle 95 % of its bootstrap.", tables: rest})
+		intro := ""
+		if a.Bootstrap > 0 {
+			intro = "The smaller numbers are the 95 % interval of the value above them."
+		}
+		s = append(s, section{title: "The same table in numbers, and by other scores", intro: intro, tables: rest})
 	}
 	return s
 }
