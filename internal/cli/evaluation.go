@@ -116,6 +116,8 @@ func (e *evaluation) printDetection(to io.Writer) {
 	fmt.Fprintf(to, "whole pictures by mean probability: AP %.4f%s, AUC %.4f%s, accuracy %.4f%s, at best %.4f\n",
 		d.AP, inBrackets(e.Intervals, "detection_ap", 1, "%.4f"), d.AUC, inBrackets(e.Intervals, "detection_auc", 1, "%.4f"),
 		d.Accuracy, inBrackets(e.Intervals, "detection_accuracy", 1, "%.4f"), d.BestAccuracy)
+	f := e.DetectionByFlags
+	fmt.Fprintf(to, "by what one pixel in a hundred exceeds: AP %.4f, AUC %.4f, accuracy %.4f, at best %.4f\n", f.AP, f.AUC, f.Accuracy, f.BestAccuracy)
 }
 
 func (e *evaluation) printLeftOut(to io.Writer) {

@@ -199,6 +199,9 @@ func TestLabelsWithoutMasks(t *testing.T) {
 	if s.Manipulated != 6 || s.Untouched != 2 || s.IoU != nil || s.F1Best != nil || len(s.LeftOut) != 0 {
 		t.Errorf("summary %+v", s)
 	}
+	if s.DetectionByFlags == nil || s.DetectionByFlags.AUC != 1 || s.DetectionByFlags.Accuracy != 1 {
+		t.Errorf("detection by flags: %+v", s.DetectionByFlags)
+	}
 	if s.Detection == nil || s.Detection.AUC != 1 || *s.UntouchedFlagged != 0 {
 		t.Errorf("detection %+v, flagged %v", s.Detection, s.UntouchedFlagged)
 	}

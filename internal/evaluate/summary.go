@@ -25,7 +25,7 @@ type Averages struct {
 // Interval holds a score with 95 % confidence as far as the choice of pictures goes.
 type Interval [2]float64
 
-// Detection tells manipulated pictures from untouched ones by their mean probability, over all pictures.
+// Detection tells manipulated pictures from untouched ones by a score, over all pictures.
 type Detection struct {
 	AP           float64 `json:"ap"`
 	AUC          float64 `json:"auc"`
@@ -36,8 +36,11 @@ type Detection struct {
 // Summary is a model's scores over a set of pictures.
 type Summary struct {
 	Averages
-	UntouchedFlagged *float64            `json:"untouched_flagged"` // share of the untouched pictures, in [0,1]
-	Detection        *Detection          `json:"detection,omitempty"`
+	UntouchedFlagged *float64   `json:"untouched_flagged"`   // share of the untouched pictures, in [0,1]
+	Detection        *Detection `json:"detection,omitempty"` // by the mean probability, as published
+	// DetectionByFlags goes by the probability that one pixel in a hundred exceeds, as the score of models that look at
+	// a picture's own pixels does.
+	DetectionByFlags *Detection          `json:"detection_by_flags,omitempty"`
 	Methods          map[string]Averages `json:"methods,omitempty"` // of the manipulated pictures, where the data says
 	Failed           int                 `json:"-"`                 // pictures without scores, which count nowhere
 }
@@ -74,8 +77,7 @@ func Summarize(pictures []Picture, o SummaryOptions) Summary {
 		s.UntouchedFlagged = &share
 	}
 	if s.Manipulated > 0 && s.Untouched > 0 {
-		best, _ := all.detection.BestAccuracy()
-		s.Detection = &Detection{all.detection.AP(), all.detection.AUC(), all.detection.Accuracy(o.Threshold), best}
+		s.Detection, s.DetectionByFlags = detected(&all.detection, o.Threshold), detected(&all.flags, o.Threshold)
 	}
 	s.Intervals = intervals(scoresOf(good), o)
 	for name, list := range methods {
@@ -89,11 +91,17 @@ func Summarize(pictures []Picture, o SummaryOptions) Summary {
 	return s
 }
 
+func detected(d *metric.Detection, threshold float64) *Detection {
+	best, _ := d.BestAccuracy()
+	return &Detection{d.AP(), d.AUC(), d.Accuracy(threshold), best}
+}
+
 // sums are averages with what they come from.
 type sums struct {
 	Averages
 	summary   metric.Summary
-	detection metric.Detection
+	detection metric.Detection // by mean
+	flags     metric.Detection // by FlagScore
 }
 
 func averages(pictures []Picture) *sums {
@@ -101,6 +109,7 @@ func averages(pictures []Picture) *sums {
 	for _, p := range pictures {
 		a.Pictures++
 		a.detection.Add(p.Scores.Score, p.Manipulated)
+		a.flags.Add(p.Scores.FlagScore, p.Manipulated)
 		switch {
 		case !p.Manipulated:
 			a.Untouched++
