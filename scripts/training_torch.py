@@ -86,6 +86,8 @@ def step(r):
     if "folder" in r:
         for name, t in trainings[r["name"]].net.state_dict().items():
             t.numpy().astype("<f4").tofile(os.path.join(r["folder"], "fc." + name))
+        for name, p in trainings[r["name"]].net.named_parameters():
+            p.grad.numpy().astype("<f4").tofile(os.path.join(r["folder"], "gradient.fc." + name))
     return answer
 
 
