@@ -14,6 +14,15 @@ func writeSettings(w io.Writer, c train.Config, about train.About) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row(t, "network", networkText(c, about))
 	row(t, "trained", fmt.Sprintf("%d values", about.Trained))
+	if c.FineTune {
+		// A value, its gradient and AdamW's two means; what a picture needs comes on top.
+		each := int64(16)
+		if c.Optimizer == train.SGD {
+			each = 8
+		}
+		row(t, "fine-tuning", fmt.Sprintf("the backbones are trained, too: %s for weights and what the optimizer keeps, activations for %d pictures "+
+			"come on top; they run forward and back in every step, and the feature cache is of no use", sizeText(each*int64(about.Trained)), c.BatchSize))
+	}
 	row(t, "data", fmt.Sprintf("%s, %d pictures; %s", orNothing(c.Data), about.Pictures, validText(c)))
 	row(t, "supervision", supervisionText(c))
 	row(t, "optimizer", optimizerText(c))

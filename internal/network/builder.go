@@ -172,7 +172,11 @@ func (b *builder) norm(x *graph.Node, name string, scale initKind) *graph.Node {
 		return graph.BatchNorm(x, w, bias, mean, variance, bnEps)
 	}
 	y, newMean, newVar := graph.BatchNormTrain(x, w, bias, mean, variance, bnEps, bnMomentum)
-	b.updates[name+".running_mean"], b.updates[name+".running_var"] = newMean, newVar
+	scope := ""
+	if b.part != nil {
+		scope = b.part.scope
+	}
+	b.updates[scope+name+".running_mean"], b.updates[scope+name+".running_var"] = newMean, newVar
 	return y
 }
 

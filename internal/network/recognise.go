@@ -57,8 +57,16 @@ func Recognise(f *weights.File) (*Contents, error) {
 		return nil, err
 	}
 	for _, b := range c.Backbones {
-		if t, ok := b.tower.(xception); ok && c.Stated.Input > 0 {
-			b.tower = xception{t.widths, c.Stated.Input} // its tensors fit pictures of any size
+		switch t := b.tower.(type) { // whose tensors fit pictures of any size
+		case xception:
+			if c.Stated.Input > 0 {
+				b.tower = xception{t.widths, c.Stated.Input}
+			}
+		case resnet:
+			if _, _, told := b.layout.find(resnetPlaces); !told && c.Stated.Input > 0 {
+				t.input = c.Stated.Input
+				b.tower = t
+			}
 		}
 	}
 	if list := prefixes(f, "fc.0.weight"); len(list) > 0 {

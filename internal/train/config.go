@@ -86,6 +86,8 @@ type Config struct {
 	// BackboneFiles hold the backbones that Spec.Arch names, which stay as they are; what is lacking is looked for in
 	// the models folder.
 	BackboneFiles []string `json:"backbone_files,omitempty"`
+	// FineTune trains the backbones of BackboneFiles, or of Init, too. The checkpoint then holds them.
+	FineTune bool `json:"fine_tune,omitempty"`
 	// Backbone is a checkpoint whose backbone a new network starts with.
 	Backbone string `json:"backbone,omitempty"`
 	// Thaw trains the backbone of Init's network too, where it was frozen.
@@ -193,6 +195,8 @@ func (c Config) Validate() error {
 			fmt.Sprintf("augmentation %q: want none, blur, color_jitter, jpeg_compression or all", c.Augment.Kind)},
 		{slices.Contains([]string{ByIoU, ByF1, ByAP, ByBalanced}, c.BestBy),
 			fmt.Sprintf("best by %q: want iou, f1, ap or balanced", c.BestBy)},
+		{!c.FineTune || c.Init != "" || c.onBackbones(), "fine-tuning is for backbones in files; " + c.Spec.Arch + " is trained as a whole anyway"},
+		{!c.FineTune || !c.Spec.Frozen, "a backbone can't be frozen and fine-tuned"},
 		{c.MaxTime >= 0, "time limit: want at least 0"},
 		{c.ValidLimit >= 0, fmt.Sprintf("validation pictures %d: want at least 0", c.ValidLimit)},
 		{c.SaveSteps >= 0, fmt.Sprintf("steps between checkpoints %d: want at least 0", c.SaveSteps)},

@@ -219,3 +219,56 @@ func TestAugmentationsMatter(t *testing.T) {
 		seen[v] = kind
 	}
 }
+
+// Fine-tuned, the backbone changes, and the checkpoint opens by itself and scores as it was validated.
+func TestFineTune(t *testing.T) {
+	e := open(t)
+	vit, resnet := towers(t)
+	for _, spec := range []network.Spec{
+		{Arch: "ViT", Layer: "layer0", Decoder: "linear"},
+		{Arch: "RN", Layer: "layer2", Decoder: "conv-4", Widths: smallWidths},
+		{Arch: "ViT,RN", Layer: "layer0", Decoder: "linear"},
+	} {
+		t.Run(spec.String(), func(t *testing.T) {
+			c := headConfig(t, e, spec, vit, resnet)
+			c.FineTune, c.Epochs = true, 1
+			s := mustRun(t, c)
+			best := openFile(t, s.Best)
+			m, err := network.OpenModel(best, network.Override{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			group, err := runner.NewGroup(e, []*network.Model{m}, runner.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer group.Close()
+			results, err := Evaluate(context.Background(), c.ValidSource, groupPredict(group), ScoreOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := Summarize(results); !near(got.IoU, s.Score.IoU, 0.01) || !near(got.AP, s.Score.AP, 1e-3) {
+				t.Errorf("opened again it scores %+v, in training it was %+v", got, *s.Score)
+			}
+			changed := 0
+			for _, name := range best.Names() {
+				at := strings.Index(name, "visual.")
+				if at < 0 {
+					continue
+				}
+				now, err := best.Float32s(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, path := range []string{vit, resnet} {
+					if was, err := openFile(t, path).Float32s(name[at:]); err == nil && !equal(was, now) {
+						changed++
+					}
+				}
+			}
+			if changed < 5 {
+				t.Errorf("%d tensors of the backbones changed", changed)
+			}
+		})
+	}
+}

@@ -75,7 +75,7 @@ func (c Config) openInit() (Model, []*weights.File, error) {
 	if err != nil {
 		return nil, files, fmt.Errorf("weights to start from: %w", err)
 	}
-	return head, files, nil
+	return c.tuned(head, files)
 }
 
 // endToEnd tells a checkpoint of ours that holds a network which is trained as a whole.
@@ -93,7 +93,8 @@ func endToEnd(path string) (bool, error) {
 		return false, err
 	}
 	arch := contents.Stated.Arch
-	return arch == network.ArchLite || arch == network.ArchXception && len(contents.Backbones) > 0, nil
+	_, plain := file.Tensor("conv1.weight") // fine-tuned beside others, its names have more before them
+	return arch == network.ArchLite || arch == network.ArchXception && plain, nil
 }
 
 func openNetwork(path string) (*network.Network, error) {
@@ -122,8 +123,11 @@ func (c Config) newHead() (Model, []*weights.File, error) {
 		}
 		head, err := network.NewTrainee(c.Spec, backbones, c.Seed)
 		var needs *network.NeedsError
+		if err == nil {
+			return c.tuned(head, files)
+		}
 		if !errors.As(err, &needs) {
-			return head, files, err
+			return nil, files, err
 		}
 		found, err := openAll(needs.Archs)
 		files = append(files, found...)
@@ -132,6 +136,18 @@ func (c Config) newHead() (Model, []*weights.File, error) {
 		}
 	}
 	return nil, files, fmt.Errorf("%w: the models folder has no %s", network.ErrSpec, c.Spec.Arch)
+}
+
+// tuned is a decoder together with its backbones, where these are to be trained too.
+func (c Config) tuned(head *network.Trainee, files []*weights.File) (Model, []*weights.File, error) {
+	if !c.FineTune {
+		return head, files, nil
+	}
+	whole, err := head.Tuned()
+	if err != nil {
+		return nil, files, err
+	}
+	return whole, files, nil
 }
 
 // openAll opens weights by the names of models; what it opened is returned after an error, too.
