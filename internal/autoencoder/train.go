@@ -53,9 +53,9 @@ type Summary struct {
 	Unreadable []error       `json:"-"`       // photographs left out
 	Weights    int           `json:"weights"` // trained values
 	PSNR       float64       `json:"psnr"`    // of the held-out photographs, dB
-	Steps      int           `json:"steps"`   //
-	Seed       uint64        `json:"seed"`    //
-	Elapsed    time.Duration `json:"-"`       //
+	Steps      int           `json:"steps"`
+	Seed       uint64        `json:"seed"`
+	Elapsed    time.Duration `json:"-"`
 }
 
 // Train fits an autoencoder to photographs: one in eight is held out, and the reconstruction of those is measured at
