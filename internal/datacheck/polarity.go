@@ -75,7 +75,8 @@ func (r *Report) guess(all []looked) {
 			if set != "" {
 				name = "masks of " + set
 			}
-			r.Findings = append(r.Findings, Finding{Polarity, name, g.Reason + ": " + g.Advice, true})
+			text := fmt.Sprintf("seem to be the other way round: %s; pass --mask-polarity %s", g.Reason, g.Guess)
+			r.Findings = append(r.Findings, Finding{Polarity, name, text, true})
 		}
 		r.Polarity = append(r.Polarity, g)
 	}
