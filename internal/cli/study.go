@@ -131,6 +131,9 @@ func (o *studyOptions) study(cmd *cobra.Command, args []string) (study.File, err
 	if err := o.readSets(cmd, &f); err != nil {
 		return study.File{}, err
 	}
+	if err := f.CheckGiven(); err != nil {
+		return study.File{}, usagef(cmd, "%w", err)
+	}
 	if err := f.Check(); err != nil {
 		return study.File{}, usagef(cmd, "%w", err)
 	}

@@ -163,6 +163,9 @@ have splits.`,
 			if err := o.sets.check(cmd); err != nil {
 				return err
 			}
+			if err := o.config.CheckOptions(); err != nil { // before zeros are filled in
+				return usagef(cmd, "%w", err)
+			}
 			o.config.Reading = o.sets.into(dataset.Options{})
 			o.config = o.config.Defaults()
 			if err := o.config.Validate(); err != nil {

@@ -101,12 +101,28 @@ var Kinds = []string{report.CrossGenerator, report.Layers, report.Decoders, repo
 
 // Read reads a study's file.
 func Read(path string) (File, error) {
-	var f File
+	f := File{Train: train.Config{}.Defaults(), Evaluation: Evaluation{Threshold: threshold}}
+	f.Train.Spec, f.Train.BestBy, f.Train.Seed = network.Spec{}, "", seed
 	if err := yamlfile.Read(path, &f); err != nil {
 		return File{}, err
 	}
+	if err := f.CheckGiven(); err != nil {
+		return File{}, fmt.Errorf("%s: %w", path, err)
+	}
 	f.resolve(filepath.Dir(path))
 	return f, nil
+}
+
+// CheckGiven names the first zero that makes no sense in a File whose options began as their defaults, so that a zero is what
+// somebody asked for. Elsewhere a zero stands for the default.
+func (f File) CheckGiven() error {
+	switch {
+	case f.Evaluation.Threshold == 0:
+		return errors.New("evaluation: threshold 0: expected a number between 0 and 1, both excluded")
+	case f.Train.Seed == 0:
+		return errors.New("training options: seed 0: want at least 1")
+	}
+	return f.Train.CheckOptions()
 }
 
 // UnmarshalText takes the name of the data set.
@@ -161,16 +177,22 @@ func (f *File) resolve(dir string) {
 	ifThere(&f.Train.Init)
 }
 
+// What is taken where nothing is said.
+const (
+	seed      = 1
+	threshold = 0.5
+)
+
 // defaults fills in what is left out.
 func (f File) defaults() File {
 	if f.Title == "" {
 		f.Title = titles[f.Kind]
 	}
 	if f.Train.Seed == 0 {
-		f.Train.Seed = 1
+		f.Train.Seed = seed
 	}
 	if f.Evaluation.Threshold == 0 {
-		f.Evaluation.Threshold = 0.5
+		f.Evaluation.Threshold = threshold
 	}
 	number := func(p **int, value int) {
 		if *p == nil {

@@ -140,12 +140,7 @@ type Loss struct {
 func (c Config) Defaults() Config {
 	c.Spec.Arch = cmp.Or(c.Spec.Arch, network.ArchXception)
 	c.Supervision = cmp.Or(c.Supervision, Localization)
-	if c.BestBy == "" {
-		c.BestBy = ByIoU
-		if c.Supervision == Detection {
-			c.BestBy = ByAP
-		}
-	}
+	c.BestBy = c.bestBy()
 	c.Epochs = cmp.Or(c.Epochs, 400)
 	c.BatchSize = cmp.Or(c.BatchSize, 64)
 	c.Draws = cmp.Or(c.Draws, 1)
@@ -161,15 +156,45 @@ func (c Config) Defaults() Config {
 	return c
 }
 
+// bestBy is what the best checkpoint goes by, which depends on the supervision if nothing is said.
+func (c Config) bestBy() string {
+	switch {
+	case c.BestBy != "":
+		return c.BestBy
+	case c.Supervision == Detection:
+		return ByAP
+	}
+	return ByIoU
+}
+
 // Validate names the first setting that makes no sense.
 func (c Config) Validate() error {
+	switch err := c.CheckOptions(); {
+	case c.Data == "" && c.TrainSource == nil:
+		return errors.New("training options: no folder to train on")
+	case c.Out == "":
+		return errors.New("training options: no folder for the results")
+	case err != nil:
+		return err
+	case c.FineTune && c.Init == "" && !c.onBackbones():
+		return fmt.Errorf("training options: fine-tuning is for backbones in files; %s is trained as a whole anyway", c.Spec.Arch)
+	case c.Model != nil || c.Init != "": // the network is there already
+		return nil
+	case c.onBackbones(): // the rest depends on files
+		return network.CheckDecoder(c.Spec.Decoder)
+	}
+	return c.Spec.Check()
+}
+
+// CheckOptions is Validate but for the data, the folder and the network. Where people fill in a Config that began as the
+// Defaults, it also tells a zero that was asked for, and makes no sense, from one that was left alone.
+func (c Config) CheckOptions() error {
+	c.BestBy = c.bestBy()
 	share := func(v float64) bool { return v >= 0 && v <= 1 }
 	checks := []struct {
 		ok      bool
 		message string
 	}{
-		{c.Data != "" || c.TrainSource != nil, "no folder to train on"},
-		{c.Out != "", "no folder for the results"},
 		{c.Epochs > 0, fmt.Sprintf("epochs %d: want at least 1", c.Epochs)},
 		{c.EpochPictures >= 0, fmt.Sprintf("pictures per epoch %d: want at least 0", c.EpochPictures)},
 		{c.BatchSize > 0, fmt.Sprintf("batch size %d: want at least 1", c.BatchSize)},
@@ -181,6 +206,7 @@ func (c Config) Validate() error {
 		{c.Warmup >= 0, fmt.Sprintf("warm-up %d steps: want at least 0", c.Warmup)},
 		{c.Average >= 0 && c.Average < 1, fmt.Sprintf("weight averaging %g: want [0,1)", c.Average)},
 		{c.Loss.Positive > 0 && c.Loss.Dice >= 0, "loss: want a positive weight and a dice share of at least 0"},
+		{c.Inside != 0, "inside 0: want more than 0 (1e-9 is next to none)"},
 		{share(c.Inside) && share(c.Augment.Tone) && share(c.Augment.JPEG) && share(c.Augment.Noise), "a share lies outside [0,1]"},
 		{c.Augment.JPEGLow >= 1 && c.Augment.JPEGLow <= c.Augment.JPEGHigh && c.Augment.JPEGHigh <= 100,
 			fmt.Sprintf("JPEG qualities %d..%d: want 1 <= low <= high <= 100", c.Augment.JPEGLow, c.Augment.JPEGHigh)},
@@ -195,7 +221,6 @@ func (c Config) Validate() error {
 			fmt.Sprintf("augmentation %q: want none, blur, color_jitter, jpeg_compression or all", c.Augment.Kind)},
 		{slices.Contains([]string{ByIoU, ByF1, ByAP, ByBalanced}, c.BestBy),
 			fmt.Sprintf("best by %q: want iou, f1, ap or balanced", c.BestBy)},
-		{!c.FineTune || c.Init != "" || c.onBackbones(), "fine-tuning is for backbones in files; " + c.Spec.Arch + " is trained as a whole anyway"},
 		{!c.FineTune || !c.Spec.Frozen, "a backbone can't be frozen and fine-tuned"},
 		{c.MaxTime >= 0, "time limit: want at least 0"},
 		{c.ValidLimit >= 0, fmt.Sprintf("validation pictures %d: want at least 0", c.ValidLimit)},
@@ -209,13 +234,7 @@ func (c Config) Validate() error {
 			return errors.New("training options: " + check.message)
 		}
 	}
-	switch {
-	case c.Model != nil || c.Init != "": // the network is there already
-		return nil
-	case c.onBackbones(): // the rest depends on files
-		return network.CheckDecoder(c.Spec.Decoder)
-	}
-	return c.Spec.Check()
+	return nil
 }
 
 // none is the name of no published augmentation.
