@@ -65,7 +65,7 @@ var below = map[string][]string{
 	"internal/yamlfile": {},
 	"internal/report":   {"internal/atomicfile"},
 	"internal/study": {
-		".", "internal/atomicfile", "internal/dataset", "internal/engine", "internal/evaluate", "internal/featurecache", "internal/network", "internal/picture", "internal/predictor",
+		".", "internal/atomicfile", "internal/dataset", "internal/engine", "internal/evaluate", "internal/featurecache", "internal/filelock", "internal/network", "internal/picture", "internal/predictor",
 		"internal/report", "internal/train", "internal/yamlfile", "internal/zoo",
 	},
 	"internal/serve": {".", "internal/atomicfile", "internal/picture", "internal/record"},

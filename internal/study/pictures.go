@@ -175,13 +175,13 @@ func (p *Plan) shownFile(s shot, c *Cell, ending string) string {
 	if c != nil {
 		values = append(values, c.Run.key)
 	}
-	return filepath.Join(p.File.Out, "pictures", hash(values...)[:20]+"."+ending)
+	return filepath.Join(p.File.Out, picturesDir, hash(values...)[:20]+"."+ending)
 }
 
 // drawMaps makes what is missing, model by model. A picture or a model that fails here is left out of the report: the cells
 // have told about it.
 func (p *Plan) drawMaps(ctx context.Context, o Options, shots []shot) error {
-	if err := os.MkdirAll(filepath.Join(p.File.Out, "pictures"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(p.File.Out, picturesDir), 0o755); err != nil {
 		return err
 	}
 	for _, r := range p.Runs {

@@ -325,7 +325,7 @@ func (p *Plan) addCells() {
 				c.Pictures = s.test.Len()
 				c.key = hash("cell 1", r.key, dataset.Fingerprint(s.test), e.Threshold, t.String(), p.File.Train.Seed)
 				name := fileName(r.Variant, r.Train, s.Name, t.String()) + "-" + c.key[:10] + ".json"
-				c.Path = filepath.Join(p.File.Out, "cells", name)
+				c.Path = filepath.Join(p.File.Out, cellsDir, name)
 				c.Done = c.read()
 			}
 		}

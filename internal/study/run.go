@@ -34,13 +34,18 @@ type Events struct {
 }
 
 // Do trains what is not trained, tests what is not tested, and writes the report. What can't be done is noted in the plan, and
-// the rest goes on; the error is that nothing could be done, that the results could not be written, or that ctx ended: then
-// the report holds what was there by then.
+// the rest goes on; the error is that nothing could be done, that another process is at work in the study's folder, that the
+// results could not be written, or that ctx ended: then the report holds what was there by then.
 func (p *Plan) Do(ctx context.Context, o Options) error {
 	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
 	if err != nil {
 		return err
 	}
+	release, err := p.occupy()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = release() }() // nothing was written to the lock
 	began := time.Now()
 	err = p.work(ctx, e, o)
 	if err != nil && ctx.Err() == nil {
@@ -56,9 +61,6 @@ func (p *Plan) Do(ctx context.Context, o Options) error {
 }
 
 func (p *Plan) work(ctx context.Context, e *engine.Engine, o Options) error {
-	if err := os.MkdirAll(p.File.Out, 0o755); err != nil {
-		return err
-	}
 	todo := slices.DeleteFunc(slices.Clone(p.Runs), func(r *Run) bool { return r.Done || r.Problem != "" })
 	for i, r := range todo {
 		if err := p.train(ctx, e, o, r, i+1, len(todo)); err != nil {
