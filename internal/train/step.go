@@ -56,6 +56,7 @@ type Step struct {
 	params    []network.Param
 	states    []network.Param // m.NAME and v.NAME with AdamW
 	slots     []slot
+	gradients []network.Param
 	replaced  [][2][]float32 // running statistics: the latest, and where a run writes the next
 	given     []string       // names of what a step is given of the pictures
 	target    string         // name of the target
@@ -120,6 +121,7 @@ func (s *Step) allocate(model Model, trained []string) (err error) {
 		if err != nil {
 			return err
 		}
+		s.gradients = append(s.gradients, network.Param{Name: p.Name, Shape: p.Shape, Data: grad})
 		slot := slot{value: p.Data, grad: grad}
 		if states := s.optimizer.states(p); states != nil {
 			slot.m, slot.v = states[0].Data, states[1].Data
@@ -165,16 +167,29 @@ func (s *Step) Run(ctx context.Context, given []*engine.Tensor, target *engine.T
 	if _, err := s.session.Run(ctx, s.inputs, s.outputs); err != nil {
 		return 0, 0, err
 	}
-	loss, norm = float64(s.loss.Float32s()[0]), s.optimizer.norm(s.slots, s.workers)
-	if bad(loss) || bad(norm) {
+	loss = float64(s.loss.Float32s()[0])
+	if bad(loss) {
+		return loss, s.optimizer.norm(s.slots, s.workers), nil
+	}
+	if norm = s.Update(number, rate); bad(norm) {
 		return loss, norm, nil
 	}
-	s.optimizer.step(s.slots, number+1, rate, norm, s.workers)
 	for _, r := range s.replaced {
 		copy(r[0], r[1])
 	}
 	return loss, norm, nil
 }
+
+// Update is the second half of the step: it moves the parameters by what Gradients hold, unless the norm of these is no number.
+func (s *Step) Update(number int64, rate float64) (norm float64) {
+	if norm = s.optimizer.norm(s.slots, s.workers); !bad(norm) {
+		s.optimizer.step(s.slots, number+1, rate, norm, s.workers)
+	}
+	return norm
+}
+
+// Gradients are the loss's gradients by the trained parameters at the latest Run, in the parameters' order. The step owns them.
+func (s *Step) Gradients() []network.Param { return s.gradients }
 
 func bad(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
