@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """PyTorch's side of training: the published conv decoder on a transformer's tokens, one step at a time (forward, backward,
-AdamW). For scripts/parity it starts from given weights and tells what became of them; for scripts/bench it takes its time.
+AdamW or plain SGD). For scripts/parity it starts from given weights and tells what became of them; for scripts/bench it takes
+its time.
 
 Reads one JSON object a line and answers each with one; begins by saying what it has. The argument is the number of
 threads.
@@ -59,8 +60,13 @@ class Training:
             self.net.load_state_dict(state, strict=False)
             self.tokens = torch.from_numpy(np.fromfile(r["features"], "<f4").reshape(self.tokens.shape))
             self.target = torch.from_numpy(np.fromfile(r["target"], "<f4").reshape(self.target.shape))
+        if r.get("double"):
+            self.net, self.tokens, self.target = self.net.double(), self.tokens.double(), self.target.double()
         self.net.train()
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-3, weight_decay=0)
+        if r.get("optimizer") == "sgd":
+            self.optimizer = torch.optim.SGD(self.net.parameters(), lr=r["rate"])
+        else:
+            self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-3, weight_decay=0)
 
     def step(self):
         n, tokens, channels = self.tokens.shape
@@ -76,8 +82,10 @@ trainings = {}
 
 
 def step(r):
-    """One step of a training, which begins where it is not known yet; the new values go to a file of their own each."""
-    if r["name"] not in trainings:
+    """One step of a training, which begins where it is not known yet; the new values go to a file of their own each. Asked for
+    anew, it begins again."""
+    if r["name"] not in trainings or r.get("anew"):
+        trainings.pop(r["name"], None)
         trainings[r["name"]] = Training(r)
     began = time.perf_counter()
     loss = trainings[r["name"]].step()

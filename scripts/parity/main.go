@@ -4,7 +4,8 @@
 //
 // It fails if probabilities differ by more than 1e-4, logits by more than a thousandth of the largest, or pixels after
 // decoding and scaling by more than one level of 255 for JPEG and at all for PNG. One training step of the published
-// decoder must agree to 1e-5 in its loss and to 1e-4 in what it makes of running statistics and of weights with clear gradients.
+// decoder must agree to 1e-5 in its loss and to 1e-4 in what it makes of running statistics and of weights: AdamW of those with
+// clear gradients, and of all from PyTorch's gradients; plain SGD of all. No gradient may be twice as far from float64's as PyTorch's.
 //
 //	go run ./scripts/parity [-python /usr/bin/python3] [-threads 2] [-only text] [picture...]
 package main

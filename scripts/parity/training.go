@@ -79,14 +79,21 @@ func (p *parity) training(python, program string, threads int) error {
 	if err := other.Ask(request, &answer); err != nil {
 		return err
 	}
-	loss, after, err := p.step(trainee, features, target)
+	loss, after, err := p.step(trainee, train.Config{}, 1e-3, features, target)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("\n%-52s %12s\n", what, "difference")
-	off := math.Abs(loss-answer.Loss) / answer.Loss
+	p.compareLoss(loss, answer.Loss)
+	if err := p.compareStepped(after.params, request["folder"].(string)); err != nil {
+		return err
+	}
+	return p.updates(other, request, features, target)
+}
+
+func (p *parity) compareLoss(ours, theirs float64) {
+	off := math.Abs(ours-theirs) / theirs
 	fmt.Printf("%-52s %12.1e  %s\n", "loss, relative", off, p.verdict(off <= mostLoss))
-	return p.compareStepped(after, request["folder"].(string))
 }
 
 // trainee is a new decoder on a transformer of the published width.
@@ -108,25 +115,33 @@ func (p *parity) trainee() (*network.Trainee, error) {
 	return network.NewTrainee(network.Spec{Arch: backbones[0].Arch(), Layer: "layer0", Decoder: stepDecoder}, backbones, 1)
 }
 
-// step takes ours, and gives the parameters after it.
-func (p *parity) step(trainee *network.Trainee, features, target []float32) (loss float64, after []network.Param, err error) {
+// stepped is what a step leaves.
+type stepped struct{ params, gradients []network.Param }
+
+// step takes ours.
+func (p *parity) step(trainee *network.Trainee, config train.Config, rate float64, features, target []float32) (loss float64, after stepped, err error) {
 	side := trainee.Spec().Output
-	step, err := train.NewStep(p.engine, trainee, train.Config{BatchSize: stepBatch}.Defaults(),
-		dataset.Shape{TargetHeight: side, TargetWidth: side})
+	step, err := p.open(trainee, config)
 	if err != nil {
-		return 0, nil, err
+		return 0, stepped{}, err
 	}
 	defer step.Close()
 	given, err := engine.NewTensor([]int{stepBatch, 1 + stepGrid*stepGrid, stepChannels}, features)
 	if err != nil {
-		return 0, nil, err
+		return 0, stepped{}, err
 	}
 	masks, err := engine.NewTensor([]int{stepBatch, 1, side, side}, target)
 	if err != nil {
-		return 0, nil, err
+		return 0, stepped{}, err
 	}
-	loss, _, err = step.Run(context.Background(), []*engine.Tensor{given}, masks, 0, 1e-3)
-	return loss, step.Params(), err
+	loss, _, err = step.Run(context.Background(), []*engine.Tensor{given}, masks, 0, rate)
+	return loss, stepped{step.Params(), step.Gradients()}, err
+}
+
+func (p *parity) open(trainee *network.Trainee, config train.Config) (*train.Step, error) {
+	side := trainee.Spec().Output
+	config.BatchSize = stepBatch
+	return train.NewStep(p.engine, trainee, config.Defaults(), dataset.Shape{TargetHeight: side, TargetWidth: side})
 }
 
 // clear is how large a gradient must be, of the largest of its tensor, for the step to be judged. AdamW's first step is the
@@ -134,43 +149,55 @@ func (p *parity) step(trainee *network.Trainee, features, target []float32) (los
 // largest, so of smaller ones rounding decides the sign, in PyTorch as here.
 const clear = 1e-2
 
+// Kinds of tensors.
+const (
+	kernels     = "kernels"
+	norms       = "norms' scales and biases"
+	lastBias    = "the last bias"
+	means       = "running means"
+	variances   = "running variances"
+	lostBiases  = "biases before norms" // which take them away: all of their gradients is rounding
+	kindsColumn = "%-52s %12.1e  %s\n"
+)
+
+func kindOf(list []network.Param, i int) string {
+	switch one := list[i]; {
+	case strings.HasSuffix(one.Name, ".running_mean"):
+		return means
+	case strings.HasSuffix(one.Name, ".running_var"):
+		return variances
+	case len(one.Shape) == 4:
+		return kernels
+	case i == len(list)-1:
+		return lastBias
+	case len(list[i-1].Shape) == 4:
+		return lostBiases
+	}
+	return norms
+}
+
 // compareStepped prints the largest differences by kind of tensor.
 func (p *parity) compareStepped(after []network.Param, folder string) error {
-	kinds := []string{"kernels", "norms' scales and biases", "the last bias", "running means", "running variances"}
 	largest, judged, all, same := map[string]float64{}, 0, 0, 0
 	for i, ours := range after {
 		theirs, err := twin.ReadFloats(filepath.Join(folder, ours.Name))
 		if err != nil {
 			return err
 		}
-		var kind string
-		switch {
-		case strings.HasSuffix(ours.Name, ".running_mean"):
-			kind = kinds[3]
-		case strings.HasSuffix(ours.Name, ".running_var"):
-			kind = kinds[4]
-		case len(ours.Shape) == 4:
-			kind = kinds[0]
-		case i == len(after)-1:
-			kind = kinds[2]
-		case len(after[i-1].Shape) == 4:
-			continue // a bias before a norm, which takes it away: all of its gradient is rounding
-		default:
-			kind = kinds[1]
+		kind := kindOf(after, i)
+		if kind == lostBiases {
+			continue
 		}
 		decided := func(int) bool { return true }
 		if ours.Trainable {
-			grad, err := twin.ReadFloats(filepath.Join(folder, "gradient."+ours.Name))
+			grad, err := twin.ReadFloats(filepath.Join(folder, gradientOf+ours.Name))
 			if err != nil {
 				return err
 			}
 			bound := float32(clear * highest(grad))
 			decided = func(k int) bool { return grad[k] >= bound || grad[k] <= -bound }
 		}
-		scale := 1.0
-		if !ours.Trainable {
-			scale = max(scale, highest(theirs))
-		}
+		scale := scaleOf(ours, theirs)
 		for k, v := range theirs {
 			d := math.Abs(float64(v-ours.Data[k])) / scale
 			all++
@@ -183,12 +210,20 @@ func (p *parity) compareStepped(after []network.Param, folder string) error {
 			}
 		}
 	}
-	for _, kind := range kinds {
-		fmt.Printf("%-52s %12.1e  %s\n", kind, largest[kind], p.verdict(largest[kind] <= mostWeight))
+	for _, kind := range []string{kernels, norms, lastBias, means, variances} {
+		fmt.Printf(kindsColumn, kind, largest[kind], p.verdict(largest[kind] <= mostWeight))
 	}
 	fmt.Printf("(of %d values %.2f %% agree to %g; judged are those %.1f %% whose gradients are above %g of their tensor's largest)\n",
 		all, 100*float64(same)/float64(all), mostWeight, 100*float64(judged)/float64(all), clear)
 	return nil
+}
+
+// scaleOf is what differences count against: weights by themselves, running statistics by the largest of their tensor.
+func scaleOf(p network.Param, theirs []float32) float64 {
+	if p.Trainable {
+		return 1
+	}
+	return max(1, highest(theirs))
 }
 
 // highest is the largest magnitude.
