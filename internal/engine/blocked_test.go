@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -15,7 +16,19 @@ func TestBlockedConvolution(t *testing.T) {
 	if !e.Blocks() {
 		t.Skip("this processor's blocks are not of 16 channels")
 	}
-	const n, in, out, side = 2, 16, 32, 64
+	for _, c := range []struct{ n, in, out, height, width int }{
+		{2, 16, 32, 64, 64},
+		{2, 64, 64, 16, 32}, // the gradient by the kernel, too
+		{3, 65, 64, 16, 16}, // only that
+	} {
+		t.Run(fmt.Sprintf("%d to %d at %d x %d", c.in, c.out, c.height, c.width), func(t *testing.T) {
+			compareBlocked(t, e, c.n, c.in, c.out, c.height, c.width)
+		})
+	}
+}
+
+// compareBlocked compares a 5x5 convolution in blocks and its gradients with those that are not.
+func compareBlocked(t *testing.T, e *Engine, n, in, out, height, width int) {
 	random := rand.New(rand.NewPCG(1, 2))
 	tensor := func(shape ...int) *Tensor {
 		x, err := NewEmpty(shape)
@@ -27,13 +40,13 @@ func TestBlockedConvolution(t *testing.T) {
 		}
 		return x
 	}
-	inputs := map[string]*Tensor{"x": tensor(n, in, side, side), "w": tensor(out, in, 5, 5), "b": tensor(out), "t": tensor(n, out, side, side)}
+	inputs := map[string]*Tensor{"x": tensor(n, in, height, width), "w": tensor(out, in, 5, 5), "b": tensor(out), "t": tensor(n, out, height, width)}
 	run := func(block int) map[string]*Tensor {
 		g := graph.New()
 		g.Blocked(block)
-		x, w, b := g.Input("x", n, in, side, side), g.Param("w", out, in, 5, 5), g.Param("b", out)
+		x, w, b := g.Input("x", n, in, height, width), g.Param("w", out, in, 5, 5), g.Param("b", out)
 		y := graph.Conv(x, w, b, graph.ConvOptions{Pad: 2})
-		grads := graph.Gradients(graph.ReduceSum(graph.Mul(y, g.Input("t", n, out, side, side)), nil, false), []*graph.Node{x, w})
+		grads := graph.Gradients(graph.ReduceSum(graph.Mul(y, g.Input("t", n, out, height, width)), nil, false), []*graph.Node{x, w})
 		model, err := g.Encode([]graph.Output{{Name: "y", Node: y}, {Name: "dx", Node: grads[0]}, {Name: "dw", Node: grads[1]}}, nil)
 		if err != nil {
 			t.Fatal(err)

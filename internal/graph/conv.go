@@ -73,34 +73,6 @@ func (k conv) emit(e *encoder, c *call, in, out []string) {
 	e.node("Conv", in, out, attrs...)
 }
 
-// blockDomain holds the operations of ONNX Runtime on channels in blocks.
-const blockDomain = "com.microsoft.nchwc"
-
-// inBlocks tells the convolutions that Graph.Blocked is about.
-func (k conv) inBlocks(e *encoder, c *call) bool {
-	const large = 64 * 64
-	x, w := c.in[0].shape, c.in[1]
-	if e.block == 0 || k.Groups > 1 || x[1]%e.block != 0 || w.shape[0]%e.block != 0 || w.shape[2]*w.shape[3] < 9 {
-		return false
-	}
-	_, constant := e.inits[w.Name()]
-	return !constant && c.out[0].shape[2]*c.out[0].shape[3] >= large
-}
-
-// emitBlocked brings the input and the kernel into blocks, [N,C/b,H,W,b] and
-// [K/b,C/b,kh,kw,b of C,b of K] in memory, and the output back.
-func (k conv) emitBlocked(e *encoder, c *call, in, out []string, attrs []attribute) {
-	w, b := c.in[1].shape, e.block
-	parts, ordered, kernel := e.fresh(), e.fresh(), e.fresh()
-	e.node("Reshape", []string{in[1], e.ints([]int{w[0] / b, b, w[1] / b, b, w[2], w[3]})}, []string{parts})
-	e.node("Transpose", []string{parts}, []string{ordered}, attrInts("perm", []int{0, 2, 4, 5, 3, 1}))
-	e.node("Reshape", []string{ordered, e.ints(w)}, []string{kernel})
-	x, y := e.fresh(), e.fresh()
-	e.nodeIn(blockDomain, "ReorderInput", in[:1], []string{x})
-	e.nodeIn(blockDomain, "Conv", append([]string{x, kernel}, in[2:]...), []string{y}, attrs...)
-	e.nodeIn(blockDomain, "ReorderOutput", []string{y}, out, attrInt("channels", w[0]))
-}
-
 func (k conv) gradient(c *call, dy []*Node) []*Node {
 	x, w, d := c.in[0], c.in[1], dy[0]
 	grads := make([]*Node, len(c.in))

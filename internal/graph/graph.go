@@ -90,10 +90,11 @@ func (g *Graph) Err() error { return g.err }
 
 // Blocked makes Encode write large convolutions whose kernels are no constants
 // for an engine that keeps channels in blocks of so many, which ONNX Runtime
-// does by itself for constant kernels only. Measured with blocks of 16, which
-// is what it has on processors with AVX-512: 5x5 convolutions on maps of 64 x
-// 64 or more, with the way there and back, take three quarters of the time. On
-// smaller maps there is nothing to gain.
+// does by itself for constant kernels only, and their kernels' gradients as
+// such convolutions. It is called before gradients are asked for. Measured with
+// blocks of 16, which is what it has on processors with AVX-512, 2 threads of an
+// AMD EPYC (Zen 4): 5x5 convolutions reach 170 to 190 GFLOP/s in place of 120 to
+// 150, the gradients by their kernels 140 to 190 in place of 110.
 func (g *Graph) Blocked(channels int) { g.block = channels }
 
 // fail keeps the first error and returns a spoiled node.
