@@ -51,11 +51,9 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 			e.names[o.Node] = o.Name
 		}
 	}
-	for id, used := range g.needed(outputs) {
-		if used {
-			if err := e.call(g.calls[id]); err != nil {
-				return nil, fmt.Errorf("graph: %w", err)
-			}
+	for _, id := range g.order(outputs) {
+		if err := e.call(g.calls[id]); err != nil {
+			return nil, fmt.Errorf("graph: %w", err)
 		}
 	}
 	for _, o := range outputs {
@@ -106,6 +104,35 @@ func (g *Graph) needed(outputs []Output) []bool {
 		}
 	}
 	return need
+}
+
+// order lists the needed calls so that each stands behind those whose results
+// it takes, and the last ones, whose results no other call takes, stand at the
+// end with the earliest built last. ONNX Runtime goes from the end of the list
+// towards what each call needs. So the gradients by the late layers' weights,
+// which are built first, are computed first; otherwise the loss's gradient
+// would be followed down to the first layer before any of the weights' were
+// computed, with the activations and the gradients of all layers in memory.
+func (g *Graph) order(outputs []Output) []int {
+	need := g.needed(outputs)
+	taken := make([]bool, len(g.calls))
+	for id, used := range need {
+		for _, in := range g.calls[id].in {
+			taken[in.call.id] = taken[in.call.id] || used
+		}
+	}
+	var calls, last []int
+	for id, used := range need {
+		_, given := g.calls[id].op.(*source)
+		switch {
+		case used && (taken[id] || given):
+			calls = append(calls, id)
+		case used:
+			last = append(last, id)
+		}
+	}
+	slices.Reverse(last)
+	return append(calls, last...)
 }
 
 // Used returns the inputs and the parameters that the outputs depend on, in

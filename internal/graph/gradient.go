@@ -53,6 +53,7 @@ func backward(loss *Node, wrt []*Node) map[*Node]*Node {
 	g := loss.graph
 	leads := dependents(g, wrt, loss.call.id)
 	sums := map[*Node]*Node{}
+	again := rebuilt{}
 	one := g.Scalar(1)
 	sums[loss] = Reshape(one, loss.shape...)
 	for id := loss.call.id; id >= 0; id-- {
@@ -69,7 +70,7 @@ func backward(loss *Node, wrt []*Node) map[*Node]*Node {
 		if !reached {
 			continue
 		}
-		for i, d := range c.op.gradient(c, dy) {
+		for i, d := range c.op.gradient(again.call(c), dy) {
 			if d == nil {
 				continue
 			}
@@ -99,4 +100,49 @@ func dependents(g *Graph, from []*Node, last int) []bool {
 		}
 	}
 	return leads
+}
+
+// rebuilt holds values that the rules compute anew instead of having them kept
+// since the forward pass.
+type rebuilt map[*Node]*Node
+
+// call is c with rebuilt values among its inputs and outputs.
+func (r rebuilt) call(c *call) *call {
+	twin := *c
+	twin.in, twin.out = make([]*Node, len(c.in)), make([]*Node, len(c.out))
+	for i, n := range c.in {
+		twin.in[i] = r.node(n)
+	}
+	for i, n := range c.out {
+		twin.out[i] = r.node(n)
+	}
+	return &twin
+}
+
+// node rebuilds what a normalisation by the batch's moments and a ReLU made of
+// a convolution's output, which the normalisation's own rule needs in memory
+// anyway. It takes a pass over the values, little beside a dense convolution,
+// and of each layer one map is kept instead of two.
+func (r rebuilt) node(n *Node) *Node {
+	if relu, ok := n.call.op.(unary); !ok || relu.kind != reluKind {
+		return n
+	}
+	norm := n.call.in[0].call
+	b, ok := norm.op.(batchScale)
+	if !ok || !dense(norm.in[0].call) {
+		return n
+	}
+	if r[n] == nil {
+		// The same numbers in other words: an engine that finds the same
+		// operation twice would keep the first's result for the second.
+		x, scale, bias, mean, variance := norm.in[0], norm.in[1], norm.in[2], norm.in[3], norm.in[4]
+		r[n] = ReLU(BatchNorm(x, scale, bias, mean, Add(variance, scalar(x, b.eps)), 0))
+	}
+	return r[n]
+}
+
+// dense tells convolutions with a kernel of several taps over all channels.
+func dense(c *call) bool {
+	k, ok := c.op.(conv)
+	return ok && k.Groups == 1 && c.in[1].shape[2]*c.in[1].shape[3] > 1
 }
