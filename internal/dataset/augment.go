@@ -48,15 +48,8 @@ func Recompress(share float64, low, high int) Augment {
 		if !hit {
 			return p, nil
 		}
-		file, err := picture.EncodeJPEG(p, quality)
-		if err != nil {
-			return nil, err
-		}
-		decoded, err := picture.Decode(file, picture.Limits{})
-		if err != nil {
-			return nil, err
-		}
-		return decoded.RGB, nil
+		out, _, err := picture.ThroughJPEG(p, quality)
+		return out, err
 	}
 }
 

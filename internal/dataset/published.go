@@ -98,7 +98,7 @@ func brighten(p *picture.RGB, factor float64) *picture.RGB {
 func contrast(p *picture.RGB, factor float64) *picture.RGB {
 	sum := 0
 	for i := 0; i < len(p.Pix); i += 3 {
-		sum += int(luma(p.Pix[i:]))
+		sum += int(picture.Luma(p.Pix[i], p.Pix[i+1], p.Pix[i+2]))
 	}
 	mean := uint8(float64(sum)/float64(len(p.Pix)/3) + 0.5)
 	return mapped(p, func(_, v uint8) uint8 { return blend(mean, v, factor) })
@@ -113,17 +113,12 @@ func saturate(p *picture.RGB, factor float64) *picture.RGB {
 func mapped(p *picture.RGB, f func(grey, v uint8) uint8) *picture.RGB {
 	out := &picture.RGB{Pix: make([]uint8, len(p.Pix)), Width: p.Width, Height: p.Height}
 	for i := 0; i < len(p.Pix); i += 3 {
-		grey := luma(p.Pix[i:])
+		grey := picture.Luma(p.Pix[i], p.Pix[i+1], p.Pix[i+2])
 		for c := range 3 {
 			out.Pix[i+c] = f(grey, p.Pix[i+c])
 		}
 	}
 	return out
-}
-
-// luma is Pillow's of a pixel R, G, B.
-func luma(pixel []uint8) uint8 {
-	return uint8((19595*int(pixel[0]) + 38470*int(pixel[1]) + 7471*int(pixel[2]) + 32768) >> 16)
 }
 
 // turnHue turns the hue by a share of the circle, in Pillow's HSV of 8 bits each.

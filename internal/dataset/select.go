@@ -33,6 +33,7 @@ type part struct {
 func (p *part) Len() int                   { return len(p.list) }
 func (p *part) Load(i int) (Sample, error) { return p.source.Load(p.list[i]) }
 func (p *part) Path(i int) string          { return PathOf(p.source, p.list[i]) }
+func (p *part) Name(i int) string          { return NameOf(p.source, p.list[i]) }
 
 // Fingerprint tells the samples from others.
 func (p *part) Fingerprint() string {

@@ -63,15 +63,8 @@ func (p Perturbation) Apply(rgb *picture.RGB, seed, key uint64) (*picture.RGB, e
 	case "":
 		return rgb, nil
 	case PerturbJPEG:
-		file, err := picture.EncodeJPEG(rgb, int(p.Value))
-		if err != nil {
-			return nil, err
-		}
-		decoded, err := picture.Decode(file, picture.Limits{MaxPixels: math.MaxInt64})
-		if err != nil {
-			return nil, err
-		}
-		return decoded.RGB, nil
+		out, _, err := picture.ThroughJPEG(rgb, int(p.Value))
+		return out, err
 	case PerturbBlur:
 		return blur(rgb, p.Value), nil
 	case PerturbResize:

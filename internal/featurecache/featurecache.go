@@ -9,14 +9,14 @@ package featurecache
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/declip/declip/internal/weights"
 )
 
 // Defaults of Options.
@@ -33,19 +33,7 @@ type Picture [32]byte
 
 // PictureOf tells a picture by the values that a network is given for it: whatever file it came from, however it was
 // prepared and varied, equal values mean the same picture.
-func PictureOf(pixels []float32) Picture {
-	hash := sha256.New()
-	var part [1 << 14]byte
-	for len(pixels) > 0 {
-		n := min(len(pixels), len(part)/4)
-		for i, v := range pixels[:n] {
-			binary.LittleEndian.PutUint32(part[4*i:], math.Float32bits(v))
-		}
-		hash.Write(part[:4*n])
-		pixels = pixels[n:]
-	}
-	return Picture(hash.Sum(nil))
-}
+func PictureOf(pixels []float32) Picture { return weights.Sum(pixels) }
 
 // Key is that of something computed from the picture, told by parts: the backbone's digest, the layer, and whatever
 // else it depends on.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/declip/declip/internal/diskspace"
 	"github.com/declip/declip/internal/weights"
 )
 
@@ -369,7 +370,7 @@ func TestOpenFails(t *testing.T) {
 
 // The disk's reserve is kept.
 func TestReserve(t *testing.T) {
-	if _, known := freeSpace("."); !known {
+	if _, known := diskspace.Free("."); !known {
 		t.Skip("free space is not known here")
 	}
 	var warnings []string

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/declip/declip/internal/diskspace"
 	"github.com/declip/declip/internal/filelock"
 )
 
@@ -127,7 +128,7 @@ func (c *Cache) makeRoom(length int64) bool {
 			c.options.Dir, bytesText(total)))
 		return false
 	}
-	if free, known := freeSpace(c.options.Dir); known && free < length+c.options.Reserve {
+	if free, known := diskspace.Free(c.options.Dir); known && free < length+c.options.Reserve {
 		c.warn("disk", fmt.Errorf("feature cache %s: the disk has %s left, of which %s are kept free: nothing more is added",
 			c.options.Dir, bytesText(free), bytesText(c.options.Reserve)))
 		return false

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -95,7 +96,7 @@ func newShard(dir string) (*shard, error) {
 	s.index, err = os.OpenFile(filepath.Join(dir, s.name+indexSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err == nil {
 		err = filelock.Exclusive(s.index)
-		if err == filelock.ErrNone { // then nobody else will think that it may add to it
+		if errors.Is(err, filelock.ErrNone) { // then nobody else will think that it may add to it
 			err = nil
 		}
 	}

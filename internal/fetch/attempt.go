@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/declip/declip/internal/diskspace"
 )
 
 var errStalled = errors.New("nothing came")
@@ -174,7 +176,7 @@ func (d *download) anew(format string, args ...any) error {
 func (d *download) room() error {
 	need := d.from.Size - d.done
 	dir := filepath.Dir(d.request.Path)
-	if free, ok := freeSpace(dir); ok && need > 0 && free < need {
+	if free, ok := diskspace.Free(dir); ok && need > 0 && free < need {
 		return fmt.Errorf("not enough room in %s: %s are needed, %s are free", dir, megabytes(need), megabytes(free))
 	}
 	return nil

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/declip/declip/internal/diskspace"
 )
 
 func expectMatch(t *testing.T, err error, pattern string) {
@@ -175,7 +177,7 @@ func TestDiskErrors(t *testing.T) {
 
 // A file that cannot fit is refused before it fills the disk.
 func TestNoRoom(t *testing.T) {
-	if _, ok := freeSpace(t.TempDir()); !ok {
+	if _, ok := diskspace.Free(t.TempDir()); !ok {
 		t.Skip("free space is not known here")
 	}
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {

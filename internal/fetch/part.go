@@ -14,6 +14,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"github.com/declip/declip/internal/filelock"
 )
 
 // download is a file on its way.
@@ -235,7 +237,12 @@ func lockFile(path string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := tryLock(f); err != nil {
+		switch err := filelock.Exclusive(f); {
+		case errors.Is(err, filelock.ErrBusy):
+			f.Close()
+			return nil, ErrBusy
+		case errors.Is(err, filelock.ErrUnknown): // then two downloads at once are the user's to avoid
+		case err != nil:
 			f.Close()
 			return nil, err
 		}

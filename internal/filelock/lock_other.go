@@ -5,10 +5,10 @@ package filelock
 import "os"
 
 // Exclusive does nothing: this system's locks are not known here.
-func Exclusive(*os.File) error { return ErrNone }
+func Exclusive(*os.File) error { return ErrUnknown }
 
 // Shared does nothing.
-func Shared(*os.File) error { return ErrNone }
+func Shared(*os.File) error { return ErrUnknown }
 
 // Unlock does nothing.
 func Unlock(*os.File) {}

@@ -3,7 +3,6 @@ package forge
 import (
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/declip/declip/internal/picture"
@@ -171,23 +170,4 @@ func plausible(before *picture.RGB, c *change, shares [2]float64) bool {
 	got := float64(n) / float64(len(c.mask.Pix))
 	return got >= shares[0] && got <= shares[1] &&
 		float64(sum) >= leastMean*float64(n) && float64(changed) >= leastChanged*float64(n)
-}
-
-// recompress saves a picture as JPEG in memory and reads it back.
-func recompress(p *picture.RGB, quality int) (*picture.RGB, error) {
-	out, _, err := throughJPEG(p, quality)
-	return out, err
-}
-
-// throughJPEG returns the decoded picture and the file.
-func throughJPEG(p *picture.RGB, quality int) (*picture.RGB, []byte, error) {
-	file, err := picture.EncodeJPEG(p, quality)
-	if err != nil {
-		return nil, nil, err
-	}
-	d, err := picture.Decode(file, picture.Limits{MaxPixels: math.MaxInt64})
-	if err != nil {
-		return nil, nil, fmt.Errorf("read back jpeg: %w", err)
-	}
-	return d.RGB, file, nil
 }

@@ -3,6 +3,8 @@ package forge
 import (
 	"image"
 	"math"
+
+	"github.com/declip/declip/internal/picture"
 )
 
 func init() { register("splice", splice) }
@@ -19,7 +21,7 @@ func splice(s *scene) (*change, error) {
 	}
 	if s.chance(0.35) { // the donor was saved once more before it was cut
 		quality := s.between(55, 97)
-		if donor, err = recompress(donor, quality); err != nil {
+		if donor, _, err = picture.ThroughJPEG(donor, quality); err != nil {
 			return nil, err
 		}
 		s.params["donor_quality"] = quality

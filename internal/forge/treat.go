@@ -54,7 +54,7 @@ func (f *Forger) crop(p *picture.RGB, d dice) (*picture.RGB, Crop, error) {
 	if d.chance(0.5) {
 		c.Quality = d.between(70, 96)
 		var err error
-		if out, err = recompress(out, c.Quality); err != nil {
+		if out, _, err = picture.ThroughJPEG(out, c.Quality); err != nil {
 			return nil, c, err
 		}
 	}
@@ -115,7 +115,7 @@ func (d dice) treat(s *Sample, step Treatment) error {
 		}
 		return nil
 	case "recompress":
-		out, err := recompress(s.Picture, int(step.Value))
+		out, _, err := picture.ThroughJPEG(s.Picture, int(step.Value))
 		s.Picture = out
 		return err
 	}
@@ -151,6 +151,6 @@ func (f *Forger) finish(s *Sample, d dice) error {
 	}
 	s.Format, s.Quality = "jpeg", d.between(f.config.JPEGMin, f.config.JPEGMax)
 	var err error
-	s.Picture, s.encoded, err = throughJPEG(s.Picture, s.Quality)
+	s.Picture, s.encoded, err = picture.ThroughJPEG(s.Picture, s.Quality)
 	return err
 }

@@ -2,11 +2,9 @@ package network
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/declip/declip/internal/atomicfile"
+	"github.com/declip/declip/internal/weights"
 )
 
 // digests keeps those that were computed, by what tells a file's contents from others without reading them.
@@ -45,7 +44,7 @@ func (b *Backbone) Digest() (string, error) {
 	for i, d := range builder.declared {
 		group.Go(func() error {
 			values, err := b.layout.values(d.name, d.shape)
-			sums[i] = sumOf(values)
+			sums[i] = weights.Sum(values)
 			return err
 		})
 	}
@@ -113,19 +112,4 @@ func (b *Backbone) contents() (string, bool) {
 		return "", false
 	}
 	return fmt.Sprintf("%s\x00%d\x00%d\x00%s", path, info.Size(), info.ModTime().UnixNano(), b.layout.prefix), true
-}
-
-// sumOf is the SHA-256 of values as little-endian float32.
-func sumOf(values []float32) [sha256.Size]byte {
-	hash := sha256.New()
-	var part [1 << 14]byte
-	for len(values) > 0 {
-		n := min(len(values), len(part)/4)
-		for i, v := range values[:n] {
-			binary.LittleEndian.PutUint32(part[4*i:], math.Float32bits(v))
-		}
-		hash.Write(part[:4*n])
-		values = values[n:]
-	}
-	return [sha256.Size]byte(hash.Sum(nil))
 }

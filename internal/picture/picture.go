@@ -55,12 +55,13 @@ func (p *RGB) ToGray() *Gray {
 	pix := p.Pix
 	for i := range g.Pix {
 		j := 3 * i
-		g.Pix[i] = luma(pix[j], pix[j+1], pix[j+2])
+		g.Pix[i] = Luma(pix[j], pix[j+1], pix[j+2])
 	}
 	return g
 }
 
-func luma(r, g, b uint8) uint8 {
+// Luma is the brightness of a pixel as Pillow computes it.
+func Luma(r, g, b uint8) uint8 {
 	return uint8((19595*uint32(r) + 38470*uint32(g) + 7471*uint32(b) + 32768) >> 16)
 }
 

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/jpeg"
 	"io"
+	"math"
 
 	"github.com/declip/declip/internal/atomicfile"
 )
@@ -28,6 +29,19 @@ func WriteJPEG(path string, p *RGB, quality int) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return WriteFile(path, data)
+}
+
+// ThroughJPEG saves a picture as EncodeJPEG does, in memory, and reads it back: the picture that the file holds, and the file.
+func ThroughJPEG(p *RGB, quality int) (*RGB, []byte, error) {
+	file, err := EncodeJPEG(p, quality)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := Decode(file, Limits{MaxPixels: math.MaxInt64})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read back jpeg: %w", err)
+	}
+	return d.RGB, file, nil
 }
 
 // EncodeJPEG gives the bytes of a baseline 4:2:0 JPEG; quality is 1 to 100 as

@@ -62,18 +62,7 @@ func TestFrozenBackbones(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			group, err := runner.NewGroup(e, []*network.Model{m}, runner.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer group.Close()
-			results, err := Evaluate(context.Background(), c.ValidSource, groupPredict(group), ScoreOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := Summarize(results); !near(got.IoU, s.Score.IoU, 0.01) || !near(got.AP, s.Score.AP, 1e-4) {
-				t.Errorf("opened again it scores %+v, in training it was %+v", got, *s.Score)
-			}
+			scoresAsTrained(t, e, m, c.ValidSource, *s.Score, 1e-4)
 		})
 	}
 }
@@ -238,18 +227,7 @@ func TestFineTune(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			group, err := runner.NewGroup(e, []*network.Model{m}, runner.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer group.Close()
-			results, err := Evaluate(context.Background(), c.ValidSource, groupPredict(group), ScoreOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := Summarize(results); !near(got.IoU, s.Score.IoU, 0.01) || !near(got.AP, s.Score.AP, 1e-3) {
-				t.Errorf("opened again it scores %+v, in training it was %+v", got, *s.Score)
-			}
+			scoresAsTrained(t, e, m, c.ValidSource, *s.Score, 1e-3)
 			changed := 0
 			for _, name := range best.Names() {
 				at := strings.Index(name, "visual.")
@@ -270,5 +248,22 @@ func TestFineTune(t *testing.T) {
 				t.Errorf("%d tensors of the backbones changed", changed)
 			}
 		})
+	}
+}
+
+// scoresAsTrained compares an opened model's score with that in training.
+func scoresAsTrained(t *testing.T, e *engine.Engine, m *network.Model, valid dataset.Source, trained Score, ap float64) {
+	t.Helper()
+	group, err := runner.NewGroup(e, []*network.Model{m}, runner.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer group.Close()
+	results, err := Evaluate(context.Background(), valid, groupPredict(group), ScoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Summarize(results); !near(got.IoU, trained.IoU, 0.01) || !near(got.AP, trained.AP, ap) {
+		t.Errorf("opened again it scores %+v, in training it was %+v", got, trained)
 	}
 }

@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 
@@ -87,8 +86,8 @@ type PictureScore struct {
 // Evaluate runs predict over the pictures of a source and scores the maps at full resolution, in the
 // source's order. The result does not depend on the number of workers.
 func Evaluate(ctx context.Context, source dataset.Source, predict Predict, options ScoreOptions) ([]PictureScore, error) {
-	chosen := choose(source.Len(), options.Limit)
-	total := len(chosen)
+	source = dataset.Some(source, options.Limit)
+	total := source.Len()
 	results := make([]PictureScore, total)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, options.Workers))
@@ -99,7 +98,7 @@ func Evaluate(ctx context.Context, source dataset.Source, predict Predict, optio
 			if err = ctx.Err(); err != nil {
 				return err
 			}
-			if results[i], err = scoreOne(ctx, source, chosen[i], i, predict, options); err != nil {
+			if results[i], err = scoreOne(ctx, source, i, predict, options); err != nil {
 				return err
 			}
 			mu.Lock()
@@ -117,18 +116,7 @@ func Evaluate(ctx context.Context, source dataset.Source, predict Predict, optio
 	return slices.DeleteFunc(results, func(r PictureScore) bool { return r.bad }), nil
 }
 
-// choose draws limit of n indices, in rising order. They are not evenly spaced, because a source may
-// repeat its methods with a period.
-func choose(n, limit int) []int {
-	if limit <= 0 || limit > n {
-		limit = n
-	}
-	list := rand.New(rand.NewPCG(uint64(n), 1)).Perm(n)[:limit]
-	slices.Sort(list)
-	return list
-}
-
-func scoreOne(ctx context.Context, source dataset.Source, i, place int, predict Predict, o ScoreOptions) (PictureScore, error) {
+func scoreOne(ctx context.Context, source dataset.Source, i int, predict Predict, o ScoreOptions) (PictureScore, error) {
 	sample, err := source.Load(i)
 	if err != nil && o.Bad != nil {
 		o.Bad(dataset.Skipped{Name: dataset.NameOf(source, i), Err: err})
@@ -143,7 +131,7 @@ func scoreOne(ctx context.Context, source dataset.Source, i, place int, predict 
 		return r, fmt.Errorf("%s: %w", sample.Name, err)
 	}
 	if o.Look != nil {
-		o.Look(place, sample, prob)
+		o.Look(i, sample, prob)
 	}
 	for _, v := range prob {
 		r.Mean += float64(v) / float64(len(prob))

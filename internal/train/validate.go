@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
@@ -31,7 +32,7 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 	}
 	var maps *samples
 	if !t.config.NoTensorBoard {
-		maps = chooseSamples(len(choose(t.valid.Len(), options.Limit)))
+		maps = chooseSamples(dataset.Some(t.valid, options.Limit).Len())
 		options.Look = maps.show
 	}
 	results, err := Evaluate(ctx, t.valid, predict, options)

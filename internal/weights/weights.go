@@ -12,6 +12,7 @@
 package weights
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -97,6 +98,21 @@ func FromFloat32s(name string, shape []int, data []float32) Tensor {
 		putUint32(raw[4*i:], math.Float32bits(v))
 	}
 	return Tensor{Name: name, DType: Float32, Shape: append([]int{}, shape...), Data: raw}
+}
+
+// Sum is the SHA-256 of data as a float32 tensor holds them, little-endian.
+func Sum(data []float32) [sha256.Size]byte {
+	hash := sha256.New()
+	var part [1 << 14]byte
+	for len(data) > 0 {
+		n := min(len(data), len(part)/4)
+		for i, v := range data[:n] {
+			putUint32(part[4*i:], math.Float32bits(v))
+		}
+		hash.Write(part[:4*n])
+		data = data[n:]
+	}
+	return [sha256.Size]byte(hash.Sum(nil))
 }
 
 // FromFloat32sAsHalf makes a float16 tensor of data, each value rounded to the

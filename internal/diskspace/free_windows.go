@@ -1,9 +1,9 @@
-package featurecache
+package diskspace
 
 import "golang.org/x/sys/windows"
 
-// freeSpace is how many bytes may yet be written to a folder, if that is known.
-func freeSpace(dir string) (int64, bool) {
+// Free is how many bytes may yet be written to a folder, if that is known.
+func Free(dir string) (int64, bool) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, false

@@ -1,11 +1,11 @@
 //go:build linux || darwin
 
-package featurecache
+package diskspace
 
 import "golang.org/x/sys/unix"
 
-// freeSpace is how many bytes may yet be written to a folder, if that is known.
-func freeSpace(dir string) (int64, bool) {
+// Free is how many bytes may yet be written to a folder, if that is known.
+func Free(dir string) (int64, bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, false

@@ -1,0 +1,2 @@
+// Package diskspace tells how much room is left on a disk.
+package diskspace
