@@ -28,26 +28,27 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def read_safetensors(path):
-    """Spec and float32 tensors of a file: a length, a JSON header, the numbers."""
+    """Metadata and float32 tensors of a file: a length, a JSON header, the numbers."""
     with open(path, "rb") as f:
         data = f.read()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8:8 + length])
-    spec = json.loads(header.pop("__metadata__")["declip.spec"])
+    metadata = header.pop("__metadata__", {})
     tensors = {}
     for name, entry in header.items():
         assert entry["dtype"] == "F32", f"{name} is {entry['dtype']}"
         begin, end = (8 + length + at for at in entry["data_offsets"])
         values = np.frombuffer(data[begin:end], "<f4").reshape(entry["shape"])
         tensors[name] = torch.from_numpy(values.copy())
-    return spec, tensors
+    return metadata, tensors
 
 
 class Net:
     """A network as a function over named tensors."""
 
     def __init__(self, path):
-        self.spec, self.t = read_safetensors(path)
+        metadata, self.t = read_safetensors(path)
+        self.spec = json.loads(metadata["declip.spec"])
         self.training = False
         self.optimizer = None
         self.high_pass = high_pass_kernel()

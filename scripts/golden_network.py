@@ -206,10 +206,10 @@ def to_map(tokens):
     return tokens[:, 1:].transpose(1, 2).reshape(n, width, g, g)
 
 
-def conv_layers(channels, depth, layer, cnn):
+def conv_layers(channels, depth, layer, cnn, widths=None):
     """The published sequence of a conv decoder, as torch modules."""
     layers, fan = [], channels
-    for stage, width in enumerate(WIDTHS, 1):
+    for stage, width in enumerate(widths or WIDTHS, 1):
         for _ in range(depth // 4):
             layers += [torch.nn.Conv2d(fan, width, 5, padding=2), torch.nn.BatchNorm2d(width), torch.nn.ReLU()]
             fan = width

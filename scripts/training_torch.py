@@ -9,7 +9,6 @@ threads.
 import json
 import os
 import resource
-import struct
 import sys
 import time
 
@@ -17,8 +16,10 @@ THREADS = int(sys.argv[1]) if len(sys.argv) > 1 else 2
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
 
 try:
+    import golden_network
     import numpy as np
     import torch
+    from bench_torch import read_safetensors
 except ImportError:
     torch = None
 
@@ -26,27 +27,7 @@ WIDTHS = (512, 256, 128, 64)
 
 
 def decoder(channels, depth):
-    layers = []
-    for width in WIDTHS:
-        for _ in range(depth // 4):
-            layers += [torch.nn.Conv2d(channels, width, 5, padding=2), torch.nn.BatchNorm2d(width), torch.nn.ReLU()]
-            channels = width
-        layers.append(torch.nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False))
-    layers.append(torch.nn.Conv2d(channels, 1, 5, padding=2))
-    return torch.nn.Sequential(*layers)
-
-
-def read_safetensors(path):
-    with open(path, "rb") as f:
-        data = f.read()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8:8 + length])
-    header.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = (8 + length + at for at in entry["data_offsets"])
-        tensors[name] = torch.from_numpy(np.frombuffer(data[begin:end], "<f4").reshape(entry["shape"]).copy())
-    return tensors
+    return golden_network.conv_layers(channels, depth, "", False, WIDTHS)
 
 
 class Training:
@@ -56,7 +37,7 @@ class Training:
         self.tokens = torch.randn(r["batch"], 1 + 16 * 16, r["channels"])
         self.target = (torch.rand(r["batch"], 1, 256, 256) > 0.7).float()
         if "weights" in r:
-            state = {name[len("fc."):]: t for name, t in read_safetensors(r["weights"]).items()}
+            state = {name[len("fc."):]: t for name, t in read_safetensors(r["weights"])[1].items()}
             self.net.load_state_dict(state, strict=False)
             self.tokens = torch.from_numpy(np.fromfile(r["features"], "<f4").reshape(self.tokens.shape))
             self.target = torch.from_numpy(np.fromfile(r["target"], "<f4").reshape(self.target.shape))
