@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -146,17 +145,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestStalled(t *testing.T) {
-	release := make(chan struct{})
-	stall := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("ETag", `"a"`)
-		w.Header().Set("Content-Type", "application/octet-stream")
-		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
-		_, _ = w.Write(content[:1_000_000])
-		w.(http.Flusher).Flush()
-		<-release
-	}
-	s := serve(t, stall, good("a", content))
-	defer close(release)
+	s := serve(t, stalled(1_000_000), good("a", content))
 	r := fetching(t, s)
 	var notices []string
 	r.Notice = func(text string) { notices = append(notices, text) }
@@ -174,7 +163,8 @@ func TestStalled(t *testing.T) {
 
 // Whoever calls a download off finds it again.
 func TestCancelled(t *testing.T) {
-	s := serve(t, good("a", content))
+	// The rest does not come, however fast the first part does.
+	s := serve(t, stalled(2_000_000), good("a", content))
 	r := fetching(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
 	r.Progress = func(done, _ int64) {

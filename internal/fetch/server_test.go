@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -95,6 +96,21 @@ func (c *cutter) Write(p []byte) (int, error) {
 		panic(http.ErrAbortHandler)
 	}
 	return n, nil
+}
+
+// Flush makes the part that is sent arrive.
+func (c *cutter) Flush() { c.ResponseWriter.(http.Flusher).Flush() }
+
+// stalled sends n bytes of the content, and nothing more until the client leaves.
+func stalled(n int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"a"`)
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		_, _ = w.Write(content[:n])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
 }
 
 func status(code int) http.HandlerFunc {
