@@ -155,33 +155,38 @@ func TestLargePicture(t *testing.T) {
 	}
 }
 
-// The twin that looks stranger to the network, or smoother, gets the higher probability; the other stays as it is
-// unless the two are much alike. Nothing is lowered.
+// The twin that looks stranger to the network, or smoother, gets the higher probability, both where that is in doubt. How
+// likely the pair is a copy at all bounds either. Nothing is lowered.
 func TestMark(t *testing.T) {
-	logistic := func(x float64) float32 { return float32(1 / (1 + math.Exp(-x))) }
 	for name, c := range map[string]struct {
-		one, other, rougher float64 // logits and detail
-		wantOne, wantOther  float32
+		one, other, rougher, probability float64 // logits, detail
+		wantOne, wantOther               float64
 	}{
-		"other is stranger":           {-3, -1, 0, logistic(-3), strange},
-		"one is stranger":             {-1, -3, 0, strange, logistic(-3)},
-		"alike, one is smoother":      {-2, -2, -1, strange, logistic(-2)},
-		"alike, one is rougher":       {-2, -2, 1, logistic(-2), strange},
-		"smoothness against strange":  {-2, -1.5, -2, strange, logistic(-1.5)},
-		"in doubt, one a little":      {-2, -2.2, 0, strange, familiar},
-		"in doubt, other a little":    {-2.2, -2, 0, familiar, strange},
-		"what is higher stays higher": {6, -3, 0, logistic(6), logistic(-3)},
+		"other is stranger":           {-4, -2, 0, 1, logistic(2 * -byStrangeness), strange},
+		"one is stranger":             {-2, -4, 0, 1, strange, logistic(2 * -byStrangeness)},
+		"alike, one is smoother":      {-2, -2, -1, 1, strange, logistic(byRoughness)},
+		"alike, one is rougher":       {-2, -2, 1, 1, logistic(byRoughness), strange},
+		"smoothness against strange":  {-2, -1.5, -2, 1, strange, logistic(2*byRoughness + 0.5*byStrangeness)},
+		"in doubt, one a little":      {-2, -2.2, 0, 1, strange, familiar},
+		"in doubt, other a little":    {-2.2, -2, 0, 1, familiar, strange},
+		"hardly a pair":               {-1, -5, 0, 0.3, 0.3, logistic(-5)},
+		"what is higher stays higher": {6, -5, 0, 1, logistic(6), logistic(-5)},
 	} {
-		pair := Pair{One: []bool{true, false, false, true}, Other: []bool{false, false, true, true}, Width: 4, Height: 1, Rougher: c.rougher}
-		prob := []float32{logistic(c.one), 0.2, logistic(c.other), 0.99}
+		pair := Pair{
+			One: []bool{true, false, false, true}, Other: []bool{false, false, true, true}, Width: 4, Height: 1,
+			Probability: c.probability, Rougher: c.rougher,
+		}
+		prob := []float32{float32(logistic(c.one)), 0.2, float32(logistic(c.other)), 0.99}
 		Mark(prob, 4, 1, []Pair{pair})
-		for i, want := range []float32{c.wantOne, 0.2, c.wantOther, 0.99} {
-			if prob[i] != want {
+		for i, want := range []float64{c.wantOne, 0.2, c.wantOther, 0.99} {
+			if math.Abs(float64(prob[i])-want) > 1e-4 {
 				t.Errorf("%s: pixel %d has %g, expected %g", name, i, prob[i], want)
 			}
 		}
 	}
 }
+
+func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 // A copy that was turned is smoother than its original, whichever of the twins it is.
 func TestCopyIsSmoother(t *testing.T) {
@@ -202,13 +207,96 @@ func TestCopyIsSmoother(t *testing.T) {
 	}
 }
 
+// Alignment takes a transform that is off by some pixels to where the plane agrees with itself to a fraction of one.
+func TestAlign(t *testing.T) {
+	want := transform{1.1, -0.2, 60, 0.2, 1.1, 30}
+	from := luma(texture(400, 300, 11)).blurred()
+	p, back := newPlane(400, 300), want.inverse()
+	mask := make([]bool, len(p.pix))
+	for i := range p.pix {
+		x, y := float64(i%p.w), float64(i/p.w)
+		v, _ := from.sample(x, y)
+		if math.Hypot(x-220, y-190) < 60 {
+			fx, fy := back.apply(x, y)
+			v, mask[i] = mustSample(t, from, fx, fy), true
+		}
+		p.pix[i] = v
+	}
+	start := want
+	start[0], start[2], start[5] = start[0]*1.01, start[2]-4, start[5]+1.5
+	got := align(p, start, mask)
+	for _, at := range [][2]float64{{80, 100}, {180, 140}, {130, 60}} {
+		x, y := got.apply(at[0], at[1])
+		wx, wy := want.apply(at[0], at[1])
+		if d := math.Hypot(x-wx, y-wy); d > 0.1 {
+			t.Errorf("%v is taken to %.2f %.2f, expected %.2f %.2f", at, x, y, wx, wy)
+		}
+	}
+	if got := align(p, start, make([]bool, len(p.pix))); got != start {
+		t.Errorf("aligned on nothing, the transform became %v", got)
+	}
+}
+
+func mustSample(t *testing.T, p plane, x, y float64) float32 {
+	v, ok := p.sample(x, y)
+	if !ok {
+		t.Fatalf("%g %g lies outside", x, y)
+	}
+	return v
+}
+
+// The direction of a keypoint turns with the picture.
+func TestOrientation(t *testing.T) {
+	p := luma(texture(200, 200, 12)).blurred().blurred()
+	worst := 0.0
+	for _, angle := range []float64{0.4, 1.7, -2.5} {
+		sin, cos := math.Sincos(angle)
+		turned := transform{cos, -sin, 100 - 100*cos + 100*sin, sin, cos, 100 - 100*sin - 100*cos}
+		d := orientation(warp(p, turned), 100, 100) - orientation(p, 100, 100) - angle
+		worst = max(worst, math.Abs(math.Remainder(d, 2*math.Pi)))
+	}
+	if worst > mostTurn/2 {
+		t.Errorf("the direction is off by %.2f radians, expected less than half of what matches may", worst)
+	}
+}
+
+// What looks alike but was not copied, such as windows of a house, gets a low probability: on the walls between and behind the
+// panes nothing is the same.
+func TestLookAlikes(t *testing.T) {
+	p, pattern := texture(520, 400, 13), texture(90, 90, 14)
+	for y := range p.Height {
+		for x := range p.Width {
+			u, v := x%130, y%130
+			for c := range 3 {
+				i := 3*(y*p.Width+x) + c
+				level := 128 + (float64(p.Pix[i])-128)/3
+				if u < 90 && v < 90 {
+					level += float64(pattern.Pix[3*(v*90+u)+c]) - 128
+				}
+				p.Pix[i] = uint8(min(max(level, 0), 255))
+			}
+		}
+	}
+	pairs := Find(p)
+	if len(pairs) == 0 {
+		t.Error("nothing looks alike: the picture tests nothing")
+	}
+	for _, pair := range pairs {
+		if pair.Probability > 0.5 {
+			t.Errorf("look-alikes are taken for copies with probability %.2f", pair.Probability)
+		}
+	}
+}
+
 func TestTransforms(t *testing.T) {
 	want := transform{0.9, -0.3, 20, 0.3, 0.9, -5}
 	var list []match
 	for i := range 12 {
 		from := &keypoint{x: float64(10 + 9*i), y: float64(7 * i * i % 90), scale: 1}
 		x, y := want.apply(from.x, from.y)
-		list = append(list, match{from, &keypoint{x: x, y: y, scale: 1}}, match{from, &keypoint{x: y + 300, y: float64(i * 37 % 200), scale: 1}})
+		turned := math.Atan2(want[3], want[0])
+		list = append(list, newMatch(from, &keypoint{x: x, y: y, scale: 1, angle: turned}, false),
+			newMatch(from, &keypoint{x: y + 300, y: float64(i * 37 % 200), scale: 1}, false))
 	}
 	got := transforms(list, false)
 	if len(got) != 1 {

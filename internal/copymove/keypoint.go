@@ -23,7 +23,7 @@ const (
 	levels     = 6
 	levelStep  = 0.8 // size of a level by that of the one before
 	reach      = 15  // pixels of its level that a description looks at, each way
-	weakest    = 1.5 // levels: gradients below are noise
+	weakest    = 0.8 // levels: gradients below are noise
 	wantPoints = 8000
 )
 
@@ -132,19 +132,83 @@ func peak(p plane, at int) bool {
 	return true
 }
 
-// orientation is the direction from a place to the centre of brightness around it (Rosin, 1999).
+// orientation is the direction that most of the gradients around a place have (Lowe, 2004), radians.
 func orientation(p plane, x, y int) float64 {
-	var mx, my float64
-	for dy := -reach; dy <= reach; dy++ {
-		width := int(math.Sqrt(float64(reach*reach - dy*dy)))
-		row := p.pix[(y+dy)*p.w+x-width:][:2*width+1]
-		for i, v := range row {
-			mx += float64(i-width) * float64(v)
-			my += float64(dy) * float64(v)
+	var bins [directions]float64
+	for dy := 1 - reach; dy < reach; dy += 2 {
+		row := (y+dy)*p.w + x
+		for dx := 1 - reach; dx < reach; dx += 2 {
+			d := dx*dx + dy*dy
+			if d >= reach*reach {
+				continue
+			}
+			i := row + dx
+			gx, gy := float64(p.pix[i+1]-p.pix[i-1]), float64(p.pix[i+p.w]-p.pix[i-p.w])
+			m := math.Sqrt(gx*gx+gy*gy) * nearness[d]
+			at := direction(gx, gy)
+			k := int(at)
+			f := at - float64(k)
+			bins[k%directions] += m * (1 - f)
+			bins[(k+1)%directions] += m * f
 		}
 	}
-	return math.Atan2(my, mx)
+	around := func(k int) (before, at, after float64) {
+		return bins[(k+directions-1)%directions], bins[k], bins[(k+1)%directions]
+	}
+	for range 2 {
+		var soft [directions]float64
+		for k := range bins {
+			before, at, after := around(k)
+			soft[k] = (before + 2*at + after) / 4
+		}
+		bins = soft
+	}
+	best := 0
+	for k, v := range bins {
+		if v > bins[best] {
+			best = k
+		}
+	}
+	// The top of the parabola through the highest three.
+	before, at, after := around(best)
+	off := 0.0
+	if d := before - 2*at + after; d < 0 {
+		off = (before - after) / 2 / d
+	}
+	return (float64(best) + off) * 2 * math.Pi / directions
 }
+
+// directions is how many the gradients' are counted in.
+const directions = 36
+
+// direction is the angle of (x, y) in [0, directions], to a hundredth of a radian.
+func direction(x, y float64) float64 {
+	ax, ay := math.Abs(x), math.Abs(y)
+	high, low := max(ax, ay), min(ax, ay)
+	if high == 0 {
+		return 0
+	}
+	q := low / high
+	a := q * (1.0584 - q*0.273) // of atan over [0, 1] (Rajan et al., 2006): pi/4 q + 0.273 q (1 - q)
+	if ay > ax {
+		a = math.Pi/2 - a
+	}
+	if x < 0 {
+		a = math.Pi - a
+	}
+	if y < 0 {
+		a = 2*math.Pi - a
+	}
+	return a * directions / (2 * math.Pi)
+}
+
+// nearness is a gradient's weight by its distance squared, a normal distribution.
+var nearness = func() (w [reach * reach]float64) {
+	for d := range w {
+		w[d] = math.Exp(-float64(d) / (2 * 6 * 6))
+	}
+	return w
+}()
 
 // describe compares the pairs, turned by the angle; side -1 looks at the mirror image along that direction.
 func describe(p plane, x, y int, angle, side float64) code {

@@ -1,6 +1,11 @@
 package copymove
 
-import "github.com/declip/declip/internal/picture"
+import (
+	"math"
+	"slices"
+
+	"github.com/declip/declip/internal/picture"
+)
 
 // plane is a grey picture, [h, w] levels of 255.
 type plane struct {
@@ -102,4 +107,49 @@ func (p plane) sample(x, y float64) (v float32, ok bool) {
 	top := p.pix[i] + fx*(p.pix[i+1]-p.pix[i])
 	low := p.pix[i+p.w] + fx*(p.pix[i+p.w+1]-p.pix[i+p.w])
 	return top + fy*(low-top), true
+}
+
+// median is the middle of the values, which are put in another order.
+func median(v []float32) float32 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// less is the difference of two planes.
+func (p plane) less(q plane) plane {
+	out := newPlane(p.w, p.h)
+	for i, v := range p.pix {
+		out.pix[i] = v - q.pix[i]
+	}
+	return out
+}
+
+// likeness correlates the plane, of mean 0, with what t brings to the places of the mask, [-1, 1].
+func (p plane) likeness(t transform, mask []bool) float64 {
+	back := t.inverse()
+	var aa, bb, ab float64
+	for i, in := range mask {
+		if !in {
+			continue
+		}
+		fx, fy := back.apply(float64(i%p.w), float64(i/p.w))
+		if v, ok := p.sample(fx, fy); ok {
+			a, b := float64(p.pix[i]), float64(v)
+			aa, bb, ab = aa+a*a, bb+b*b, ab+a*b
+		}
+	}
+	return ab / math.Sqrt(aa*bb+1e-9)
+}
+
+// halved is the plane at half its size, means of 2 x 2 pixels.
+func (p plane) halved() plane {
+	out := newPlane(p.w/2, p.h/2)
+	for y := range out.h {
+		a, b := p.pix[2*y*p.w:], p.pix[(2*y+1)*p.w:]
+		row := out.pix[y*out.w : (y+1)*out.w]
+		for x := range row {
+			row[x] = (a[2*x] + a[2*x+1] + b[2*x] + b[2*x+1]) / 4
+		}
+	}
+	return out
 }

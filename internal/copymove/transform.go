@@ -19,6 +19,9 @@ func (t transform) inverse() transform {
 	return transform{a, b, -(a*t[2] + b*t[5]), c, e, -(c*t[2] + e*t[5])}
 }
 
+// scale is by how much the transform makes larger.
+func (t transform) scale() float64 { return math.Sqrt(math.Abs(t[0]*t[4] - t[1]*t[3])) }
+
 // Copies are between half and twice as large as what they were copied from.
 const mostScale = 2.0
 
@@ -46,10 +49,21 @@ func similarity(a, b match, mirrored bool) (transform, bool) {
 		return transform{}, false
 	}
 	c, s := (qx*px+qy*py)/d, (qy*px-qx*py)/d
+	if turn := math.Atan2(s, c); !a.turned(turn) || !b.turned(turn) {
+		return transform{}, false
+	}
 	t := transform{c, -s * side, 0, s, c * side, 0}
 	x, y := t.apply(a.from.x, a.from.y)
 	t[2], t[5] = a.to.x-x, a.to.y-y
 	return t, t.plausible()
+}
+
+// mostTurn is how far the surroundings of two keypoints may be turned from what a transform says, radians.
+const mostTurn = 0.4
+
+// turned says whether a match speaks for a transform that turns by so much.
+func (m match) turned(by float64) bool {
+	return math.Cos(m.turn-by) > math.Cos(mostTurn)
 }
 
 // tolerance is how far a match may be off, pixels.
@@ -99,8 +113,8 @@ func fit(list []match) (transform, bool) {
 }
 
 const (
-	leastMatches  = 6   // that agree
-	mostCopies    = 4   // in a picture
+	leastMatches  = 5   // that agree
+	mostCopies    = 6   // in a picture
 	neighbourhood = 150 // pixels within which two matches are taken for one object's
 	mostMatches   = 3000
 )
