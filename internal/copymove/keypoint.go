@@ -1,6 +1,7 @@
 package copymove
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,7 +12,8 @@ import (
 type keypoint struct {
 	x, y     float64 // pixels of the full plane
 	scale    float64 // pixels of the full plane that a pixel of its level stands for
-	angle    float64 // radians, of the surroundings' brightness
+	angle    float64 // radians, of the surroundings' gradients
+	contrast float32 // levels by which it is brighter than its surroundings, which no turning changes
 	code     code    // of the surroundings
 	mirrored code    // of the surroundings' mirror image
 }
@@ -41,10 +43,13 @@ var pattern = func() (pairs [256][4]float64) {
 	for i := range pairs {
 		pairs[i] = [4]float64{draw(), draw(), draw(), draw()}
 	}
+	// Along the gradients' direction most surroundings grow brighter: those comparisons tell least, and come last.
+	along := func(p [4]float64) float64 { return math.Abs(p[0]-p[2]) / math.Hypot(p[0]-p[2], p[1]-p[3]) }
+	slices.SortFunc(pairs[:], func(a, b [4]float64) int { return cmp.Compare(along(a), along(b)) })
 	return pairs
 }()
 
-// keypoints finds corners on several levels, spread over the picture.
+// keypoints finds corners on several levels, spread over the picture, and gives them from dark to bright.
 func keypoints(p plane) []keypoint {
 	total := 0.0
 	for k := range levels {
@@ -68,7 +73,9 @@ func keypoints(p plane) []keypoint {
 		})
 	}
 	wait.Wait()
-	return slices.Concat(lists[:]...)
+	points := slices.Concat(lists[:]...)
+	slices.SortStableFunc(points, func(a, b keypoint) int { return cmp.Compare(a.contrast, b.contrast) })
+	return points
 }
 
 // levelKeypoints takes the strongest corner of each cell.
@@ -92,7 +99,7 @@ func levelKeypoints(p plane, cell int, scaleX, scaleY float64) []keypoint {
 			x, y := at%p.w, at/p.w
 			k := keypoint{
 				x: (float64(x)+.5)*scaleX - .5, y: (float64(y)+.5)*scaleY - .5, scale: math.Sqrt(scaleX * scaleY),
-				angle: orientation(smooth, x, y),
+				angle: orientation(smooth, x, y), contrast: contrast(smooth, x, y),
 			}
 			k.code, k.mirrored = describe(smooth, x, y, k.angle, 1), describe(smooth, x, y, k.angle, -1)
 			list = append(list, k)
@@ -209,6 +216,16 @@ var nearness = func() (w [reach * reach]float64) {
 	}
 	return w
 }()
+
+// contrast is by how much a place is brighter than the mean of eight around it.
+func contrast(p plane, x, y int) float32 {
+	const straight, slanted = 6, 4
+	i, sum := y*p.w+x, float32(0)
+	for _, at := range [...]int{straight, slanted + slanted*p.w, straight * p.w, slanted*p.w - slanted} {
+		sum += p.pix[i+at] + p.pix[i-at]
+	}
+	return p.pix[i] - sum/8
+}
 
 // describe compares the pairs, turned by the angle; side -1 looks at the mirror image along that direction.
 func describe(p plane, x, y int, angle, side float64) code {

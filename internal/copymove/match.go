@@ -1,9 +1,11 @@
 package copymove
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -21,19 +23,28 @@ func newMatch(from, to *keypoint, mirrored bool) match {
 }
 
 const (
-	farthest  = 64 // differing outcomes of 256 at most
-	ratio     = 0.85
-	apart     = 20.0 // pixels: closer ones look alike because they overlap
-	firstWord = 22   // differing outcomes of the first 64 at most: spares most of the work
+	farthest   = 64 // differing outcomes of 256 at most
+	ratio      = 0.85
+	apart      = 20.0 // pixels: closer ones look alike because they overlap
+	firstWord  = 18   // differing outcomes of the first 64, and
+	firstWords = 36   // of the first 128, at most: spares most of the work
 )
 
+// plain is the contrast from which on a keypoint is not compared with those of the other sign.
+const plain = 2
+
 // matches finds for each keypoint the one elsewhere that looks most like it, or like its mirror image, where no third place
-// comes near.
+// comes near. Dark ones, which stand first, are not compared with bright ones. The matches go from top to bottom.
 func matches(points []keypoint, mirrored bool) []match {
-	codes := make([]code, len(points))
-	first := make([]uint64, len(points))
+	c := candidates{points: points, codes: make([]code, len(points)), first: make([]uint64, len(points)), mirrored: mirrored}
 	for i, p := range points {
-		codes[i], first[i] = p.code, p.code[0]
+		c.codes[i], c.first[i] = p.code, p.code[0]
+		if p.contrast < -plain {
+			c.dark = i + 1
+		}
+		if p.contrast <= plain {
+			c.bright = i + 1
+		}
 	}
 	workers := runtime.GOMAXPROCS(0)
 	parts := make([][]match, workers)
@@ -41,43 +52,62 @@ func matches(points []keypoint, mirrored bool) []match {
 	for w := range workers {
 		wait.Go(func() {
 			for i := w * len(points) / workers; i < (w+1)*len(points)/workers; i++ {
-				if j := bestMatch(points, codes, first, i, mirrored); j >= 0 {
+				if j := c.best(i); j >= 0 {
 					parts[w] = append(parts[w], newMatch(&points[i], &points[j], mirrored))
 				}
 			}
 		})
 	}
 	wait.Wait()
-	var all []match
-	for _, p := range parts {
-		all = append(all, p...)
-	}
-	return all
+	list := slices.Concat(parts...)
+	slices.SortStableFunc(list, func(a, b match) int { return cmp.Compare(a.from.y, b.from.y) })
+	return list
 }
 
-// bestMatch is the index of the match, or -1. first holds the first words of the codes.
-func bestMatch(points []keypoint, codes []code, first []uint64, i int, mirrored bool) int {
-	p := &points[i]
+// candidates are keypoints from dark to bright.
+type candidates struct {
+	points       []keypoint
+	codes        []code
+	first        []uint64 // the first words of the codes
+	dark, bright int      // plainly dark ones end here, plainly bright ones begin
+	mirrored     bool
+}
+
+// best is the index of the match, or -1.
+func (s *candidates) best(i int) int {
+	from, to := 0, len(s.points)
+	switch {
+	case i < s.dark:
+		to = s.bright
+	case i >= s.bright:
+		from = s.dark
+	}
+	p := &s.points[i]
 	c := p.code
-	if mirrored {
+	if s.mirrored {
 		c = p.mirrored
 	}
 	best, second, at := farthest+1, 256, -1
-	for j, word := range first {
+	for j, word := range s.first[from:to] {
 		d := bits.OnesCount64(c[0] ^ word)
 		if d > firstWord {
 			continue
 		}
-		o := &codes[j]
-		d += bits.OnesCount64(c[1]^o[1]) + bits.OnesCount64(c[2]^o[2]) + bits.OnesCount64(c[3]^o[3])
+		j += from
+		o := &s.codes[j]
+		d += bits.OnesCount64(c[1] ^ o[1])
+		if d > firstWords {
+			continue
+		}
+		d += bits.OnesCount64(c[2]^o[2]) + bits.OnesCount64(c[3]^o[3])
 		if d >= second {
 			continue
 		}
-		q := &points[j]
-		if math.Abs(p.x-q.x)+math.Abs(p.y-q.y) < apart {
+		q := &s.points[j]
+		if p.near(q) {
 			continue
 		}
-		near := at >= 0 && math.Abs(points[at].x-q.x)+math.Abs(points[at].y-q.y) < apart
+		near := at >= 0 && s.points[at].near(q)
 		switch {
 		case d < best && near:
 			best, at = d, j
@@ -94,4 +124,9 @@ func bestMatch(points []keypoint, codes []code, first []uint64, i int, mirrored 
 		return -1
 	}
 	return at
+}
+
+// near says whether two keypoints overlap too much to be compared.
+func (p *keypoint) near(q *keypoint) bool {
+	return math.Abs(p.x-q.x)+math.Abs(p.y-q.y) < apart
 }

@@ -33,22 +33,28 @@ func (p plane) smaller(w, h int) plane {
 // blurred is the plane through a binomial filter 1 4 6 4 1 both ways, a standard deviation of one pixel.
 func (p plane) blurred() plane {
 	rows, out := newPlane(p.w, p.h), newPlane(p.w, p.h)
-	pass := func(dst, src []float32, start, step, n int) {
-		at := func(i int) float32 { return src[start+min(max(i, 0), n-1)*step] }
-		for i := range n {
-			if i < 2 || i >= n-2 {
-				dst[start+i*step] = (at(i-2) + 4*at(i-1) + 6*at(i) + 4*at(i+1) + at(i+2)) / 16
+	for y := range p.h {
+		src, dst := p.pix[y*p.w:(y+1)*p.w], rows.pix[y*p.w:(y+1)*p.w]
+		at := func(x int) float32 { return src[min(max(x, 0), p.w-1)] }
+		for x := range dst {
+			if x < 2 || x >= p.w-2 {
+				dst[x] = (at(x-2) + 4*at(x-1) + 6*at(x) + 4*at(x+1) + at(x+2)) / 16
 				continue
 			}
-			k := start + i*step
-			dst[k] = (src[k-2*step] + 4*src[k-step] + 6*src[k] + 4*src[k+step] + src[k+2*step]) / 16
+			v := src[x-2 : x+3]
+			dst[x] = (v[0] + v[4] + 4*(v[1]+v[3]) + 6*v[2]) / 16
 		}
 	}
-	for y := range p.h {
-		pass(rows.pix, p.pix, y*p.w, 1, p.w)
+	row := func(y int) []float32 {
+		y = min(max(y, 0), p.h-1)
+		return rows.pix[y*p.w : (y+1)*p.w]
 	}
-	for x := range p.w {
-		pass(out.pix, rows.pix, x, p.w, p.h)
+	for y := range p.h {
+		a, b, c, d, e := row(y-2), row(y-1), row(y), row(y+1), row(y+2)
+		dst := out.pix[y*p.w : (y+1)*p.w]
+		for x := range dst {
+			dst[x] = (a[x] + e[x] + 4*(b[x]+d[x]) + 6*c[x]) / 16
+		}
 	}
 	return out
 }
