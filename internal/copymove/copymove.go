@@ -26,7 +26,7 @@ type Pair struct {
 }
 
 // mostPixels bounds the plane that is searched; larger pictures are made smaller.
-const mostPixels = 1_100_000
+const mostPixels = 600_000
 
 // Find finds the pairs in a picture. Pictures under 60 pixels on a side have none.
 func Find(rgb *picture.RGB) []Pair {
