@@ -48,7 +48,7 @@ func Find(rgb *picture.RGB) []Pair {
 				if twin, ok := s.examine(t, list); ok {
 					pair := Pair{
 						One: backTo(twin.mask, p.w, p.h, twin.transform), Other: twin.mask, Width: p.w, Height: p.h,
-						Probability: 1 / (1 + math.Exp(-twin.score)),
+						Probability: logistic(twin.score),
 					}
 					pair.Rougher = pair.detail(p)
 					pairs[i] = append(pairs[i], pair)
@@ -92,7 +92,7 @@ const (
 // are marked: half of what is marked is right then, in place of all or nothing.
 func Mark(prob []float32, width, height int, pairs []Pair) {
 	for _, p := range pairs {
-		isOne := 1 / (1 + math.Exp(-byStrangeness*p.lead(prob, width, height)-byRoughness*p.Rougher))
+		isOne := logistic(byStrangeness*p.lead(prob, width, height) + byRoughness*p.Rougher)
 		least := func(isCopy float64) float32 {
 			switch {
 			case isCopy >= 0.5:
@@ -155,6 +155,9 @@ func (p Pair) detail(grey plane) float64 {
 	}
 	return one.value() - other.value()
 }
+
+// logistic is the probability of a logit.
+func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 // mean is the mean of what is added to it, 0 of nothing.
 type mean struct{ sum, count float64 }

@@ -179,14 +179,12 @@ func TestMark(t *testing.T) {
 		prob := []float32{float32(logistic(c.one)), 0.2, float32(logistic(c.other)), 0.99}
 		Mark(prob, 4, 1, []Pair{pair})
 		for i, want := range []float64{c.wantOne, 0.2, c.wantOther, 0.99} {
-			if math.Abs(float64(prob[i])-want) > 1e-4 {
+			if math.Abs(float64(prob[i])-want) > 1e-6 {
 				t.Errorf("%s: pixel %d has %g, expected %g", name, i, prob[i], want)
 			}
 		}
 	}
 }
-
-func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 // A copy that was turned is smoother than its original, whichever of the twins it is.
 func TestCopyIsSmoother(t *testing.T) {

@@ -13,7 +13,7 @@ const (
 
 // The score of a candidate: the weights are those of a logistic regression on 81 that were copies in forged pictures, and on
 // 480 look-alikes in forged and untouched ones. The intercept is lower by 0.8 than there, where every second picture was forged:
-// so 3 of 290 photographs have a pair that is more likely a copy than not.
+// so 4 of 290 photographs have a pair that is more likely a copy than not.
 const (
 	intercept = -6.42
 	byError   = -1.366 // logarithm of the median error, levels squared
