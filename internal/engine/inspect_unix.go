@@ -65,7 +65,7 @@ func inspect(path string) (library, error) {
 		C.dlclose(handle)
 		return library{}, errors.New("a library, but not ONNX Runtime: it has no OrtGetApiBase")
 	}
-	lib := library{path: path, version: C.GoString(C.declip_version(base))}
+	lib := library{path: path, version: C.GoString(C.declip_version(base)), base: unsafe.Pointer(base)}
 	if err := checkVersion(lib.version); err != nil {
 		C.dlclose(handle)
 		return library{}, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 const libraryEnv = "DECLIP_ORT_LIB"
@@ -16,9 +17,10 @@ const libraryEnv = "DECLIP_ORT_LIB"
 // library is an ONNX Runtime library that was looked into and can be used.
 type library struct {
 	path      string
-	source    string   // how it was found, in words
-	version   string   // as the library reports it, "1.30.0"
-	providers []string // execution providers it was built with, by ONNX Runtime's names; best first
+	source    string         // how it was found, in words
+	version   string         // as the library reports it, "1.30.0"
+	providers []string       // execution providers it was built with, by ONNX Runtime's names; best first
+	base      unsafe.Pointer // what its OrtGetApiBase returns; nil on Windows
 }
 
 func libraryVariable() string { return os.Getenv(libraryEnv) }

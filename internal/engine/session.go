@@ -116,7 +116,7 @@ func (e *Engine) sessionOptions(o SessionOptions) (options *ort.SessionOptions, 
 	for key, value := range config {
 		errs = append(errs, options.AddSessionConfigEntry(key, value))
 	}
-	errs = append(errs, e.device.appendProvider(options))
+	errs = append(errs, e.device.appendProvider(options), e.addOperations(options, threads))
 	if err := errors.Join(errs...); err != nil {
 		options.Destroy()
 		return nil, err

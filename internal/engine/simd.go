@@ -1,6 +1,13 @@
 package engine
 
-import "golang.org/x/sys/cpu"
+import (
+	"unsafe"
+
+	ort "github.com/yalue/onnxruntime_go"
+	"golang.org/x/sys/cpu"
+
+	"github.com/declip/declip/internal/winograd"
+)
 
 // simd names the vector instructions of this CPU that speed up matrix products, oldest first.
 func simd() []string {
@@ -33,5 +40,24 @@ func simd() []string {
 // to 110 so, at the sizes of ViT-L/14.
 func (e *Engine) Blocks() bool { return e.device.kind == "cpu" && cpu.X86.HasAVX512F }
 
-// BlockChannels is how many channels ONNX Runtime keeps in a block where Blocks is true.
-const BlockChannels = 16
+// Winograd tells whether sessions have the operations of package winograd.
+func (e *Engine) Winograd() bool { return e.winograd() != "" }
+
+// winograd is the kind of processor whose operations sessions have, or empty.
+func (e *Engine) winograd() winograd.Kind {
+	kinds := winograd.Kinds()
+	if e.device.kind != "cpu" || e.library.base == nil || len(kinds) == 0 {
+		return ""
+	}
+	return kinds[0]
+}
+
+// addOperations adds those of package winograd to the options of a session of so many threads.
+func (e *Engine) addOperations(options *ort.SessionOptions, threads int) error {
+	kind := e.winograd()
+	if kind == "" {
+		return nil
+	}
+	// The binding has no way to the options that it wraps, which are its only field.
+	return winograd.Register(e.library.base, *(*unsafe.Pointer)(unsafe.Pointer(options)), kind, threads)
+}

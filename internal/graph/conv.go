@@ -59,18 +59,12 @@ func (k conv) infer(in []*Node) ([]value, error) {
 
 func (k conv) emit(e *encoder, c *call, in, out []string) {
 	w := c.in[1].shape
-	attrs := []attribute{
+	e.node("Conv", in, out,
 		attrInts("kernel_shape", w[2:]),
 		attrInts("strides", []int{k.Stride, k.Stride}),
 		attrInts("pads", []int{k.Pad, k.Pad, k.Pad, k.Pad}),
 		attrInts("dilations", []int{k.Dilation, k.Dilation}),
-		attrInt("group", k.Groups),
-	}
-	if k.inBlocks(e, c) {
-		k.emitBlocked(e, c, in, out, attrs)
-		return
-	}
-	e.node("Conv", in, out, attrs...)
+		attrInt("group", k.Groups))
 }
 
 func (k conv) gradient(c *call, dy []*Node) []*Node {
@@ -88,11 +82,14 @@ func (k conv) gradient(c *call, dy []*Node) []*Node {
 // [K,C/groups,kh,kw], plus the bias b [K], which may be nil. The result is
 // [N,K,(H+2 pad-dilation (kh-1)-1)/stride+1, ...].
 func Conv(x, w, b *Node, o ConvOptions) *Node {
-	o = o.filled()
-	if b == nil {
-		return apply1(conv{o}, x, w)
+	var op operation = conv{o.filled()}
+	if (conv{o.filled()}).byWinograd(x, w) {
+		op = winogradConv{}
 	}
-	return apply1(conv{o}, x, w, b)
+	if b == nil {
+		return apply1(op, x, w)
+	}
+	return apply1(op, x, w, b)
 }
 
 // convTranspose is the adjoint of conv: it yields what conv took, of the

@@ -60,8 +60,6 @@ func (k conv) adjointKernel(w *Node) *Node {
 // weightGradient is the loss's gradient by the kernel of a convolution.
 func (k conv) weightGradient(x, w, d *Node) *Node {
 	switch {
-	case k.kernelInBlocks(x, w, d):
-		return apply1(kernelGradient{k.Pad, w.shape[2], w.shape[3], x.graph.block}, x, d)
 	case k.Groups == 1:
 		return k.denseWeightGradient(x, w, d)
 	case w.shape[1] == 1 && w.shape[0] == k.Groups:

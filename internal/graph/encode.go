@@ -43,7 +43,6 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 		names:  map[*Node]string{},
 		ints64: map[string]string{},
 		opsets: map[string]int{"": onnxOpset},
-		block:  g.block,
 	}
 	for _, o := range outputs {
 		// The value is named after the first output that asks for it.
@@ -164,7 +163,6 @@ type encoder struct {
 	ints64 map[string]string // int64 constants by content
 	opsets map[string]int    // operator sets in use, by domain
 	count  int
-	block  int // channels in a block, see Graph.Blocked
 	// casts of stored weights, written before the other nodes: ONNX Runtime then runs each right before it is
 	// needed. With a place behind what computes the other operand it would be run before that, first of all.
 	casts   message

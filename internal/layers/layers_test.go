@@ -31,10 +31,11 @@ var below = map[string][]string{
 	"internal/npy":         {"internal/atomicfile"},
 	"internal/fetch":       {"internal/diskspace", "internal/filelock"},
 	"internal/tensorboard": {},
+	"internal/winograd":    {},
 	"internal/filelock":    {},
 	"internal/diskspace":   {},
 
-	"internal/engine":              {"internal/graph"},
+	"internal/engine":              {"internal/graph", "internal/winograd"},
 	"internal/engine/enginetest":   {"internal/engine"},
 	"internal/network":             {"internal/atomicfile", "internal/graph", "internal/weights"},
 	"internal/featurecache":        {"internal/diskspace", "internal/filelock", "internal/weights"},

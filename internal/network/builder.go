@@ -147,27 +147,38 @@ type convSpec struct {
 
 // conv adds a convolution named NAME.weight (and NAME.bias): [N, C, H, W] -> [N, out, H', W'].
 func (b *builder) conv(x *graph.Node, name string, c convSpec) *graph.Node {
+	w, bias, o := b.kernel(x, name, c)
+	return graph.Conv(x, w, bias, o)
+}
+
+// kernel gives what conv takes; bias is nil without one.
+func (b *builder) kernel(x *graph.Node, name string, c convSpec) (w, bias *graph.Node, o graph.ConvOptions) {
 	in, groups := channels(x), 1
 	if c.depthwise {
 		c.out, groups, in = in, in, 1
 	}
 	stride, dilation := max(c.stride, 1), max(c.dilation, 1)
 	fan := in * c.kernel * c.kernel
-	w := b.param(name+".weight", []int{c.out, in, c.kernel, c.kernel}, c.kind, fan)
-	var bias *graph.Node
+	w = b.param(name+".weight", []int{c.out, in, c.kernel, c.kernel}, c.kind, fan)
 	if c.bias {
 		bias = b.param(name+".bias", []int{c.out}, initUniform, fan)
 	}
-	return graph.Conv(x, w, bias, graph.ConvOptions{Stride: stride, Pad: c.pad, Dilation: dilation, Groups: groups})
+	return w, bias, graph.ConvOptions{Stride: stride, Pad: c.pad, Dilation: dilation, Groups: groups}
+}
+
+// convNormReLU adds a convolution with a bias, a batch norm, its scale drawn as the kernel is, and a ReLU.
+func (b *builder) convNormReLU(x *graph.Node, name string, c convSpec, norm string) *graph.Node {
+	if b.train && !b.frozen {
+		return graph.ReLU(b.norm(b.conv(x, name, c), norm, c.kind))
+	}
+	w, bias, o := b.kernel(x, name, c)
+	scale, shift, mean, variance := b.statistics(c.out, norm, c.kind)
+	return graph.ConvNormReLU(x, w, bias, o, scale, shift, mean, variance, bnEps)
 }
 
 // norm adds a batch norm named NAME.{weight,bias,running_mean,running_var}.
 func (b *builder) norm(x *graph.Node, name string, scale initKind) *graph.Node {
-	c := []int{channels(x)}
-	w := b.param(name+".weight", c, scale, 0)
-	bias := b.param(name+".bias", c, initZero, 0)
-	mean := b.declare(declared{name: name + ".running_mean", shape: c, kind: initZero})
-	variance := b.declare(declared{name: name + ".running_var", shape: c, kind: initOne})
+	w, bias, mean, variance := b.statistics(channels(x), name, scale)
 	if !b.train || b.frozen {
 		return graph.BatchNorm(x, w, bias, mean, variance, bnEps)
 	}
@@ -178,6 +189,16 @@ func (b *builder) norm(x *graph.Node, name string, scale initKind) *graph.Node {
 	}
 	b.updates[scope+name+".running_mean"], b.updates[scope+name+".running_var"] = newMean, newVar
 	return y
+}
+
+// statistics declares what norm takes for c channels.
+func (b *builder) statistics(c int, name string, kind initKind) (scale, shift, mean, variance *graph.Node) {
+	shape := []int{c}
+	scale = b.param(name+".weight", shape, kind, 0)
+	shift = b.param(name+".bias", shape, initZero, 0)
+	mean = b.declare(declared{name: name + ".running_mean", shape: shape, kind: initZero})
+	variance = b.declare(declared{name: name + ".running_var", shape: shape, kind: initOne})
+	return scale, shift, mean, variance
 }
 
 // channels is dimension 1 of x, or 1 for a node poisoned by an earlier error.

@@ -192,8 +192,8 @@ func (d decoder) convolutions(b *builder, x *graph.Node) *graph.Node {
 	for i, stage := range list {
 		for k := range d.depth / stages {
 			at := stage.first + 3*k
-			x = b.conv(x, fmt.Sprintf("fc.%d", at), convSpec{out: d.widths[i], kernel: 5, pad: 2, bias: true, kind: initNormal})
-			x = graph.ReLU(b.norm(x, fmt.Sprintf("fc.%d", at+1), initNormal))
+			c := convSpec{out: d.widths[i], kernel: 5, pad: 2, bias: true, kind: initNormal}
+			x = b.convNormReLU(x, fmt.Sprintf("fc.%d", at), c, fmt.Sprintf("fc.%d", at+1))
 		}
 		if stage.upsample && (d.cnn || i < stages-1) {
 			h, w := size(x)

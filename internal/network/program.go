@@ -17,15 +17,25 @@ type Program struct {
 }
 
 // Form is how a program is written. What it computes is the same but for rounding.
-type Form int
-
-const (
-	// Plain is for weights that stay where they are, and for others to read.
-	Plain Form = iota
+type Form struct {
 	// Blocked has the linear layers of transformers as convolutions of one pixel: engines that keep channels in
 	// blocks multiply faster so on some processors. Weights are copied into that order.
-	Blocked
-)
+	Blocked bool
+	// Winograd has convolutions of 5 x 5 as operations of package winograd, which only engines that say so know.
+	Winograd bool
+}
+
+// Plain is for weights that stay where they are, and for others to read.
+var Plain Form
+
+// graph is an empty one for a program of that form.
+func (f Form) graph() *graph.Graph {
+	g := graph.New()
+	if f.Winograd {
+		g.Winograd()
+	}
+	return g
+}
 
 var floatTypes = map[weights.DType]graph.DType{
 	weights.Float32:  graph.Float32,

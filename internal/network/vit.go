@@ -128,7 +128,7 @@ func (b *builder) projections(x *graph.Node, name string, width int) (list [3]*g
 // channelsFirst brings rows [N tokens, C] to the form that linear takes: [N, C, 1, tokens] in a Blocked program. The
 // engine does that, and the way back, while it puts channels into blocks.
 func (b *builder) channelsFirst(x *graph.Node, tokens int) *graph.Node {
-	if b.form != Blocked {
+	if !b.form.Blocked {
 		return x
 	}
 	return graph.Transpose(graph.Reshape(x, -1, 1, tokens, x.Dim(1)), 0, 3, 1, 2)
@@ -136,7 +136,7 @@ func (b *builder) channelsFirst(x *graph.Node, tokens int) *graph.Node {
 
 // channelsLast brings what linear gives to rows [N tokens, C].
 func (b *builder) channelsLast(x *graph.Node) *graph.Node {
-	if b.form != Blocked {
+	if !b.form.Blocked {
 		return x
 	}
 	return graph.Reshape(graph.Transpose(x, 0, 2, 3, 1), -1, x.Dim(1))
@@ -145,7 +145,7 @@ func (b *builder) channelsLast(x *graph.Node) *graph.Node {
 // linear adds NAME.weight [out, in] and NAME.bias, which begins as bias says, to what channelsFirst gives.
 func (b *builder) linear(x *graph.Node, name string, in, out int, bias initKind) *graph.Node {
 	weight := declared{name: name + ".weight", shape: []int{out, in}, kind: initUniform, fanIn: in, trainable: true}
-	if b.form != Blocked {
+	if !b.form.Blocked {
 		return graph.Linear(x, b.declare(weight), b.param(name+".bias", []int{out}, bias, in))
 	}
 	weight.as = []int{out, in, 1, 1}

@@ -157,12 +157,16 @@ func (g *Group) Close() error {
 	return errors.Join(errs...)
 }
 
+// decodedParts is how many parts of pictures that went through a backbone go through a decoder together: a decoder's kernels
+// are transformed for each run, and its maps are small.
+const decodedParts = 4
+
 // Run runs all models on each picture, and gives for each picture the models' outputs in their order. Pictures go
-// through backbones and decoders together; on a CPU in parts, of as many as there are threads: more are no faster there
-// and take memory. A picture's outputs do not depend on the others beyond the last bits of float32 arithmetic.
+// through backbones and decoders together; on a CPU in parts, through backbones of as many as there are threads: more are
+// no faster there and take memory. A picture's outputs do not depend on the others beyond the last bits of float32 arithmetic.
 func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) ([][]Output, error) {
 	var outputs [][]Output
-	for part := range slices.Chunk(pictures, g.atOnce) {
+	for part := range slices.Chunk(pictures, decodedParts*min(g.atOnce, len(pictures))) {
 		some, err := g.run(ctx, part)
 		if err != nil {
 			return nil, err
@@ -212,7 +216,7 @@ func (g *Group) features(ctx context.Context, pictures []*picture.RGB) (map[read
 				return nil, err
 			}
 		}
-		out, err := p.run(ctx, images[side])
+		out, err := p.parts(ctx, images[side])
 		if err != nil {
 			return nil, err
 		}

@@ -31,13 +31,12 @@ const (
 
 // form is the one that runs fastest with the options, and the number of programs that it is loaded in.
 func (o Options) form(e *engine.Engine) (form network.Form, parts int) {
-	switch {
-	case o.LowMemory:
-		return network.Plain, 1
-	case e.Blocks():
-		return network.Blocked, links
+	form.Winograd = e.Winograd()
+	if o.LowMemory {
+		return form, 1
 	}
-	return network.Plain, links
+	form.Blocked = e.Blocks()
+	return form, links
 }
 
 // Pass is a backbone that gives its features at some layers, all in one run. It is safe for concurrent use until it is
@@ -100,9 +99,14 @@ func (p *Pass) Run(ctx context.Context, pictures []*picture.RGB) (map[string]*en
 // Features is Run for pictures [N, 3, side, side] that are brought to the backbone's input already. On a CPU they go
 // through in parts of as many as there are threads: more are no faster there and take memory.
 func (p *Pass) Features(ctx context.Context, images *engine.Tensor) (map[string]*engine.Tensor, error) {
+	return p.numbers(p.parts(ctx, images))
+}
+
+// parts is Features without a look at the numbers.
+func (p *Pass) parts(ctx context.Context, images *engine.Tensor) (map[string]*engine.Tensor, error) {
 	shape := images.Shape()
 	if len(shape) != 4 || shape[0] <= p.atOnce {
-		return p.numbers(p.run(ctx, images))
+		return p.run(ctx, images)
 	}
 	all, done, size := map[string]*engine.Tensor{}, 0, shape[1]*shape[2]*shape[3]
 	for part := range slices.Chunk(images.Float32s(), p.atOnce*size) {
@@ -110,7 +114,7 @@ func (p *Pass) Features(ctx context.Context, images *engine.Tensor) (map[string]
 		if err != nil {
 			return nil, err
 		}
-		out, err := p.numbers(p.run(ctx, image))
+		out, err := p.run(ctx, image)
 		if err != nil {
 			return nil, err
 		}

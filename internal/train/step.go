@@ -34,7 +34,7 @@ type Head interface {
 	// BuildDecoder adds the decoder to g; see network.Trainee.BuildDecoder.
 	BuildDecoder(g *graph.Graph, features []*graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node)
 	// Decoder is the decoder with the given values, ready to be run; see network.Trainee.Decoder.
-	Decoder(params []network.Param) (network.Program, error)
+	Decoder(params []network.Param, form network.Form) (network.Program, error)
 }
 
 // Names of the step graph's inputs and outputs that are no parameters.
@@ -68,9 +68,14 @@ type Step struct {
 // NewStep builds and loads the step graph for batches of config.BatchSize examples of the given shape. The parameters
 // start as the model's; those of a Head are taken over, since there may be no room for two. Its owner closes it.
 func NewStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) (*Step, error) {
+	return newStep(e, model, config, shape, e.Winograd())
+}
+
+// newStep is NewStep with or without the operations of package winograd.
+func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape, winograd bool) (*Step, error) {
 	f := &formula{g: graph.New(), config: config, model: model}
-	if e.Blocks() {
-		f.g.Blocked(engine.BlockChannels)
+	if winograd {
+		f.g.Winograd()
 	}
 	if err := f.build(shape); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)

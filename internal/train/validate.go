@@ -62,7 +62,7 @@ func (t *trainer) predictor(params []network.Param) (predict Predict, done func(
 		r := runner.New(t.engine, snapshot{t.model.(Whole), params})
 		return r.Predict, r.Close, nil
 	}
-	program, err := head.Decoder(params)
+	program, err := head.Decoder(params, network.Form{Winograd: t.engine.Winograd()})
 	if err != nil {
 		return nil, nil, err
 	}

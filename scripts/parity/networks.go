@@ -121,10 +121,7 @@ func (p *parity) network(c checkpoint) error {
 
 // logits runs all pictures as one batch.
 func (p *parity) logits(m *network.Model, low bool) ([]float32, error) {
-	form := network.Plain
-	if p.engine.Blocks() && !low {
-		form = network.Blocked
-	}
+	form := network.Form{Blocked: p.engine.Blocks() && !low, Winograd: p.engine.Winograd()}
 	features := map[string]*engine.Tensor{}
 	for i, u := range m.Uses() {
 		chain, err := u.Backbone.Chain(form, 4, u.Layer)

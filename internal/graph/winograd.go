@@ -1,0 +1,122 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What package winograd calls its operations, and what must divide the channels that they take.
+const (
+	winogradDomain   = "declip"
+	winogradForward  = "Convolve5x5"
+	winogradToKernel = "KernelGradient5x5"
+	winogradChannels = 16
+)
+
+// byWinograd tells the convolutions that Graph.Winograd is about.
+func (k conv) byWinograd(x, w *Node) bool {
+	return x != nil && w != nil && x.graph.winograd && k.ConvOptions == ConvOptions{Stride: 1, Pad: 2, Dilation: 1, Groups: 1} &&
+		len(x.shape) == 4 && len(w.shape) == 4 && x.shape[1]%winogradChannels == 0 && w.shape[0]%winogradChannels == 0 &&
+		w.shape[2] == 5 && w.shape[3] == 5
+}
+
+// winogradConv is a convolution of 5 x 5 that keeps the maps' size, x [N,C,H,W], w [K,C,5,5]. Behind w there can be a bias [K]
+// and a scale [K]: the result is conv * scale + bias, and negative values are 0 with relu.
+type winogradConv struct{ relu bool }
+
+func (winogradConv) name() string { return "Winograd convolution" }
+
+func (winogradConv) infer(in []*Node) ([]value, error) {
+	if err := errors.Join(wantFloat(in...), wantRank("input", in[0], 4), wantRank("kernel", in[1], 4)); err != nil {
+		return nil, err
+	}
+	x, w := in[0].shape, in[1].shape
+	if x[1] != w[1] {
+		return nil, fmt.Errorf("input %v has %d channels, expected %d for kernel %v", x, x[1], w[1], w)
+	}
+	for i, what := range []string{"bias", "scale"} {
+		if i+2 < len(in) {
+			if err := wantShape(what, in[i+2], w[0]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return floats([]int{x[0], w[0], x[2], x[3]}), nil
+}
+
+func (k winogradConv) emit(e *encoder, _ *call, in, out []string) {
+	relu := 0
+	if k.relu {
+		relu = 1
+	}
+	e.nodeIn(winogradDomain, winogradForward, in, out, attrInt("relu", relu))
+}
+
+// gradient is that of a convolution with or without bias; the others are for inference.
+func (k winogradConv) gradient(c *call, dy []*Node) []*Node {
+	if k.relu || len(c.in) > 3 {
+		c.out[0].graph.fail(errors.New("a convolution with a scale or ReLU inside has no gradient"))
+		return make([]*Node, len(c.in))
+	}
+	x, w, d := c.in[0], c.in[1], dy[0]
+	grads := []*Node{apply1(winogradInput{}, d, w), apply1(winogradKernel{}, x, d)}
+	if len(c.in) == 3 {
+		grads = append(grads, ReduceSum(d, []int{0, 2, 3}, false))
+	}
+	return grads
+}
+
+// winogradInput is winogradConv's adjoint: the gradient [N,C,H,W] by its input, given that by its output, d [N,K,H,W], and w.
+type winogradInput struct{}
+
+func (winogradInput) name() string { return "Winograd convolution's input gradient" }
+
+func (winogradInput) infer(in []*Node) ([]value, error) {
+	d, w := in[0].shape, in[1].shape
+	if len(d) != 4 || len(w) != 4 || d[1] != w[0] {
+		return nil, fmt.Errorf("gradient %v does not fit kernel %v", d, w)
+	}
+	return floats([]int{d[0], w[1], d[2], d[3]}), nil
+}
+
+func (winogradInput) emit(e *encoder, _ *call, in, out []string) {
+	e.nodeIn(winogradDomain, winogradForward, in, out, attrInt("adjoint", 1))
+}
+
+func (winogradInput) gradient(c *call, dy []*Node) []*Node {
+	d, w := c.in[0], c.in[1]
+	return []*Node{apply1(winogradConv{}, dy[0], w), apply1(winogradKernel{}, dy[0], d)}
+}
+
+// winogradKernel is the gradient [K,C,5,5] by winogradConv's kernel, given its input x [N,C,H,W] and the gradient d [N,K,H,W] by
+// its output.
+type winogradKernel struct{}
+
+func (winogradKernel) name() string { return "Winograd convolution's kernel gradient" }
+
+func (winogradKernel) infer(in []*Node) ([]value, error) {
+	x, d := in[0].shape, in[1].shape
+	if len(x) != 4 || len(d) != 4 || x[0] != d[0] || x[2] != d[2] || x[3] != d[3] {
+		return nil, fmt.Errorf("gradient %v does not fit input %v", d, x)
+	}
+	return floats([]int{d[1], x[1], 5, 5}), nil
+}
+
+func (winogradKernel) emit(e *encoder, _ *call, in, out []string) {
+	e.nodeIn(winogradDomain, winogradToKernel, in, out)
+}
+
+func (winogradKernel) gradient(c *call, dy []*Node) []*Node {
+	x, d := c.in[0], c.in[1]
+	return []*Node{apply1(winogradInput{}, d, dy[0]), apply1(winogradConv{}, x, dy[0])}
+}
+
+// ConvNormReLU is ReLU(BatchNorm(Conv(x, w, b, o), scale, shift, mean, variance, eps)) with b [K], which is one operation where
+// Graph.Winograd has one.
+func ConvNormReLU(x, w, b *Node, o ConvOptions, scale, shift, mean, variance *Node, eps float64) *Node {
+	if !(conv{o.filled()}).byWinograd(x, w) {
+		return ReLU(BatchNorm(Conv(x, w, b, o), scale, shift, mean, variance, eps))
+	}
+	factor := Div(scale, Sqrt(Add(variance, scalar(variance, eps))))
+	return apply1(winogradConv{relu: true}, x, w, Add(Mul(Sub(b, mean), factor), shift), factor)
+}

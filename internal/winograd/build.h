@@ -1,0 +1,18 @@
+// All of it for one kind of processor. A file that includes this defines LANES, WIDE (vectors of a row of a product that are
+// held in registers) and NAME, after TARGET_BEGIN, which it defines too.
+#include "scratch.h"
+#include "winograd.h"
+
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vec_index){__VA_ARGS__})
+#endif
+
+#include "vectors.h"
+#include "transforms.h"
+#include "bands.h"
+#include "kernels.h"
+#include "product.h"
+#include "convolve.h"
+#include "gradient.h"

@@ -1,0 +1,73 @@
+//go:build amd64 && (linux || darwin)
+
+package winograd
+
+/*
+#include "winograd.h"
+
+static void in_turn(void *context, void (*work)(void *, size_t), size_t count, void *arg) {
+	for (size_t i = 0; i < count; i++) work(arg, i);
+}
+
+static int convolve(winograd_kind kind, const size_t *size, const float *x, const float *kernel, const float *scale, const float *bias, float *y,
+                    int adjoint, int relu, size_t threads) {
+	winograd_conv c = {size[0], size[1], size[2], size[3], size[4], x, kernel, scale, bias, y, adjoint, relu};
+	winograd_pool pool = {in_turn, NULL, threads};
+	return winograd_convolve(kind, &c, &pool);
+}
+
+static int kernel_gradient(winograd_kind kind, const size_t *size, const float *x, const float *dy, float *dkernel, size_t threads) {
+	winograd_grad g = {size[0], size[1], size[2], size[3], size[4], x, dy, dkernel};
+	winograd_pool pool = {in_turn, NULL, threads};
+	return winograd_kernel_gradient(kind, &g, &pool);
+}
+*/
+import "C"
+
+import "errors"
+
+var errMemory = errors.New("winograd: out of memory")
+
+// sizes are of pictures, inputs and outputs (channels), height and width.
+type sizes [5]int
+
+func (s sizes) c() *C.size_t {
+	var list [len(s)]C.size_t
+	for i, v := range s {
+		list[i] = C.size_t(v)
+	}
+	return &list[0]
+}
+
+// address is nil for no values.
+func address(values []float32) *C.float {
+	if len(values) == 0 {
+		return nil
+	}
+	return (*C.float)(&values[0])
+}
+
+// convolve computes a convolution without ONNX Runtime, its work cut up as for so many threads, see winograd_convolve.
+func convolve(kind Kind, s sizes, x, kernel, scale, bias []float32, adjoint, relu bool, threads int) ([]float32, error) {
+	y := make([]float32, s[0]*s[2]*s[3]*s[4])
+	if C.convolve(kind.c(), s.c(), address(x), address(kernel), address(scale), address(bias), address(y), flag(adjoint), flag(relu), C.size_t(threads)) != 0 {
+		return nil, errMemory
+	}
+	return y, nil
+}
+
+// kernelGradient does the same for winograd_kernel_gradient.
+func kernelGradient(kind Kind, s sizes, x, dy []float32, threads int) ([]float32, error) {
+	dkernel := make([]float32, s[1]*s[2]*25)
+	if C.kernel_gradient(kind.c(), s.c(), address(x), address(dy), address(dkernel), C.size_t(threads)) != 0 {
+		return nil, errMemory
+	}
+	return dkernel, nil
+}
+
+func flag(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}

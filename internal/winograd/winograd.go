@@ -1,0 +1,85 @@
+//go:build amd64 && (linux || darwin)
+
+package winograd
+
+// #cgo CFLAGS: -O3 -Wno-psabi
+// #cgo LDFLAGS: -lpthread
+// #include <stdlib.h>
+// #include "op.h"
+// #include "scratch.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+// Kinds lists those that this processor is of, the fastest first. Where it is empty, there are no operations.
+func Kinds() []Kind {
+	var list []Kind
+	if x := cpu.X86; x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL && x.HasAVX2 && x.HasFMA {
+		list = append(list, AVX512)
+	}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		list = append(list, AVX2)
+	}
+	return list
+}
+
+func (k Kind) c() C.winograd_kind {
+	if k == AVX512 {
+		return C.winograd_avx512
+	}
+	return C.winograd_avx2
+}
+
+// domains are the sets of operations made so far. ONNX Runtime does not copy them, and sessions use them to their end: they
+// stay, one for each number of threads.
+var domains struct {
+	sync.Mutex
+	of map[domain]unsafe.Pointer
+}
+
+type domain struct {
+	kind    Kind
+	threads int
+}
+
+// Register adds the operations to the options of a session of so many threads. base is what the library's OrtGetApiBase
+// returns, options an OrtSessionOptions.
+func Register(base, options unsafe.Pointer, kind Kind, threads int) error {
+	domains.Lock()
+	defer domains.Unlock()
+	key := domain{kind, threads}
+	if domains.of[key] == nil {
+		var text *C.char
+		made := C.winograd_domain(base, kind.c(), C.size_t(threads), &text)
+		if made == nil {
+			return failure(text)
+		}
+		if domains.of == nil {
+			domains.of = map[domain]unsafe.Pointer{}
+		}
+		domains.of[key] = made
+	}
+	if text := C.winograd_add(base, options, domains.of[key]); text != nil {
+		return failure(text)
+	}
+	return nil
+}
+
+// failure takes a message over.
+func failure(text *C.char) error {
+	if text == nil {
+		return errors.New("winograd: out of memory")
+	}
+	defer C.free(unsafe.Pointer(text))
+	return fmt.Errorf("winograd: %s", C.GoString(text))
+}
+
+// Free gives memory that the operations keep for the next call back to the system.
+func Free() { C.scratch_free() }

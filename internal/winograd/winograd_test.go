@@ -1,0 +1,89 @@
+//go:build amd64 && (linux || darwin)
+
+package winograd
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// Every kind of processor's build, the gradients included, must give what plain sums in float64 do: sizes that fill tiles and
+// panels and such that do not, maps smaller than a kernel, several pictures, work cut up for more threads than there is work.
+func TestPlainSums(t *testing.T) {
+	for _, kind := range Kinds() {
+		for _, s := range []sizes{{1, 16, 16, 1, 1}, {2, 16, 32, 16, 16}, {1, 32, 80, 7, 9}, {3, 48, 16, 4, 4}, {1, 144, 96, 2, 34}, {2, 80, 144, 20, 18}} {
+			for _, threads := range []int{1, 2, 5} {
+				t.Run(fmt.Sprintf("%s %v %d threads", kind, s, threads), func(t *testing.T) { compare(t, kind, s, threads) })
+			}
+		}
+	}
+}
+
+func compare(t *testing.T, kind Kind, s sizes, threads int) {
+	random := rand.New(rand.NewPCG(3, 4))
+	draw := func(n int) []float32 {
+		list := make([]float32, n)
+		for i := range list {
+			list[i] = float32(random.NormFloat64())
+		}
+		return list
+	}
+	x, kernel, dy := draw(s[0]*s[1]*s[3]*s[4]), draw(s[1]*s[2]*25), draw(s[0]*s[2]*s[3]*s[4])
+	scale, bias := draw(s[2]), draw(s[2])
+	y, dx, dkernel := plainSums(s, x, kernel, dy)
+	plane := s[3] * s[4]
+	scaled := make([]float64, len(y))
+	for i, v := range y {
+		k := i / plane % s[2]
+		scaled[i] = max(0, v*float64(scale[k])+float64(bias[k]))
+	}
+	back := sizes{s[0], s[2], s[1], s[3], s[4]}
+	got, err := convolve(kind, s, x, kernel, nil, nil, false, false, threads)
+	near(t, "y", got, y, err)
+	got, err = convolve(kind, s, x, kernel, scale, bias, false, true, threads)
+	near(t, "y with scale, bias and ReLU", got, scaled, err)
+	got, err = convolve(kind, back, dy, kernel, nil, nil, true, false, threads)
+	near(t, "dx", got, dx, err)
+	got, err = kernelGradient(kind, s, x, dy, threads)
+	near(t, "dkernel", got, dkernel, err)
+}
+
+// plainSums goes through every product.
+func plainSums(s sizes, x, kernel, dy []float32) (y, dx, dkernel []float64) {
+	y, dx, dkernel = make([]float64, len(dy)), make([]float64, len(x)), make([]float64, len(kernel))
+	h, w := s[3], s[4]
+	for o := range y {
+		n, k, row, column := o/(s[2]*h*w), o/(h*w)%s[2], o/w%h, o%w
+		for c := range s[1] {
+			for tap := range 25 {
+				from, at := row+tap/5-2, column+tap%5-2
+				if from < 0 || from >= h || at < 0 || at >= w {
+					continue
+				}
+				i, j := ((n*s[1]+c)*h+from)*w+at, (k*s[1]+c)*25+tap
+				y[o] += float64(x[i]) * float64(kernel[j])
+				dx[i] += float64(dy[o]) * float64(kernel[j])
+				dkernel[j] += float64(dy[o]) * float64(x[i])
+			}
+		}
+	}
+	return y, dx, dkernel
+}
+
+func near(t *testing.T, what string, got []float32, want []float64, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	largest := 0.0
+	for _, v := range want {
+		largest = max(largest, math.Abs(v))
+	}
+	for i, v := range want {
+		if d := math.Abs(float64(got[i]) - v); !(d <= 2e-5*largest) {
+			t.Fatalf("%s[%d] is %g, expected %g", what, i, got[i], v)
+		}
+	}
+}
