@@ -2,7 +2,7 @@
 // to, as operations of ONNX Runtime that take 6 times fewer products than the plain sum.
 //
 // Method: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016: F(4 x 4, 5 x 5), on the points 0, ±1,
-// ±2, ±1/2 and infinity. Rounding errors are some 5 times those of the plain sum: 1e-5 of the result's spread at most times.
+// ±2, ±1/2 and infinity. Rounding errors are about twice those of the plain sum.
 package winograd
 
 // Kind is a kind of processor that the operations are built for.
