@@ -47,8 +47,8 @@ type Options struct {
 	MaxFlagged float64
 	// Copies makes the network look for what appears twice in a picture from now on.
 	Copies bool
-	// Blobs makes the parts of the network's map be judged as wholes from now on. It takes effect when the threshold has been
-	// chosen: its limits are those of a network that flags few untouched pictures without it.
+	// Blobs makes the parts of the network's map be judged as wholes from now on. A threshold is chosen without it first, and
+	// then the shift that is best with it, step by step from there.
 	Blobs bool
 	// Open opens the model in a file, to be run over the pictures until close is called.
 	Open func(path string) (predict Predict, close func(), err error)
@@ -129,12 +129,7 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	if err := net.WeighBlobs(true); err != nil {
 		return nil, err
 	}
-	m, err := r.measure(ctx, filepath.Join(folder, "blobs.safetensors"), o, maxPasses)
-	if err != nil {
-		return nil, err
-	}
-	r.After = m.at(middle)
-	return r, nil
+	return r, r.chooseJudged(ctx, folder, o)
 }
 
 // choose shifts the network's logits until 0.5 is the threshold that was asked for.
