@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/declip/declip/internal/winograd"
 )
 
 // SessionOptions are the choices for one session. The zero value is the fastest for repeated runs of one size.
@@ -139,6 +141,7 @@ func (s *Session) Close() error {
 	}
 	err := s.session.Destroy()
 	s.session = nil
+	winograd.Free() // other sessions take it anew
 	return err
 }
 
