@@ -91,7 +91,7 @@ static void output_band(const winograd_conv *c, const maps *m, size_t band, size
 			values_of_points(half + i * span, r, 1, 1);
 			UNROLL for (int j = 0; j < tile; j++) {
 				vec y = r[j] * scale + bias;
-				if (c->relu) y = (vec)((y > zero) & (vec_index)y);
+				if (c->relu) y = (vec)(~(y < zero) & (vec_index)y); // NaN stays what it is
 				strip[i * size + t * tile + j] = y;
 			}
 		}

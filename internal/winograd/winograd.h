@@ -28,7 +28,7 @@ typedef struct {
 	const float *bias;   // [outputs] or NULL: 0
 	float *y;            // [pictures, outputs, height, width]
 	int adjoint;         // the kernel is turned by 180 degrees: the gradient by the input
-	int relu;            // negative results become 0
+	int relu;            // negative results become 0; NaN stays
 } winograd_conv;
 
 // winograd_convolve computes y = conv(x, kernel, padding 2) * scale + bias. It returns 0, or -1 without memory.

@@ -87,3 +87,23 @@ func near(t *testing.T, what string, got []float32, want []float64, err error) {
 		}
 	}
 }
+
+// What is no number must not come out as one, or nobody would hear of it.
+func TestNaNStays(t *testing.T) {
+	s := sizes{1, 16, 16, 4, 4}
+	x := make([]float32, s[1]*s[3]*s[4])
+	x[5] = float32(math.NaN())
+	kernel := make([]float32, s[1]*s[2]*25)
+	for i := range kernel {
+		kernel[i] = -1
+	}
+	for _, kind := range Kinds() {
+		y, err := convolve(kind, s, x, kernel, nil, nil, false, true, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := y[5]; v == v {
+			t.Errorf("%s: got %g, expected NaN", kind, v)
+		}
+	}
+}
