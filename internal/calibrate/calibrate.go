@@ -129,7 +129,10 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	if err := net.WeighBlobs(true); err != nil {
 		return nil, err
 	}
-	return r, r.chooseJudged(ctx, folder, o)
+	if err := r.chooseJudged(ctx, folder, o); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // choose shifts the network's logits until 0.5 is the threshold that was asked for.
@@ -152,15 +155,22 @@ func (r *Result) choose(ctx context.Context, folder string, o Options) error {
 		if best == middle {
 			return nil
 		}
-		by := -logits[best]
-		if _, err := r.net.ShiftLogits(by); err != nil {
+		if err := r.shift(-logits[best]); err != nil {
 			return err
 		}
-		r.Shift += by
-		r.Threshold = sigmoid(-r.Shift)
 	}
 	return fmt.Errorf("the shifted network still flags %.1f %% of the untouched pictures after %d passes, expected at most %.1f %%",
 		100*r.After.Flagged, maxPasses, 100*o.MaxFlagged)
+}
+
+// shift adds to the network's logits, and notes it.
+func (r *Result) shift(by float64) error {
+	if _, err := r.net.ShiftLogits(by); err != nil {
+		return err
+	}
+	r.Shift += by
+	r.Threshold = sigmoid(-r.Shift)
+	return nil
 }
 
 // measure writes the network as it is now to path and runs it over all pictures.

@@ -177,9 +177,8 @@ func TestRunChecksTheShiftedNetwork(t *testing.T) {
 	}
 }
 
-// The threshold is chosen without judging the map's parts, which begins afterwards; a file that did so already keeps to it. With
-// parts judged the best shift may be another: here the fake model's maps grow by 1.25 then, and the rest of the forged picture
-// comes up, where it would not have without.
+// The threshold is chosen without judging the map's parts, which begins afterwards; a file that did so already keeps to it. From
+// then on several shifts are measured.
 func TestRunWithBlobs(t *testing.T) {
 	for name, before := range map[string]bool{"asked for": false, "kept": true} {
 		file := model(t)

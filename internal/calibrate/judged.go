@@ -18,26 +18,28 @@ const (
 // ways that no threshold on one shift's maps foretells, so each shift that is looked at is measured: up and down in steps
 // as long as they help.
 func (r *Result) chooseJudged(ctx context.Context, folder string, o Options) error {
-	passes := 0
+	seen := map[float64]Point{} // by shift: sums of eighths, which are exact
 	try := func(by float64) (Point, error) {
-		if _, err := r.net.ShiftLogits(by); err != nil {
+		if err := r.shift(by); err != nil {
 			return Point{}, err
 		}
-		r.Shift += by
-		path := filepath.Join(folder, fmt.Sprintf("judged%d.safetensors", passes))
-		m, err := r.measure(ctx, path, o, maxPasses+passes)
+		if p, ok := seen[r.Shift]; ok {
+			return p, nil
+		}
+		path := filepath.Join(folder, fmt.Sprintf("judged%d.safetensors", len(seen)))
+		m, err := r.measure(ctx, path, o, maxPasses+len(seen))
 		if err != nil {
 			return Point{}, err
 		}
-		passes++
-		return m.at(middle), nil
+		seen[r.Shift] = m.at(middle)
+		return seen[r.Shift], nil
 	}
 	var err error
 	if r.After, err = try(0); err != nil {
 		return err
 	}
 	for _, step := range []float64{-judgedWide, judgedWide, -judgedFine, judgedFine} {
-		for helps := true; helps && passes < judgedMost; {
+		for helps := true; helps && len(seen) < judgedMost; {
 			p, err := try(step)
 			if err != nil {
 				return err
@@ -47,13 +49,11 @@ func (r *Result) chooseJudged(ctx context.Context, folder string, o Options) err
 				r.After = p
 				continue
 			}
-			if _, err := r.net.ShiftLogits(-step); err != nil {
+			if err := r.shift(-step); err != nil {
 				return err
 			}
-			r.Shift -= step
 		}
 	}
-	r.Threshold = sigmoid(-r.Shift)
 	if r.After.Flagged > o.MaxFlagged {
 		return fmt.Errorf("with its parts judged, the network flags %.1f %% of the untouched pictures at the best shift, expected at most %.1f %%",
 			100*r.After.Flagged, 100*o.MaxFlagged)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -62,12 +63,36 @@ func (e *Engine) Load(model []byte, o SessionOptions) (*Session, error) {
 		return nil, fmt.Errorf("session options: %w", err)
 	}
 	defer options.Destroy()
-	s.session, err = ort.NewDynamicAdvancedSessionWithONNXData(model, names(s.inputs), names(s.outputs), options)
+	err = firstAlone(func() (err error) {
+		s.session, err = ort.NewDynamicAdvancedSessionWithONNXData(model, names(s.inputs), names(s.outputs), options)
+		return err
+	})
 	returnMemory()
 	if err != nil {
 		return nil, fmt.Errorf("load model on %s: %w", e.device, err)
 	}
 	return s, nil
+}
+
+// first guards firstAlone.
+var first struct {
+	sync.Mutex
+	done atomic.Bool
+}
+
+// firstAlone creates sessions one at a time until one has succeeded. With the first, ONNX Runtime notes the domain of package
+// winograd's operations for the whole process, and fails where two sessions do that at once.
+func firstAlone(create func() error) error {
+	if first.done.Load() {
+		return create()
+	}
+	first.Lock()
+	defer first.Unlock()
+	err := create()
+	if err == nil {
+		first.done.Store(true)
+	}
+	return err
 }
 
 func names(ports []Port) []string {

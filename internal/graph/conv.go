@@ -82,8 +82,9 @@ func (k conv) gradient(c *call, dy []*Node) []*Node {
 // [K,C/groups,kh,kw], plus the bias b [K], which may be nil. The result is
 // [N,K,(H+2 pad-dilation (kh-1)-1)/stride+1, ...].
 func Conv(x, w, b *Node, o ConvOptions) *Node {
-	var op operation = conv{o.filled()}
-	if (conv{o.filled()}).byWinograd(x, w) {
+	k := conv{o.filled()}
+	var op operation = k
+	if k.byWinograd(x, w) {
 		op = winogradConv{}
 	}
 	if b == nil {

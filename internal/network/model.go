@@ -142,7 +142,7 @@ func (m *Model) buildDecoder(form Form) (*builder, *graph.Node, error) {
 	if len(m.uses) == 0 {
 		return nil, nil, errors.New("the network is in one piece")
 	}
-	b := newBuilder(form.graph(), false)
+	b := newBuilder(form.Graph(), false)
 	b.part, b.form = &part{layout: &m.layout}, form
 	var features []*graph.Node
 	for i, shape := range m.shapes {

@@ -28,8 +28,8 @@ type Form struct {
 // Plain is for weights that stay where they are, and for others to read.
 var Plain Form
 
-// graph is an empty one for a program of that form.
-func (f Form) graph() *graph.Graph {
+// Graph is an empty one for a program of that form.
+func (f Form) Graph() *graph.Graph {
 	g := graph.New()
 	if f.Winograd {
 		g.Winograd()

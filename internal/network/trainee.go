@@ -149,7 +149,7 @@ func (t *Trainee) BuildDecoder(g *graph.Graph, features []*graph.Node, train boo
 // Decoder is the decoder with the given values for its parameters: inputs FeatureInput(0), ... as the backbones give
 // them, output "logits" [N, 1, side, side].
 func (t *Trainee) Decoder(params []Param, form Form) (Program, error) {
-	g := form.graph()
+	g := form.Graph()
 	var features []*graph.Node
 	for i, shape := range t.model.shapes {
 		features = append(features, g.Input(FeatureInput(i), shape.Shape()...))

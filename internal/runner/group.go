@@ -166,7 +166,7 @@ const decodedParts = 4
 // no faster there and take memory. A picture's outputs do not depend on the others beyond the last bits of float32 arithmetic.
 func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) ([][]Output, error) {
 	var outputs [][]Output
-	for part := range slices.Chunk(pictures, decodedParts*min(g.atOnce, len(pictures))) {
+	for part := range slices.Chunk(pictures, decodedParts*min(g.atOnce, max(1, len(pictures)))) {
 		some, err := g.run(ctx, part)
 		if err != nil {
 			return nil, err

@@ -73,7 +73,8 @@ func TestDecodersFollowPyTorch(t *testing.T) {
 }
 
 func (c decoderCase) check(t *testing.T, e *engine.Engine, config Config, winograd bool) {
-	s, err := newStep(e, c.trainee(t), config, dataset.Shape{TargetHeight: goldenSide, TargetWidth: goldenSide}, winograd)
+	s, err := newStep(e, c.trainee(t), config, dataset.Shape{TargetHeight: goldenSide, TargetWidth: goldenSide},
+		network.Form{Winograd: winograd})
 	if err != nil {
 		t.Fatal(err)
 	}

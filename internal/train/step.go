@@ -68,15 +68,12 @@ type Step struct {
 // NewStep builds and loads the step graph for batches of config.BatchSize examples of the given shape. The parameters
 // start as the model's; those of a Head are taken over, since there may be no room for two. Its owner closes it.
 func NewStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) (*Step, error) {
-	return newStep(e, model, config, shape, e.Winograd())
+	return newStep(e, model, config, shape, network.Form{Winograd: e.Winograd()})
 }
 
-// newStep is NewStep with or without the operations of package winograd.
-func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape, winograd bool) (*Step, error) {
-	f := &formula{g: graph.New(), config: config, model: model}
-	if winograd {
-		f.g.Winograd()
-	}
+// newStep is NewStep in a form of choice.
+func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape, form network.Form) (*Step, error) {
+	f := &formula{g: form.Graph(), config: config, model: model}
 	if err := f.build(shape); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}

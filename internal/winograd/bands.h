@@ -82,7 +82,7 @@ static void output_band(const winograd_conv *c, const maps *m, size_t band, size
 	one += 1.0f;
 	vec scale = c->scale ? load(c->scale + channel) : one, bias = c->bias ? load(c->bias + channel) : zero;
 	for (size_t t = 0; t < m->across; t++) {
-		const float *at = place((float *)from, l, p + t, channel % panel);
+		const float *at = place((float *)from, l, p + t, channel);
 		vec v[points], half[tile * span];
 		UNROLL for (int i = 0; i < points; i++) v[i] = load(at + i * l->points);
 		UNROLL for (int j = 0; j < span; j++) values_of_points(v + j, half + j, span, span);

@@ -1,8 +1,6 @@
 // Vectors of LANES floats: a build of these files for a kind of processor says how many.
 #include <string.h>
 
-#include "winograd.h"
-
 typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef float vec_any __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 typedef int vec_index __attribute__((vector_size(LANES * 4)));
@@ -30,12 +28,9 @@ INLINE void riffle(vec a, vec b, vec *low, vec *high) {
 #if LANES == 16
 	*low = SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 	*high = SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-#elif LANES == 8
+#else // 8
 	*low = SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
 	*high = SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-#else
-	*low = SHUFFLE(a, b, 0, 4, 1, 5);
-	*high = SHUFFLE(a, b, 2, 6, 3, 7);
 #endif
 }
 
