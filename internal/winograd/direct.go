@@ -47,7 +47,8 @@ func address(values []float32) *C.float {
 	return (*C.float)(&values[0])
 }
 
-// convolve computes a convolution without ONNX Runtime, for tests of every kind (which can't call C themselves), its work cut up as for so many threads, see winograd_convolve.
+// convolve computes a convolution without ONNX Runtime, for tests of every kind (which can't call C themselves), its work
+// cut up as for so many threads, see winograd_convolve.
 func convolve(kind Kind, s sizes, x, kernel, scale, bias []float32, adjoint, relu bool, threads int) ([]float32, error) {
 	y := make([]float32, s[0]*s[2]*s[3]*s[4])
 	if C.convolve(kind.c(), s.c(), address(x), address(kernel), address(scale), address(bias), address(y), flag(adjoint), flag(relu), C.size_t(threads)) != 0 {
