@@ -10,19 +10,19 @@ import (
 func (b *builder) lite(x *graph.Node, spec Spec) *graph.Node {
 	b.inBackbone, b.frozen = true, spec.Frozen
 	block1, block2 := b.liteTrunk(x, spec)
-	f := liteFeatures{fine: block1, coarse: graph.ReLU(block2)}
-	sizes := dctSizes(x)
+	coarse := graph.ReLU(block2)
 	if spec.DCT > 0 {
-		f.coarse = graph.Concat(1, f.coarse, b.dctBranch(sizes, spec.DCT))
+		coarse = graph.Concat(1, coarse, b.dctBranch(x, spec.DCT))
 	}
-	if spec.Decoder == DecoderPyramid {
-		f.context = b.context(f.coarse, spec)
+	if spec.Decoder != DecoderPyramid {
 		b.inBackbone, b.frozen = false, false
-		f.spectrum = logSpectrum(x, sizes)
-		return b.pyramidDecoder(f, spec)
+	}
+	f := b.contextDecoder(block1, coarse, spec)
+	if spec.Decoder != DecoderPyramid {
+		return f.logits
 	}
 	b.inBackbone, b.frozen = false, false
-	return b.contextDecoder(f.fine, f.coarse, spec)
+	return b.pyramidDecoder(f, spec)
 }
 
 // liteTrunk adds the trunk of xceptionnet-lite: Xception up to block 2 with fewer channels, every
@@ -95,16 +95,17 @@ func (b *builder) context(features *graph.Node, spec Spec) *graph.Node {
 }
 
 // contextDecoder adds block 1's finer features to the context of block 2's: logits [N, 1, H/4, W/4].
-func (b *builder) contextDecoder(block1, block2 *graph.Node, spec Spec) *graph.Node {
-	x, fine := b.context(block2, spec), spec.Context/2
+func (b *builder) contextDecoder(block1, coarse *graph.Node, spec Spec) liteFeatures {
+	f, fine := liteFeatures{coarse: coarse, context: b.context(coarse, spec)}, spec.Context/2
 	h, w := size(block1)
-	x = b.conv(x, "context.up", convSpec{out: fine, kernel: 1, kind: initHe})
+	x := b.conv(f.context, "context.up", convSpec{out: fine, kernel: 1, kind: initHe})
 	x = graph.UpsampleBilinear(b.norm(x, "context.up_bn", initOne), h, w)
 	side := b.conv(graph.ReLU(block1), "context.side", convSpec{out: fine, kernel: 1, kind: initHe})
 	x = graph.ReLU(graph.Add(x, b.norm(side, "context.side_bn", initOne)))
 	x = b.separable(x, "context.fine", fine, 1, initHe)
 	x = graph.ReLU(b.norm(x, "context.fine_bn", initOne))
-	return b.conv(x, "context.out", convSpec{out: 1, kernel: 1, bias: true, kind: initUniform})
+	f.logits = b.conv(x, "context.out", convSpec{out: 1, kernel: 1, bias: true, kind: initUniform})
+	return f
 }
 
 // deviation is (x - mean) / (spread + 0.1) with mean and standard deviation of each channel over its map.

@@ -59,7 +59,7 @@ type Spec struct {
 	Widths []int `json:"widths,omitempty"`
 	// Context is the channels of the context decoder.
 	Context int `json:"context,omitempty"`
-	// Pyramid is the channels of the pyramid decoder at stride 8; its backbone has the context decoder's blocks too.
+	// Pyramid is the channels of the pyramid decoder at stride 8; the context decoder belongs to its backbone.
 	Pyramid int `json:"pyramid,omitempty"`
 	// Dilations are those of the context decoder's residual blocks, in order.
 	Dilations []int `json:"dilations,omitempty"`

@@ -6,42 +6,41 @@ import (
 	"github.com/declip/declip/internal/graph"
 )
 
-// liteFeatures is what xceptionnet-lite's backbone sees in a picture [N, 3, H, W].
+// liteFeatures is what xceptionnet-lite's backbone, the context decoder included, makes of a picture [N, 3, H, W].
 type liteFeatures struct {
-	fine     *graph.Node // block 1: [N, widths[2], H/4, W/4]
-	coarse   *graph.Node // block 2, and the look at JPEG's blocks: [N, C, H/8, W/8]
-	context  *graph.Node // what the context decoder's blocks make of coarse: [N, Spec.Context, H/8, W/8]
-	spectrum *graph.Node // log of the blocks' cosine coefficients: [N, 106, H/8, W/8]
+	coarse  *graph.Node // block 2, and the look at JPEG's blocks: [N, C, H/8, W/8]
+	context *graph.Node // what the context decoder's blocks make of coarse: [N, Spec.Context, H/8, W/8]
+	logits  *graph.Node // the context decoder's: [N, 1, H/4, W/4]
 }
 
 // level is one resolution of the pyramid decoder.
 type level struct {
-	name  string
-	width int         // channels
-	down  []int       // dilations of the residual blocks on the way to coarser maps
-	up    int         // residual blocks on the way back
-	seen  *graph.Node // what the way down made of the picture here
+	name     string
+	width    int         // channels
+	down, up int         // residual blocks on the way to coarser maps, and on the way back
+	seen     *graph.Node // what the way down made of the picture here
 }
 
-// pyramidDecoder judges each place by its surroundings on four scales and by the picture as a whole. Features at
-// stride 8 and their deviation from the picture's own mean go down to strides 16 and 32, meet there what the whole picture
-// looks like (mean and maximum of each channel), and come back up, joined at each stride with what was seen on the way down
-// and at stride 4 with block 1's finer features: [N, 1, H/4, W/4] logits. H and W must be multiples of 32.
+// pyramidDecoder corrects the context decoder's logits by their surroundings on four scales and by the picture as a whole.
+// The logits and the features behind them go down from stride 8 to 64 by plain 3x3 convolutions, meet there what the whole
+// picture looks like (mean and maximum of each channel), and come back up, joined at each stride with what was seen on the way
+// down. What comes out, four values for each place at stride 8, is added to the logits: [N, 1, H/4, W/4].
 func (b *builder) pyramidDecoder(f liteFeatures, spec Spec) *graph.Node {
 	w := spec.Pyramid
 	levels := []level{
-		{name: "pyramid.8", width: w, down: []int{1, 2, 1}, up: 2},
-		{name: "pyramid.16", width: w * 4 / 3, down: []int{1, 2, 1}, up: 2},
-		{name: "pyramid.32", width: w * 5 / 3, down: []int{1, 2, 1}},
+		{name: "pyramid.8", width: w, down: 1, up: 2},
+		{name: "pyramid.16", width: w * 3 / 2, down: 2, up: 1},
+		{name: "pyramid.32", width: w * 2, down: 2, up: 1},
+		{name: "pyramid.64", width: w * 3, down: 2},
 	}
 	x := b.pyramidInput(f, w)
 	for i := range levels {
 		l := &levels[i]
 		if i > 0 {
-			x = b.pointwise(graph.MaxPool(x, 3, 2, 1), l.name+".in", l.width)
+			x = b.plain(graph.MaxPool(x, 3, 2, 1), l.name+".in", l.width)
 		}
-		for k, d := range l.down {
-			x = b.residual(x, fmt.Sprintf("%s.down%d", l.name, k), d)
+		for k := range l.down {
+			x = graph.Add(x, b.plain(x, fmt.Sprintf("%s.down%d", l.name, k), l.width))
 		}
 		l.seen = x
 	}
@@ -50,20 +49,42 @@ func (b *builder) pyramidDecoder(f liteFeatures, spec Spec) *graph.Node {
 		l := levels[i]
 		x = b.joined(x, l.seen, l.name, l.width)
 		for k := range l.up {
-			x = b.residual(x, fmt.Sprintf("%s.up%d", l.name, k), 1)
+			x = graph.Add(x, b.plain(x, fmt.Sprintf("%s.up%d", l.name, k), l.width))
 		}
 	}
-	x = b.joined(x, graph.ReLU(f.fine), "pyramid.4", w/2)
-	x = b.residual(x, "pyramid.4.up0", 1)
-	return b.conv(x, "pyramid.out", convSpec{out: 1, kernel: 1, bias: true, kind: initUniform})
+	x = b.conv(x, "pyramid.out", convSpec{out: 4, kernel: 1, bias: true, kind: initUniform})
+	return graph.Add(f.logits, interleaved(x))
 }
 
-// pyramidInput joins the features at stride 8 with their deviation from their mean over the map: [N, width, H/8, W/8].
+// logitScale is where logits that enter the pyramid decoder bend: beyond, the context decoder is sure.
+const logitScale = 6.0
+
+// pyramidInput joins logits and features at stride 8: [N, width, H/8, W/8].
 func (b *builder) pyramidInput(f liteFeatures, width int) *graph.Node {
-	spectrum := b.pointwise(f.spectrum, "pyramid.spectrum", width*2/3)
-	u := b.norm(b.conv(graph.Concat(1, f.coarse, f.context, spectrum), "pyramid.in", convSpec{out: width, kernel: 1, kind: initHe}),
-		"pyramid.in.bn", initOne)
-	return b.pointwise(graph.Concat(1, graph.ReLU(u), deviation(u)), "pyramid.join", width)
+	logits := graph.Tanh(graph.Scale(cells(f.logits), 1/logitScale))
+	// Features come from ReLUs and have no bound: their logarithms tell ratios, large and small alike.
+	features := graph.Concat(1, f.coarse, f.context)
+	features = graph.Log(graph.Add(features, features.Graph().Scalar(1)))
+	features = b.pointwise(features, "pyramid.features", width*3/4)
+	return b.plain(graph.Concat(1, logits, features), "pyramid.in", width)
+}
+
+// cells puts the four values of each 2 x 2 cell side by side: [N, 1, H, W] to [N, 4, H/2, W/2].
+func cells(x *graph.Node) *graph.Node {
+	k := make([]float32, 16)
+	for i := range 4 {
+		k[5*i] = 1
+	}
+	kernel := x.Graph().Const([]int{4, 1, 2, 2}, k)
+	return graph.Conv(x, kernel, nil, graph.ConvOptions{Stride: 2, Dilation: 1, Groups: 1})
+}
+
+// interleaved undoes cells: [N, 4, H, W] to [N, 1, 2H, 2W].
+func interleaved(x *graph.Node) *graph.Node {
+	h, w := size(x)
+	x = graph.Reshape(x, -1, 2, 2, h, w)
+	x = graph.Transpose(x, 0, 3, 1, 4, 2)
+	return graph.Reshape(x, -1, 1, 2*h, 2*w)
 }
 
 // wholePicture adds to each place what follows from the mean and the maximum of each channel over the map.
@@ -80,6 +101,11 @@ func (b *builder) joined(x, side *graph.Node, name string, width int) *graph.Nod
 	x = b.norm(b.conv(x, name+".coarse", convSpec{out: width, kernel: 1, kind: initHe}), name+".coarse.bn", initOne)
 	side = b.norm(b.conv(side, name+".side", convSpec{out: width, kernel: 1, kind: initHe}), name+".side.bn", initOne)
 	return graph.ReLU(graph.Add(graph.UpsampleBilinear(x, h, w), side))
+}
+
+// plain is a 3x3 convolution with batch norm and ReLU.
+func (b *builder) plain(x *graph.Node, name string, width int) *graph.Node {
+	return graph.ReLU(b.norm(b.conv(x, name, convSpec{out: width, kernel: 3, pad: 1, kind: initHe}), name+".bn", initOne))
 }
 
 // pointwise is a 1x1 convolution with batch norm and ReLU.

@@ -14,9 +14,11 @@ func (n *Network) ShiftLogits(by float64) (Param, error) {
 	}
 	// Parameters stand in the order of the layers, a layer's bias behind its weight.
 	last := &n.params[len(n.params)-1]
-	if !strings.HasSuffix(last.Name, ".bias") || len(last.Data) != 1 {
-		return Param{}, fmt.Errorf("%v ends with parameter %q of shape %v, expected a bias of one value", n.spec, last.Name, last.Shape)
+	if !strings.HasSuffix(last.Name, ".bias") || len(last.Data) > 4 {
+		return Param{}, fmt.Errorf("%v ends with parameter %q of shape %v, expected a bias of one value, or of a cell's four", n.spec, last.Name, last.Shape)
 	}
-	last.Data[0] = float32(float64(last.Data[0]) + by)
+	for i, v := range last.Data {
+		last.Data[i] = float32(float64(v) + by)
+	}
 	return *last, nil
 }

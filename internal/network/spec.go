@@ -21,7 +21,7 @@ const (
 // Decoders of xceptionnet-lite.
 const (
 	DecoderContext = "context" // at one scale
-	DecoderPyramid = "pyramid" // on four scales
+	DecoderPyramid = "pyramid" // on four scales, over the context decoder
 )
 
 // Check says whether the spec, its defaults filled in, names a network of this program. Errors wrap ErrSpec.
@@ -76,7 +76,8 @@ func (s Spec) completeLite() (Spec, error) {
 	}
 	setDefault(&s.Context, 64)
 	if s.Decoder == DecoderPyramid {
-		setDefault(&s.Pyramid, 96)
+		setDefault(&s.Pyramid, 32)
+		setDefault(&s.Tile, 1280) // it judges by the whole of what it sees
 	}
 	setDefault(&s.Pool, poolMax)
 	if s.Dilations == nil {
