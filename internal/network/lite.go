@@ -16,11 +16,9 @@ func (b *builder) lite(x *graph.Node, spec Spec) *graph.Node {
 	}
 	if spec.Decoder != DecoderPyramid {
 		b.inBackbone, b.frozen = false, false
+		return b.contextDecoder(block1, coarse, spec).logits
 	}
-	f := b.contextDecoder(block1, coarse, spec)
-	if spec.Decoder != DecoderPyramid {
-		return f.logits
-	}
+	f := b.contextDecoder(block1, coarse, spec) // of the pyramid's backbone
 	b.inBackbone, b.frozen = false, false
 	return b.pyramidDecoder(f, spec)
 }
@@ -94,7 +92,8 @@ func (b *builder) context(features *graph.Node, spec Spec) *graph.Node {
 	return x
 }
 
-// contextDecoder adds block 1's finer features to the context of block 2's: logits [N, 1, H/4, W/4].
+// contextDecoder adds block 1's finer features to the context of block 2's, for logits at stride 4. What it makes on the way
+// is returned too.
 func (b *builder) contextDecoder(block1, coarse *graph.Node, spec Spec) liteFeatures {
 	f, fine := liteFeatures{coarse: coarse, context: b.context(coarse, spec)}, spec.Context/2
 	h, w := size(block1)
