@@ -6,6 +6,13 @@ import (
 	"github.com/declip/declip/internal/graph"
 )
 
+// liteFeatures is what xceptionnet-lite's backbone, the context decoder included, makes of a picture [N, 3, H, W].
+type liteFeatures struct {
+	coarse  *graph.Node // block 2, and the look at JPEG's blocks: [N, C, H/8, W/8]
+	context *graph.Node // what the context decoder's blocks make of coarse: [N, Spec.Context, H/8, W/8]
+	logits  *graph.Node // the context decoder's: [N, 1, H/4, W/4]
+}
+
 // lite adds xceptionnet-lite: [N, 3, H, W] to logits [N, 1, H/4, W/4].
 func (b *builder) lite(x *graph.Node, spec Spec) *graph.Node {
 	b.inBackbone, b.frozen = true, spec.Frozen
@@ -90,6 +97,12 @@ func (b *builder) context(features *graph.Node, spec Spec) *graph.Node {
 		x = b.residual(x, fmt.Sprintf("context.block%d", i), d)
 	}
 	return x
+}
+
+// residual adds to x a separable convolution of it with batch norm and ReLU.
+func (b *builder) residual(x *graph.Node, name string, dilation int) *graph.Node {
+	y := b.separable(x, name, channels(x), dilation, initHe)
+	return graph.Add(x, graph.ReLU(b.norm(y, name+".bn", initOne)))
 }
 
 // contextDecoder adds block 1's finer features to the context of block 2's, for logits at stride 4. What it makes on the way

@@ -6,13 +6,6 @@ import (
 	"github.com/declip/declip/internal/graph"
 )
 
-// liteFeatures is what xceptionnet-lite's backbone, the context decoder included, makes of a picture [N, 3, H, W].
-type liteFeatures struct {
-	coarse  *graph.Node // block 2, and the look at JPEG's blocks: [N, C, H/8, W/8]
-	context *graph.Node // what the context decoder's blocks make of coarse: [N, Spec.Context, H/8, W/8]
-	logits  *graph.Node // the context decoder's: [N, 1, H/4, W/4]
-}
-
 // level is one resolution of the pyramid decoder.
 type level struct {
 	name     string
@@ -37,10 +30,10 @@ func (b *builder) pyramidDecoder(f liteFeatures, spec Spec) *graph.Node {
 	for i := range levels {
 		l := &levels[i]
 		if i > 0 {
-			x = b.plain(graph.MaxPool(x, 3, 2, 1), l.name+".in", l.width)
+			x = b.learnt(graph.MaxPool(x, 3, 2, 1), l.name+".in", l.width, 3)
 		}
 		for k := range l.down {
-			x = graph.Add(x, b.plain(x, fmt.Sprintf("%s.down%d", l.name, k), l.width))
+			x = graph.Add(x, b.learnt(x, fmt.Sprintf("%s.down%d", l.name, k), l.width, 3))
 		}
 		l.seen = x
 	}
@@ -49,7 +42,7 @@ func (b *builder) pyramidDecoder(f liteFeatures, spec Spec) *graph.Node {
 		l := levels[i]
 		x = b.joined(x, l.seen, l.name, l.width)
 		for k := range l.up {
-			x = graph.Add(x, b.plain(x, fmt.Sprintf("%s.up%d", l.name, k), l.width))
+			x = graph.Add(x, b.learnt(x, fmt.Sprintf("%s.up%d", l.name, k), l.width, 3))
 		}
 	}
 	x = b.conv(x, "pyramid.out", convSpec{out: 4, kernel: 1, bias: true, kind: initUniform})
@@ -65,8 +58,8 @@ func (b *builder) pyramidInput(f liteFeatures, width int) *graph.Node {
 	// Features come from ReLUs and have no bound: their logarithms tell ratios, large and small alike.
 	features := graph.Concat(1, f.coarse, f.context)
 	features = graph.Log(graph.Add(features, features.Graph().Scalar(1)))
-	features = b.pointwise(features, "pyramid.features", width*3/4)
-	return b.plain(graph.Concat(1, logits, features), "pyramid.in", width)
+	features = b.learnt(features, "pyramid.features", width*3/4, 1)
+	return b.learnt(graph.Concat(1, logits, features), "pyramid.in", width, 3)
 }
 
 // cells puts the four values of each 2 x 2 cell side by side: [N, 1, H, W] to [N, 4, H/2, W/2].
@@ -103,18 +96,8 @@ func (b *builder) joined(x, side *graph.Node, name string, width int) *graph.Nod
 	return graph.ReLU(graph.Add(graph.UpsampleBilinear(x, h, w), side))
 }
 
-// plain is a 3x3 convolution with batch norm and ReLU.
-func (b *builder) plain(x *graph.Node, name string, width int) *graph.Node {
-	return graph.ReLU(b.norm(b.conv(x, name, convSpec{out: width, kernel: 3, pad: 1, kind: initHe}), name+".bn", initOne))
-}
-
-// pointwise is a 1x1 convolution with batch norm and ReLU.
-func (b *builder) pointwise(x *graph.Node, name string, width int) *graph.Node {
-	return graph.ReLU(b.norm(b.conv(x, name, convSpec{out: width, kernel: 1, kind: initHe}), name+".bn", initOne))
-}
-
-// residual adds to x a separable convolution of it with batch norm and ReLU.
-func (b *builder) residual(x *graph.Node, name string, dilation int) *graph.Node {
-	y := b.separable(x, name, channels(x), dilation, initHe)
-	return graph.Add(x, graph.ReLU(b.norm(y, name+".bn", initOne)))
+// learnt is a convolution with a square kernel, batch norm and ReLU.
+func (b *builder) learnt(x *graph.Node, name string, width, kernel int) *graph.Node {
+	c := convSpec{out: width, kernel: kernel, pad: kernel / 2, kind: initHe}
+	return graph.ReLU(b.norm(b.conv(x, name, c), name+".bn", initOne))
 }

@@ -35,10 +35,8 @@ func TestCells(t *testing.T) {
 func TestPyramidCorrects(t *testing.T) {
 	e := enginetest.Open(t)
 	context, n := mustNew(t, small(), 3), mustNew(t, pyramid(), 4)
-	for _, p := range n.Params() {
-		if p.Backbone {
-			copy(p.Data, param(t, context, p.Name).Data)
-		}
+	if err := n.TakeBackbone(context); err != nil {
+		t.Fatal(err)
 	}
 	clear(param(t, n, "pyramid.out.weight").Data)
 	bias := param(t, n, "pyramid.out.bias").Data

@@ -14,7 +14,7 @@ func (n *Network) ShiftLogits(by float64) (Param, error) {
 	}
 	// Parameters stand in the order of the layers, a layer's bias behind its weight.
 	last := &n.params[len(n.params)-1]
-	if !strings.HasSuffix(last.Name, ".bias") || len(last.Data) > 4 {
+	if size := len(last.Data); !strings.HasSuffix(last.Name, ".bias") || size != 1 && size != 4 {
 		return Param{}, fmt.Errorf("%v ends with parameter %q of shape %v, expected a bias of one value, or of a cell's four", n.spec, last.Name, last.Shape)
 	}
 	for i, v := range last.Data {
