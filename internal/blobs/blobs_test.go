@@ -6,7 +6,11 @@ import (
 	"testing"
 )
 
-const side = 20
+// The maps of these tests stand for pictures of 160 x 160 pixels: a part of 256 pixels has 16 places.
+const (
+	side   = 40
+	stride = 4
+)
 
 func probability(logit float64) float32 { return float32(1 / (1 + math.Exp(-logit))) }
 
@@ -26,80 +30,101 @@ func picture(logit float64) []float32 {
 	return prob
 }
 
-// A part is taken with its rim where its core is large enough for how quiet the rest is.
+// A part stays as it is where its core is large enough; else it is brought below 0.5.
 func TestWeigh(t *testing.T) {
 	for name, c := range map[string]struct {
-		around, rim, core float64
-		coreSize          int // side, within a part of 8 x 8
-		want              bool
+		rim, core float64
+		coreSize  int // side, within a part of 10 x 10
+		want      bool
 	}{
-		"clear":                             {-6, -2, 2, 6, true},
-		"below 0.5, clear":                  {-6, -2, -0.5, 6, true},
-		"small core, quiet around":          {-6, -2, -0.5, 2, true},
-		"small core, less quiet":            {-5, -2, -0.5, 2, false},
-		"large core, loud around":           {-3, -2, 3, 6, false},
-		"no core":                           {-9, -2, -2, 6, false},
-		"nothing low, all core, all around": {-2.4, -2.4, 2, 6, false},
+		"sure":               {0.2, 3, 8, true},
+		"a third is sure":    {0.2, 1.5, 6, true},
+		"a quarter is sure":  {0.2, 6, 5, false},
+		"nothing is sure":    {0.9, 0.9, 8, false},
+		"barely above 0.5":   {0.01, 0.01, 8, false},
+		"all of it is sure":  {1.1, 1.1, 8, true},
+		"the rim lies below": {-0.2, 3, 8, true},
 	} {
-		prob := picture(c.around)
-		square(prob, 4, 5, 8, c.rim)
+		prob := picture(-3)
+		square(prob, 4, 5, 10, c.rim)
 		square(prob, 5, 6, c.coreSize, c.core)
 		before := slices.Clone(prob)
-		Weigh(prob, side, side)
+		Weigh(prob, side, side, stride)
 		for i, p := range prob {
-			x, y := i%side, i/side
-			in := x >= 4 && x < 12 && y >= 5 && y < 13
-			if want := in && c.want; (p > 0.5) != want {
-				t.Fatalf("%s: place %d,%d went from %g to %g, above 0.5 expected: %v", name, x, y, before[i], p, want)
+			was := before[i]
+			if want := was > 0.5 && c.want; (p > 0.5) != want || want && p != was {
+				t.Fatalf("%s: place %d,%d went from %g to %g, above 0.5 expected: %v", name, i%side, i/side, was, p, want)
+			}
+			if was < 0.3 && math.Abs(float64(p-was)) > 1e-7 {
+				t.Fatalf("%s: place %d,%d, which nothing speaks for, went from %g to %g", name, i%side, i/side, was, p)
 			}
 		}
 	}
 }
 
-// Small specks stay out, however strong.
+// Small specks stay out, however strong; what is small depends on the picture, within bounds.
 func TestSpecks(t *testing.T) {
-	prob := picture(-7)
-	square(prob, 3, 3, 2, 5)
-	Weigh(prob, side, side)
-	if v := slices.Max(prob); v >= 0.5 {
-		t.Errorf("four places alone have %g", v)
+	for _, c := range []struct {
+		side, size, stride int // of the map and of a square in it, in places; pixels of a place
+		want               bool
+	}{
+		{40, 3, 4, false},   // 144 pixels
+		{40, 4, 4, true},    // 256
+		{250, 11, 4, false}, // 1936 of a million
+		{250, 12, 4, true},  // 2304
+		{900, 15, 4, false}, // 3600 of 13 million
+		{900, 16, 4, true},  // 4096
+	} {
+		prob := make([]float32, c.side*c.side)
+		for i := range prob {
+			prob[i] = probability(-7)
+		}
+		for y := range c.size {
+			for x := range c.size {
+				prob[(y+9)*c.side+x+7] = probability(5)
+			}
+		}
+		Weigh(prob, c.side, c.side, c.stride)
+		if got := slices.Max(prob) > 0.5; got != c.want {
+			t.Errorf("a square of %d places in a map of %d stays: %v, expected %v", c.size, c.side, got, c.want)
+		}
 	}
 }
 
 // Parts that touch at a corner only are two; each is judged for itself.
 func TestCorners(t *testing.T) {
 	prob := picture(-6)
-	square(prob, 2, 2, 4, 1)
-	square(prob, 6, 6, 4, -2)
-	Weigh(prob, side, side)
-	if prob[3*side+3] <= 0.5 || prob[7*side+7] >= 0.5 {
-		t.Errorf("the strong part has %g, the weak one at its corner %g", prob[3*side+3], prob[7*side+7])
+	square(prob, 2, 2, 6, 2)
+	square(prob, 8, 8, 6, 0.5)
+	Weigh(prob, side, side, stride)
+	if prob[3*side+3] <= 0.5 || prob[9*side+9] >= 0.5 {
+		t.Errorf("the strong part has %g, the weak one at its corner %g", prob[3*side+3], prob[9*side+9])
 	}
 }
 
-// The order of the places stays within what is taken and within what is not, up to certainty.
+// The order of the places stays within what stays and within what does not, up to certainty.
 func TestOrder(t *testing.T) {
-	for _, around := range []float64{-2.6, -8} {
-		prob := picture(around)
-		logits := []float64{-2.4, -2, -1.2, -1.0, -0.9, 0, 0.5, 3, 6, 12}
+	for _, stays := range []bool{true, false} {
+		prob := picture(-8)
+		logits := []float64{-2.4, -1, -0.6, -0.4, -0.1, 0.1, 0.5, 3, 6, 12}
 		for i, l := range logits {
 			prob[5*side+3+i] = probability(l)
 		}
-		Weigh(prob, side, side)
-		line := prob[5*side+3:][:len(logits)]
-		if !slices.IsSorted(line) || line[0] == line[4] {
-			t.Errorf("surroundings of %g: %v is not in order", around, line)
+		if stays {
+			square(prob, 3+len(logits), 3, 5, 2)
 		}
-		if line[0] <= prob[0] || line[len(line)-1] > 1 {
-			t.Errorf("surroundings of %g: from %g, and %g around", around, line[0], prob[0])
+		Weigh(prob, side, side, stride)
+		line := prob[5*side+3:][:len(logits)]
+		if !slices.IsSorted(line) || line[0] == line[4] || (line[9] > 0.5) != stays {
+			t.Errorf("%v: is not in order, or above 0.5 where it should not be", line)
 		}
 	}
 }
 
 func TestNothing(t *testing.T) {
-	Weigh(nil, 0, 0)
+	Weigh(nil, 0, 0, stride)
 	one := []float32{1}
-	Weigh(one, 1, 1)
+	Weigh(one, 1, 1, stride)
 	if one[0] >= 0.5 || one[0] <= 0 {
 		t.Errorf("a single place has %g, expected less than 0.5: it is no part", one[0])
 	}

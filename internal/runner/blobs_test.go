@@ -42,7 +42,7 @@ func TestBlobsAreWeighed(t *testing.T) {
 		t.Error("the network's own map changed")
 	}
 	want := tile.Map{Prob: slices.Clone(plain.Raw.Prob), Width: plain.Raw.Width, Height: plain.Raw.Height, Stride: 4}
-	blobs.Weigh(want.Prob, want.Width, want.Height)
+	blobs.Weigh(want.Prob, want.Width, want.Height, want.Stride)
 	if !slices.Equal(weighed.Prob, want.Upsample(rgb.Width, rgb.Height)) {
 		t.Error("the probabilities are not those of the judged map")
 	}

@@ -85,7 +85,7 @@ func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error)
 	raw := picture.Map{Prob: m.Prob, Width: m.Width, Height: m.Height}
 	if r.spec.Blobs {
 		raw.Prob = slices.Clone(raw.Prob)
-		blobs.Weigh(m.Prob, m.Width, m.Height)
+		blobs.Weigh(m.Prob, m.Width, m.Height, m.Stride)
 	}
 	prob := m.Upsample(rgb.Width, rgb.Height)
 	if r.spec.Copies {
