@@ -9,6 +9,7 @@ package copymove
 
 import (
 	"math"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -165,12 +166,19 @@ type mean struct{ sum, count float64 }
 func (m *mean) add(v float64) { m.sum, m.count = m.sum+v, m.count+1 }
 func (m mean) value() float64 { return m.sum / max(m.count, 1) }
 
-// each calls f for every pixel with the cell of the grid that it lies in.
+// each calls f for every pixel of the rows that hold some of the pair, with the cell of the grid that it lies in.
 func (p Pair) each(width, height int, f func(i, cell int)) {
+	columns := make([]int, width)
+	for x := range columns {
+		columns[x] = x * p.Width / width
+	}
 	for y := range height {
 		row := y * p.Height / height * p.Width
-		for x := range width {
-			f(y*width+x, row+x*p.Width/width)
+		if !slices.Contains(p.One[row:row+p.Width], true) && !slices.Contains(p.Other[row:row+p.Width], true) {
+			continue
+		}
+		for x, column := range columns {
+			f(y*width+x, row+column)
 		}
 	}
 }
