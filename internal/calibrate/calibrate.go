@@ -47,6 +47,8 @@ type Options struct {
 	MaxFlagged float64
 	// Copies makes the network look for what appears twice in a picture from now on.
 	Copies bool
+	// DoubleJPEG makes the network look for what JPEG has not rounded along with the rest of a picture from now on.
+	DoubleJPEG bool
 	// Blobs makes the parts of the network's map be judged as wholes from now on. A threshold is chosen without it first, and
 	// then the shift that is best with it, step by step from there.
 	Blobs bool
@@ -87,6 +89,19 @@ type Result struct {
 	net  *network.Network
 }
 
+// find makes the network look for what the options ask for.
+func (o Options) find(net *network.Network) error {
+	if o.Copies {
+		if err := net.FindCopies(); err != nil {
+			return err
+		}
+	}
+	if o.DoubleJPEG {
+		return net.FindDoubleJPEG()
+	}
+	return nil
+}
+
 // maxPasses bounds how often the pictures are looked at. Two are the rule: one to choose, one to check.
 const maxPasses = 5
 
@@ -100,10 +115,8 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Path(), err)
 	}
-	if o.Copies {
-		if err := net.FindCopies(); err != nil {
-			return nil, fmt.Errorf("%s: %w", file.Path(), err)
-		}
+	if err := o.find(net); err != nil {
+		return nil, fmt.Errorf("%s: %w", file.Path(), err)
 	}
 	r := &Result{Facts: Facts{Threshold: thresholds[middle], MaxFlagged: o.MaxFlagged}, file: file, net: net}
 	if text := file.Metadata()[MetadataKey]; json.Valid([]byte(text)) {

@@ -26,6 +26,7 @@ type calibrateOptions struct {
 	maxFlagged           float64
 	limit                int
 	json, copies, blobs  bool
+	doubleJPEG           bool
 	device               string
 	threads              int
 }
@@ -38,6 +39,7 @@ func (o *calibrateOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
 	f.Float64Var(&o.maxFlagged, "max-flagged", 0.05, "largest share of the untouched pictures that may be flagged")
 	f.BoolVar(&o.copies, "copies", false, "make the model look for parts that appear twice in a picture, too (xceptionnet-lite)")
+	f.BoolVar(&o.doubleJPEG, "double-jpeg", false, "make the model look for what JPEG has not rounded along with the rest of a picture, too (xceptionnet-lite)")
 	f.BoolVar(&o.blobs, "blobs", false, "make the model judge the parts of its map as wholes afterwards (xceptionnet-lite)")
 	f.StringVarP(&o.out, "out", "o", "", "file for the calibrated model")
 	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each data set, drawn once for all (default: all)")
@@ -105,7 +107,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	defer file.Close()
 	bar := &progress{}
 	defer func() { bar.finish() }()
-	options := calibrate.Options{MaxFlagged: o.maxFlagged, Copies: o.copies, Blobs: o.blobs, Open: a.predictor(o), Workers: runtime.GOMAXPROCS(0)}
+	options := calibrate.Options{MaxFlagged: o.maxFlagged, Copies: o.copies, DoubleJPEG: o.doubleJPEG, Blobs: o.blobs, Open: a.predictor(o), Workers: runtime.GOMAXPROCS(0)}
 	for i := range source.Len() {
 		load := func() (dataset.Sample, error) { return source.Load(i) }
 		options.Pictures = append(options.Pictures, calibrate.Picture{Name: dataset.PathOf(source, i), Load: load})

@@ -268,7 +268,7 @@ func (d *decoder) finish() error {
 		c := &d.components[i]
 		for at := range c.blocks * c.rows {
 			for k, v := range c.coef[64*at : 64*at+64] {
-				block[unzigzag[k]] = int32(v) * c.quant[k]
+				block[Unzigzag[k]] = int32(v) * c.quant[k]
 			}
 			inverseDCT(&block, c.pix[c.place(at%c.blocks, at/c.blocks):], 8*c.blocks)
 		}

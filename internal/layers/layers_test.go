@@ -44,13 +44,14 @@ var below = map[string][]string{
 	"internal/blockgrid":           {"internal/picture"},
 	"internal/copymove":            {"internal/picture"},
 	"internal/blobs":               {},
+	"internal/doublejpeg":          {"internal/picture"},
 	"internal/dataset":             {"internal/blockgrid", "internal/picture"},
 	"internal/forge":               {"internal/picture"},
 	"internal/zoo":                 {"internal/atomicfile", "internal/fetch", "internal/network", "internal/weights"},
 
 	"internal/autoencoder": {"internal/engine", "internal/graph", "internal/picture", "internal/weights"},
 
-	"internal/runner": {"internal/blobs", "internal/blockgrid", "internal/copymove", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
+	"internal/runner": {"internal/blobs", "internal/blockgrid", "internal/copymove", "internal/doublejpeg", "internal/engine", "internal/network", "internal/picture", "internal/tile"},
 	"internal/train":  {"internal/engine", "internal/featurecache", "internal/filelock", "internal/tensorboard", "internal/graph", "internal/network", "internal/weights", "internal/dataset", "internal/metric", "internal/picture", "internal/runner", "internal/zoo"},
 
 	"internal/convert": {"internal/atomicfile", "internal/engine", "internal/graph", "internal/network", "internal/weights"},

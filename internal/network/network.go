@@ -72,6 +72,8 @@ type Spec struct {
 	Frozen bool `json:"frozen,omitempty"`
 	// Copies adds to xceptionnet-lite's map what appears twice in a picture (package copymove).
 	Copies bool `json:"copies,omitempty"`
+	// DoubleJPEG adds to xceptionnet-lite's map what JPEG has not rounded along with the rest of a picture (package doublejpeg).
+	DoubleJPEG bool `json:"double_jpeg,omitempty"`
 	// Blobs judges the parts of xceptionnet-lite's map as wholes (package blobs).
 	Blobs bool `json:"blobs,omitempty"`
 	// Residual adds fixed high-pass channels to xceptionnet-lite's input.
@@ -191,6 +193,16 @@ func (n *Network) FindCopies() error {
 		return fmt.Errorf("%v sees pictures scaled to its input: copies are looked for in the picture's own pixels", n.spec)
 	}
 	n.spec.Copies = true
+	return nil
+}
+
+// FindDoubleJPEG makes the network's map hold what JPEG has not rounded along with the rest of a picture; only networks that
+// run in tiles can.
+func (n *Network) FindDoubleJPEG() error {
+	if n.spec.Mode != ModeTiles {
+		return fmt.Errorf("%v sees pictures scaled to its input: JPEG's rounding is looked for in the picture's own pixels", n.spec)
+	}
+	n.spec.DoubleJPEG = true
 	return nil
 }
 

@@ -77,7 +77,6 @@ func (s Spec) completeLite() (Spec, error) {
 	setDefault(&s.Context, 64)
 	if s.Decoder == DecoderPyramid {
 		setDefault(&s.Pyramid, 32)
-		setDefault(&s.Tile, 1280) // it judges by the whole of what it sees
 	}
 	setDefault(&s.Pool, poolMax)
 	if s.Dilations == nil {

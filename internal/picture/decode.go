@@ -85,6 +85,9 @@ func Decode(data []byte, limits Limits) (d *Decoded, err error) {
 		return nil, err
 	}
 	rgb := FromImage(m)
+	if format == "jpeg" {
+		rgb.Steps = lumaSteps(data)
+	}
 	return &Decoded{RGB: rgb, Format: format, Orientation: orientation(format, data)}, nil
 }
 

@@ -14,6 +14,8 @@ type jpegHeader struct {
 	width, height int
 	components    int
 	exif          []byte // the TIFF structure of the first EXIF segment, nil if none
+	table         byte   // of the first component's quantisation
+	tables        [4]*[64]uint16
 }
 
 // scanJPEG walks the markers up to the first scan.
@@ -68,12 +70,42 @@ func (h *jpegHeader) segment(marker byte, body []byte) error {
 			return fmt.Errorf("frame header of %d bytes is too short", len(body))
 		}
 		h.height, h.width = int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
-		h.components = int(body[5])
+		h.components, h.table = int(body[5]), body[8]
 		if h.components < 1 || h.components > 4 || h.components == 2 {
 			return fmt.Errorf("%d colour components, want 1, 3 or 4", h.components)
 		}
+	case marker == 0xdb:
+		h.quantTables(body)
 	}
 	return nil
+}
+
+// quantTables takes in quantisation tables; damaged ones are left to the decoder to report.
+func (h *jpegHeader) quantTables(b []byte) {
+	for len(b) > 0 {
+		size := 1 + int(b[0]>>4)
+		if slot := b[0] & 15; size > 2 || slot > 3 || len(b) < 1+64*size {
+			return
+		}
+		var t [64]uint16
+		for k := range t {
+			at := b[1+k*size:]
+			t[jpeg.Unzigzag[k]] = uint16(at[0])
+			if size == 2 {
+				t[jpeg.Unzigzag[k]] = binary.BigEndian.Uint16(at)
+			}
+		}
+		h.tables[b[0]&15], b = &t, b[1+64*size:]
+	}
+}
+
+// lumaSteps are the quantisation steps of a file's first component, row by row; nil where the file does not begin with them.
+func lumaSteps(data []byte) *[64]uint16 {
+	h, err := scanJPEG(data)
+	if err != nil || h.table > 3 || h.components == 4 {
+		return nil
+	}
+	return h.tables[h.table]
 }
 
 func jpegConfig(data []byte) (image.Config, error) {

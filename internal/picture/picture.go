@@ -18,6 +18,9 @@ import (
 type RGB struct {
 	Pix           []uint8
 	Width, Height int
+	// Steps are those in which the luma's cosine coefficients are stored in the JPEG file that these very pixels were read
+	// from: row by row, one for each frequency of an 8 x 8 block. nil for all other pictures.
+	Steps *[64]uint16
 }
 
 // NewRGB returns a black picture of the given size in pixels.

@@ -11,6 +11,7 @@ import (
 	"github.com/declip/declip/internal/blobs"
 	"github.com/declip/declip/internal/blockgrid"
 	"github.com/declip/declip/internal/copymove"
+	"github.com/declip/declip/internal/doublejpeg"
 	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
@@ -78,20 +79,51 @@ func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error)
 		grid, _ := blockgrid.Detect(rgb)
 		options.PhaseX, options.PhaseY = grid.X, grid.Y
 	}
+	found := r.lookFor(rgb)
 	m, err := tile.Localize(ctx, rgb, options, r.logits)
+	traces := found()
 	if err != nil {
 		return Output{}, err
 	}
 	raw := picture.Map{Prob: m.Prob, Width: m.Width, Height: m.Height}
-	if r.spec.Blobs {
+	if r.spec.Blobs || r.spec.DoubleJPEG {
 		raw.Prob = slices.Clone(raw.Prob)
+	}
+	if r.spec.DoubleJPEG {
+		cells := doublejpeg.Cells{Width: m.Width, Height: m.Height, Stride: m.Stride, LeadX: m.LeadX, LeadY: m.LeadY}
+		doublejpeg.Mark(m.Prob, cells, traces.maps)
+	}
+	if r.spec.Blobs {
 		blobs.Weigh(m.Prob, m.Width, m.Height, m.Stride)
 	}
 	prob := m.Upsample(rgb.Width, rgb.Height)
 	if r.spec.Copies {
-		copymove.Mark(prob, rgb.Width, rgb.Height, copymove.Find(rgb))
+		copymove.Mark(prob, rgb.Width, rgb.Height, traces.pairs)
 	}
 	return Output{raw, prob}, nil
+}
+
+// traces are what is found in a picture without a network.
+type traces struct {
+	maps  []doublejpeg.Map
+	pairs []copymove.Pair
+}
+
+// lookFor begins to look for the traces that the network's map is to hold, which the function that it gives waits for. Little of
+// it runs at once, and the network's sessions are loaded by one thread.
+func (r *Runner) lookFor(rgb *picture.RGB) (wait func() traces) {
+	done := make(chan traces, 1)
+	go func() {
+		var t traces
+		if r.spec.DoubleJPEG {
+			t.maps = doublejpeg.Find(rgb)
+		}
+		if r.spec.Copies {
+			t.pairs = copymove.Find(rgb)
+		}
+		done <- t
+	}()
+	return func() traces { return <-done }
 }
 
 // runResized gives the network the whole picture scaled to its input.

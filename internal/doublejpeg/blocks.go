@@ -1,0 +1,102 @@
+package doublejpeg
+
+import (
+	"math"
+	"runtime"
+	"sync"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+// blocks are those of a grid, row by row.
+type blocks struct {
+	levels  [frequencies][]uint8 // of each, its coefficients in steps; 0 stands for -widest
+	clipped []bool               // which hold pixels at an end of their range: they are not what the file says
+}
+
+// order names the frequencies, down and across, from low to high.
+var order = func() (list [frequencies][2]int) {
+	n := 0
+	for sum := 1; n < frequencies; sum++ {
+		for down := 0; down <= sum && n < frequencies; down++ {
+			list[n] = [2]int{down, sum - down}
+			n++
+		}
+	}
+	return list
+}()
+
+// highest is the highest frequency one way that is looked at.
+const highest = 6
+
+// cosine holds the orthonormal cosine functions of 8 samples (ITU-T T.81, A.3.3): [frequency][sample].
+var cosine = func() (c [highest + 1][8]float32) {
+	for u := range c {
+		scale := math.Sqrt(2.0 / 8)
+		if u == 0 {
+			scale = math.Sqrt(1.0 / 8)
+		}
+		for x := range 8 {
+			c[u][x] = float32(scale * math.Cos(float64(2*x+1)*float64(u)*math.Pi/16))
+		}
+	}
+	return c
+}()
+
+// quantise gives the luma's coefficients in every stride-th block of the grid at (x0, y0), in steps; they are 1 where not given.
+func quantise(p *picture.RGB, x0, y0, stride int, steps *[64]uint16) blocks {
+	var per [frequencies]float32
+	for f, at := range order {
+		per[f] = 1
+		if steps != nil {
+			per[f] = 1 / float32(max(steps[8*at[0]+at[1]], 1))
+		}
+	}
+	across := (p.Width - x0) / 8
+	n := (across*((p.Height-y0)/8) + stride - 1) / stride
+	b := blocks{clipped: make([]bool, n)}
+	for f := range b.levels {
+		b.levels[f] = make([]uint8, n)
+	}
+	workers := max(1, min(runtime.GOMAXPROCS(0), n/1000))
+	var wait sync.WaitGroup
+	for k := range workers {
+		wait.Go(func() {
+			for i := k * n / workers; i < (k+1)*n/workers; i++ {
+				x, y := x0+i*stride%across*8, y0+i*stride/across*8
+				b.fill(i, p.Pix[3*(y*p.Width+x):], 3*p.Width, &per)
+			}
+		})
+	}
+	wait.Wait()
+	return b
+}
+
+// fill takes in block i, which begins with pix.
+func (b *blocks) fill(i int, pix []uint8, stride int, per *[frequencies]float32) {
+	var rows [8][highest + 1]float32
+	for y := range rows {
+		row := (*[24]uint8)(pix[y*stride:])
+		var luma [8]float32
+		for x := range luma {
+			luma[x] = .299*float32(row[3*x]) + .587*float32(row[3*x+1]) + .114*float32(row[3*x+2])
+		}
+		for _, v := range row {
+			if v == 0 || v == 255 {
+				b.clipped[i] = true
+			}
+		}
+		for u := range rows[y] {
+			c := &cosine[u]
+			rows[y][u] = luma[0]*c[0] + luma[1]*c[1] + luma[2]*c[2] + luma[3]*c[3] + luma[4]*c[4] + luma[5]*c[5] + luma[6]*c[6] + luma[7]*c[7]
+		}
+	}
+	for f, at := range order {
+		c, sum := &cosine[at[0]], float32(0)
+		for y := range rows {
+			sum += c[y] * rows[y][at[1]]
+		}
+		v := math.RoundToEven(float64(sum * per[f]))
+		b.levels[f][i] = uint8(min(max(v, -widest), widest) + widest)
+	}
+}

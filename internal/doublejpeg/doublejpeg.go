@@ -1,0 +1,171 @@
+// Package doublejpeg finds what was put into a picture after JPEG had rounded it.
+//
+// JPEG rounds the cosine coefficients of 8 x 8 blocks to multiples of a step. A photograph that was a JPEG file, was manipulated and
+// was saved as one again has been rounded twice, and that leaves some multiples of the second steps too often and others too seldom
+// (Popescu and Farid, "Statistical tools for digital forensics", 2004). What was pasted, moved or painted over was not rounded the first time,
+// or on other blocks: it has values that the rest of the picture avoids. As in Lin, He, Tang and Tang, "Fast, automatic and
+// fine-grained tampered JPEG image detection via DCT coefficient analysis" (2009), each value of each frequency is worth the logarithm
+// of how much more likely it is there than in the rest of the picture. How likely values are without the first rounding is
+// not modelled but counted, in blocks laid otherwise, which it does not fit (after Lukas and Fridrich, "Estimation of primary
+// quantization matrix in double compressed JPEG images", 2003). Where there was only one rounding both counts are alike, and nothing is
+// found.
+//
+// A first rounding whose blocks lay elsewhere, as in a picture that was cropped, and one in a picture that was not saved as
+// JPEG again are looked for in the same way, with steps of 1 on the grid where values are distributed least as on the others.
+package doublejpeg
+
+import (
+	"math"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+const (
+	frequencies = 27  // the lowest, without the mean: higher ones are mostly zero
+	widest      = 100 // steps from 0 beyond which values count as one
+	values      = 2*widest + 1
+	robust      = 3.0 // added to counts: rare values say little
+	leastValues = 100 // of a frequency, without zeros, for its counts to say anything
+	leastBlocks = 400 // of a picture, and
+	leastSide   = 40  // pixels: smaller ones are not looked at
+	// doubtful is the logit of a block's surroundings from which on it takes little part when the picture is counted again.
+	doubtful = 8.0
+)
+
+// Map holds a logarithm of odds, in nats, for each block of 8 x 8 pixels: [Height, Width]. Above 0 the block does not look as if it had
+// been rounded along with the rest of the picture.
+type Map struct {
+	Logit         []float32
+	Width, Height int
+	X, Y          int // where block (0, 0) begins, pixels, [0, 8)
+}
+
+// Find gives a map for the file's own grid, if the picture was read from a JPEG file (its Steps), and one for another grid on which the
+// picture was rounded before, if there is one.
+func Find(p *picture.RGB) []Map {
+	if min(p.Width, p.Height) < leastSide || p.Width*p.Height < 64*leastBlocks {
+		return nil
+	}
+	var maps []Map
+	if p.Steps != nil {
+		maps = append(maps, odds(p, 0, 0, p.Steps))
+	}
+	if x, y, ok := otherGrid(p); ok {
+		maps = append(maps, odds(p, x, y, nil))
+	}
+	return maps
+}
+
+// odds judges the blocks of the grid at (x0, y0).
+func odds(p *picture.RGB, x0, y0 int, steps *[64]uint16) Map {
+	m := Map{Width: (p.Width - x0) / 8, Height: (p.Height - y0) / 8, X: x0, Y: y0}
+	here, unrounded := quantise(p, x0, y0, 1, steps), elsewhere(p, x0, y0, steps)
+	weight := make([]float32, len(here.clipped))
+	for i, clipped := range here.clipped {
+		if !clipped {
+			weight[i] = 1
+		}
+	}
+	m.Logit = here.smoothed(here.sums(here.worths(weight, &unrounded)), m.Width, m.Height)
+	for i, v := range m.Logit {
+		// Half of the nine blocks' sum: neighbours are not independent.
+		weight[i] *= float32(1 / (1 + math.Exp(min(max(4.5*float64(v)-doubtful, -30), 30))))
+	}
+	m.Logit = here.smoothed(here.sums(here.worths(weight, &unrounded)), m.Width, m.Height)
+	return m
+}
+
+// counts holds how often each value occurs, for each frequency.
+type counts [frequencies][values]float64
+
+// elsewhere counts in blocks of three grids that neither share rows or columns with the one at (x0, y0), nor with the file's.
+func elsewhere(p *picture.RGB, x0, y0 int, steps *[64]uint16) counts {
+	const enough = 25_000 // blocks of each
+	var c counts
+	stride := 1 + p.Width*p.Height/64/enough
+	left := 3
+	for _, by := range [][2]int{{4, 4}, {3, 5}, {5, 3}, {2, 6}, {6, 2}} {
+		x, y := (x0+by[0])%8, (y0+by[1])%8
+		if left == 0 || x == 0 || y == 0 {
+			continue
+		}
+		left--
+		c.add(quantise(p, x, y, stride, steps))
+	}
+	return c
+}
+
+func (c *counts) add(b blocks) {
+	for f, list := range b.levels {
+		for i, v := range list {
+			if !b.clipped[i] {
+				c[f][v]++
+			}
+		}
+	}
+}
+
+// worths is what each value says, in nats. Zeros say how smooth a place is, and count for nothing.
+func (b *blocks) worths(weight []float32, unrounded *counts) (worth [frequencies][values]float32) {
+	for f, list := range b.levels {
+		var rounded [values]float64
+		for i, v := range list {
+			rounded[v] += float64(weight[i])
+		}
+		n, o := total(&rounded), total(&unrounded[f])
+		if n < leastValues || o < leastValues {
+			continue
+		}
+		for v := range values {
+			if v != widest { // values and their negatives are equally likely
+				h, u := rounded[v]+rounded[values-1-v], unrounded[f][v]+unrounded[f][values-1-v]
+				worth[f][v] = float32(math.Log((u*n/o + robust) / (h + robust)))
+			}
+		}
+	}
+	return worth
+}
+
+// total is how many values there are, without zeros.
+func total(count *[values]float64) (sum float64) {
+	for _, n := range count {
+		sum += n
+	}
+	return sum - count[widest]
+}
+
+// sums is what each block's values say together.
+func (b *blocks) sums(worth [frequencies][values]float32) []float32 {
+	out := make([]float32, len(b.clipped))
+	for f, list := range b.levels {
+		for i, v := range list {
+			out[i] += worth[f][v]
+		}
+	}
+	return out
+}
+
+// smoothed is the mean over 3 x 3 blocks with binomial weights, of those that say something.
+func (b *blocks) smoothed(sums []float32, w, h int) []float32 {
+	const few = 0.3 // of the weight; below, the others count as 0
+	weights := [3]float32{0.25, 0.5, 0.25}
+	out := make([]float32, len(sums))
+	for y := range h {
+		for x := range w {
+			sum, weight := float32(0), float32(0)
+			for r := max(0, y-1); r <= min(h-1, y+1); r++ {
+				for c := max(0, x-1); c <= min(w-1, x+1); c++ {
+					if i := r*w + c; !b.clipped[i] {
+						k := weights[r-y+1] * weights[c-x+1]
+						sum, weight = sum+k*sums[i], weight+k
+					}
+				}
+			}
+			i := y*w + x
+			if out[i] = sum / max(weight, few); b.clipped[i] {
+				out[i] = min(out[i], 0)
+			}
+		}
+	}
+	return out
+}

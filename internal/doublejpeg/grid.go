@@ -1,0 +1,59 @@
+package doublejpeg
+
+import (
+	"math"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+const (
+	sample   = 1200 // blocks of each grid that are looked at, about
+	standOut = 5.0  // deviations of the others' by which a grid must exceed their mean
+)
+
+// otherGrid finds the grid in whose blocks values are distributed least as in all grids' blocks together. In a JPEG file only
+// those count that share neither rows nor columns with its own. ok is false where none stands out.
+func otherGrid(p *picture.RGB) (x, y int, ok bool) {
+	stride := max(1, p.Width*p.Height/64/sample)
+	var grids [64]counts
+	var pool counts
+	var taken []int
+	for g := range grids {
+		if p.Steps != nil && (g%8 == 0 || g/8 == 0) {
+			continue
+		}
+		taken = append(taken, g)
+		b := quantise(p, g%8, g/8, stride, nil)
+		grids[g].add(b)
+		pool.add(b)
+	}
+	best, at, sum, squares := math.Inf(-1), 0, 0.0, 0.0
+	for _, g := range taken {
+		d := grids[g].divergence(&pool)
+		sum, squares = sum+d, squares+d*d
+		if d > best {
+			best, at = d, g
+		}
+	}
+	n := float64(len(taken) - 1)
+	mean := (sum - best) / n
+	deviation := math.Sqrt(max((squares-best*best)/n-mean*mean, 0))
+	return at % 8, at / 8, best > mean+standOut*max(deviation, 1e-4)
+}
+
+// divergence is Kullback and Leibler's, of values other than zero: nats for each value, summed over frequencies.
+func (c *counts) divergence(pool *counts) float64 {
+	sum := 0.0
+	for f := range c {
+		n, o := total(&c[f]), total(&pool[f])
+		if n < leastValues || o < leastValues {
+			continue
+		}
+		for v := range widest {
+			if h := (c[f][v] + c[f][values-1-v]) / n; h > 0 {
+				sum += h * math.Log(h*o/(pool[f][v]+pool[f][values-1-v]))
+			}
+		}
+	}
+	return sum
+}
