@@ -121,11 +121,11 @@ func lake(x, y float64) rgb {
 func meadow(x, y, depth float64) rgb {
 	// Blades grow towards the camera: fine ones give way to coarse ones.
 	near := 1 + depth/60
-	t := step(0, 130, depth)
+	t := step(60, 300, depth)
 	blades := (1-t)*fractal(x/1.3, y/4, 5, 61) + t*fractal(x/3, y/11, 5, 62)
 	patches := fractal(x/120, y/50, 4, 63)
 	c := mix(rgb{70, 98, 40}, rgb{138, 142, 66}, patches*1.3-0.15)
-	c = scale(c, 0.5+1.0*blades)
+	c = scale(c, 0.1+1.8*blades)
 	c = scale(c, 0.78+0.22*step(0, 26, depth))
 	// Flowers: one at most in each cell of a lattice that widens downwards.
 	cell := 7 * math.Exp2(math.Floor(math.Log2(near)*2)/2)
