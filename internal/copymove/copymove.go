@@ -118,17 +118,19 @@ func Mark(prob []float32, width, height int, pairs []Pair) {
 // lead is the mean logit under One less that under Other, of what only one of them covers.
 func (p Pair) lead(prob []float32, width, height int) float64 {
 	var one, other mean
-	p.each(width, height, func(i, cell int) {
-		if p.One[cell] == p.Other[cell] {
-			return
+	for cell, in := range p.One {
+		if in == p.Other[cell] {
+			continue
 		}
-		v := min(max(float64(prob[i]), 1e-5), 1-1e-5)
-		if logit := math.Log(v / (1 - v)); p.One[cell] {
+		// The pixel in the middle of the cell stands for it.
+		x, y := (2*(cell%p.Width)+1)*width/(2*p.Width), (2*(cell/p.Width)+1)*height/(2*p.Height)
+		v := min(max(float64(prob[y*width+x]), 1e-5), 1-1e-5)
+		if logit := math.Log(v / (1 - v)); in {
 			one.add(logit)
 		} else {
 			other.add(logit)
 		}
-	})
+	}
 	return one.value() - other.value()
 }
 

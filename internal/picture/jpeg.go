@@ -15,6 +15,8 @@ type jpegHeader struct {
 	components    int
 	exif          []byte // the TIFF structure of the first EXIF segment, nil if none
 	table         byte   // of the first component's quantisation
+	luma          bool   // the first component is one, as fine as any
+	storesRGB     bool   // Adobe's segment says so; it means nothing for one component
 	tables        [4]*[64]uint16
 }
 
@@ -71,9 +73,12 @@ func (h *jpegHeader) segment(marker byte, body []byte) error {
 		}
 		h.height, h.width = int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
 		h.components, h.table = int(body[5]), body[8]
+		h.luma = h.components == 1 || h.components == 3 && body[6] != 'R' && body[7] >= max(body[10], body[13])
 		if h.components < 1 || h.components > 4 || h.components == 2 {
 			return fmt.Errorf("%d colour components, want 1, 3 or 4", h.components)
 		}
+	case marker == 0xee && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
+		h.storesRGB = body[11] == 0
 	case marker == 0xdb:
 		h.quantTables(body)
 	}
@@ -99,10 +104,10 @@ func (h *jpegHeader) quantTables(b []byte) {
 	}
 }
 
-// lumaSteps are the quantisation steps of a file's first component, row by row; nil where the file does not begin with them.
+// lumaSteps are the quantisation steps of a file's luma, row by row; nil where it has none at full size, or does not begin with them.
 func lumaSteps(data []byte) *[64]uint16 {
 	h, err := scanJPEG(data)
-	if err != nil || h.table > 3 || h.components == 4 {
+	if err != nil || h.table > 3 || !h.luma || h.storesRGB && h.components == 3 {
 		return nil
 	}
 	return h.tables[h.table]
