@@ -1,14 +1,11 @@
 package runner
 
 import (
-	"context"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/declip/declip/internal/blobs"
-	"github.com/declip/declip/internal/engine/enginetest"
-	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/tile"
 )
@@ -20,24 +17,12 @@ func TestBlobsAreWeighed(t *testing.T) {
 	for i := range rgb.Pix {
 		rgb.Pix[i] = uint8(rng.IntN(256))
 	}
-	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, Context: 4, Dilations: []int{1}}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := func() Output {
-		r := New(enginetest.Open(t), n)
-		defer r.Close()
-		out, err := r.Run(context.Background(), rgb)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-	plain := run()
+	n := small(t)
+	plain := alone(t, n, rgb)
 	if err := n.WeighBlobs(true); err != nil {
 		t.Fatal(err)
 	}
-	weighed := run()
+	weighed := alone(t, n, rgb)
 	if !slices.Equal(plain.Raw.Prob, weighed.Raw.Prob) {
 		t.Error("the network's own map changed")
 	}

@@ -1,12 +1,9 @@
 package runner
 
 import (
-	"context"
 	"math/rand/v2"
 	"testing"
 
-	"github.com/declip/declip/internal/engine/enginetest"
-	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -26,24 +23,12 @@ func TestCopiesAreMarked(t *testing.T) {
 	for y := range side {
 		copy(rgb.Pix[((180+y)*w+250)*3:][:3*side], rgb.Pix[((30+y)*w+40)*3:][:3*side])
 	}
-	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, Context: 4, Dilations: []int{1}}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := func() []float32 {
-		r := New(enginetest.Open(t), n)
-		defer r.Close()
-		prob, err := r.Predict(context.Background(), rgb)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return prob
-	}
-	plain := run()
+	n := small(t)
+	plain := alone(t, n, rgb).Prob
 	if err := n.FindCopies(); err != nil {
 		t.Fatal(err)
 	}
-	marked := run()
+	marked := alone(t, n, rgb).Prob
 	for _, at := range [][2]int{{40 + side/2, 30 + side/2}, {250 + side/2, 180 + side/2}} {
 		if v := marked[at[1]*w+at[0]]; v <= 0.5 {
 			t.Errorf("the twin at %v has %g, expected more than 0.5", at, v)

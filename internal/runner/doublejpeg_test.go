@@ -1,15 +1,12 @@
 package runner
 
 import (
-	"context"
 	"image"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
-	"github.com/declip/declip/internal/engine/enginetest"
-	"github.com/declip/declip/internal/network"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -42,27 +39,15 @@ func TestDoubleJPEGIsMarked(t *testing.T) {
 		copy(rgb.Pix[3*(y*w+put.Min.X):][:3*put.Dx()], other.Pix[3*(y*w+put.Min.X):])
 	}
 	rgb = saved(rgb, 92)
-	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, Context: 4, Dilations: []int{1}}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := small(t)
 	if _, err := n.ShiftLogits(-4); err != nil { // as of a network that finds nothing
 		t.Fatal(err)
 	}
-	run := func() Output {
-		r := New(enginetest.Open(t), n)
-		defer r.Close()
-		out, err := r.Run(context.Background(), rgb)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-	plain := run()
+	plain := alone(t, n, rgb)
 	if err := n.FindDoubleJPEG(); err != nil {
 		t.Fatal(err)
 	}
-	marked := run()
+	marked := alone(t, n, rgb)
 	if !slices.Equal(plain.Raw.Prob, marked.Raw.Prob) {
 		t.Error("the network's own map changed")
 	}
