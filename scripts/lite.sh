@@ -50,9 +50,11 @@ train() { # train NAME OPTION...
 	"$declip" train --out "$work/$1" --valid "$work/valid" --valid-limit 80 --best-by ap \
 		--draws 3 --augment-turn --schedule cosine --warmup 50 --clip-norm 1 "${@:2}"
 }
+network=(--arch xceptionnet-lite --residual --dct 48 --widths 32,32,64,128 --dilations 1,2,4,8,1)
+
 echo "lite: training on untreated pictures, where the traces are whole"
-train stage1 --data "$work/untreated" --arch xceptionnet-lite --residual --dct 48 --widths 32,32,64,128 \
-	--dilations 1,2,4,8,1 --crop-size 160 --batch-size 16 --inside 0.9 --lr 3e-3 --average 0.99 --epoch-pictures 3000 --seed 1 --max-time 9m
+train stage1 --data "$work/untreated" "${network[@]}" \
+	--crop-size 160 --batch-size 16 --inside 0.9 --lr 3e-3 --average 0.99 --epoch-pictures 3000 --seed 1 --max-time 9m
 echo "lite: training on treated and compressed pictures"
 train stage2 --data "$work/treated" --init "$work/stage1/best.safetensors" \
 	--crop-size 160 --batch-size 16 --inside 0.8 --lr 2.5e-3 --average 0.998 --epoch-pictures 4000 --seed 2 --max-time 20m
@@ -66,7 +68,7 @@ train stage4 --data "$work/large" --init "$work/stage3/best.safetensors" --loss-
 go run ./scripts/mean -share 0.4 -o "$work/mean.safetensors" "$work/stage3/best.safetensors" "$work/stage4/best.safetensors"
 
 echo "lite: training a decoder that sees whole pictures, on the backbone as it is now"
-train stage5 --data "$work/whole.csv" --arch xceptionnet-lite --residual --dct 48 --widths 32,32,64,128 --dilations 1,2,4,8,1 \
+train stage5 --data "$work/whole.csv" "${network[@]}" \
 	--decoder pyramid --freeze-backbone --backbone "$work/mean.safetensors" --no-cache --loss-dice 0.5 --draws 1 \
 	--crop-size 640 --batch-size 8 --inside 0.6 --lr 2e-3 --warmup 60 --average 0.998 --epoch-pictures 1500 --seed 16 --max-time "$time"
 

@@ -31,6 +31,8 @@ type Plane struct {
 	Width, Height int
 	// Horizontal and Vertical are how many of the picture's pixels share a sample.
 	Horizontal, Vertical int
+	// Steps are those of the quantised coefficients, one for each frequency of an 8 x 8 block, row by row.
+	Steps [64]uint16
 }
 
 // maxScans is the most scans of a file; encoders of progressive ones make about ten.
@@ -80,6 +82,11 @@ func Decode(data []byte) (*Picture, error) {
 	d := &decoder{data: data, picture: Picture{Adobe: -1}}
 	if err := d.decode(); err != nil {
 		return nil, fmt.Errorf("jpeg: %w", err)
+	}
+	for i, c := range d.components {
+		for k, v := range c.quant {
+			d.picture.Planes[i].Steps[unzigzag[k]] = uint16(v)
+		}
 	}
 	return &d.picture, nil
 }
@@ -268,7 +275,7 @@ func (d *decoder) finish() error {
 		c := &d.components[i]
 		for at := range c.blocks * c.rows {
 			for k, v := range c.coef[64*at : 64*at+64] {
-				block[Unzigzag[k]] = int32(v) * c.quant[k]
+				block[unzigzag[k]] = int32(v) * c.quant[k]
 			}
 			inverseDCT(&block, c.pix[c.place(at%c.blocks, at/c.blocks):], 8*c.blocks)
 		}

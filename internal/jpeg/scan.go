@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Unzigzag is the place in a block, row by row, of the k-th coefficient in a file.
-var Unzigzag = [64]uint8{
+// unzigzag is the place in a block, row by row, of the k-th coefficient in a file.
+var unzigzag = [64]uint8{
 	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
 	35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 }
@@ -210,7 +210,7 @@ func (s *scan) baseline(p *scanPart, x, y int) error {
 		if err != nil {
 			return err
 		}
-		block[Unzigzag[k]] = v * p.quant[k]
+		block[unzigzag[k]] = v * p.quant[k]
 	}
 	inverseDCT(&block, p.pix[p.place(x, y):], 8*p.blocks)
 	return nil

@@ -80,27 +80,28 @@ func OpenGray(path string, limits Limits) (*Gray, error) {
 // is taken. Of a GIF it takes the first frame. Errors can be told with
 // errors.Is: ErrTooLarge, ErrFormat, ErrEmpty, ErrTruncated.
 func Decode(data []byte, limits Limits) (d *Decoded, err error) {
-	format, m, err := decodeChecked(data, limits)
+	c, err := decodeChecked(data, limits)
 	if err != nil {
 		return nil, err
 	}
-	rgb := FromImage(m)
-	if format == "jpeg" {
-		rgb.Steps = lumaSteps(data)
+	rgb := FromImage(c.image)
+	if c.steps != nil {
+		steps := *c.steps // the samples need not stay for their sake
+		rgb.Steps = &steps
 	}
-	return &Decoded{RGB: rgb, Format: format, Orientation: orientation(format, data)}, nil
+	return &Decoded{RGB: rgb, Format: c.format, Orientation: orientation(c.format, data)}, nil
 }
 
 // DecodeGray is Decode followed by the conversion of Pillow's convert("L").
 func DecodeGray(data []byte, limits Limits) (*Gray, error) {
-	_, m, err := decodeChecked(data, limits)
+	c, err := decodeChecked(data, limits)
 	if err != nil {
 		return nil, err
 	}
-	if g, ok := m.(*image.Gray); ok {
+	if g, ok := c.image.(*image.Gray); ok {
 		return packGray(g), nil
 	}
-	return FromImage(m).ToGray(), nil
+	return FromImage(c.image).ToGray(), nil
 }
 
 // Header tells the format and the size in pixels from the file's first bytes,
@@ -121,25 +122,33 @@ func Header(data []byte) (format string, width, height int, err error) {
 	return format, c.Width, c.Height, nil
 }
 
-func decodeChecked(data []byte, limits Limits) (format string, m image.Image, err error) {
+// content is what a file holds.
+type content struct {
+	format string
+	image  image.Image
+	steps  *[64]uint16 // see RGB.Steps
+}
+
+func decodeChecked(data []byte, limits Limits) (c content, err error) {
 	defer refusePanic(&err)
 	format, w, h, err := Header(data)
 	if err != nil {
-		return "", nil, err
+		return content{}, err
 	}
 	// Both factors are below 2^32, so their product may exceed int64 only
 	// above 2^63: compare by division.
 	if limit := limits.maxPixels(); int64(w) > limit/int64(h) {
-		return "", nil, fmt.Errorf("%w: %d x %d pixels (%.1f MP), the limit is %.1f MP",
+		return content{}, fmt.Errorf("%w: %d x %d pixels (%.1f MP), the limit is %.1f MP",
 			ErrTooLarge, w, h, float64(w)*float64(h)/1e6, float64(limit)/1e6)
 	}
-	if m, err = decodeFormat(format, data); err != nil {
-		return "", nil, explain(format, err)
+	c = content{format: format}
+	if err := c.decode(data); err != nil {
+		return content{}, explain(format, err)
 	}
-	if b := m.Bounds(); b.Dx() != w || b.Dy() != h {
-		return "", nil, fmt.Errorf("%s: the header says %d x %d pixels, the data %d x %d", format, w, h, b.Dx(), b.Dy())
+	if b := c.image.Bounds(); b.Dx() != w || b.Dy() != h {
+		return content{}, fmt.Errorf("%s: the header says %d x %d pixels, the data %d x %d", format, w, h, b.Dx(), b.Dy())
 	}
-	return format, m, nil
+	return c, nil
 }
 
 // config reads the header. It must not take memory in proportion to the size
@@ -163,23 +172,25 @@ func config(format string, data []byte) (image.Config, error) {
 	return image.Config{}, ErrFormat
 }
 
-func decodeFormat(format string, data []byte) (image.Image, error) {
-	r := bytes.NewReader(data)
-	switch format {
+// decode reads the pixels of a file of the content's format.
+func (c *content) decode(data []byte) (err error) {
+	switch c.format {
 	case "jpeg":
-		return decodeJPEG(data)
+		c.image, c.steps, err = decodeJPEG(data)
 	case "png":
-		return decodePNG(data)
+		c.image, err = decodePNG(data)
 	case "gif":
-		return decodeGIF(data)
+		c.image, err = decodeGIF(data)
 	case "webp":
-		return decodeWebP(data)
+		c.image, err = decodeWebP(data)
 	case "tiff":
-		return decodeTIFF(data)
+		c.image, err = decodeTIFF(data)
 	case "bmp":
-		return bmp.Decode(r)
+		c.image, err = bmp.Decode(bytes.NewReader(data))
+	default:
+		err = ErrFormat
 	}
-	return nil, ErrFormat
+	return err
 }
 
 // explain puts the format before a decoder's error, once, and says plainly when

@@ -14,10 +14,6 @@ type jpegHeader struct {
 	width, height int
 	components    int
 	exif          []byte // the TIFF structure of the first EXIF segment, nil if none
-	table         byte   // of the first component's quantisation
-	luma          bool   // the first component is one, as fine as any
-	storesRGB     bool   // Adobe's segment says so; it means nothing for one component
-	tables        [4]*[64]uint16
 }
 
 // scanJPEG walks the markers up to the first scan.
@@ -72,45 +68,12 @@ func (h *jpegHeader) segment(marker byte, body []byte) error {
 			return fmt.Errorf("frame header of %d bytes is too short", len(body))
 		}
 		h.height, h.width = int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
-		h.components, h.table = int(body[5]), body[8]
-		h.luma = h.components == 1 || h.components == 3 && body[6] != 'R' && body[7] >= max(body[10], body[13])
+		h.components = int(body[5])
 		if h.components < 1 || h.components > 4 || h.components == 2 {
 			return fmt.Errorf("%d colour components, want 1, 3 or 4", h.components)
 		}
-	case marker == 0xee && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
-		h.storesRGB = body[11] == 0
-	case marker == 0xdb:
-		h.quantTables(body)
 	}
 	return nil
-}
-
-// quantTables takes in quantisation tables; damaged ones are left to the decoder to report.
-func (h *jpegHeader) quantTables(b []byte) {
-	for len(b) > 0 {
-		size := 1 + int(b[0]>>4)
-		if slot := b[0] & 15; size > 2 || slot > 3 || len(b) < 1+64*size {
-			return
-		}
-		var t [64]uint16
-		for k := range t {
-			at := b[1+k*size:]
-			t[jpeg.Unzigzag[k]] = uint16(at[0])
-			if size == 2 {
-				t[jpeg.Unzigzag[k]] = binary.BigEndian.Uint16(at)
-			}
-		}
-		h.tables[b[0]&15], b = &t, b[1+64*size:]
-	}
-}
-
-// lumaSteps are the quantisation steps of a file's luma, row by row; nil where it has none at full size, or does not begin with them.
-func lumaSteps(data []byte) *[64]uint16 {
-	h, err := scanJPEG(data)
-	if err != nil || h.table > 3 || !h.luma || h.storesRGB && h.components == 3 {
-		return nil
-	}
-	return h.tables[h.table]
 }
 
 func jpegConfig(data []byte) (image.Config, error) {
@@ -118,20 +81,24 @@ func jpegConfig(data []byte) (image.Config, error) {
 	return image.Config{Width: h.width, Height: h.height}, err
 }
 
-// decodeJPEG gives *image.Gray or *RGB.
-func decodeJPEG(data []byte) (image.Image, error) {
+// decodeJPEG gives *image.Gray or *RGB, and the steps of the luma if it is stored at full size.
+func decodeJPEG(data []byte) (image.Image, *[64]uint16, error) {
 	m, err := jpeg.Decode(data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	planes := m.Planes
-	switch len(planes) {
+	first := &m.Planes[0]
+	switch len(m.Planes) {
 	case 1:
-		return &image.Gray{Pix: planes[0].Pix, Stride: planes[0].Stride, Rect: image.Rect(0, 0, m.Width, m.Height)}, nil
+		return &image.Gray{Pix: first.Pix, Stride: first.Stride, Rect: image.Rect(0, 0, m.Width, m.Height)}, &first.Steps, nil
 	case 3:
-		return planesToRGB([3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, !storesRGB(m)), nil
+		rgb := planesToRGB([3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, !storesRGB(m))
+		if storesRGB(m) || first.Horizontal*first.Vertical > 1 {
+			return rgb, nil, nil
+		}
+		return rgb, &first.Steps, nil
 	}
-	return inkToRGB(m), nil
+	return inkToRGB(m), nil, nil
 }
 
 // planeOf is the i-th plane for upsampling to the picture's width.

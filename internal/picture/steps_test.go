@@ -37,11 +37,11 @@ func TestSteps(t *testing.T) {
 	// Behind the first two bytes: Adobe's segment, which says that red, green and blue are stored.
 	adobe := append([]byte{0xff, 0xee, 0, 14}, "Adobe\x00\x64\x00\x00\x00\x00\x00"...)
 	rgb := slices.Concat(file[:2], adobe, file[2:])
-	if s := lumaSteps(rgb); s != nil {
-		t.Errorf("steps of red are taken for the luma's: %v", s)
+	if d, err := Decode(rgb, Limits{}); err != nil || d.Steps != nil {
+		t.Errorf("steps of red are taken for the luma's: %v, %v", d.Steps, err)
 	}
 	for n := range file {
-		_ = lumaSteps(file[:n]) // whatever is cut off, there is no panic
+		_, _, _ = decodeJPEG(file[:n]) // whatever is cut off, there is no panic
 	}
 	png, err := EncodePNG(p, Fast)
 	if err != nil {
