@@ -110,21 +110,51 @@ func levelKeypoints(p plane, cell int, scaleX, scaleY float64) []keypoint {
 
 // corners is the smaller eigenvalue of the gradients' covariance in 5 x 5 windows (Shi and Tomasi, 1994), levels squared.
 func corners(p plane) plane {
-	xx, xy, yy := newPlane(p.w, p.h), newPlane(p.w, p.h), newPlane(p.w, p.h)
-	for y := 1; y < p.h-1; y++ {
-		for x := 1; x < p.w-1; x++ {
-			i := y*p.w + x
-			gx, gy := (p.pix[i+1]-p.pix[i-1])/2, (p.pix[i+p.w]-p.pix[i-p.w])/2
-			xx.pix[i], xy.pix[i], yy.pix[i] = gx*gx, gx*gy, gy*gy
+	const r = 2
+	out := newPlane(p.w, p.h)
+	var products [3][]float32 // of the gradients in a row: xx, xy, yy
+	var windows [3]*means
+	var near [3][]float32
+	for k := range windows {
+		products[k], near[k], windows[k] = make([]float32, p.w), make([]float32, p.w), newMeans(p.w, r)
+	}
+	for y := -r; y < p.h; y++ {
+		if y+r < p.h {
+			p.gradients(&products, y+r)
+			for k, m := range windows {
+				m.add(products[k])
+			}
+		}
+		if y < 0 {
+			continue
+		}
+		for k, m := range windows {
+			m.next(near[k])
+		}
+		dst := out.pix[y*p.w : (y+1)*p.w]
+		for x, a := range near[0] {
+			b, c := near[1][x], near[2][x]
+			half := (a - c) / 2
+			dst[x] = (a+c)/2 - float32(math.Sqrt(float64(half*half+b*b)))
 		}
 	}
-	xx, xy, yy = xx.box(2), xy.box(2), yy.box(2)
-	for i, a := range xx.pix {
-		b, c := xy.pix[i], yy.pix[i]
-		half := (a - c) / 2
-		xx.pix[i] = (a+c)/2 - float32(math.Sqrt(float64(half*half+b*b)))
+	return out
+}
+
+// gradients fills in the products xx, xy, yy of a row's gradients; along the rim they are 0.
+func (p plane) gradients(products *[3][]float32, y int) {
+	xx, xy, yy := products[0], products[1], products[2]
+	if y == 0 || y == p.h-1 {
+		clear(xx)
+		clear(xy)
+		clear(yy)
+		return
 	}
-	return xx
+	for x := 1; x < p.w-1; x++ {
+		i := y*p.w + x
+		gx, gy := (p.pix[i+1]-p.pix[i-1])/2, (p.pix[i+p.w]-p.pix[i-p.w])/2
+		xx[x], xy[x], yy[x] = gx*gx, gx*gy, gy*gy
+	}
 }
 
 // peak says whether no neighbour is stronger.

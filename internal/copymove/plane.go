@@ -32,24 +32,19 @@ func (p plane) smaller(w, h int) plane {
 
 // blurred is the plane through a binomial filter 1 4 6 4 1 both ways, a standard deviation of one pixel.
 func (p plane) blurred() plane {
-	rows, out := newPlane(p.w, p.h), newPlane(p.w, p.h)
-	for y := range p.h {
-		src, dst := p.pix[y*p.w:(y+1)*p.w], rows.pix[y*p.w:(y+1)*p.w]
-		at := func(x int) float32 { return src[min(max(x, 0), p.w-1)] }
-		for x := range dst {
-			if x < 2 || x >= p.w-2 {
-				dst[x] = (at(x-2) + 4*at(x-1) + 6*at(x) + 4*at(x+1) + at(x+2)) / 16
-				continue
-			}
-			v := src[x-2 : x+3]
-			dst[x] = (v[0] + v[4] + 4*(v[1]+v[3]) + 6*v[2]) / 16
+	out := newPlane(p.w, p.h)
+	var rows [5][]float32 // through the filter along the row, by row modulo 5
+	for i := range rows {
+		rows[i] = make([]float32, p.w)
+	}
+	row := func(y int) []float32 { return rows[min(max(y, 0), p.h-1)%len(rows)] }
+	for y := -2; y < p.h; y++ {
+		if y+2 < p.h {
+			p.blurRow(row(y+2), y+2)
 		}
-	}
-	row := func(y int) []float32 {
-		y = min(max(y, 0), p.h-1)
-		return rows.pix[y*p.w : (y+1)*p.w]
-	}
-	for y := range p.h {
+		if y < 0 {
+			continue
+		}
 		a, b, c, d, e := row(y-2), row(y-1), row(y), row(y+1), row(y+2)
 		dst := out.pix[y*p.w : (y+1)*p.w]
 		for x := range dst {
@@ -59,47 +54,90 @@ func (p plane) blurred() plane {
 	return out
 }
 
+// blurRow takes one row through the filter of blurred.
+func (p plane) blurRow(dst []float32, y int) {
+	src := p.pix[y*p.w : (y+1)*p.w]
+	at := func(x int) float32 { return src[min(max(x, 0), p.w-1)] }
+	for x := range dst {
+		if x < 2 || x >= p.w-2 {
+			dst[x] = (at(x-2) + 4*at(x-1) + 6*at(x) + 4*at(x+1) + at(x+2)) / 16
+			continue
+		}
+		v := src[x-2 : x+3]
+		dst[x] = (v[0] + v[4] + 4*(v[1]+v[3]) + 6*v[2]) / 16
+	}
+}
+
 // box is the mean over the (2r+1)^2 square around each pixel, of what lies inside the plane.
 func (p plane) box(r int) plane {
-	rows, out := newPlane(p.w, p.h), newPlane(p.w, p.h)
-	for y := range p.h {
-		src, dst := p.pix[y*p.w:(y+1)*p.w], rows.pix[y*p.w:(y+1)*p.w]
-		sum, count := float32(0), float32(0)
-		for x := 0; x < min(r, p.w); x++ {
-			sum, count = sum+src[x], count+1
-		}
-		for x := range p.w {
-			if x+r < p.w {
-				sum, count = sum+src[x+r], count+1
-			}
-			if x-r-1 >= 0 {
-				sum, count = sum-src[x-r-1], count-1
-			}
-			dst[x] = sum / count
-		}
-	}
-	sums, count := make([]float32, p.w), float32(0)
-	add := func(y int, sign float32) {
-		for x, v := range rows.pix[y*p.w : (y+1)*p.w] {
-			sums[x] += sign * v
-		}
-		count += sign
-	}
-	for y := 0; y < min(r, p.h); y++ {
-		add(y, 1)
-	}
-	for y := range p.h {
+	out := newPlane(p.w, p.h)
+	m := newMeans(p.w, r)
+	for y := -r; y < p.h; y++ {
 		if y+r < p.h {
-			add(y+r, 1)
+			m.add(p.pix[(y+r)*p.w : (y+r+1)*p.w])
 		}
-		if y-r-1 >= 0 {
-			add(y-r-1, -1)
-		}
-		for x, s := range sums {
-			out.pix[y*p.w+x] = s / count
+		if y >= 0 {
+			m.next(out.pix[y*p.w : (y+1)*p.w])
 		}
 	}
 	return out
+}
+
+// means is box for a plane whose rows come one after the other: the plane itself need not be there, and nothing of its size is
+// kept.
+type means struct {
+	r     int
+	rows  [][]float32 // means along the latest rows, by row modulo their number
+	sums  []float32   // of the rows between first and last
+	first int         // the next row to leave the sums
+	last  int         // the next row to be added
+	at    int         // the next row that next gives
+}
+
+func newMeans(w, r int) *means {
+	m := &means{r: r, rows: make([][]float32, 2*r+2), sums: make([]float32, w)}
+	for i := range m.rows {
+		m.rows[i] = make([]float32, w)
+	}
+	return m
+}
+
+// add takes the next row.
+func (m *means) add(src []float32) {
+	w := len(src)
+	dst := m.rows[m.last%len(m.rows)]
+	sum, count := float32(0), float32(0)
+	for x := 0; x < min(m.r, w); x++ {
+		sum, count = sum+src[x], count+1
+	}
+	for x := range w {
+		if x+m.r < w {
+			sum, count = sum+src[x+m.r], count+1
+		}
+		if x-m.r-1 >= 0 {
+			sum, count = sum-src[x-m.r-1], count-1
+		}
+		dst[x] = sum / count
+	}
+	for x, v := range dst {
+		m.sums[x] += v
+	}
+	m.last++
+}
+
+// next gives the next row of means; the r rows below it, as far as there are any, must have been added.
+func (m *means) next(dst []float32) {
+	if m.at-m.r-1 >= 0 {
+		for x, v := range m.rows[m.first%len(m.rows)] {
+			m.sums[x] -= v
+		}
+		m.first++
+	}
+	count := float32(m.last - m.first)
+	for x, s := range m.sums {
+		dst[x] = s / count
+	}
+	m.at++
 }
 
 // sample is the value between pixels, bilinear; ok is false outside.

@@ -50,7 +50,9 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 			e.names[o.Node] = o.Name
 		}
 	}
-	for _, id := range g.order(outputs) {
+	order := g.order(outputs)
+	e.tensors = make(message, 0, g.room(order, inits))
+	for _, id := range order {
 		if err := e.call(g.calls[id]); err != nil {
 			return nil, fmt.Errorf("graph: %w", err)
 		}
@@ -61,7 +63,7 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 		}
 		e.outputs.bytes(12, valueInfo(o.Name, value{o.Node.dtype, o.Node.shape}))
 	}
-	var body message
+	body := make(message, 0, len(e.casts)+len(e.nodes)+len(e.tensors)+len(e.inputs)+len(e.outputs)+16)
 	body = append(body, e.casts...)
 	body = append(body, e.nodes...)
 	body.text(2, "declip")
@@ -69,6 +71,19 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 	body = append(body, e.inputs...)
 	body = append(body, e.outputs...)
 	return modelProto(body, e.opsets), nil
+}
+
+// room is about what the constants of the calls, and the values bound to their parameters, take once written: messages
+// that grow as they are filled are copied many times over.
+func (g *Graph) room(calls []int, inits map[string]Initializer) int {
+	const around = 128 // name, shape and type
+	n := 0
+	for _, id := range calls {
+		if s, ok := g.calls[id].op.(*source); ok {
+			n += around + len(s.data) + len(inits[s.ident].Data)
+		}
+	}
+	return n
 }
 
 // checkOutputs refuses missing nodes and names that are taken.

@@ -92,7 +92,7 @@ func attrText(name, v string) attribute {
 // tensorProto encodes an initializer with its data inside or, if location is
 // set, as a reference to a file.
 func tensorProto(name string, t Initializer) message {
-	var m message
+	m := make(message, 0, len(t.Data)+len(name)+64)
 	for _, d := range t.Shape {
 		m.varint(1, int64(d))
 	}
@@ -138,7 +138,7 @@ func valueInfo(name string, v value) message {
 
 // modelProto wraps a graph message.
 func modelProto(graph message, opsets map[string]int) []byte {
-	var m message
+	m := make(message, 0, len(graph)+256)
 	m.varint(1, onnxIRVersion)
 	m.text(2, "declip")
 	m.bytes(7, graph)
