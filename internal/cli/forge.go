@@ -78,7 +78,7 @@ made by "declip forge train-autoencoder" and given with --autoencoder.`,
 		},
 	}
 	o.AddFlags(cmd.Flags())
-	cmd.AddCommand(a.newTrainAutoencoder())
+	cmd.AddCommand(a.newTrainAutoencoder(), a.newForgeVary())
 	return cmd
 }
 

@@ -187,16 +187,9 @@ type recipe struct {
 // prepareOut makes the output folder, or checks that the one there is of the
 // same run, and leaves the recipe in it.
 func prepareOut(c Config, methods []string) error {
-	photos, err := filepath.Abs(c.Photos)
+	photos, err := outside(c.Photos, c.Out)
 	if err != nil {
 		return err
-	}
-	out, err := filepath.Abs(c.Out)
-	if err != nil {
-		return err
-	}
-	if out == photos || strings.HasPrefix(out, photos+string(filepath.Separator)) {
-		return fmt.Errorf("output folder %s lies inside the folder of photographs %s: what is forged would count as a photograph next time", c.Out, c.Photos)
 	}
 	r := recipe{
 		Tool: "declip forge", Photos: photos, Methods: methods, Count: c.Count, Seed: c.Seed,
@@ -222,6 +215,22 @@ func prepareOut(c Config, methods []string) error {
 		}
 	}
 	return picture.WriteFile(filepath.Join(c.Out, runName), text)
+}
+
+// outside gives the full path of the folder of photographs, in which the output folder must not lie.
+func outside(photos, out string) (string, error) {
+	from, err := filepath.Abs(photos)
+	if err != nil {
+		return "", err
+	}
+	to, err := filepath.Abs(out)
+	if err != nil {
+		return "", err
+	}
+	if to == from || strings.HasPrefix(to, from+string(filepath.Separator)) {
+		return "", fmt.Errorf("output folder %s lies inside the folder of photographs %s: what is made would count as a photograph next time", out, photos)
+	}
+	return from, nil
 }
 
 // leaveIfEmpty takes away the folder of a run that made nothing, so that the next one, with better

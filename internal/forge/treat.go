@@ -119,20 +119,13 @@ func (d dice) treat(s *Sample, step Treatment) error {
 		s.Picture = out
 		return err
 	}
-	rgb := make([]float32, len(s.Picture.Pix))
-	for i, v := range s.Picture.Pix {
-		rgb[i] = float32(v)
-	}
+	rgb := levels(s.Picture)
 	if step.Kind == "blur" {
 		blurPlane(rgb, w, h, 3, step.Value)
 	} else {
 		d.addNoise(rgb, step.Value)
 	}
-	out := picture.NewRGB(w, h)
-	for i, v := range rgb {
-		out.Pix[i] = toByte(v)
-	}
-	s.Picture = out
+	s.Picture = rounded(rgb, w, h)
 	return nil
 }
 

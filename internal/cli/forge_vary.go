@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/declip/declip/internal/forge"
+)
+
+// varyOptions are the flags of "declip forge vary".
+type varyOptions struct{ config forge.VaryConfig }
+
+// AddFlags declares the flags with their defaults.
+func (o *varyOptions) AddFlags(f *pflag.FlagSet) {
+	c := &o.config
+	f.StringVar(&c.Photos, "photos", "", "folder of real photographs, walked")
+	f.StringVar(&c.Out, "out", "", "folder for the pictures")
+	f.IntVar(&c.Copies, "copies", 6, "pictures made of each photograph")
+	f.Uint64Var(&c.Seed, "seed", 1, "what the random choices start from: the same seed makes the same pictures")
+	f.IntVar(&c.Workers, "workers", 0, "photographs worked on at once (default: as many as there are cores)")
+}
+
+func (a *app) newForgeVary() *cobra.Command {
+	var o varyOptions
+	cmd := &cobra.Command{
+		Use:   "vary --photos DIR --out DIR",
+		Short: "Make more untouched pictures out of real photographs",
+		Long: `Make untouched pictures out of real photographs, as other cameras, other light
+and other editors would have left them: framed otherwise, out of focus in places,
+smaller, smoothed, sharpened, with other tones, colours and noise, saved again.
+Nothing is put in. Networks learn from them what untouched pictures look like,
+and "declip forge" can manipulate them as it does photographs.
+
+The pictures' names begin with the number of the photograph and of the picture.`,
+		Example: `  declip forge vary --photos photos/train --out varied --copies 6
+  declip forge --photos varied --out forged --count 2000`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := required(cmd, "photos", "out"); err != nil {
+				return err
+			}
+			if o.config.Copies < 1 {
+				return usagef(cmd, "--copies is %d, expected at least 1", o.config.Copies)
+			}
+			return a.runForgeVary(cmd, o)
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func (a *app) runForgeVary(cmd *cobra.Command, o varyOptions) error {
+	names, err := forge.Photos(o.config.Photos)
+	if err != nil {
+		return err
+	}
+	bar := a.newProgress(len(names)*o.config.Copies, "making pictures")
+	defer bar.finish()
+	o.config.Progress = func(done, _ int) { bar.set(done) }
+	made, err := forge.Vary(cmd.Context(), o.config)
+	bar.finish()
+	for _, f := range made.Unreadable {
+		fmt.Fprintf(a.stderr, "declip: left out: %v\n", f.Err)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s: %d pictures out of %d photographs, %s\n",
+		o.config.Out, made.Made, made.Photos, made.Elapsed.Round(time.Millisecond))
+	return err
+}

@@ -1,0 +1,162 @@
+package forge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+// VaryConfig says what Vary makes and from what.
+type VaryConfig struct {
+	Photos  string // folder of photographs, walked
+	Out     string // folder to write to
+	Copies  int    // pictures made of each photograph
+	Seed    uint64
+	Workers int // 0 = one for each core the process may use
+	Limits  picture.Limits
+
+	// Progress, if set, is called after each picture, never concurrently.
+	Progress func(done, total int)
+}
+
+// Varied tells what Vary made.
+type Varied struct {
+	Made       int
+	Photos     int       // photographs found
+	Unreadable []Failure // photographs that were skipped, by path
+	Elapsed    time.Duration
+}
+
+// Vary makes untouched pictures out of untouched photographs as other cameras, other light and other editors would have
+// left them: framed otherwise, out of focus in places, smaller, smoothed, sharpened, with other tones, colours and noise,
+// saved as JPEG of quality 70 to 98 or as PNG. Whatever is done is done as to a whole picture: nothing is put in, so
+// networks can learn from the results what untouched pictures look like, and "forge" can manipulate them. Each picture
+// is a function of its photograph, the seed and its place alone. Photographs that cannot be read are skipped and listed;
+// without any that can, an error is returned.
+func Vary(ctx context.Context, c VaryConfig) (Varied, error) {
+	begin := time.Now()
+	if err := c.validate(); err != nil {
+		return Varied{}, err
+	}
+	album, err := openAlbum(c.Photos, c.Limits, 0)
+	if err != nil {
+		return Varied{}, err
+	}
+	if err := c.prepareOut(); err != nil {
+		return Varied{}, err
+	}
+	made, err := c.varyAll(ctx, album)
+	v := Varied{Made: made, Photos: len(album.paths), Unreadable: album.failures(), Elapsed: time.Since(begin)}
+	if err == nil && made == 0 {
+		if os.Remove(filepath.Join(c.Out, runName)) == nil { // the next run, with better photographs, can have the folder
+			_ = os.Remove(c.Out)
+		}
+		err = fmt.Errorf("none of the %d photographs in %s can be used; the first: %w", len(album.paths), c.Photos, v.Unreadable[0].Err)
+	}
+	return v, err
+}
+
+func (c VaryConfig) validate() error {
+	switch {
+	case c.Photos == "":
+		return errors.New("no folder of photographs given")
+	case c.Out == "":
+		return errors.New("no output folder given")
+	case c.Copies < 1:
+		return fmt.Errorf("copies is %d, expected at least 1", c.Copies)
+	case c.Workers < 0:
+		return fmt.Errorf("workers is %d, expected 0 or more", c.Workers)
+	}
+	return nil
+}
+
+// prepareOut makes the output folder, or checks that the one there is of the same run.
+func (c VaryConfig) prepareOut() error {
+	photos, err := outside(c.Photos, c.Out)
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(struct {
+		Tool   string `json:"tool"`
+		Photos string `json:"photos"`
+		Copies int    `json:"copies"`
+		Seed   uint64 `json:"seed"`
+	}{"declip forge vary", photos, c.Copies, c.Seed}, "", "  ")
+	if err != nil {
+		return err
+	}
+	text = append(text, '\n')
+	if err := checkOut(c.Out, text); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return fmt.Errorf("make output folder: %w", err)
+	}
+	return picture.WriteFile(filepath.Join(c.Out, runName), text)
+}
+
+// varyAll makes and writes all pictures, photograph by photograph, and returns how many there are.
+func (c VaryConfig) varyAll(ctx context.Context, a *album) (made int, err error) {
+	workers := c.Workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	var mu sync.Mutex
+	done := 0
+	g, all := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for i := range a.paths {
+		g.Go(func() error {
+			photo, err := a.open(i)
+			for k := range c.Copies {
+				if all.Err() != nil {
+					return all.Err()
+				}
+				if err == nil { // else the album remembers the photograph among its failures
+					if err := c.varyOne(photo, a.paths[i], i, k); err != nil {
+						return err
+					}
+				}
+				mu.Lock()
+				done++
+				if err == nil {
+					made++
+				}
+				if c.Progress != nil {
+					c.Progress(done, len(a.paths)*c.Copies)
+				}
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	return made, g.Wait()
+}
+
+// varyOne makes and writes picture k of photograph i. Its name begins with both, so that photographs of one name in
+// several folders keep apart.
+func (c VaryConfig) varyOne(photo *picture.RGB, path string, i, k int) error {
+	d := newDice(c.Seed, uint64(i)<<20|uint64(k))
+	out := d.vary(photo)
+	base := filepath.Base(path)
+	file := filepath.Join(c.Out, fmt.Sprintf("%05d-%d_%s", i, k, strings.TrimSuffix(base, filepath.Ext(base))))
+	if d.chance(0.08) {
+		return picture.WritePNG(file+".png", out)
+	}
+	data, err := picture.EncodeJPEG(out, d.between(70, 98))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return picture.WriteFile(file+".jpg", data)
+}
