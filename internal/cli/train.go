@@ -41,6 +41,7 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&c.Spec.Frozen, "freeze-backbone", false, "train the decoder only (xceptionnet, with --clip, and xceptionnet-lite; CLIP's backbones are frozen anyway)")
 	f.BoolVar(&c.FineTune, "fine-tune", false, "train the backbones of --clip, or of --init's model, too; what that costs is said at the start")
 	f.BoolVar(&c.Thaw, "thaw-backbone", false, "with --init: train a backbone that was frozen until now")
+	f.BoolVar(&c.ThawContext, "thaw-context", false, "with --init: train xceptionnet-lite's context decoder too, and keep its trunk as it is")
 	f.DurationVar(&c.MaxTime, "max-time", 0, "end in good order after this long, as 90m (default: no limit)")
 	f.IntVar(&c.EpochPictures, "epoch-pictures", c.EpochPictures, "pictures in an epoch (default: all of the data)")
 	f.IntVar(&c.ValidLimit, "valid-limit", c.ValidLimit, "validate on at most so many pictures (default: all)")

@@ -40,6 +40,8 @@ func networkText(c train.Config, about train.About) string {
 		text += ", on frozen " + strings.Join(about.Frozen, " and ")
 	case c.Spec.Frozen:
 		text += ", the backbone frozen"
+	case c.Spec.FrozenTrunk:
+		text += ", the trunk frozen"
 	default:
 		text += ", all of it trained"
 	}

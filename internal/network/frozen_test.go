@@ -44,6 +44,40 @@ func TestFrozenBackbone(t *testing.T) {
 	}
 }
 
+// Between frozen and thawed: the context decoder is trained, and what it looks at is not.
+func TestFrozenTrunk(t *testing.T) {
+	frozen := mustNew(t, pyramid(), 1)
+	n, err := frozen.ThawedContext()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := graph.New()
+	_, updates := n.Build(g, g.Input("image", 2, 3, 64, 64), true)
+	if err := g.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range n.Params() {
+		trunk := p.Backbone && !strings.HasPrefix(p.Name, "context.")
+		statistic := strings.Contains(p.Name, ".running_")
+		if want := !trunk && !statistic; p.Trainable != want {
+			t.Errorf("%s: trained %v, expected %v", p.Name, p.Trainable, want)
+		}
+		if got, want := updates[p.Name] != nil, !trunk && statistic; got != want {
+			t.Errorf("%s: statistics updated %v, expected %v", p.Name, got, want)
+		}
+		if !slices.Equal(p.Data, frozen.Params()[i].Data) {
+			t.Errorf("%s changed by thawing", p.Name)
+		}
+	}
+	if all, err := n.Thawed(); err != nil || all.Spec().FrozenTrunk || all.Count() <= n.Count() {
+		t.Errorf("thawed: %v, trunk frozen %v, %d values after %d", err, all.Spec().FrozenTrunk, all.Count(), n.Count())
+	}
+	xception := mustNew(t, Spec{Arch: ArchXception, Decoder: DecoderLinear}, 1)
+	if _, err := xception.ThawedContext(); err == nil || !strings.Contains(err.Error(), "no context decoder") {
+		t.Errorf("xceptionnet: got %v", err)
+	}
+}
+
 func TestTakeBackbone(t *testing.T) {
 	n, from := mustNew(t, pyramid(), 1), mustNew(t, small(), 2)
 	before := slices.Clone(param(t, n, "pyramid.out.weight").Data)

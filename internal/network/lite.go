@@ -15,12 +15,13 @@ type liteFeatures struct {
 
 // lite adds xceptionnet-lite: [N, 3, H, W] to logits [N, 1, H/4, W/4].
 func (b *builder) lite(x *graph.Node, spec Spec) *graph.Node {
-	b.inBackbone, b.frozen = true, spec.Frozen
+	b.inBackbone, b.frozen = true, spec.Frozen || spec.FrozenTrunk
 	block1, block2 := b.liteTrunk(x, spec)
 	coarse := graph.ReLU(block2)
 	if spec.DCT > 0 {
 		coarse = graph.Concat(1, coarse, b.dctBranch(x, spec.DCT))
 	}
+	b.frozen = spec.Frozen
 	if spec.Decoder != DecoderPyramid {
 		b.inBackbone, b.frozen = false, false
 		return b.contextDecoder(block1, coarse, spec).logits

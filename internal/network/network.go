@@ -70,6 +70,8 @@ type Spec struct {
 	DCT int `json:"dct,omitempty"`
 	// Frozen keeps xceptionnet-lite's backbone as it is in training: its weights, and the statistics of its batch norms.
 	Frozen bool `json:"frozen,omitempty"`
+	// FrozenTrunk keeps only what xceptionnet-lite's context decoder looks at: Xception's blocks and the look at JPEG's.
+	FrozenTrunk bool `json:"frozen_trunk,omitempty"`
 	// Copies adds to xceptionnet-lite's map what appears twice in a picture (package copymove).
 	Copies bool `json:"copies,omitempty"`
 	// DoubleJPEG adds to xceptionnet-lite's map what JPEG has not rounded along with the rest of a picture (package doublejpeg).
@@ -174,9 +176,20 @@ func (n *Network) TakeBackbone(from *Network) error {
 }
 
 // Thawed is the network with a backbone that is trained too. It shares n's data.
-func (n *Network) Thawed() (*Network, error) {
+func (n *Network) Thawed() (*Network, error) { return n.thawed(false) }
+
+// ThawedContext is the network with a context decoder that is trained too, on a trunk that is not; of networks without one
+// it is an error. It shares n's data.
+func (n *Network) ThawedContext() (*Network, error) {
+	if n.spec.Arch != ArchLite {
+		return nil, fmt.Errorf("%v has no context decoder to train", n.spec)
+	}
+	return n.thawed(true)
+}
+
+func (n *Network) thawed(frozenTrunk bool) (*Network, error) {
 	spec := n.spec
-	spec.Frozen = false
+	spec.Frozen, spec.FrozenTrunk = false, frozenTrunk
 	m, err := New(spec, 0)
 	if err != nil {
 		return nil, err

@@ -92,6 +92,8 @@ type Config struct {
 	Backbone string `json:"backbone,omitempty"`
 	// Thaw trains the backbone of Init's network too, where it was frozen.
 	Thaw bool `json:"thaw,omitempty"`
+	// ThawContext trains the context decoder of Init's xceptionnet-lite, and keeps what is below it.
+	ThawContext bool `json:"thaw_context,omitempty"`
 	// Init is a checkpoint whose network and weights training starts from, in place of Spec and Seed's weights.
 	Init string `json:"init,omitempty"`
 
@@ -222,6 +224,8 @@ func (c Config) CheckOptions() error {
 		{slices.Contains([]string{ByIoU, ByF1, ByAP, ByBalanced}, c.BestBy),
 			fmt.Sprintf("best by %q: want iou, f1, ap or balanced", c.BestBy)},
 		{!c.FineTune || !c.Spec.Frozen, "a backbone can't be frozen and fine-tuned"},
+		{!c.Thaw || !c.ThawContext, "either the backbone is thawed or its context decoder alone"},
+		{c.Init != "" || !c.Thaw && !c.ThawContext, "there is no checkpoint whose backbone could be thawed"},
 		{c.MaxTime >= 0, "time limit: want at least 0"},
 		{c.ValidLimit >= 0, fmt.Sprintf("validation pictures %d: want at least 0", c.ValidLimit)},
 		{c.SaveSteps >= 0, fmt.Sprintf("steps between checkpoints %d: want at least 0", c.SaveSteps)},

@@ -51,10 +51,7 @@ func (c Config) openInit() (Model, []*weights.File, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("weights to start from: %w", err)
 		}
-		n, err := openNetwork(c.Init)
-		if err == nil && c.Thaw {
-			n, err = n.Thawed()
-		}
+		n, err := c.thawed(c.Init)
 		return n, nil, err
 	}
 	files, err := openAll(c.BackboneFiles)
@@ -76,6 +73,26 @@ func (c Config) openInit() (Model, []*weights.File, error) {
 		return nil, files, fmt.Errorf("weights to start from: %w", err)
 	}
 	return c.tuned(head, files)
+}
+
+// thawed opens a checkpoint that holds a network in one piece, to be trained as far as the configuration says.
+func (c Config) thawed(path string) (*network.Network, error) {
+	if c.FineTune {
+		return nil, fmt.Errorf("weights to start from: %s holds a network in one piece: its backbone is thawed, not fine-tuned", path)
+	}
+	n, err := openNetwork(path)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case c.Thaw:
+		return n.Thawed()
+	case c.ThawContext:
+		if n, err = n.ThawedContext(); err != nil {
+			return nil, fmt.Errorf("weights to start from: %s: %w", path, err)
+		}
+	}
+	return n, nil
 }
 
 // endToEnd tells a checkpoint of ours that holds a network which is trained as a whole.

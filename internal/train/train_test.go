@@ -314,10 +314,16 @@ func TestFrozenBackbone(t *testing.T) {
 
 	c.Out, c.Spec.Decoder, c.Spec.Frozen, c.Backbone = t.TempDir(), network.DecoderPyramid, true, first
 	frozen := mustRun(t, c).Last
-	c.Out, c.Init, c.Thaw = t.TempDir(), frozen, true
+	c.Out, c.Init, c.ThawContext = t.TempDir(), frozen, true
+	between := mustRun(t, c).Last
+	c.Out, c.Thaw, c.ThawContext = t.TempDir(), true, false
 	thawed := mustRun(t, c).Last
+	c.Out, c.Thaw, c.FineTune, c.Spec.Frozen = t.TempDir(), false, true, false
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "thawed, not fine-tuned") {
+		t.Errorf("fine-tuned: got %v", err)
+	}
 
-	a, b, d := openFile(t, first), openFile(t, frozen), openFile(t, thawed)
+	a, b, m, d := openFile(t, first), openFile(t, frozen), openFile(t, between), openFile(t, thawed)
 	same := func(one, two *weights.File, name string) bool {
 		x, err := one.Float32s(name)
 		if err != nil {
@@ -333,9 +339,15 @@ func TestFrozenBackbone(t *testing.T) {
 		if !same(a, b, name) {
 			t.Errorf("%s changed though the backbone is frozen", name)
 		}
+		if !same(b, m, name) {
+			t.Errorf("%s changed though only the context decoder is thawed", name)
+		}
 		if same(b, d, name) {
 			t.Errorf("%s stayed the same though the backbone is thawed", name)
 		}
+	}
+	if same(b, m, "context.in.weight") || same(b, m, "context.in_bn.running_mean") {
+		t.Error("the context decoder was not trained")
 	}
 	if same(b, d, "pyramid.in.weight") {
 		t.Error("the decoder was not trained")
