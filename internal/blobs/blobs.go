@@ -9,7 +9,7 @@ import "math"
 
 // The limits were set on forged and untouched pictures and on photographs as they came from the camera.
 const (
-	sure      = 1.5 // the logit above which a place belongs to its part's core
+	sure      = 1.0 // the logit above which a place belongs to its part's core
 	leastCore = 0.3 // share of a part that is core
 
 	// A part has this share of the picture, within bounds in pixels.

@@ -38,11 +38,11 @@ func TestWeigh(t *testing.T) {
 		want      bool
 	}{
 		"sure":               {0.2, 3, 8, true},
-		"a third is sure":    {0.2, 1.6, 6, true},
+		"a third is sure":    {0.2, 1.1, 6, true},
 		"a quarter is sure":  {0.2, 6, 5, false},
-		"nothing is sure":    {1.4, 1.4, 8, false},
+		"nothing is sure":    {0.9, 0.9, 8, false},
 		"barely above 0.5":   {0.01, 0.01, 8, false},
-		"all of it is sure":  {1.6, 1.6, 8, true},
+		"all of it is sure":  {1.1, 1.1, 8, true},
 		"the rim lies below": {-0.2, 3, 8, true},
 	} {
 		prob := picture(-3)
