@@ -111,9 +111,7 @@ func (a *app) runForge(cmd *cobra.Command, o forgeOptions) error {
 	o.config.Progress = func(done, _ int) { bar.set(done) }
 	made, err := forge.Run(cmd.Context(), o.config)
 	bar.finish()
-	for _, f := range made.Unreadable {
-		fmt.Fprintf(a.stderr, "declip: left out: %v\n", f.Err)
-	}
+	a.sayLeftOut(made.Unreadable)
 	if err != nil {
 		return err
 	}
@@ -124,6 +122,13 @@ func (a *app) runForge(cmd *cobra.Command, o forgeOptions) error {
 	_, err = fmt.Fprintf(a.stdout, "%s: %d pictures (%s) out of %d photographs, %.1f %% of the pixels manipulated, %s\n",
 		o.config.Out, made.Made, strings.Join(parts, ", "), made.Photos, 100*made.MeanShare, made.Elapsed.Round(time.Millisecond))
 	return err
+}
+
+// sayLeftOut names the photographs that could not be used.
+func (a *app) sayLeftOut(photos []forge.Failure) {
+	for _, f := range photos {
+		fmt.Fprintf(a.stderr, "declip: left out: %v\n", f.Err)
+	}
 }
 
 // interval is a flag's value of the form MIN,MAX.

@@ -62,9 +62,7 @@ func (a *app) runForgeVary(cmd *cobra.Command, o varyOptions) error {
 	o.config.Progress = func(done, _ int) { bar.set(done) }
 	made, err := forge.Vary(cmd.Context(), o.config)
 	bar.finish()
-	for _, f := range made.Unreadable {
-		fmt.Fprintf(a.stderr, "declip: left out: %v\n", f.Err)
-	}
+	a.sayLeftOut(made.Unreadable)
 	if err != nil {
 		return err
 	}

@@ -86,12 +86,11 @@ func (p plane) box(r int) plane {
 // means is box for a plane whose rows come one after the other: the plane itself need not be there, and nothing of its size is
 // kept.
 type means struct {
-	r     int
-	rows  [][]float32 // means along the latest rows, by row modulo their number
-	sums  []float32   // of the rows between first and last
-	first int         // the next row to leave the sums
-	last  int         // the next row to be added
-	at    int         // the next row that next gives
+	r    int
+	rows [][]float32 // means along the latest rows, by row modulo their number
+	sums []float32   // of the rows that the means given last are of, and of those added since
+	last int         // the next row to be added
+	at   int         // the next row that next gives
 }
 
 func newMeans(w, r int) *means {
@@ -127,13 +126,12 @@ func (m *means) add(src []float32) {
 
 // next gives the next row of means; the r rows below it, as far as there are any, must have been added.
 func (m *means) next(dst []float32) {
-	if m.at-m.r-1 >= 0 {
-		for x, v := range m.rows[m.first%len(m.rows)] {
+	if gone := m.at - m.r - 1; gone >= 0 {
+		for x, v := range m.rows[gone%len(m.rows)] {
 			m.sums[x] -= v
 		}
-		m.first++
 	}
-	count := float32(m.last - m.first)
+	count := float32(m.last - max(m.at-m.r, 0))
 	for x, s := range m.sums {
 		dst[x] = s / count
 	}

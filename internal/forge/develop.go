@@ -18,7 +18,7 @@ func (d dice) vary(p *picture.RGB) *picture.RGB {
 		p = d.rescale(p)
 	}
 	w, h := p.Width, p.Height
-	rgb := levels(p)
+	rgb := levels(p.Pix)
 	switch d.weighted(0.2, 0.12, 0.68) {
 	case 0:
 		rgb = median3(rgb, w, h)
@@ -95,9 +95,9 @@ func (d dice) defocus(p *picture.RGB) *picture.RGB {
 	w, h := p.Width, p.Height
 	away := d.distance()
 	reach, slope, sigma := d.uniform(0.05, 0.25), d.uniform(1.5, 5), d.uniform(0.8, 4)
-	sharp, out := levels(p), make([]float32, len(p.Pix))
+	sharp, out := levels(p.Pix), make([]float32, len(p.Pix))
 	for i := range defocusSteps {
-		soft := levels(p)
+		soft := levels(p.Pix)
 		blurPlane(soft, w, h, 3, sigma*float64(i+1)/defocusSteps)
 		for k := range w * h {
 			far := away(float64(k%w)/float64(w)-0.5, float64(k/w)/float64(h)-0.5)
@@ -199,10 +199,10 @@ func median3(rgb []float32, w, h int) []float32 {
 	return out
 }
 
-// levels are a picture's values, [h, w, 3] in [0, 255].
-func levels(p *picture.RGB) []float32 {
-	rgb := make([]float32, len(p.Pix))
-	for i, v := range p.Pix {
+// levels are a picture's values, [h, w, 3], as numbers to calculate with, in [0, 255].
+func levels(pix []uint8) []float32 {
+	rgb := make([]float32, len(pix))
+	for i, v := range pix {
 		rgb[i] = float32(v)
 	}
 	return rgb

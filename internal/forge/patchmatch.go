@@ -118,10 +118,7 @@ func (p *patches) halved() *patches {
 // seedFresh starts the coarsest level: the hole is filled smoothly and the
 // matches are random.
 func (p *patches) seedFresh() {
-	rgb := make([]float32, len(p.pix))
-	for i, v := range p.pix {
-		rgb[i] = float32(v)
-	}
+	rgb := levels(p.pix)
 	solveLaplace(rgb, p.w, p.h, 3, p.hole)
 	for i, o := range p.hole {
 		if o {

@@ -80,7 +80,7 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 	}
 	entries, err := f.makeAll(ctx)
 	if err != nil {
-		leaveIfEmpty(c.Out)
+		leaveIfEmpty(c.Out, ImagesDir, MasksDir)
 		return Summary{Unreadable: f.Failures()}, err
 	}
 	s := Summary{
@@ -99,40 +99,60 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 
 // makeAll makes and writes all pictures and returns their entries by index.
 func (f *Forger) makeAll(ctx context.Context) ([]Entry, error) {
-	workers := f.config.Workers
+	entries := make([]Entry, f.config.Count)
+	t := tally{total: len(entries), progress: f.config.Progress}
+	err := parallel(ctx, len(entries), f.config.Workers, func(_ context.Context, i int) error {
+		s, err := f.Make(uint64(i))
+		if err != nil {
+			return err
+		}
+		if entries[i], err = s.write(f.config.Out, f.config.Seed); err != nil {
+			return err
+		}
+		t.add()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// parallel calls f for 0 to n-1 in so many workers; 0 = one for each core the process may use. After an error, or when ctx
+// has ended, no further call is made, and the context of those under way has ended.
+func parallel(ctx context.Context, n, workers int, f func(ctx context.Context, i int) error) error {
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	entries := make([]Entry, f.config.Count)
-	var mu sync.Mutex
-	done := 0
 	g, all := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
-	for i := range entries {
+	for i := range n {
 		g.Go(func() error {
 			if err := all.Err(); err != nil {
 				return err
 			}
-			s, err := f.Make(uint64(i))
-			if err != nil {
-				return err
-			}
-			if entries[i], err = s.write(f.config.Out, f.config.Seed); err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			if f.config.Progress != nil {
-				f.config.Progress(done, len(entries))
-			}
-			return nil
+			return f(all, i)
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
+	return g.Wait()
+}
+
+// tally counts pictures that are done and tells progress, if set, one at a time.
+type tally struct {
+	total    int
+	progress func(done, total int)
+
+	mu   sync.Mutex
+	done int
+}
+
+func (t *tally) add() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done++
+	if t.progress != nil {
+		t.progress(t.done, t.total)
 	}
-	return entries, nil
 }
 
 // write saves picture and mask.
@@ -201,20 +221,26 @@ func prepareOut(c Config, methods []string) error {
 	if slices.Contains(methods, MethodLatent) {
 		r.Codec, r.PasteBack = c.Codec.Digest(), c.PasteBack
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
+	return claim(c.Out, r, ImagesDir, MasksDir)
+}
+
+// claim makes the output folder and the folders in it, or checks that the one there is of the same recipe, and leaves the
+// recipe in it.
+func claim(out string, recipe any, dirs ...string) error {
+	text, err := json.MarshalIndent(recipe, "", "  ")
 	if err != nil {
 		return err
 	}
 	text = append(text, '\n')
-	if err := checkOut(c.Out, text); err != nil {
+	if err := checkOut(out, text); err != nil {
 		return err
 	}
-	for _, dir := range []string{ImagesDir, MasksDir} {
-		if err := os.MkdirAll(filepath.Join(c.Out, dir), 0o755); err != nil {
+	for _, dir := range append(dirs, ".") {
+		if err := os.MkdirAll(filepath.Join(out, dir), 0o755); err != nil {
 			return fmt.Errorf("make output folder: %w", err)
 		}
 	}
-	return picture.WriteFile(filepath.Join(c.Out, runName), text)
+	return picture.WriteFile(filepath.Join(out, runName), text)
 }
 
 // outside gives the full path of the folder of photographs, in which the output folder must not lie.
@@ -233,10 +259,10 @@ func outside(photos, out string) (string, error) {
 	return from, nil
 }
 
-// leaveIfEmpty takes away the folder of a run that made nothing, so that the next one, with better
+// leaveIfEmpty takes away the folder of a run that made nothing, and the folders in it, so that the next one, with better
 // photographs, can have it.
-func leaveIfEmpty(out string) {
-	for _, dir := range []string{ImagesDir, MasksDir} {
+func leaveIfEmpty(out string, dirs ...string) {
+	for _, dir := range dirs {
 		if os.Remove(filepath.Join(out, dir)) != nil { // it is not empty
 			return
 		}

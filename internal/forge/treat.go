@@ -119,7 +119,7 @@ func (d dice) treat(s *Sample, step Treatment) error {
 		s.Picture = out
 		return err
 	}
-	rgb := levels(s.Picture)
+	rgb := levels(s.Picture.Pix)
 	if step.Kind == "blur" {
 		blurPlane(rgb, w, h, 3, step.Value)
 	} else {

@@ -2,17 +2,11 @@ package forge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/declip/declip/internal/picture"
 )
@@ -32,7 +26,7 @@ type VaryConfig struct {
 
 // Varied tells what Vary made.
 type Varied struct {
-	Made       int
+	Made       int       // 0 after an error
 	Photos     int       // photographs found
 	Unreadable []Failure // photographs that were skipped, by path
 	Elapsed    time.Duration
@@ -56,15 +50,17 @@ func Vary(ctx context.Context, c VaryConfig) (Varied, error) {
 	if err := c.prepareOut(); err != nil {
 		return Varied{}, err
 	}
-	made, err := c.varyAll(ctx, album)
-	v := Varied{Made: made, Photos: len(album.paths), Unreadable: album.failures(), Elapsed: time.Since(begin)}
-	if err == nil && made == 0 {
-		if os.Remove(filepath.Join(c.Out, runName)) == nil { // the next run, with better photographs, can have the folder
-			_ = os.Remove(c.Out)
-		}
-		err = fmt.Errorf("none of the %d photographs in %s can be used; the first: %w", len(album.paths), c.Photos, v.Unreadable[0].Err)
+	err = c.varyAll(ctx, album)
+	v := Varied{Photos: len(album.paths), Unreadable: album.failures(), Elapsed: time.Since(begin)}
+	if err != nil {
+		return v, err
 	}
-	return v, err
+	v.Made = (v.Photos - len(v.Unreadable)) * c.Copies
+	if v.Made == 0 {
+		leaveIfEmpty(c.Out)
+		return v, fmt.Errorf("none of the %d photographs in %s can be used; the first: %w", v.Photos, c.Photos, v.Unreadable[0].Err)
+	}
+	return v, nil
 }
 
 func (c VaryConfig) validate() error {
@@ -87,61 +83,32 @@ func (c VaryConfig) prepareOut() error {
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(struct {
+	return claim(c.Out, struct {
 		Tool   string `json:"tool"`
 		Photos string `json:"photos"`
 		Copies int    `json:"copies"`
 		Seed   uint64 `json:"seed"`
-	}{"declip forge vary", photos, c.Copies, c.Seed}, "", "  ")
-	if err != nil {
-		return err
-	}
-	text = append(text, '\n')
-	if err := checkOut(c.Out, text); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(c.Out, 0o755); err != nil {
-		return fmt.Errorf("make output folder: %w", err)
-	}
-	return picture.WriteFile(filepath.Join(c.Out, runName), text)
+	}{"declip forge vary", photos, c.Copies, c.Seed})
 }
 
-// varyAll makes and writes all pictures, photograph by photograph, and returns how many there are.
-func (c VaryConfig) varyAll(ctx context.Context, a *album) (made int, err error) {
-	workers := c.Workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	var mu sync.Mutex
-	done := 0
-	g, all := errgroup.WithContext(ctx)
-	g.SetLimit(workers)
-	for i := range a.paths {
-		g.Go(func() error {
-			photo, err := a.open(i)
-			for k := range c.Copies {
-				if all.Err() != nil {
-					return all.Err()
-				}
-				if err == nil { // else the album remembers the photograph among its failures
-					if err := c.varyOne(photo, a.paths[i], i, k); err != nil {
-						return err
-					}
-				}
-				mu.Lock()
-				done++
-				if err == nil {
-					made++
-				}
-				if c.Progress != nil {
-					c.Progress(done, len(a.paths)*c.Copies)
-				}
-				mu.Unlock()
+// varyAll makes and writes all pictures, photograph by photograph.
+func (c VaryConfig) varyAll(ctx context.Context, a *album) error {
+	t := tally{total: len(a.paths) * c.Copies, progress: c.Progress}
+	return parallel(ctx, len(a.paths), c.Workers, func(ctx context.Context, i int) error {
+		photo, unreadable := a.open(i) // the album remembers the error
+		for k := range c.Copies {
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
-			return nil
-		})
-	}
-	return made, g.Wait()
+			if unreadable == nil {
+				if err := c.varyOne(photo, a.paths[i], i, k); err != nil {
+					return err
+				}
+			}
+			t.add()
+		}
+		return nil
+	})
 }
 
 // varyOne makes and writes picture k of photograph i. Its name begins with both, so that photographs of one name in

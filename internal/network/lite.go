@@ -21,13 +21,14 @@ func (b *builder) lite(x *graph.Node, spec Spec) *graph.Node {
 	if spec.DCT > 0 {
 		coarse = graph.Concat(1, coarse, b.dctBranch(x, spec.DCT))
 	}
-	b.frozen = spec.Frozen
-	if spec.Decoder != DecoderPyramid {
-		b.inBackbone, b.frozen = false, false
-		return b.contextDecoder(block1, coarse, spec).logits
-	}
-	f := b.contextDecoder(block1, coarse, spec) // of the pyramid's backbone
+	// The context decoder belongs to the pyramid's backbone.
+	pyramid := spec.Decoder == DecoderPyramid
+	b.inBackbone, b.frozen = pyramid, pyramid && spec.Frozen
+	f := b.contextDecoder(block1, coarse, spec)
 	b.inBackbone, b.frozen = false, false
+	if !pyramid {
+		return f.logits
+	}
 	return b.pyramidDecoder(f, spec)
 }
 

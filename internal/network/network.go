@@ -202,8 +202,8 @@ func (n *Network) thawed(frozenTrunk bool) (*Network, error) {
 
 // FindCopies makes the network's map hold what appears twice in a picture; only networks that run in tiles can.
 func (n *Network) FindCopies() error {
-	if n.spec.Mode != ModeTiles {
-		return fmt.Errorf("%v sees pictures scaled to its input: copies are looked for in the picture's own pixels", n.spec)
+	if err := n.tiled("copies are looked for in the picture's own pixels"); err != nil {
+		return err
 	}
 	n.spec.Copies = true
 	return nil
@@ -212,8 +212,8 @@ func (n *Network) FindCopies() error {
 // FindDoubleJPEG makes the network's map hold what JPEG has not rounded along with the rest of a picture; only networks that
 // run in tiles can.
 func (n *Network) FindDoubleJPEG() error {
-	if n.spec.Mode != ModeTiles {
-		return fmt.Errorf("%v sees pictures scaled to its input: JPEG's rounding is looked for in the picture's own pixels", n.spec)
+	if err := n.tiled("JPEG's rounding is looked for in the picture's own pixels"); err != nil {
+		return err
 	}
 	n.spec.DoubleJPEG = true
 	return nil
@@ -221,10 +221,20 @@ func (n *Network) FindDoubleJPEG() error {
 
 // WeighBlobs says whether the parts of the network's map are judged as wholes; only networks that run in tiles can do so.
 func (n *Network) WeighBlobs(on bool) error {
-	if on && n.spec.Mode != ModeTiles {
-		return fmt.Errorf("%v sees pictures scaled to its input: parts are judged in maps of the picture's own pixels", n.spec)
+	if on {
+		if err := n.tiled("parts are judged in maps of the picture's own pixels"); err != nil {
+			return err
+		}
 	}
 	n.spec.Blobs = on
+	return nil
+}
+
+// tiled refuses networks that do not run in tiles, and says why they would have to.
+func (n *Network) tiled(why string) error {
+	if n.spec.Mode != ModeTiles {
+		return fmt.Errorf("%v sees pictures scaled to its input: %s", n.spec, why)
+	}
 	return nil
 }
 
