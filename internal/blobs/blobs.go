@@ -5,7 +5,11 @@
 // and enough of them is sure (two thresholds, as in Canny's edges, 1986), and all else is brought below 0.5.
 package blobs
 
-import "math"
+import (
+	"math"
+
+	"github.com/declip/declip/internal/parts"
+)
 
 // The limits were set on forged and untouched pictures and on photographs as they came from the camera.
 const (
@@ -24,72 +28,34 @@ const (
 // Weigh changes probabilities [height, width], each of stride x stride pixels, so that only parts that stay are above 0.5. The
 // order of what stays is what it was, and so is that of all else.
 func Weigh(prob []float32, width, height, stride int) {
-	area := stride * stride
-	w := weigher{width: width, height: height, logits: make([]float32, len(prob)), state: make([]uint8, len(prob))}
-	w.least = min(max(leastShare*float64(area*len(prob)), leastArea), mostArea) / float64(area)
+	area := float64(stride * stride)
+	least := min(max(leastShare*area*float64(len(prob)), leastArea), mostArea) / area // places of a part
+	logits := make([]float32, len(prob))
 	for i, p := range prob {
 		v := min(max(float64(p), 1e-6), 1-1e-6)
-		w.logits[i] = float32(math.Log(v / (1 - v)))
+		logits[i] = float32(math.Log(v / (1 - v)))
 	}
-	for i, v := range w.logits {
-		if v > 0 && w.state[i] == unseen {
-			w.part(i)
+	stays := make([]bool, len(prob))
+	above := func(i int) bool { return logits[i] > 0 }
+	for part := range parts.Of(width, height, above, above) {
+		core := 0
+		for _, i := range part {
+			if logits[i] > sure {
+				core++
+			}
+		}
+		n := float64(len(part))
+		if n < least || float64(core) < leastCore*n {
+			continue
+		}
+		for _, i := range part {
+			stays[i] = true
 		}
 	}
-	for i, v := range w.logits {
-		if l := float64(v); w.state[i] != stays && l > -bend {
+	for i, v := range logits {
+		if l := float64(v); !stays[i] && l > -bend {
 			l = -bend * math.Exp(-(l+bend)/bend)
 			prob[i] = float32(1 / (1 + math.Exp(-l)))
 		}
-	}
-}
-
-// What is known of a place.
-const (
-	unseen uint8 = iota
-	seen
-	stays
-)
-
-type weigher struct {
-	width, height int
-	least         float64 // places of a part
-	logits        []float32
-	state         []uint8
-	places        []int // of the part in work
-}
-
-// part follows a part from one of its places, and marks it if it stays.
-func (w *weigher) part(start int) {
-	w.places = append(w.places[:0], start)
-	w.state[start] = seen
-	core := 0
-	for k := 0; k < len(w.places); k++ {
-		i := w.places[k]
-		if w.logits[i] > sure {
-			core++
-		}
-		x, y := i%w.width, i/w.width
-		w.reach(x-1, y)
-		w.reach(x+1, y)
-		w.reach(x, y-1)
-		w.reach(x, y+1)
-	}
-	n := float64(len(w.places))
-	if n < w.least || float64(core) < leastCore*n {
-		return
-	}
-	for _, i := range w.places {
-		w.state[i] = stays
-	}
-}
-
-func (w *weigher) reach(x, y int) {
-	if x < 0 || y < 0 || x >= w.width || y >= w.height {
-		return
-	}
-	if i := y*w.width + x; w.state[i] == unseen && w.logits[i] > 0 {
-		w.state[i] = seen
-		w.places = append(w.places, i)
 	}
 }

@@ -1,6 +1,10 @@
 package copymove
 
-import "math"
+import (
+	"math"
+
+	"github.com/declip/declip/internal/parts"
+)
 
 const (
 	alike    = 0.85 // correlation of two windows above which they count as the same
@@ -114,30 +118,15 @@ func (m *moments) compare(n float64) (vote, left float32) {
 	return 0, 0
 }
 
-// parts are the connected places above rim that hold at least so many pixels above core.
-func parts(share plane, least int) []bool {
-	mask, seen := make([]bool, len(share.pix)), make([]bool, len(share.pix))
-	var part []int
-	for start, v := range share.pix {
-		if v <= core || seen[start] {
-			continue
-		}
-		part = append(part[:0], start)
-		seen[start] = true
+// marked are the connected places above rim that hold at least so many pixels above core.
+func marked(share plane, least int) []bool {
+	mask := make([]bool, len(share.pix))
+	isCore := func(i int) bool { return share.pix[i] > core }
+	for part := range parts.Of(share.w, share.h, isCore, func(i int) bool { return share.pix[i] > rim }) {
 		strong := 0
-		for k := 0; k < len(part); k++ {
-			if share.pix[part[k]] > core {
+		for _, i := range part {
+			if isCore(i) {
 				strong++
-			}
-			x, y := part[k]%share.w, part[k]/share.w
-			for _, n := range [4][2]int{{x - 1, y}, {x + 1, y}, {x, y - 1}, {x, y + 1}} {
-				if n[0] < 0 || n[1] < 0 || n[0] >= share.w || n[1] >= share.h {
-					continue
-				}
-				if i := n[1]*share.w + n[0]; share.pix[i] > rim && !seen[i] {
-					seen[i] = true
-					part = append(part, i)
-				}
 			}
 		}
 		if strong < least {

@@ -101,7 +101,7 @@ func (s *search) roughly(t transform, seed []bool) []bool {
 // same marks where the picture equals what t brings there but for what saving does to it, with the votes and errors of correlate.
 func (s *search) same(t transform) (mask []bool, votes, errors plane) {
 	votes, errors = correlate(s.smooth, warp(s.smooth, t))
-	return parts(votes.box(surround), int(leastShare*float64(s.smooth.w*s.smooth.h))), votes, errors
+	return marked(votes.box(surround), int(leastShare*float64(s.smooth.w*s.smooth.h))), votes, errors
 }
 
 // judge says what speaks for what t brings somewhere being a copy.

@@ -1,6 +1,10 @@
 package doublejpeg
 
-import "math"
+import (
+	"math"
+
+	"github.com/declip/declip/internal/parts"
+)
 
 const (
 	least   = 0.7  // nats above which a block belongs to a part
@@ -22,7 +26,8 @@ func Mark(prob []float32, cells Cells, maps []Map) {
 		if !some {
 			continue
 		}
-		for _, part := range parts(evidence, cells.Width, cells.Height) {
+		speaks := func(i int) bool { return evidence[i] > 0 }
+		for part := range parts.Of(cells.Width, cells.Height, speaks, speaks) {
 			known := 0
 			for _, i := range part {
 				if prob[i] > 0.5 {
@@ -70,30 +75,4 @@ func (m Map) enlarged(cells Cells) (out []float32, some bool) {
 		}
 	}
 	return out, true
-}
-
-// parts are the connected places above 0.
-func parts(v []float32, width, height int) (list [][]int) {
-	seen := make([]bool, len(v))
-	for start := range v {
-		if v[start] <= 0 || seen[start] {
-			continue
-		}
-		part := []int{start}
-		seen[start] = true
-		for k := 0; k < len(part); k++ {
-			x, y := part[k]%width, part[k]/width
-			for _, n := range [4][2]int{{x - 1, y}, {x + 1, y}, {x, y - 1}, {x, y + 1}} {
-				if n[0] < 0 || n[1] < 0 || n[0] >= width || n[1] >= height {
-					continue
-				}
-				if i := n[1]*width + n[0]; v[i] > 0 && !seen[i] {
-					seen[i] = true
-					part = append(part, i)
-				}
-			}
-		}
-		list = append(list, part)
-	}
-	return list
 }

@@ -3,7 +3,9 @@ package forge
 import (
 	"image"
 	"math"
+	"slices"
 
+	"github.com/declip/declip/internal/parts"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -199,42 +201,16 @@ func envelope(f, out []float32, at []int, edge []float32) {
 
 // fillHoles adds the parts that the mask encloses.
 func fillHoles(m *picture.Gray) {
-	w, h := m.Width, m.Height
-	outside := make([]bool, len(m.Pix))
-	var stack []int32
-	visit := func(i int) {
-		if m.Pix[i] == 0 && !outside[i] {
-			outside[i] = true
-			stack = append(stack, int32(i))
-		}
+	empty := func(i int) bool { return m.Pix[i] == 0 }
+	atBorder := func(i int) bool {
+		x, y := i%m.Width, i/m.Width
+		return x == 0 || y == 0 || x == m.Width-1 || y == m.Height-1
 	}
-	for x := range w {
-		visit(x)
-		visit((h-1)*w + x)
-	}
-	for y := range h {
-		visit(y * w)
-		visit(y*w + w - 1)
-	}
-	for len(stack) > 0 {
-		i := int(stack[len(stack)-1])
-		stack = stack[:len(stack)-1]
-		x := i % w
-		if x > 0 {
-			visit(i - 1)
+	for part := range parts.Of(m.Width, m.Height, empty, empty) {
+		if slices.ContainsFunc(part, atBorder) {
+			continue
 		}
-		if x < w-1 {
-			visit(i + 1)
-		}
-		if i >= w {
-			visit(i - w)
-		}
-		if i+w < w*h {
-			visit(i + w)
-		}
-	}
-	for i, o := range outside {
-		if !o {
+		for _, i := range part {
 			m.Pix[i] = 255
 		}
 	}

@@ -34,19 +34,20 @@ var below = map[string][]string{
 	"internal/winograd":    {},
 	"internal/filelock":    {},
 	"internal/diskspace":   {},
+	"internal/parts":       {},
 
-	"internal/engine":              {"internal/graph", "internal/winograd"},
+	"internal/engine":              {"internal/winograd"},
 	"internal/engine/enginetest":   {"internal/engine"},
 	"internal/network":             {"internal/atomicfile", "internal/graph", "internal/weights"},
 	"internal/featurecache":        {"internal/diskspace", "internal/filelock", "internal/weights"},
 	"internal/network/networktest": {"internal/weights"},
 	"internal/tile":                {"internal/picture"},
 	"internal/blockgrid":           {"internal/picture"},
-	"internal/copymove":            {"internal/picture"},
-	"internal/blobs":               {},
-	"internal/doublejpeg":          {"internal/picture"},
+	"internal/copymove":            {"internal/parts", "internal/picture"},
+	"internal/blobs":               {"internal/parts"},
+	"internal/doublejpeg":          {"internal/parts", "internal/picture"},
 	"internal/dataset":             {"internal/blockgrid", "internal/picture"},
-	"internal/forge":               {"internal/picture"},
+	"internal/forge":               {"internal/parts", "internal/picture"},
 	"internal/zoo":                 {"internal/atomicfile", "internal/fetch", "internal/network", "internal/weights"},
 
 	"internal/autoencoder": {"internal/engine", "internal/graph", "internal/picture", "internal/weights"},
@@ -210,7 +211,7 @@ func TestJudge(t *testing.T) {
 		from, to string
 		ok       bool
 	}{
-		{"internal/engine", module + "/internal/graph", true},
+		{"internal/engine", module + "/internal/winograd", true},
 		{"internal/graph", module + "/internal/engine", false},
 		{"internal/graph", module + "/internal/enginetest", false},
 		{"internal/serve", module, true},
