@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/declip/declip/internal/engine/enginetest"
 )
 
 // TestMistakes wants a message that names what is wrong, and no panic in
@@ -142,9 +144,7 @@ func TestEncodeRepeats(t *testing.T) {
 // TestInitializers binds weights as float32, as float16 and as a stretch of a
 // file, and runs the model with two batch sizes.
 func TestInitializers(t *testing.T) {
-	if err := startLibrary(); err != nil {
-		t.Fatal(err)
-	}
+	enginetest.Open(t)
 	folder := t.TempDir()
 	external := append([]byte{9, 9, 9}, floatBytes(0.25, -2, 8)...)
 	if err := os.WriteFile(filepath.Join(folder, "w.bin"), external, 0o600); err != nil {

@@ -2,14 +2,12 @@ package graph
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
-	"sync"
 	"testing"
 
 	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/declip/declip/internal/engine/enginetest"
 )
 
 // array is a tensor of the tests.
@@ -17,25 +15,6 @@ type array struct {
 	shape []int
 	data  []float32
 }
-
-var startLibrary = sync.OnceValue(func() error {
-	path := os.Getenv("DECLIP_ORT_LIB")
-	if path == "" {
-		matches, err := filepath.Glob("../../.cache/onnxruntime/node_modules/onnxruntime-node/bin/napi-v6/" +
-			runtime.GOOS + "/*/libonnxruntime.*")
-		if err != nil || len(matches) == 0 {
-			return os.ErrNotExist
-		}
-		path = matches[0]
-		for _, m := range matches {
-			if filepath.Base(filepath.Dir(m)) == map[string]string{"amd64": "x64"}[runtime.GOARCH] {
-				path = m
-			}
-		}
-	}
-	ort.SetSharedLibraryPath(path)
-	return ort.InitializeEnvironment(ort.WithLogLevelError())
-})
 
 // program is an encoded graph that ONNX Runtime has loaded.
 type program struct {
@@ -47,9 +26,7 @@ type program struct {
 // load encodes the outputs' graph for ONNX Runtime, with unbound parameters.
 func load(t testing.TB, outputs []Output) *program {
 	t.Helper()
-	if err := startLibrary(); err != nil {
-		t.Fatalf("onnx runtime: %v (run make setup or set DECLIP_ORT_LIB)", err)
-	}
+	enginetest.Open(t) // these graphs are run without the engine: it only finds and starts the library
 	g := outputs[0].Node.Graph()
 	model, err := g.Encode(outputs, nil)
 	if err != nil {
