@@ -53,13 +53,13 @@ The pictures' names begin with the number of the photograph and of the picture.`
 }
 
 func (a *app) runForgeVary(cmd *cobra.Command, o varyOptions) error {
-	names, err := forge.Photos(o.config.Photos)
-	if err != nil {
-		return err
+	bar := &progress{}
+	o.config.Progress = func(done, total int) {
+		if done == 1 { // only now it is known how many photographs there are
+			bar = a.newProgress(total, "making pictures")
+		}
+		bar.set(done)
 	}
-	bar := a.newProgress(len(names)*o.config.Copies, "making pictures")
-	defer bar.finish()
-	o.config.Progress = func(done, _ int) { bar.set(done) }
 	made, err := forge.Vary(cmd.Context(), o.config)
 	bar.finish()
 	a.sayLeftOut(made.Unreadable)
