@@ -2,14 +2,15 @@
 # Trains the embedded model "lite" from real photographs and puts it where the program embeds it.
 #   scripts/lite.sh PHOTOS     PHOTOS holds train/ and valid/, split by photograph
 # LITE_WORK (default .cache/lite) receives what is made on the way: pictures, checkpoints, logs.
-# LITE_TIME (default 35m) is how long each of the last three of six stages trains: the longer the better.
+# LITE_TIME (default 18m) is how long each of the last three of six stages trains: the longer the better. It takes
+# about two hours on 2 cores, of which 25 minutes go into the pictures; with 75m about five.
 # docs/lite.md says why the settings are what they are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 photos=${1:?usage: scripts/lite.sh PHOTOS}
 work=${LITE_WORK:-.cache/lite}
-time=${LITE_TIME:-35m}
+time=${LITE_TIME:-18m}
 declip=bin/declip
 
 for part in train valid; do
@@ -32,12 +33,12 @@ vary() { # vary PART NAME COPIES OPTION...
 forge "$photos/train" untreated 3000 --seed 21 --size 256,448 --pristine 0.15 --treated 0 --jpeg 90,100
 forge "$photos/train" treated 8000 --seed 22 --size 256,512 --pristine 0.2
 forge "$photos/train" large 4000 --seed 23 --size 448,1024 --pristine 0.2
-forge "$photos/train" whole 15000 --seed 71 --size 320,1024 --pristine 0.15
+forge "$photos/train" whole 10000 --seed 71 --size 320,1024 --pristine 0.15
 forge "$photos/valid" valid 240 --seed 12 --pristine 0.13
 
 # Other photographs out of the photographs, for the last stage; and out of those of valid/, to count false alarms on.
 vary train varied 6 --seed 101
-forge "$work/varied" again 6000 --seed 91 --size 320,1024 --pristine 0.1
+forge "$work/varied" again 4000 --seed 91 --size 320,1024 --pristine 0.1
 vary valid untouched-valid 3 --seed 7
 cp "$photos"/valid/* "$work/untouched-valid"
 
