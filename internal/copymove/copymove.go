@@ -31,11 +31,11 @@ const mostPixels = 600_000
 
 // Find finds the pairs in a picture. Pictures under 60 pixels on a side have none.
 func Find(rgb *picture.RGB) []Pair {
-	p := luma(rgb)
 	if n := rgb.Width * rgb.Height; n > mostPixels {
 		f := math.Sqrt(mostPixels / float64(n))
-		p = luma(picture.Resize(rgb, max(1, int(f*float64(rgb.Width))), max(1, int(f*float64(rgb.Height)))))
+		rgb = picture.Resize(rgb, max(1, int(f*float64(rgb.Width))), max(1, int(f*float64(rgb.Height))))
 	}
+	p := luma(rgb)
 	if min(p.w, p.h) < 4*reach {
 		return nil
 	}

@@ -2,7 +2,6 @@ package copymove
 
 import (
 	"math"
-	"slices"
 
 	"github.com/declip/declip/internal/picture"
 )
@@ -151,10 +150,36 @@ func (p plane) sample(x, y float64) (v float32, ok bool) {
 	return top + fy*(low-top), true
 }
 
-// median is the middle of the values, which are put in another order.
+// median is the middle of the values, which are put in another order: only the side that holds it is parted further (Hoare, 1961).
 func median(v []float32) float32 {
-	slices.Sort(v)
-	return v[len(v)/2]
+	middle := len(v) / 2
+	from, to := 0, len(v)-1
+	for from < to {
+		pivot := v[from+(to-from)/2]
+		i, j := from, to
+		for i <= j {
+			for v[i] < pivot {
+				i++
+			}
+			for v[j] > pivot {
+				j--
+			}
+			if i <= j {
+				v[i], v[j] = v[j], v[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case middle <= j:
+			to = j
+		case middle >= i:
+			from = i
+		default:
+			return v[middle]
+		}
+	}
+	return v[middle]
 }
 
 // less is the difference of two planes.

@@ -2,6 +2,8 @@ package copymove
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -52,6 +54,27 @@ func TestCorners(t *testing.T) {
 			want := (xx+yy)/2 - math.Hypot((xx-yy)/2, xy)
 			if d := math.Abs(float64(got.pix[y*w+x]) - want); d > 1e-3*(1+xx+yy) {
 				t.Fatalf("%g at %d,%d, expected %g", got.pix[y*w+x], x, y, want)
+			}
+		}
+	}
+}
+
+func TestMedian(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for n := 1; n < 300; n++ {
+		for name, value := range map[string]func(i int) float32{
+			"random": func(int) float32 { return rng.Float32() },
+			"ties":   func(int) float32 { return float32(rng.IntN(3)) },
+			"equal":  func(int) float32 { return 7 },
+			"rising": func(i int) float32 { return float32(i) },
+			"fall":   func(i int) float32 { return float32(-i) },
+		} {
+			v := make([]float32, n)
+			for i := range v {
+				v[i] = value(i)
+			}
+			if got, want := median(slices.Clone(v)), slices.Sorted(slices.Values(v))[n/2]; got != want {
+				t.Fatalf("%s: the median of %v is %g, expected %g", name, v, got, want)
 			}
 		}
 	}

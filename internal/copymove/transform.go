@@ -70,16 +70,27 @@ func (m match) turned(by float64) bool {
 const tolerance = 3.0
 
 // fits says whether the transform takes the match's one end to the other.
-func (t transform) fits(m match) bool {
+func (t transform) fits(m *match) bool {
 	x, y := t.apply(m.from.x, m.from.y)
-	limit := tolerance * math.Max(1, m.to.scale)
+	limit := tolerance * max(1, m.to.scale)
 	return math.Abs(x-m.to.x) < limit && math.Abs(y-m.to.y) < limit
+}
+
+// support is how many matches fit.
+func (t transform) support(list []match) int {
+	n := 0
+	for i := range list {
+		if t.fits(&list[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 func (t transform) fitting(list []match) []match {
 	var in []match
 	for _, m := range list {
-		if t.fits(m) {
+		if t.fits(&m) {
 			in = append(in, m)
 		}
 	}
@@ -133,7 +144,7 @@ func transforms(list []match, mirrored bool) []transform {
 		}
 		found = append(found, best)
 		back := best.inverse()
-		list = slices.DeleteFunc(list, func(m match) bool { return best.fits(m) || back.fits(m) })
+		list = slices.DeleteFunc(list, func(m match) bool { return best.fits(&m) || back.fits(&m) })
 	}
 	return found
 }
@@ -152,8 +163,8 @@ func bestTransform(list []match, mirrored bool) (best transform, in []match) {
 			if !ok {
 				continue
 			}
-			if got := t.fitting(list); len(got) > len(in) {
-				best, in = t, got
+			if t.support(list) > len(in) { // only counted at first: most find less
+				best, in = t, t.fitting(list)
 			}
 		}
 	}
