@@ -46,7 +46,7 @@ parity: setup ## compare the paper's networks at full size with PyTorch, where P
 
 .PHONY: load
 load: setup build ## measure the service: make load [PICTURES="a.jpg b.jpg"]
-	$(GO) run ./scripts/load $(or $(PICTURES),testdata/sample/forged.jpg testdata/sample/original.jpg)
+	$(GO) run ./tools/load $(or $(PICTURES),testdata/sample/forged.jpg testdata/sample/original.jpg)
 
 .PHONY: bench-packages
 bench-packages: setup ## run the benchmarks of the packages
@@ -64,7 +64,7 @@ study-mini: setup build ## forge four families, train on each, test on all, repo
 
 .PHONY: sample
 sample: ## render and forge the bundled sample again
-	$(GO) run ./scripts/sample
+	$(GO) run ./tools/sample
 
 .PHONY: clean
 clean: ## remove what build and demo made; .cache stays

@@ -1,70 +1,40 @@
-// Package declip shows where a picture was manipulated: it opens a localization
-// model and gives, for every pixel, the probability that it was changed.
-//
-//	model, err := declip.Open("lite", declip.Options{})
-//	if err != nil {
-//		return err
-//	}
-//	defer model.Close()
-//	result, err := model.LocalizeFile(ctx, "photo.jpg")
-//	if err != nil {
-//		return err
-//	}
-//	fmt.Printf("%.1f %% of the pixels look manipulated\n", 100*result.ManipulatedFraction)
-//
-// The model "lite" is built into the program; others are files. Networks are run
-// by ONNX Runtime, whose shared library must be on the machine: the error
-// ErrNoLibrary says how to get it.
-//
-// A map of probabilities is a hint where to look, not a proof: models miss
-// manipulations unlike those they were trained on, and they can be wrong about
-// untouched pictures.
-//
-// Names of this package stay as they are within a major version.
 package declip
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"image"
 	"io"
-	"slices"
-	"strings"
 
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/runner"
-	"github.com/declip/declip/internal/weights"
-	"github.com/declip/declip/internal/zoo"
 )
 
-// Errors that callers may want to tell apart, with errors.Is. Each is wrapped
-// in one that names the file or model and says more.
+// Errors that callers may want to tell apart, with errors.Is. Each is wrapped in
+// an error that names the file or model and says more.
 var (
 	// ErrNoLibrary: ONNX Runtime's shared library was not found. The message
-	// says the three ways to get it.
-	ErrNoLibrary = engine.ErrNoLibrary
+	// says how to get it.
+	ErrNoLibrary = localize.ErrNoLibrary
 	// ErrNoModel: no built-in model, file or installed model has this name.
-	ErrNoModel = zoo.ErrNotFound
-	// ErrTooLarge: the picture has more pixels than Options.MaxPixels.
-	ErrTooLarge = picture.ErrTooLarge
-	// ErrFormat: the data are no picture in a format that is read.
-	ErrFormat = picture.ErrFormat
+	ErrNoModel = localize.ErrNoModel
+	// ErrTooLarge: the picture has more pixels than the limit.
+	ErrTooLarge = localize.ErrTooLarge
+	// ErrFormat: the data are not a picture in a format that declip reads.
+	ErrFormat = localize.ErrFormat
 	// ErrTruncated: the file ends before the picture does.
-	ErrTruncated = picture.ErrTruncated
+	ErrTruncated = localize.ErrTruncated
 )
 
 // DefaultThreshold is the probability above which a pixel counts as manipulated.
-const DefaultThreshold = 0.5
+const DefaultThreshold = localize.DefaultThreshold
 
 // DefaultMaxPixels is the largest picture that is read by default, in pixels.
-const DefaultMaxPixels = picture.DefaultMaxPixels
+const DefaultMaxPixels = localize.DefaultMaxPixels
 
-// Options of Open. The zero value is the usual way.
+// Options of Open. The zero value is the usual choice.
 type Options struct {
-	// Library is the path of ONNX Runtime's shared library; empty: search.
+	// Library is the path of ONNX Runtime's shared library; empty: search for it.
 	Library string
 	// Device runs the network: "auto" (or empty), "cpu", "cuda:0", ...
 	Device string
@@ -73,19 +43,19 @@ type Options struct {
 	// Threshold in (0,1) above which a pixel counts as manipulated; 0 means
 	// DefaultThreshold.
 	Threshold float64
-	// MaxPixels (width times height) above which a file is refused by its
-	// header, before it is decoded; 0 means DefaultMaxPixels.
+	// MaxPixels (width times height) above which LocalizeFile and LocalizeReader
+	// refuse a picture by its header, before they decode it; 0 means DefaultMaxPixels.
 	MaxPixels int64
-	// LowMemory leaves weights where they are, mapped from their files and shared
-	// between processes, instead of packing them for the processor. Loads at
-	// once, runs some per cent slower.
+	// LowMemory leaves weights mapped from their files and shared between
+	// processes, instead of packing them for the processor. The model opens at
+	// once and runs a few percent slower.
 	LowMemory bool
 
 	// Arch, Layer and Decoder, such as "ViT-L/14", "layer20" and "conv-20",
-	// replace what a model's file says about itself, or does not say.
+	// override what a model's file says, or fill in what it does not say.
 	Arch, Layer, Decoder string
-	// Backbones are files with the weights of CLIP, for models that come without
-	// them. Where they are not given, the models folder is searched.
+	// Backbones are files with CLIP's weights, for models that come without
+	// them. Without these files, the models folder is searched.
 	Backbones []string
 	// Each asks for Result.Each.
 	Each bool
@@ -94,112 +64,41 @@ type Options struct {
 // Model is an opened model, or several that answer together. It is safe for
 // concurrent use.
 type Model struct {
-	names     []string
-	threshold float64
-	limits    picture.Limits
-	files     []*weights.File
-	group     *runner.Group
-	info      Info
-	each      bool
-	byMean    []bool // a picture's score by a model is its mean probability
+	model  *localize.Model
+	limits picture.Limits
 }
 
 // Open opens a model by the name of a built-in one ("lite"), by the path of a
 // file, or by its name in the models folder ($DECLIP_MODELS, else declip/models
-// in the user's cache folder). Files are checkpoints of this program, and the
-// published ones of DeCLIP as they are. The caller closes the model.
+// in the user's cache folder). Files are checkpoints of this program, or DeCLIP's
+// published files as they are. The caller closes the model.
 func Open(name string, o Options) (*Model, error) {
 	return OpenSeveral([]string{name}, o)
 }
 
 // OpenSeveral opens models that answer together: their result is the mean of
 // their probabilities. Models with the same backbone share one pass of it.
-// Options.Arch, Layer and Decoder go for all of them.
+// Options.Arch, Layer and Decoder apply to all of them.
 func OpenSeveral(names []string, o Options) (*Model, error) {
-	if o.Threshold == 0 {
-		o.Threshold = DefaultThreshold
-	}
-	if err := checkThreshold(o.Threshold); err != nil {
-		return nil, err
-	}
-	if len(names) == 0 {
-		return nil, errors.New("no model is given")
-	}
-	m := &Model{names: names, threshold: o.Threshold, limits: picture.Limits{MaxPixels: o.MaxPixels}, each: o.Each}
-	if err := m.open(o); err != nil {
-		m.closeFiles()
-		return nil, err
-	}
-	return m, nil
-}
-
-func checkThreshold(threshold float64) error {
-	if !(threshold > 0 && threshold < 1) {
-		return fmt.Errorf("threshold %g: expected a probability between 0 and 1, both excluded", threshold)
-	}
-	return nil
-}
-
-// open opens the files, finds out what they hold, and loads it.
-func (m *Model) open(o Options) error {
-	var beside []*weights.File
-	for _, name := range o.Backbones {
-		f, err := m.openFile(name)
-		if err != nil {
-			return err
-		}
-		beside = append(beside, f)
-	}
-	var networks []*network.Model
-	for _, name := range m.names {
-		n, opened, err := zoo.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder}, beside)
-		m.files = append(m.files, opened...)
-		if err != nil {
-			return err
-		}
-		networks = append(networks, n)
-		m.byMean = append(m.byMean, n.Spec().Mode == network.ModeResize)
-	}
-	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
+	m, err := localize.OpenSeveral(names, localize.Options(o))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if m.group, err = runner.NewGroup(e, networks, runner.Options{LowMemory: o.LowMemory}); err != nil {
-		return err
-	}
-	m.info = describe(e.Info().Device, m.group.Specs())
-	return nil
-}
-
-// openFile opens a weights file that lives as long as the model.
-func (m *Model) openFile(name string) (*weights.File, error) {
-	f, err := zoo.Open(name)
-	if err == nil {
-		m.files = append(m.files, f)
-	}
-	return f, err
+	return &Model{m, picture.Limits{MaxPixels: o.MaxPixels}}, nil
 }
 
 // Name is what the model was opened as; several names are joined by " + ".
-func (m *Model) Name() string { return strings.Join(m.names, " + ") }
+func (m *Model) Name() string { return m.model.Name() }
 
-// Close frees the model. It must not be in use any more.
-func (m *Model) Close() error {
-	return errors.Join(m.group.Close(), m.closeFiles())
-}
+// Info describes the model.
+func (m *Model) Info() Info { return Info(m.model.Info()) }
 
-func (m *Model) closeFiles() error {
-	var errs []error
-	for _, f := range m.files {
-		errs = append(errs, f.Close())
-	}
-	return errors.Join(errs...)
-}
+// Close frees the model. No call may be in progress.
+func (m *Model) Close() error { return m.model.Close() }
 
-// Localize gives the probability of manipulation for every pixel of img, on
-// img's own grid. Alpha is ignored, not composited. For a JPEG, LocalizeFile and
-// LocalizeReader are better: they decode chroma the way the models were trained
-// with, where package image/jpeg takes a short cut.
+// Localize gives the probability of manipulation for every pixel of img, on img's
+// own grid. A [*Picture] is the best kind of img, see [Decode]. Alpha is ignored,
+// not composited.
 func (m *Model) Localize(ctx context.Context, img image.Image) (*Result, error) {
 	results, err := m.LocalizeBatch(ctx, []image.Image{img})
 	if err != nil {
@@ -212,75 +111,40 @@ func (m *Model) Localize(ctx context.Context, img image.Image) (*Result, error) 
 // picture scaled to their input take them through the network together, which
 // is a little faster for each and needs memory for all.
 func (m *Model) LocalizeBatch(ctx context.Context, imgs []image.Image) ([]*Result, error) {
-	pictures := make([]*picture.RGB, len(imgs))
+	pictures := make([]*picture.Picture, len(imgs))
 	for i, img := range imgs {
-		pictures[i] = picture.FromImage(img)
-		if p := pictures[i]; p.Width == 0 || p.Height == 0 {
-			return nil, fmt.Errorf("picture of %d x %d pixels: it is empty", p.Width, p.Height)
-		}
+		pictures[i] = toPicture(img)
 	}
-	return m.localize(ctx, pictures)
-}
-
-// LocalizeFile reads a picture file (JPEG, PNG, WebP, TIFF, BMP, first frame of
-// a GIF) and localizes it on its stored pixel grid: an EXIF orientation is
-// reported in the result, not applied.
-func (m *Model) LocalizeFile(ctx context.Context, path string) (*Result, error) {
-	d, err := picture.Open(path, m.limits)
+	results, err := m.model.LocalizeBatch(ctx, pictures)
 	if err != nil {
 		return nil, err
 	}
-	r, err := m.localizeDecoded(ctx, d)
+	return newResults(results), nil
+}
+
+// LocalizeFile reads a picture file as [DecodeFile] does and localizes it on its
+// stored pixel grid. The result reports an EXIF orientation; it is not applied.
+func (m *Model) LocalizeFile(ctx context.Context, path string) (*Result, error) {
+	p, err := picture.Open(path, m.limits)
+	if err != nil {
+		return nil, err
+	}
+	r, err := m.model.Localize(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return r, nil
+	return newResult(r), nil
 }
 
 // LocalizeReader is LocalizeFile for the bytes of a picture file.
 func (m *Model) LocalizeReader(ctx context.Context, r io.Reader) (*Result, error) {
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("reading the picture: %w", err)
-	}
-	d, err := picture.Decode(data, m.limits)
+	p, err := decode(r, m.limits)
 	if err != nil {
 		return nil, err
 	}
-	return m.localizeDecoded(ctx, d)
-}
-
-func (m *Model) localizeDecoded(ctx context.Context, d *picture.Decoded) (*Result, error) {
-	results, err := m.localize(ctx, []*picture.RGB{d.RGB})
+	result, err := m.model.Localize(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range append(results[0].Each, results[0]) {
-		r.Format, r.Orientation = d.Format, d.Orientation
-	}
-	return results[0], nil
-}
-
-func (m *Model) localize(ctx context.Context, pictures []*picture.RGB) ([]*Result, error) {
-	outputs, err := m.group.Run(ctx, pictures)
-	if err != nil {
-		return nil, err
-	}
-	results := make([]*Result, len(pictures))
-	for i, p := range pictures {
-		results[i] = m.result(m.Name(), p, runner.Mean(outputs[i], p.Width, p.Height), !slices.Contains(m.byMean, false))
-		if !m.each {
-			continue
-		}
-		for k, o := range outputs[i] {
-			results[i].Each = append(results[i].Each, m.result(m.names[k], p, o.Enlarged(p.Width, p.Height), m.byMean[k]))
-		}
-	}
-	return results, nil
-}
-
-func (m *Model) result(name string, p *picture.RGB, o runner.Output, byMean bool) *Result {
-	r := &Result{Width: p.Width, Height: p.Height, Model: name, Threshold: m.threshold, Orientation: 1, Prob: o.Prob, Raw: Map(o.Raw)}
-	r.measure(byMean)
-	return r
+	return newResult(result), nil
 }

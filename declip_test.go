@@ -17,11 +17,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/declip/declip/internal/engine/enginetest"
-	"github.com/declip/declip/internal/metric"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/engine/enginetest"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/weights"
 )
 
 var (
@@ -131,22 +130,6 @@ func checkResult(t *testing.T, r *Result, model string, w, h int) {
 	for i, g := range r.Regions {
 		if g.Area <= 0 || g.Area > g.Box.Dx()*g.Box.Dy() || !g.Box.In(image.Rect(0, 0, w, h)) || g.Mean > g.Peak {
 			t.Errorf("region %d is %+v", i, g)
-		}
-	}
-}
-
-func TestScoreTellsWhatIsFlagged(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 3))
-	for range 200 {
-		prob := make([]float32, 1+r.IntN(1000))
-		for i := range prob {
-			prob[i] = float32(r.IntN(50)) / 49
-		}
-		threshold := float64(float32(1+r.IntN(48)) / 49)
-		result := Result{Width: len(prob), Height: 1, Prob: prob, Threshold: threshold}
-		result.measure(false)
-		if flagged := metric.Flagged(prob, threshold) > metric.FlagShare; flagged != (result.Score > threshold) {
-			t.Fatalf("%d pixels, threshold %g: score %g, but flagged is %v", len(prob), threshold, result.Score, flagged)
 		}
 	}
 }
@@ -362,8 +345,12 @@ func TestInfo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, spec := range m.group.Specs() {
-			networks = append(networks, spec.String())
+		for _, spec := range c.specs {
+			n, err := network.New(spec, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			networks = append(networks, n.Spec().String())
 		}
 		if got, want := m.Info(), (Info{strings.Join(networks, " + "), c.mode, "cpu"}); got != want {
 			t.Errorf("got %+v, expected %+v", got, want)

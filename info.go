@@ -1,19 +1,15 @@
 package declip
 
-import (
-	"strings"
-
-	"github.com/declip/declip/internal/network"
-)
+import "github.com/declip/declip/internal/localize"
 
 // How a model looks at a picture: Info.SizeMode.
 const (
 	// SizeTiles: at the picture's own pixels, in overlapping tiles.
-	SizeTiles = "tiles"
+	SizeTiles = localize.SizeTiles
 	// SizeResize: at the whole picture, scaled to the network's input.
-	SizeResize = "resize"
+	SizeResize = localize.SizeResize
 	// SizeMixed: several models, some in one way and some in the other.
-	SizeMixed = "mixed"
+	SizeMixed = localize.SizeMixed
 )
 
 // Info describes an opened model.
@@ -25,25 +21,4 @@ type Info struct {
 	SizeMode string
 	// Device is what runs it, as "cpu" or "cuda:0".
 	Device string
-}
-
-// Info describes the model.
-func (m *Model) Info() Info { return m.info }
-
-func describe(device string, specs []network.Spec) Info {
-	info := Info{Device: device}
-	var names []string
-	for _, s := range specs {
-		names = append(names, s.String())
-		mode := SizeTiles
-		if s.Mode == network.ModeResize {
-			mode = SizeResize
-		}
-		if info.SizeMode != "" && info.SizeMode != mode {
-			mode = SizeMixed
-		}
-		info.SizeMode = mode
-	}
-	info.Network = strings.Join(names, " + ")
-	return info
 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/declip/declip/internal/engine/enginetest"
-	"github.com/declip/declip/internal/network/networktest"
+	"github.com/declip/declip/internal/nn/engine/enginetest"
+	"github.com/declip/declip/internal/nn/network/networktest"
 )
 
 // published is a checkpoint in the published layout: a small transformer, and a decoder on it.

@@ -3,37 +3,37 @@ package declip
 import (
 	"image"
 
-	"github.com/declip/declip/internal/metric"
-	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/localize"
 )
 
 // Result is what a model says about one picture.
 type Result struct {
 	Width, Height int    // pixels, as the file stores them
 	Model         string // what the model was opened as
-	Format        string // of the file: jpeg, png, webp, tiff, bmp, gif; empty for Localize
+	Format        string // of the file: jpeg, png, webp, tiff, bmp, gif; empty for pixels from elsewhere
 	Orientation   int    // EXIF orientation 1..8 of the file, not applied; 1 where none is given
 
-	// Score in [0,1] sums the picture up. For a model that looks at the
+	// Score in [0,1] sums up the picture. For a model that looks at the
 	// picture's own pixels it is the probability that one pixel in a hundred
-	// exceeds, so that a score over the threshold means that more than 1 % of
-	// the pixels are marked. For a model that sees the picture scaled to its
-	// input, as the paper's do, it is the mean probability, as published.
+	// exceeds: a score over the threshold means that more than 1 % of the
+	// pixels are marked. For a model that sees the picture scaled to its
+	// input, as the paper's models do, it is the mean probability, as published.
 	Score float64
 	// MeanProbability over all pixels, in [0,1].
 	MeanProbability float64
 	// ManipulatedFraction is the share of pixels over Threshold, in [0,1].
 	ManipulatedFraction float64
-	Threshold           float64
-	// Regions are the connected areas over Threshold, the largest first; those
-	// under a ten-thousandth of the picture are left out.
+	// Threshold is the probability above which a pixel counts as manipulated, in (0,1).
+	Threshold float64
+	// Regions are the connected areas over Threshold, the largest first. Areas
+	// smaller than a ten-thousandth of the picture are left out.
 	Regions []Region
 
 	// Prob is the probability that a pixel was manipulated: [Height, Width].
 	Prob []float32
-	// Raw is the network's own output before it is brought to the picture's
-	// size. Of several models it is the mean, at the picture's size where their
-	// own outputs differ in size.
+	// Raw is the network's own output before it is enlarged to the picture's
+	// size. For several models it is their mean, at the picture's size where
+	// their own outputs differ in size.
 	Raw Map
 	// Each holds each model's own result, in the order in which they were given;
 	// only with Options.Each.
@@ -53,29 +53,38 @@ type Map struct {
 	Width, Height int
 }
 
-// smallestRegion is the share of a picture under which an area over the
-// threshold is not listed as a region.
-const smallestRegion = 1e-4
-
-// measure fills in what follows from Prob.
-func (r *Result) measure(scoreIsMean bool) {
-	r.MeanProbability = r.toMap().Mean()
-	r.Score = r.MeanProbability
-	if !scoreIsMean {
-		r.Score = metric.FlagScore(r.Prob)
+// newResult copies the fields and shares the maps.
+func newResult(r *localize.Result) *Result {
+	regions := make([]Region, len(r.Regions))
+	for i, g := range r.Regions {
+		regions[i] = Region(g)
 	}
-	r.mark()
+	return &Result{
+		Width: r.Width, Height: r.Height, Model: r.Model, Format: r.Format, Orientation: r.Orientation,
+		Score: r.Score, MeanProbability: r.MeanProbability, ManipulatedFraction: r.ManipulatedFraction,
+		Threshold: r.Threshold, Regions: regions,
+		Prob: r.Prob, Raw: Map(r.Raw), Each: newResults(r.Each),
+	}
 }
 
-// mark fills in what follows from Prob and Threshold.
-func (r *Result) mark() {
-	m := r.toMap()
-	r.ManipulatedFraction = m.Fraction(r.Threshold)
-	r.Regions = nil
-	least := max(1, int(smallestRegion*float64(len(r.Prob))))
-	for _, g := range picture.Regions(m, r.Threshold, least) {
-		box := image.Rect(g.Box[0], g.Box[1], g.Box[0]+g.Box[2], g.Box[1]+g.Box[3])
-		r.Regions = append(r.Regions, Region{Box: box, Area: g.Area, Mean: g.Mean, Peak: g.Peak})
+// newResults is nil for an empty list.
+func newResults(list []*localize.Result) (results []*Result) {
+	for _, r := range list {
+		results = append(results, newResult(r))
+	}
+	return results
+}
+
+// inner is r as package localize takes it.
+func (r *Result) inner() *localize.Result {
+	var each []*localize.Result
+	for _, own := range r.Each {
+		each = append(each, own.inner())
+	}
+	return &localize.Result{
+		Width: r.Width, Height: r.Height, Model: r.Model, Format: r.Format, Orientation: r.Orientation,
+		Score: r.Score, MeanProbability: r.MeanProbability, ManipulatedFraction: r.ManipulatedFraction,
+		Threshold: r.Threshold, Prob: r.Prob, Raw: localize.Map(r.Raw), Each: each,
 	}
 }
 
@@ -83,37 +92,23 @@ func (r *Result) mark() {
 // model again: ManipulatedFraction, Regions and what Mask and Overlay draw change,
 // in Each too. It shares its maps with r.
 func (r *Result) WithThreshold(threshold float64) (*Result, error) {
-	if err := checkThreshold(threshold); err != nil {
+	changed, err := r.inner().WithThreshold(threshold)
+	if err != nil {
 		return nil, err
 	}
-	changed := *r
-	changed.Threshold = threshold
-	changed.mark()
-	changed.Each = nil
-	for _, own := range r.Each {
-		o, err := own.WithThreshold(threshold)
-		if err != nil {
-			return nil, err
-		}
-		changed.Each = append(changed.Each, o)
-	}
-	return &changed, nil
-}
-
-func (r *Result) toMap() *picture.Map {
-	return &picture.Map{Prob: r.Prob, Width: r.Width, Height: r.Height}
+	return newResult(changed), nil
 }
 
 // Gray is the probability map as an 8-bit picture: 0 is 0, 255 is 1.
-func (r *Result) Gray() image.Image { return r.toMap().ToGray() }
+func (r *Result) Gray() image.Image { return r.inner().Gray() }
 
-// Mask is the picture's size, 255 where the probability exceeds Threshold and 0
+// Mask has the picture's size, 255 where the probability exceeds Threshold and 0
 // elsewhere.
-func (r *Result) Mask() image.Image { return r.toMap().Mask(r.Threshold) }
+func (r *Result) Mask() image.Image { return r.inner().Mask() }
 
-// Overlay lays the map over the picture it was made from: a heat map where the
+// Overlay draws the map over the picture it was made from: a heat map where the
 // probability is high, and an outline around what Mask marks. img must have the
 // result's size.
 func (r *Result) Overlay(img image.Image) image.Image {
-	return picture.Overlay(picture.FromImage(img), r.toMap(), r.Threshold)
+	return r.inner().Overlay(toPicture(img).RGB)
 }

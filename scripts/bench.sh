@@ -16,7 +16,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 go build -o "$work/declip" ./cmd/declip
-go build -o "$work/bench" ./scripts/bench
+go build -o "$work/bench" ./tools/bench
 # The library found for this checkout serves a program that lies elsewhere, too.
 if [[ -z ${DECLIP_ORT_LIB:-} && -d .cache/onnxruntime ]]; then
 	export DECLIP_ORT_LIB=$PWD/.cache/onnxruntime

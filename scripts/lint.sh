@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks what a reviewer should not have to: formatting, vet, shell syntax, and that packages import only
-# what lies below them (internal/layers).
+# what lies below them (internal/architecture).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ if [[ -n $unformatted ]]; then
 fi
 
 go vet ./... || failed=1
-go test -count=1 ./internal/layers || failed=1
+go test -count=1 ./internal/architecture || failed=1
 
 while IFS= read -r -d '' script; do
 	bash -n "$script" || failed=1

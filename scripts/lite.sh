@@ -90,7 +90,7 @@ train stage3 --data "$work/treated" --init "$work/stage2/best.safetensors" \
 echo "lite: training on parts of large pictures, and taking the mean with the stage before"
 train stage4 --data "$work/large" --init "$work/stage3/best.safetensors" --loss-dice 0.1 \
 	--crop-size 320 --batch-size 6 --inside 0.6 --lr 1.2e-3 --average 0.998 --epoch-pictures 3000 --seed 11 --max-time "$time"
-go run ./scripts/mean -share 0.4 -o "$work/mean.safetensors" "$work/stage3/best.safetensors" "$work/stage4/best.safetensors"
+go run ./tools/average -share 0.4 -o "$work/mean.safetensors" "$work/stage3/best.safetensors" "$work/stage4/best.safetensors"
 
 echo "lite: training a decoder that sees whole pictures, on the backbone as it is now"
 train stage5 --data "$work/whole.csv" "${network[@]}" \
@@ -103,4 +103,4 @@ train stage6 --data "$work/varied.csv" --init "$work/stage5/best.safetensors" --
 
 echo "lite: calibrating"
 "$declip" calibrate -m "$work/stage6/best.safetensors" --data "$work/valid" --pristine "$work/untouched-valid" \
-	--copies --double-jpeg --blobs --max-flagged 0.06 -o internal/zoo/models/lite.safetensors
+	--copies --double-jpeg --blobs --max-flagged 0.06 -o internal/models/models/lite.safetensors

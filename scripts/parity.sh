@@ -7,4 +7,4 @@ cd "$(dirname "$0")/.."
 if [[ -z ${DECLIP_ORT_LIB:-} && -d .cache/onnxruntime ]]; then
 	export DECLIP_ORT_LIB=$PWD/.cache/onnxruntime
 fi
-exec go run ./scripts/parity -python "${PARITY_PYTHON:-/usr/bin/python3}" "$@"
+exec go run ./tools/parity -python "${PARITY_PYTHON:-/usr/bin/python3}" "$@"

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/declip/declip/internal/featurecache"
+	"github.com/declip/declip/internal/train/features"
 )
 
 func (a *app) newCache() *cobra.Command {
@@ -41,7 +41,7 @@ func orDefaultCache(dir string) (string, error) {
 	if dir != "" {
 		return dir, nil
 	}
-	return featurecache.DefaultDir()
+	return features.DefaultDir()
 }
 
 func (a *app) newCacheInfo() *cobra.Command {
@@ -53,7 +53,7 @@ func (a *app) newCacheInfo() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		info, err := featurecache.Look(folder)
+		info, err := features.Look(folder)
 		if err != nil {
 			return fmt.Errorf("feature cache: %w", err)
 		}
@@ -74,7 +74,7 @@ func (a *app) newCacheClear() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		removed, inUse, err := featurecache.Clear(folder)
+		removed, inUse, err := features.Clear(folder)
 		if err != nil {
 			return fmt.Errorf("feature cache: %w", err)
 		}

@@ -11,11 +11,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip"
-	"github.com/declip/declip/internal/calibrate"
 	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/models"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/internal/train/calibrate"
 )
 
 // calibrateOptions are the flags of "declip calibrate".
@@ -33,7 +33,7 @@ type calibrateOptions struct {
 
 // AddFlags declares the flags with their defaults.
 func (o *calibrateOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.model, "model", "m", zoo.Default, "model: a built-in name, a file, or a name in the models folder")
+	f.StringVarP(&o.model, "model", "m", models.Default, "model: a built-in name, a file, or a name in the models folder")
 	f.StringArrayVar(&o.data, "data", nil, "data set: a folder or list, as DIR or DIR:split; repeatable")
 	o.sets.AddFlags(f)
 	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
@@ -100,7 +100,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	if err != nil {
 		return err
 	}
-	file, err := zoo.Open(o.model)
+	file, err := models.Open(o.model)
 	if err != nil {
 		return err
 	}
@@ -136,12 +136,12 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 // predictor opens models for calibrate.Run.
 func (a *app) predictor(o calibrateOptions) func(path string) (calibrate.Predict, func(), error) {
 	return func(path string) (calibrate.Predict, func(), error) {
-		model, err := declip.Open(path, declip.Options{Library: a.library, Device: o.device, Threads: o.threads})
+		model, err := localize.Open(path, localize.Options{Library: a.library, Device: o.device, Threads: o.threads})
 		if err != nil {
 			return nil, nil, err
 		}
 		predict := func(ctx context.Context, p *picture.RGB) ([]float32, error) {
-			r, err := model.Localize(ctx, p)
+			r, err := model.Localize(ctx, picture.New(p))
 			if err != nil {
 				return nil, err
 			}

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip/internal/datacheck"
 	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/dataset/check"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -110,14 +110,14 @@ func (a *app) runDataCheck(cmd *cobra.Command, o dataCheckOptions, name string) 
 	}
 	bar := a.newProgress(set.Len(), "checking")
 	defer bar.finish()
-	report, err := datacheck.Run(cmd.Context(), set, datacheck.Options{ResizeMasks: o.resizeMasks, Done: func(done, _ int) { bar.set(done) }})
+	report, err := check.Run(cmd.Context(), set, check.Options{ResizeMasks: o.resizeMasks, Done: func(done, _ int) { bar.set(done) }})
 	if err != nil {
 		return err
 	}
 	report.Data = name
 	bar.finish()
 	if o.sheet != "" {
-		sheet, err := datacheck.Sheet(cmd.Context(), set, report, o.sheetCount, picture.Limits{})
+		sheet, err := check.Sheet(cmd.Context(), set, report, o.sheetCount, picture.Limits{})
 		if err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func (a *app) runDataCheck(cmd *cobra.Command, o dataCheckOptions, name string) 
 	return nil
 }
 
-func (a *app) printDataCheck(o dataCheckOptions, r *datacheck.Report) error {
+func (a *app) printDataCheck(o dataCheckOptions, r *check.Report) error {
 	if o.json {
 		text, err := json.Marshal(r)
 		if err != nil {
@@ -167,7 +167,7 @@ func (a *app) printDataCheck(o dataCheckOptions, r *datacheck.Report) error {
 	return err
 }
 
-func printGroups(to io.Writer, groups []datacheck.Group) error {
+func printGroups(to io.Writer, groups []check.Group) error {
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "set\tsplit\tmethod\tpictures\tmanipulated\tuntouched\tunknown\tmarked on average")
 	dash := func(s string) string {
@@ -186,7 +186,7 @@ func printGroups(to io.Writer, groups []datacheck.Group) error {
 	return t.Flush()
 }
 
-func printSizes(to io.Writer, r *datacheck.Report) {
+func printSizes(to io.Writer, r *check.Report) {
 	if len(r.Sizes) == 0 {
 		return
 	}
@@ -202,7 +202,7 @@ func printSizes(to io.Writer, r *datacheck.Report) {
 }
 
 // printFindings lists the findings, which are ordered by kind; at most shown of each.
-func printFindings(to io.Writer, findings []datacheck.Finding, shown int) {
+func printFindings(to io.Writer, findings []check.Finding, shown int) {
 	for i := 0; i < len(findings); {
 		first := findings[i]
 		n := 0
@@ -225,7 +225,7 @@ func printFindings(to io.Writer, findings []datacheck.Finding, shown int) {
 }
 
 // findingText names the file, unless the detail begins with it.
-func findingText(f datacheck.Finding) string {
+func findingText(f check.Finding) string {
 	if strings.HasPrefix(f.Detail, f.File) {
 		return f.Detail
 	}

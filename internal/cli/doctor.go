@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/nn/engine"
 )
 
 func (a *app) newDoctor() *cobra.Command {
@@ -60,16 +60,16 @@ func writeEngine(w io.Writer, info engine.Info) {
 
 func writeModels(w io.Writer) {
 	var built []string
-	for _, name := range zoo.Names() {
-		built = append(built, fmt.Sprintf("%s (%.1f MB)", name, float64(zoo.Size(name))/1e6))
+	for _, name := range models.Names() {
+		built = append(built, fmt.Sprintf("%s (%.1f MB)", name, float64(models.Size(name))/1e6))
 	}
 	row(w, "built-in models", orNone(built))
-	folder, err := zoo.Folder()
+	folder, err := models.Folder()
 	if err != nil {
 		folder = err.Error()
 	}
 	row(w, "models folder", folder)
-	row(w, "installed models", orNone(zoo.Installed()))
+	row(w, "installed models", orNone(models.Installed()))
 }
 
 func row(w io.Writer, name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, value) }

@@ -9,10 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip"
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/evaluate"
-	"github.com/declip/declip/internal/predictor"
+	"github.com/declip/declip/internal/localize"
 )
 
 // evalOptions are the flags of "declip eval".
@@ -45,7 +44,7 @@ func (o *evalOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	f.StringVar(&o.csv, "csv", "", "also write a table with one row a picture, model and perturbation to this file")
-	f.Float64Var(&o.threshold, "threshold", declip.DefaultThreshold, "probability above which a pixel counts as manipulated")
+	f.Float64Var(&o.threshold, "threshold", localize.DefaultThreshold, "probability above which a pixel counts as manipulated")
 	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each data set, drawn once for all (default: all)")
 	addBatchFlag(f, &o.batch)
 	f.StringVar(&o.maps, "predictions", "", "score the maps in this folder, which another program made, instead of running a model")
@@ -180,14 +179,14 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 // openPredictor opens what is measured; done closes it.
 func (a *app) openPredictor(cmd *cobra.Command, o evalOptions, source dataset.Source) (p evaluate.Predictor, done func(), err error) {
 	if o.maps != "" {
-		p, err = predictor.Maps(o.maps, source)
+		p, err = evaluate.Maps(o.maps, source)
 		return p, func() {}, err
 	}
-	model, err := a.open(cmd, o.modelOptions, declip.Options{Threshold: o.threshold, Each: len(o.models) > 1})
+	model, err := a.open(cmd, o.modelOptions, localize.Options{Threshold: o.threshold, Each: len(o.models) > 1})
 	if err != nil {
 		return nil, nil, err
 	}
-	return predictor.Models(model, o.models...), func() { model.Close() }, nil
+	return evaluate.Models(model, o.models...), func() { model.Close() }, nil
 }
 
 // folderOf refuses a file whose folder is not there.

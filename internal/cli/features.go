@@ -9,13 +9,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/runner"
-	"github.com/declip/declip/internal/weights"
-	"github.com/declip/declip/internal/zoo"
 )
 
 // featuresOptions are the flags of "declip features".
@@ -40,7 +39,7 @@ func (o *featuresOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.tokens, "tokens", false, "write a transformer's tokens [T, C], the class token first, instead of maps")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line instead of text")
 	addBatchFlag(f, &o.batch)
-	f.Int64Var(&o.maxPixels, "max-pixels", declip.DefaultMaxPixels, "refuse larger pictures (width times height) by their header")
+	f.Int64Var(&o.maxPixels, "max-pixels", localize.DefaultMaxPixels, "refuse larger pictures (width times height) by their header")
 	o.engine.AddFlags(f)
 }
 
@@ -102,7 +101,7 @@ then 1.`,
 
 func (a *app) runFeatures(cmd *cobra.Command, o featuresOptions, paths []string) error {
 	saveMemory()
-	file, err := zoo.Open(o.model)
+	file, err := models.Open(o.model)
 	if err != nil {
 		return err
 	}
@@ -192,12 +191,12 @@ func (a *app) featureSource(cmd *cobra.Command, o *featuresOptions, file *weight
 	return s, s.backbone.Check(s.layers...)
 }
 
-func (a *app) openPass(s *featureSource, o engineOptions) (*runner.Pass, error) {
+func (a *app) openPass(s *featureSource, o engineOptions) (*localize.Pass, error) {
 	e, err := engine.Open(engine.Options{Library: a.library, Device: o.device, Threads: o.threads})
 	if err != nil {
 		return nil, err
 	}
-	return runner.NewPass(e, s.backbone, s.layers, runner.Options{LowMemory: o.lowMemory})
+	return localize.NewPass(e, s.backbone, s.layers, localize.LoadOptions{LowMemory: o.lowMemory})
 }
 
 // extracted are a picture's features, and what became of them.
@@ -208,9 +207,13 @@ type extracted struct {
 }
 
 // extractWith runs the backbone in a pipeline.
-func (s *featureSource) extractWith(pass *runner.Pass, tokens bool) func(context.Context, []*picture.RGB) ([]*extracted, error) {
-	return func(ctx context.Context, pictures []*picture.RGB) ([]*extracted, error) {
-		out, err := pass.Run(ctx, pictures)
+func (s *featureSource) extractWith(pass *localize.Pass, tokens bool) func(context.Context, []*picture.Picture) ([]*extracted, error) {
+	return func(ctx context.Context, pictures []*picture.Picture) ([]*extracted, error) {
+		pixels := make([]*picture.RGB, len(pictures))
+		for i, p := range pictures {
+			pixels[i] = p.RGB
+		}
+		out, err := pass.Run(ctx, pixels)
 		if err != nil {
 			return nil, err
 		}

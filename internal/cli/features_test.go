@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/network"
 )
 
 // The class token is dropped, and each channel becomes a map of the patches row by row.

@@ -8,12 +8,12 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/declip/declip/internal/parallel"
 
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/npy"
-	"github.com/declip/declip/internal/record"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/nn/weights/npy"
 )
 
 // Formats of features.
@@ -77,7 +77,7 @@ func (o featureFiles) checkRange(s *featureSource, x *extracted) error {
 
 func (o featureFiles) writeNPY(s *featureSource, w *work[*extracted]) error {
 	x := w.result
-	var group errgroup.Group
+	var group parallel.Group
 	for i, layer := range s.layers {
 		path := filepath.Join(o.out, w.input.stem+"."+layer+".npy")
 		x.files = append(x.files, path)
@@ -172,7 +172,7 @@ func (a *app) featuresJSON(s *featureSource, bar *progress) func(*work[*extracte
 		}
 		line := jsonFeatures{
 			Image: w.input.path, Width: w.decoded.Width, Height: w.decoded.Height, Format: w.decoded.Format,
-			Backbone: s.backbone.Arch(), ElapsedMS: record.Milliseconds(w.elapsed),
+			Backbone: s.backbone.Arch(), ElapsedMS: localize.Milliseconds(w.elapsed),
 		}
 		for i, layer := range s.layers {
 			line.Features = append(line.Features, jsonFeature{layer, w.result.shapes[i], w.result.files[i]})

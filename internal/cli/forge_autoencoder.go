@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip/internal/autoencoder"
-	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/forge"
+	"github.com/declip/declip/internal/forge/autoencoder"
+	"github.com/declip/declip/internal/nn/engine"
 )
 
 // autoencoderOptions are the flags of "declip forge train-autoencoder".

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"image"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -11,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -35,8 +34,8 @@ func (o *localizeOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.npy, "npy", false, "also write the network's own output (probabilities, float32) as NumPy file")
 	f.BoolVar(&o.each, "each", false, "also write each model's own results, as STEM.MODEL.prob.png and so on")
 	addBatchFlag(f, &o.batch)
-	f.Float64Var(&o.threshold, "threshold", declip.DefaultThreshold, "probability above which a pixel counts as manipulated")
-	f.Int64Var(&o.maxPixels, "max-pixels", declip.DefaultMaxPixels, "refuse larger pictures (width times height) by their header")
+	f.Float64Var(&o.threshold, "threshold", localize.DefaultThreshold, "probability above which a pixel counts as manipulated")
+	f.Int64Var(&o.maxPixels, "max-pixels", localize.DefaultMaxPixels, "refuse larger pictures (width times height) by their header")
 }
 
 func addBatchFlag(f *pflag.FlagSet, batch *int) {
@@ -144,7 +143,7 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 	if err := protectInputs(inputs, o.out, write.suffixes()); err != nil {
 		return err
 	}
-	model, err := a.open(cmd, o.modelOptions, declip.Options{Threshold: o.threshold, MaxPixels: o.maxPixels, Each: o.each})
+	model, err := a.open(cmd, o.modelOptions, localize.Options{Threshold: o.threshold, MaxPixels: o.maxPixels, Each: o.each})
 	if err != nil {
 		return err
 	}
@@ -170,13 +169,9 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 }
 
 // localizeWith runs a model in a pipeline.
-func localizeWith(model *declip.Model) func(context.Context, []*picture.RGB) ([]*localized, error) {
-	return func(ctx context.Context, pictures []*picture.RGB) ([]*localized, error) {
-		images := make([]image.Image, len(pictures))
-		for i, p := range pictures {
-			images[i] = p
-		}
-		results, err := model.LocalizeBatch(ctx, images)
+func localizeWith(model *localize.Model) func(context.Context, []*picture.Picture) ([]*localized, error) {
+	return func(ctx context.Context, pictures []*picture.Picture) ([]*localized, error) {
+		results, err := model.LocalizeBatch(ctx, pictures)
 		list := make([]*localized, len(results))
 		for i, r := range results {
 			list[i] = &localized{result: r}

@@ -7,10 +7,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
 )
 
 // networkOptions are the flags that say what a model's file does not, or replace
@@ -74,7 +74,7 @@ type modelOptions struct {
 
 // AddFlags declares the flags with their defaults.
 func (o *modelOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringArrayVarP(&o.models, "model", "m", []string{zoo.Default},
+	f.StringArrayVarP(&o.models, "model", "m", []string{models.Default},
 		"model: a built-in name, a file, or a name in the models folder; repeatable: the result is the mean")
 	o.network.AddFlags(f)
 	o.engine.AddFlags(f)
@@ -83,10 +83,10 @@ func (o *modelOptions) AddFlags(f *pflag.FlagSet) {
 func (o *modelOptions) check(cmd *cobra.Command) error { return checkThreads(cmd, o.engine.threads) }
 
 // open opens the models. What else is in the options is kept.
-func (a *app) open(cmd *cobra.Command, m modelOptions, o declip.Options) (*declip.Model, error) {
+func (a *app) open(cmd *cobra.Command, m modelOptions, o localize.Options) (*localize.Model, error) {
 	o.Library, o.Device, o.Threads, o.LowMemory = a.library, m.engine.device, m.engine.threads, m.engine.lowMemory
 	o.Arch, o.Layer, o.Decoder, o.Backbones = m.network.arch, m.network.layer, m.network.decoder, m.network.clip
-	model, err := declip.OpenSeveral(m.models, o)
+	model, err := localize.OpenSeveral(m.models, o)
 	return model, wrongNetwork(cmd, m.network, sayClip(err))
 }
 

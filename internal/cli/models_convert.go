@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/declip/declip/internal/convert"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/models/convert"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 // convertOptions are the flags of "declip models convert".

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/weights"
-	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 // Kinds of weights files.
@@ -49,27 +49,27 @@ func examine(name string, o networkOptions) (*examined, error) {
 func (x *examined) open(name string, o networkOptions) error {
 	var beside []*weights.File
 	for _, other := range o.clip {
-		f, err := zoo.Open(other)
+		f, err := models.Open(other)
 		if err != nil {
 			return err
 		}
 		x.opened = append(x.opened, f)
 		beside = append(beside, f)
 	}
-	model, opened, err := zoo.OpenNetwork(name, o.override(), beside)
+	model, opened, err := models.OpenNetwork(name, o.override(), beside)
 	x.opened = append(x.opened, opened...)
 	if len(opened) == 0 {
 		return err
 	}
 	x.file, x.model = opened[0], model
-	x.size = int64(zoo.Size(name))
-	if !zoo.BuiltIn(name) {
+	x.size = int64(models.Size(name))
+	if !models.BuiltIn(name) {
 		info, err := os.Stat(x.file.Path())
 		if err != nil {
 			return err
 		}
 		x.size = info.Size()
-		if e, ok := zoo.Lookup(filepath.Base(x.file.Path())); ok && e.File == filepath.Base(x.file.Path()) {
+		if e, ok := models.Lookup(filepath.Base(x.file.Path())); ok && e.File == filepath.Base(x.file.Path()) {
 			x.published = e.Name
 		}
 	}

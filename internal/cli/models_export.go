@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/declip/declip/internal/convert"
-	"github.com/declip/declip/internal/graph"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/models/convert"
+	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/network"
 )
 
 // exportOptions are the flags of "declip models export".

@@ -15,8 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 // inspection is what "declip models inspect --json" prints.

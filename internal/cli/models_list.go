@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/internal/models"
 )
 
 // Where a model is.
@@ -26,7 +26,7 @@ type listed struct {
 	Size int64  `json:"size,omitempty"`
 	Path string `json:"path,omitempty"`
 	// Published is the entry of the catalogue, left out for other files.
-	Published *zoo.Entry `json:"published,omitempty"`
+	Published *models.Entry `json:"published,omitempty"`
 }
 
 func (a *app) newModelsList() *cobra.Command {
@@ -48,14 +48,14 @@ files their address, digest, licence and what they need beside them.`,
 }
 
 func (a *app) runModelsList(asJSON bool) error {
-	models, err := listModels()
+	list, err := listModels()
 	if err != nil {
 		return err
 	}
 	if asJSON {
 		encoder := json.NewEncoder(a.stdout)
 		encoder.SetEscapeHTML(false)
-		for _, m := range models {
+		for _, m := range list {
 			if err := encoder.Encode(m); err != nil {
 				return err
 			}
@@ -64,7 +64,7 @@ func (a *app) runModelsList(asJSON bool) error {
 	}
 	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "name\tstate\tsize\tholds")
-	for _, m := range models {
+	for _, m := range list {
 		size := "-"
 		if m.Size > 0 {
 			size = sizeText(m.Size)
@@ -74,7 +74,7 @@ func (a *app) runModelsList(asJSON bool) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	dir, err := zoo.Folder()
+	dir, err := models.Folder()
 	if err != nil {
 		return err
 	}
@@ -94,15 +94,15 @@ func (m listed) holds() string {
 
 // listModels joins what is built in, what is published and what is in the folder.
 func listModels() ([]listed, error) {
-	contents, err := zoo.Contents()
+	contents, err := models.Contents()
 	if err != nil {
 		return nil, err
 	}
 	var list []listed
-	for _, name := range zoo.Names() {
-		list = append(list, listed{Name: name, State: stateBuiltIn, Size: int64(zoo.Size(name))})
+	for _, name := range models.Names() {
+		list = append(list, listed{Name: name, State: stateBuiltIn, Size: int64(models.Size(name))})
 	}
-	for _, e := range zoo.Catalogue() {
+	for _, e := range models.Catalogue() {
 		m := listed{Name: e.Name, State: stateAbsent, Published: &e}
 		for _, s := range contents {
 			if s.Published != nil && s.Published.Name == e.Name && m.State != statePresent {
@@ -119,7 +119,7 @@ func listModels() ([]listed, error) {
 	return list, nil
 }
 
-func state(s zoo.Stored) string {
+func state(s models.Stored) string {
 	if s.Partial {
 		return statePartial
 	}

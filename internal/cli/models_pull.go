@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip/internal/fetch"
-	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/models/download"
 )
 
 // mirrorVariable is the environment variable behind --from.
@@ -73,24 +73,24 @@ func (a *app) runModelsPull(ctx context.Context, o pullOptions, names []string) 
 }
 
 // toPull finds the entries of names, each followed by what it needs, none twice.
-func toPull(names []string) ([]zoo.Entry, error) {
-	var list []zoo.Entry
+func toPull(names []string) ([]models.Entry, error) {
+	var list []models.Entry
 	for _, name := range names {
-		e, ok := zoo.Lookup(name)
+		e, ok := models.Lookup(name)
 		switch {
-		case !ok && slices.Contains(zoo.Names(), name):
+		case !ok && slices.Contains(models.Names(), name):
 			return nil, fmt.Errorf("model %q is built in: there is nothing to fetch", name)
 		case !ok:
 			return nil, fmt.Errorf("model %q is not in the catalogue, which has: %s", name, strings.Join(published(), ", "))
 		}
-		wanted := []zoo.Entry{e}
+		wanted := []models.Entry{e}
 		for _, need := range e.Needs {
-			if e, ok := zoo.Lookup(need); ok {
+			if e, ok := models.Lookup(need); ok {
 				wanted = append(wanted, e)
 			}
 		}
 		for _, e := range wanted {
-			if !slices.ContainsFunc(list, func(other zoo.Entry) bool { return other.Name == e.Name }) {
+			if !slices.ContainsFunc(list, func(other models.Entry) bool { return other.Name == e.Name }) {
 				list = append(list, e)
 			}
 		}
@@ -100,14 +100,14 @@ func toPull(names []string) ([]zoo.Entry, error) {
 
 func published() []string {
 	var names []string
-	for _, e := range zoo.Catalogue() {
+	for _, e := range models.Catalogue() {
 		names = append(names, e.Name)
 	}
 	return names
 }
 
 // pull fetches one file and says what became of it.
-func (a *app) pull(ctx context.Context, o pullOptions, e zoo.Entry) error {
+func (a *app) pull(ctx context.Context, o pullOptions, e models.Entry) error {
 	path, err := e.Path()
 	if err != nil {
 		return err
@@ -121,9 +121,9 @@ func (a *app) pull(ctx context.Context, o pullOptions, e zoo.Entry) error {
 	}
 	bar := a.newTransfer(e.File)
 	defer bar.finish()
-	pulled, err := zoo.Pull(ctx, e, zoo.PullOptions{
+	pulled, err := models.Pull(ctx, e, models.PullOptions{
 		Mirror:   o.from,
-		Client:   fetch.Client{UserAgent: "declip/" + version()},
+		Client:   download.Client{UserAgent: "declip/" + version()},
 		Progress: bar.set,
 		Notice:   func(text string) { _ = bar.printf(a.stderr, "%s: %s\n", e.File, text) },
 	})
@@ -144,7 +144,7 @@ func (a *app) pull(ctx context.Context, o pullOptions, e zoo.Entry) error {
 }
 
 // showLicence says what is about to be fetched, and on which terms.
-func (a *app) showLicence(e zoo.Entry, address string) {
+func (a *app) showLicence(e models.Entry, address string) {
 	fmt.Fprintf(a.stderr, "%s: %s\n  trained on  %s\n  from        %s\n", e.Name, e.About, e.TrainedOn, address)
 	fmt.Fprintf(a.stderr, "  licence     of the weights: %s; of the publisher's code: %s\n", e.Licence.Weights, e.Licence.Code)
 	if e.Licence.Note != "" {
@@ -154,12 +154,12 @@ func (a *app) showLicence(e zoo.Entry, address string) {
 }
 
 // explainPull says what can be done after a download failed.
-func (a *app) explainPull(ctx context.Context, e zoo.Entry, path, address string, err error) error {
-	if info, e := os.Stat(path + fetch.PartSuffix); e == nil && info.Size() > 0 && !errors.Is(err, fetch.ErrBusy) {
+func (a *app) explainPull(ctx context.Context, e models.Entry, path, address string, err error) error {
+	if info, e := os.Stat(path + download.PartSuffix); e == nil && info.Size() > 0 && !errors.Is(err, download.ErrBusy) {
 		fmt.Fprintf(a.stderr, "declip: %s of %s are kept: the same command goes on from there\n", sizeText(info.Size()), path)
 	}
 	err = fmt.Errorf("%s: %w", e.Name, err)
-	var remote *fetch.RemoteError
+	var remote *download.RemoteError
 	if ctx.Err() != nil || !errors.As(err, &remote) {
 		return err
 	}

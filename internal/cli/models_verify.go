@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/internal/models"
 )
 
 func (a *app) newModelsVerify() *cobra.Command {
@@ -32,7 +32,7 @@ tensor of its network in the right shape. Exits with 1 if a file fails.`,
 
 func (a *app) runModelsVerify(ctx context.Context, names, clip []string) error {
 	if len(names) == 0 {
-		contents, err := zoo.Contents()
+		contents, err := models.Contents()
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (a *app) runModelsVerify(ctx context.Context, names, clip []string) error {
 			}
 		}
 		if len(names) == 0 {
-			dir, _ := zoo.Folder()
+			dir, _ := models.Folder()
 			_, err := fmt.Fprintf(a.stdout, "no models in %s\n", dir)
 			return err
 		}
@@ -79,8 +79,8 @@ func named(name string, err error) error {
 // verify checks one model and gives what was found to be right.
 func (a *app) verify(ctx context.Context, name string, clip []string) ([]string, error) {
 	var facts []string
-	if !zoo.BuiltIn(name) {
-		path, err := zoo.Find(name)
+	if !models.BuiltIn(name) {
+		path, err := models.Find(name)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +103,7 @@ func (a *app) verify(ctx context.Context, name string, clip []string) ([]string,
 
 // verifyDigest compares a file with the digest that is known of it.
 func (a *app) verifyDigest(ctx context.Context, path string) (string, error) {
-	want, source, err := zoo.Digest(path)
+	want, source, err := models.Digest(path)
 	if err != nil {
 		return "", err
 	}

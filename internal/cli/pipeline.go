@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/declip/declip/internal/parallel"
 
 	"github.com/declip/declip/internal/picture"
 )
@@ -25,7 +26,7 @@ type pipeline[R any] struct {
 	maxPixels int64
 	batch     int // pictures that go through the network together, at least 1
 	// process runs the network.
-	process func(ctx context.Context, pictures []*picture.RGB) ([]R, error)
+	process func(ctx context.Context, pictures []*picture.Picture) ([]R, error)
 	// write writes the results of a picture; its error names the picture.
 	write  func(w *work[R]) error
 	report func(w *work[R]) error
@@ -35,7 +36,7 @@ type pipeline[R any] struct {
 // work is one picture on its way through the pipeline.
 type work[R any] struct {
 	input   input
-	decoded *picture.Decoded
+	decoded *picture.Picture
 	result  R
 	err     error
 	elapsed time.Duration // spent on it, without waiting
@@ -51,7 +52,7 @@ func (p *pipeline[R]) run(ctx context.Context, inputs []input) (failed int, err 
 	decoded, processed := make(chan []*work[R]), make(chan *work[R])
 	most := pixelsEach * int64(p.batch+1)
 	room := semaphore.NewWeighted(most)
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := parallel.WithContext(ctx)
 	group.Go(func() error {
 		defer close(decoded)
 		return p.decodeAll(ctx, inputs, decoded)
@@ -146,13 +147,13 @@ func (p *pipeline[R]) decode(in input) *work[R] {
 // own error is that the work was called off.
 func (p *pipeline[R]) processBatch(ctx context.Context, batch []*work[R], room *semaphore.Weighted, most int64) error {
 	var good []*work[R]
-	var pictures []*picture.RGB
+	var pictures []*picture.Picture
 	total := int64(0)
 	for _, w := range batch {
 		w.pixels = min(w.pixels, most)
 		total += w.pixels
 		if w.err == nil {
-			good, pictures = append(good, w), append(pictures, w.decoded.RGB)
+			good, pictures = append(good, w), append(pictures, w.decoded)
 		}
 	}
 	if len(good) == 0 {

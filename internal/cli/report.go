@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/declip/declip/internal/record"
+	"github.com/declip/declip/internal/localize"
 )
 
 // shownRegions is how many regions are listed in text.
@@ -61,7 +61,7 @@ func filesText(f files) string {
 
 // jsonResult is the line of a picture.
 type jsonResult struct {
-	record.Picture
+	localize.Record
 	Files     files     `json:"files"`
 	Each      []jsonOwn `json:"each,omitempty"`
 	ElapsedMS float64   `json:"elapsed_ms"`
@@ -69,12 +69,12 @@ type jsonResult struct {
 
 // jsonOwn is what one of several models says.
 type jsonOwn struct {
-	Model               string          `json:"model"`
-	Score               float64         `json:"score"`
-	MeanProbability     float64         `json:"mean_probability"`
-	ManipulatedFraction float64         `json:"manipulated_fraction"`
-	Regions             []record.Region `json:"regions"`
-	Files               files           `json:"files"`
+	Model               string                  `json:"model"`
+	Score               float64                 `json:"score"`
+	MeanProbability     float64                 `json:"mean_probability"`
+	ManipulatedFraction float64                 `json:"manipulated_fraction"`
+	Regions             []localize.RecordRegion `json:"regions"`
+	Files               files                   `json:"files"`
 }
 
 type jsonError struct {
@@ -103,13 +103,13 @@ func printJSON(bar *progress, to io.Writer, line any) error {
 func newJSONResult(w *work[*localized]) jsonResult {
 	r := w.result.result
 	line := jsonResult{
-		Picture: record.Of(w.input.path, r, w.decoded.Format, w.decoded.Orientation),
-		Files:   w.result.files, ElapsedMS: record.Milliseconds(w.elapsed),
+		Record: localize.NewRecord(w.input.path, r),
+		Files:  w.result.files, ElapsedMS: localize.Milliseconds(w.elapsed),
 	}
 	for i, own := range r.Each {
 		line.Each = append(line.Each, jsonOwn{
-			Model: own.Model, Score: record.Round(own.Score), MeanProbability: record.Round(own.MeanProbability),
-			ManipulatedFraction: record.Round(own.ManipulatedFraction), Regions: record.Regions(own.Regions), Files: w.result.each[i],
+			Model: own.Model, Score: localize.Round(own.Score), MeanProbability: localize.Round(own.MeanProbability),
+			ManipulatedFraction: localize.Round(own.ManipulatedFraction), Regions: localize.RecordRegions(own.Regions), Files: w.result.each[i],
 		})
 	}
 	return line

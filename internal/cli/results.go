@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/declip/declip/internal/parallel"
 
-	"github.com/declip/declip"
-	"github.com/declip/declip/internal/npy"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/nn/weights/npy"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/zoo"
 )
 
 // files are the paths of a picture's results.
@@ -30,7 +30,7 @@ var resultSuffixes = []string{".prob.png", ".mask.png", ".overlay.png", ".npy"}
 // localized is what became of a picture: the models' common result, and with
 // --each the models' own in their order.
 type localized struct {
-	result *declip.Result
+	result *localize.Result
 	files  files
 	each   []files // parallel to result.Each
 }
@@ -44,11 +44,11 @@ type resultWriter struct {
 
 // modelLabels are the models' names as parts of the names of files, each
 // different from the others.
-func modelLabels(models []string) []string {
+func modelLabels(names []string) []string {
 	taken := map[string]bool{}
-	labels := make([]string, len(models))
-	for i, name := range models {
-		base := zoo.Base(name)
+	labels := make([]string, len(names))
+	for i, name := range names {
+		base := models.Base(name)
 		labels[i] = base
 		for n := 2; taken[strings.ToLower(labels[i])]; n++ {
 			labels[i] = fmt.Sprintf("%s-%d", base, n)
@@ -72,7 +72,7 @@ func (o resultWriter) suffixes() []string {
 // write writes all files of a picture at once. If one cannot be written, none of
 // them is left.
 func (o resultWriter) write(w *work[*localized]) error {
-	var group errgroup.Group
+	var group parallel.Group
 	base := filepath.Join(o.out, w.input.stem)
 	l := w.result
 	l.files = o.writeMap(&group, base, l.result, w.decoded.RGB)
@@ -94,7 +94,7 @@ func (o resultWriter) write(w *work[*localized]) error {
 }
 
 // writeMap writes one result under names that begin with base.
-func (o resultWriter) writeMap(group *errgroup.Group, base string, r *declip.Result, rgb *picture.RGB) files {
+func (o resultWriter) writeMap(group *parallel.Group, base string, r *localize.Result, rgb *picture.RGB) files {
 	f := files{Prob: base + ".prob.png", Mask: base + ".mask.png", Overlay: base + ".overlay.png"}
 	png := func(path string, render func() image.Image) {
 		group.Go(func() error { return picture.WritePNG(path, render()) })

@@ -10,9 +10,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/declip/declip/internal/network/networktest"
-	"github.com/declip/declip/internal/npy"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/nn/network/networktest"
+	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/nn/weights/npy"
 )
 
 // scriptPublished writes a small network in a published layout, with all that the published files hold besides:

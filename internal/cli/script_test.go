@@ -12,11 +12,11 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/declip/declip/internal/engine/enginetest"
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/npy"
+	"github.com/declip/declip/internal/nn/engine/enginetest"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/nn/weights/npy"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/weights"
 )
 
 func TestMain(m *testing.M) {
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 // and leave behind. Pictures and models are made by the commands below.
 func TestScripts(t *testing.T) {
 	library := enginetest.Library(t)
-	formats, err := filepath.Abs(filepath.Join("..", "weights", "testdata"))
+	formats, err := filepath.Abs(filepath.Join("..", "nn", "weights", "testdata"))
 	if err != nil {
 		t.Fatal(err)
 	}

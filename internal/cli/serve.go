@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/models"
 	"github.com/declip/declip/internal/serve"
-	"github.com/declip/declip/internal/zoo"
 )
 
 // serveOptions are the flags of "declip serve".
@@ -36,7 +36,7 @@ type serveOptions struct {
 func (o *serveOptions) AddFlags(f *pflag.FlagSet) {
 	d := serve.Defaults()
 	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address and port to listen at; port 0 takes a free one")
-	f.StringArrayVarP(&o.models, "model", "m", []string{zoo.Default},
+	f.StringArrayVarP(&o.models, "model", "m", []string{models.Default},
 		"model, as for localize, or NAME=MODEL to call it NAME; repeatable, the first is the default")
 	o.network.AddFlags(f)
 	o.engine.AddFlags(f)
@@ -177,7 +177,7 @@ func (a *app) greet(addr net.Addr, o serveOptions, models []serve.Model) {
 // openServed opens the models. What was opened is closed by closeAll, also after
 // an error.
 func (a *app) openServed(cmd *cobra.Command, o serveOptions) (models []serve.Model, closeAll func(), err error) {
-	var opened []*declip.Model
+	var opened []*localize.Model
 	closeAll = func() {
 		for _, m := range opened {
 			m.Close()
@@ -185,7 +185,7 @@ func (a *app) openServed(cmd *cobra.Command, o serveOptions) (models []serve.Mod
 	}
 	for _, text := range o.models {
 		name, source := servedName(text)
-		model, err := a.open(cmd, modelOptions{models: []string{source}, network: o.network, engine: o.engine}, declip.Options{Threshold: o.config.Threshold})
+		model, err := a.open(cmd, modelOptions{models: []string{source}, network: o.network, engine: o.engine}, localize.Options{Threshold: o.config.Threshold})
 		if err != nil {
 			return nil, closeAll, err
 		}
@@ -201,12 +201,12 @@ func (a *app) openServed(cmd *cobra.Command, o serveOptions) (models []serve.Mod
 // servedName splits NAME=MODEL; a model without a name is called as its file is.
 func servedName(text string) (name, source string) {
 	if _, err := os.Stat(text); err == nil { // the file's own name may hold an equals sign
-		return zoo.Base(text), text
+		return models.Base(text), text
 	}
 	if name, source, ok := strings.Cut(text, "="); ok && name != "" && !strings.ContainsAny(name, `/\`) {
 		return name, source
 	}
-	return zoo.Base(text), text
+	return models.Base(text), text
 }
 
 // readToken reads the token from a file, or from the environment: the list of
@@ -232,7 +232,7 @@ func readToken(file string) (string, error) {
 
 // warmUp runs a small picture, so that what is wrong with a model is found before
 // a client finds it, and the first client does not wait for the loading.
-func warmUp(ctx context.Context, model *declip.Model) error {
+func warmUp(ctx context.Context, model *localize.Model) error {
 	_, err := model.Localize(ctx, warmPicture())
 	return err
 }

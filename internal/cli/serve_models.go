@@ -2,14 +2,14 @@ package cli
 
 import (
 	"fmt"
-	"image"
 	"log/slog"
 	"strconv"
 	"strings"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/serve"
-	"github.com/declip/declip/internal/zoo"
 )
 
 // knownLimits are where a built-in model is known to be wrong, for the page and
@@ -31,27 +31,27 @@ var paperLimits = []string{
 }
 
 // describeServed says what a model is.
-func describeServed(name, source string, model *declip.Model) serve.Model {
+func describeServed(name, source string, model *localize.Model) serve.Model {
 	m := serve.Model{Name: name, Localizer: model, KnownLimits: knownLimits[source], Description: "a model of your own"}
 	info := model.Info()
-	if m.KnownLimits == nil && info.SizeMode == declip.SizeResize {
+	if m.KnownLimits == nil && info.SizeMode == localize.SizeResize {
 		m.KnownLimits = paperLimits
 	}
-	if e, ok := zoo.Lookup(source); ok {
+	if e, ok := models.Lookup(source); ok {
 		m.Description = fmt.Sprintf("%s; trained on %s", e.About, e.TrainedOn)
-	} else if zoo.BuiltIn(source) {
+	} else if models.BuiltIn(source) {
 		m.Description = "built in: small, for splices, copies and painted-over areas in photographs"
 	}
 	return m
 }
 
 // warmPicture is small, and not flat.
-func warmPicture() image.Image {
-	m := image.NewGray(image.Rect(0, 0, 64, 64))
+func warmPicture() *picture.Picture {
+	m := picture.NewGray(64, 64)
 	for i := range m.Pix {
 		m.Pix[i] = uint8(i * 37)
 	}
-	return m
+	return picture.New(m.ToRGB())
 }
 
 func (a *app) newLog(form string) *slog.Logger {

@@ -17,10 +17,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/declip/declip/internal/engine/enginetest"
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/network/networktest"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/nn/engine/enginetest"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/network/networktest"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 // serving runs "declip serve" with some flags and gives its address.

@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/study"
+	"github.com/declip/declip/internal/study/report"
 )
 
 // studyOptions are the flags of "declip study".

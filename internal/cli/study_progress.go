@@ -6,8 +6,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/declip/declip/internal/report"
 	"github.com/declip/declip/internal/study"
+	"github.com/declip/declip/internal/study/report"
 	"github.com/declip/declip/internal/train"
 )
 

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/featurecache"
 	"github.com/declip/declip/internal/train"
+	"github.com/declip/declip/internal/train/features"
 )
 
 // trainOptions are the flags of "declip train".
@@ -62,7 +62,7 @@ func (o *trainOptions) addCacheFlags(f *pflag.FlagSet) {
 	c := &o.config.Cache
 	f.StringVar(&c.Dir, "cache", "", "folder where frozen backbones' features are kept (default: declip/features in the user's cache folder)")
 	f.BoolVar(&o.noCache, "no-cache", false, "run the backbones in every epoch")
-	c.Size = featurecache.DefaultSize
+	c.Size = features.DefaultSize
 	f.Var(byteCount{&c.Size}, "cache-size", "most that the cache may hold, as 500MB; when it is full, what no training uses makes room")
 	f.StringVar(&o.cacheType, "cache-dtype", "fp32", "fp32 or fp16: features are rounded to half precision, and take half the space")
 	f.IntVar(&c.Draws, "cache-draws", 0, "augmentations made of each picture, to be used in turn; 0: a new one each time, not kept")

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/declip/declip/internal/blockgrid"
+	"github.com/declip/declip/internal/forensics/jpeggrid"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -97,9 +97,9 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	var grid blockgrid.Grid
+	var grid jpeggrid.Grid
 	if m.Grid {
-		grid, _ = blockgrid.Detect(s.Picture)
+		grid, _ = jpeggrid.Detect(s.Picture)
 	}
 	inside := indexMask(s.Mask)
 	for _, d := range draws {
@@ -122,7 +122,7 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 
 // origin draws the upper left corner of a crop: any, or one among those whose crop holds a
 // manipulated pixel that was drawn first.
-func (m Crop) origin(r *rand.Rand, mask *picture.Gray, inside maskIndex, grid blockgrid.Grid) (x, y int) {
+func (m Crop) origin(r *rand.Rand, mask *picture.Gray, inside maskIndex, grid jpeggrid.Grid) (x, y int) {
 	if inside.total == 0 || r.Float64() >= m.Inside {
 		return gridPoint(r, 0, mask.Width-m.Size, grid.X), gridPoint(r, 0, mask.Height-m.Size, grid.Y)
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/picture"
 )
 

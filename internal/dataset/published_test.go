@@ -10,7 +10,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// The published augmentations against Pillow and PyTorch: scripts/golden_augment.py.
+// The published augmentations against Pillow and PyTorch: tools/golden/augment.py.
 func TestPublishedAugmentations(t *testing.T) {
 	text, err := os.ReadFile("testdata/augment.json")
 	if err != nil {

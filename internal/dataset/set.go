@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/declip/declip/internal/parallel"
 
 	"github.com/declip/declip/internal/picture"
 )
@@ -206,7 +206,7 @@ func (s *Set) check(o Options) error {
 // checkSizes reads the headers of all pairs and gives a line for each that does not fit.
 func (s *Set) checkSizes() []string {
 	problems := make([]string, len(s.items))
-	var group errgroup.Group
+	var group parallel.Group
 	group.SetLimit(2 * runtime.GOMAXPROCS(0))
 	for i, it := range s.items {
 		if it.problem != "" {

@@ -15,7 +15,7 @@ import (
 	"runtime"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/declip/declip/internal/parallel"
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/metric"
@@ -111,7 +111,7 @@ func Run(ctx context.Context, source dataset.Source, p Predictor, o Options) ([]
 			r.scored = append(r.scored, Scored{Model: m, Perturbation: c.String(), Pictures: make([]Picture, source.Len())})
 		}
 	}
-	group, inner := errgroup.WithContext(ctx)
+	group, inner := parallel.WithContext(ctx)
 	group.SetLimit(o.Workers)
 	for first := 0; first < source.Len() && inner.Err() == nil; first += o.Batch {
 		group.Go(func() error { return r.chunk(inner, first, min(first+o.Batch, source.Len())) })

@@ -5,8 +5,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/declip/declip/internal/parts"
 	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/picture/components"
 )
 
 // Masks are picture.Gray with 0 and 255 only while a picture is being made.
@@ -206,7 +206,7 @@ func fillHoles(m *picture.Gray) {
 		x, y := i%m.Width, i/m.Width
 		return x == 0 || y == 0 || x == m.Width-1 || y == m.Height-1
 	}
-	for part := range parts.Of(m.Width, m.Height, empty, empty) {
+	for part := range components.Of(m.Width, m.Height, empty, empty) {
 		if slices.ContainsFunc(part, atBorder) {
 			continue
 		}

@@ -9,14 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -101,7 +99,7 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 func (f *Forger) makeAll(ctx context.Context) ([]Entry, error) {
 	entries := make([]Entry, f.config.Count)
 	t := tally{total: len(entries), progress: f.config.Progress}
-	err := parallel(ctx, len(entries), f.config.Workers, func(_ context.Context, i int) error {
+	err := parallel.For(ctx, len(entries), f.config.Workers, func(_ context.Context, i int) error {
 		s, err := f.Make(uint64(i))
 		if err != nil {
 			return err
@@ -116,25 +114,6 @@ func (f *Forger) makeAll(ctx context.Context) ([]Entry, error) {
 		return nil, err
 	}
 	return entries, nil
-}
-
-// parallel calls f for 0 to n-1 in so many workers; 0 = one for each core the process may use. After an error, or when ctx
-// has ended, no further call is made, and the context of those under way has ended.
-func parallel(ctx context.Context, n, workers int, f func(ctx context.Context, i int) error) error {
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	g, all := errgroup.WithContext(ctx)
-	g.SetLimit(workers)
-	for i := range n {
-		g.Go(func() error {
-			if err := all.Err(); err != nil {
-				return err
-			}
-			return f(all, i)
-		})
-	}
-	return g.Wait()
 }
 
 // tally counts pictures that are done and tells progress, if set, one at a time.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -94,7 +95,7 @@ func (c VaryConfig) prepareOut() error {
 // varyAll makes and writes all pictures, photograph by photograph.
 func (c VaryConfig) varyAll(ctx context.Context, a *album) error {
 	t := tally{total: len(a.paths) * c.Copies, progress: c.Progress}
-	return parallel(ctx, len(a.paths), c.Workers, func(ctx context.Context, i int) error {
+	return parallel.For(ctx, len(a.paths), c.Workers, func(ctx context.Context, i int) error {
 		photo, unreadable := a.open(i) // the album remembers the error
 		for k := range c.Copies {
 			if ctx.Err() != nil {

@@ -14,7 +14,7 @@ func FromImage(m image.Image) *RGB {
 	switch m := m.(type) {
 	case *RGB:
 		return m
-	case *Decoded:
+	case *Picture:
 		return m.RGB
 	case *image.YCbCr:
 		return planarToRGB(m, true)

@@ -40,16 +40,19 @@ var (
 	ErrTruncated = errors.New("file is truncated: it ends before the picture does")
 )
 
-// Decoded is a picture as its file stores it.
-type Decoded struct {
+// Picture is a picture as its file stores it.
+type Picture struct {
 	*RGB
 	Format      string // jpeg, png, webp, tiff, bmp or gif
 	Orientation int    // EXIF orientation 1 to 8; 1 where the file gives none. Pixels are not rotated
 }
 
+// New wraps pixels that come from no file: Format is empty and Orientation is 1.
+func New(p *RGB) *Picture { return &Picture{RGB: p, Orientation: 1} }
+
 // Open reads a picture file as Pillow's convert("RGB") would give it. Errors name
 // the file; see Decode.
-func Open(path string, limits Limits) (*Decoded, error) {
+func Open(path string, limits Limits) (*Picture, error) {
 	data, err := readFile(path, limits)
 	if err != nil {
 		return nil, err
@@ -79,7 +82,7 @@ func OpenGray(path string, limits Limits) (*Gray, error) {
 // is checked against the limit before any pixel is decoded or memory for pixels
 // is taken. Of a GIF it takes the first frame. Errors can be told with
 // errors.Is: ErrTooLarge, ErrFormat, ErrEmpty, ErrTruncated.
-func Decode(data []byte, limits Limits) (d *Decoded, err error) {
+func Decode(data []byte, limits Limits) (d *Picture, err error) {
 	c, err := decodeChecked(data, limits)
 	if err != nil {
 		return nil, err
@@ -89,7 +92,7 @@ func Decode(data []byte, limits Limits) (d *Decoded, err error) {
 		steps := *c.steps // the samples need not stay for their sake
 		rgb.Steps = &steps
 	}
-	return &Decoded{RGB: rgb, Format: c.format, Orientation: orientation(c.format, data)}, nil
+	return &Picture{RGB: rgb, Format: c.format, Orientation: orientation(c.format, data)}, nil
 }
 
 // DecodeGray is Decode followed by the conversion of Pillow's convert("L").

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// The golden files come from scripts/golden_picture.py: Pillow 9.4 with
+// The golden files come from tools/golden/picture.py: Pillow 9.4 with
 // libjpeg-turbo 2.1 and libwebp 1.2, PyTorch 1.13.
 
 func readPNG(t *testing.T, path string) *RGB {

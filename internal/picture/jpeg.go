@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"image"
 
-	"github.com/declip/declip/internal/jpeg"
+	"github.com/declip/declip/internal/picture/jpeg"
 )
 
 // jpegHeader is what the markers before the first scan say.

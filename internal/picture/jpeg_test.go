@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/declip/declip/internal/jpeg"
+	"github.com/declip/declip/internal/picture/jpeg"
 )
 
 // The limit on pixels is kept by the header that is looked at first; the decoder must not find another size behind it.

@@ -76,7 +76,7 @@ func TestFromImageDropsAlpha(t *testing.T) {
 		}
 	}
 	p := NewRGB(2, 2)
-	if FromImage(p) != p || FromImage(&Decoded{RGB: p}) != p {
+	if FromImage(p) != p || FromImage(&Picture{RGB: p}) != p {
 		t.Error("an RGB was copied")
 	}
 }

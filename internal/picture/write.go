@@ -8,7 +8,7 @@ import (
 	"io"
 	"math"
 
-	"github.com/declip/declip/internal/atomicfile"
+	"github.com/declip/declip/internal/files"
 )
 
 // WritePNG writes a picture so that either the whole file is there or nothing
@@ -66,7 +66,7 @@ func EncodeJPEG(p *RGB, quality int) ([]byte, error) {
 // WriteFile writes data to a temporary file in path's folder and renames it, so
 // that nothing half-written is ever found under path. Errors name the file.
 func WriteFile(path string, data []byte) error {
-	return atomicfile.Write(path, func(w io.Writer) error {
+	return files.Write(path, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})

@@ -10,9 +10,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/record"
 )
 
 // answer is what is said about a picture, ready to be sent.
@@ -30,7 +29,7 @@ type namedPNG struct {
 // file's digest instead of the names of written files. The maps come last, see
 // answer.writeTo.
 type resultBody struct {
-	record.Picture
+	localize.Record
 	SHA256    string   `json:"sha256"`
 	Mask      *runs    `json:"mask,omitempty"`
 	ElapsedMS float64  `json:"elapsed_ms"`
@@ -60,7 +59,7 @@ func (s *Server) newAnswer(want wanted, j *job, o *outcome, start time.Time) (*a
 		}
 		a.maps = append(a.maps, namedPNG{view, png})
 	}
-	a.head = resultBody{Picture: record.Of(j.file.name, result, o.decoded.Format, o.decoded.Orientation), SHA256: j.sha256}
+	a.head = resultBody{Record: localize.NewRecord(j.file.name, result), SHA256: j.sha256}
 	a.head.Model = j.lane.Name // not the path of its file on the server
 	if want.mask != "" {
 		a.head.Mask = newRuns(result, want.mask)
@@ -72,7 +71,7 @@ func (s *Server) newAnswer(want wanted, j *job, o *outcome, start time.Time) (*a
 		a.maps = nil
 	}
 	s.stats.took(j.lane.Name, stageEncode, time.Since(began))
-	a.head.ElapsedMS = record.Milliseconds(time.Since(start))
+	a.head.ElapsedMS = localize.Milliseconds(time.Since(start))
 	if s.config.Keep != "" {
 		if err := s.keep(j, o, result, a); err != nil {
 			return nil, err
@@ -94,7 +93,7 @@ func (w wanted) views() []string {
 	return viewValues
 }
 
-func draw(view string, r *declip.Result, d *picture.Decoded) image.Image {
+func draw(view string, r *localize.Result, d *picture.Picture) image.Image {
 	switch view {
 	case viewMask:
 		return r.Mask()

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 )
 
 // Config says how a server serves. Zero fields get the values of Defaults.
@@ -40,7 +40,7 @@ type Config struct {
 // Defaults are the values that a Config's zero fields stand for.
 func Defaults() Config {
 	return Config{
-		MaxBytes: 32 << 20, MaxPixels: 50_000_000, MaxPictures: 16, Threshold: declip.DefaultThreshold,
+		MaxBytes: 32 << 20, MaxPixels: 50_000_000, MaxPictures: 16, Threshold: localize.DefaultThreshold,
 		Queue: 32, MaxWait: 5 * time.Millisecond, Timeout: 2 * time.Minute, Conns: 4096, Grace: 30 * time.Second,
 		Links: 10 * time.Minute, patience: 10 * time.Second,
 	}
@@ -74,7 +74,7 @@ func (c Config) WithDefaults() (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.MaxPixels > 0 && c.MaxPixels <= declip.DefaultMaxPixels*10 {
+	if c.MaxPixels > 0 && c.MaxPixels <= localize.DefaultMaxPixels*10 {
 		setDefault(&c.Memory, max(leastMemory, 2*bytesPerPixel*c.MaxPixels, 4*c.MaxBytes))
 	}
 	for _, origin := range c.Origins {
@@ -99,8 +99,8 @@ func (c Config) check() error {
 	switch {
 	case c.MaxBytes < 1 || c.MaxBytes > 1<<32:
 		return fmt.Errorf("max bytes %d: expected 1 to %d", c.MaxBytes, int64(1<<32))
-	case c.MaxPixels < 1 || c.MaxPixels > declip.DefaultMaxPixels*10:
-		return fmt.Errorf("max pixels %d: expected 1 to %d", c.MaxPixels, int64(declip.DefaultMaxPixels*10))
+	case c.MaxPixels < 1 || c.MaxPixels > localize.DefaultMaxPixels*10:
+		return fmt.Errorf("max pixels %d: expected 1 to %d", c.MaxPixels, int64(localize.DefaultMaxPixels*10))
 	case c.MaxPictures < 1 || c.MaxPictures > c.Queue:
 		return fmt.Errorf("max pictures in a batch %d: expected 1 to the queue's length, %d", c.MaxPictures, c.Queue)
 	case !(c.Threshold > 0 && c.Threshold < 1):

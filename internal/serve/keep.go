@@ -7,14 +7,14 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/declip/declip"
-	"github.com/declip/declip/internal/atomicfile"
+	"github.com/declip/declip/internal/files"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 )
 
 // keep writes a picture and what was said about it into Config.Keep, in files
 // named for the picture's digest and its model: nothing in their names is the client's.
-func (s *Server) keep(j *job, o *outcome, r *declip.Result, a *answer) error {
+func (s *Server) keep(j *job, o *outcome, r *localize.Result, a *answer) error {
 	base := filepath.Join(s.config.Keep, j.sha256)
 	text, err := json.MarshalIndent(a.head, "", "  ")
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Server) keep(j *job, o *outcome, r *declip.Result, a *answer) error {
 
 // write writes a file that only the server's user may read.
 func write(path string, data []byte) error {
-	if err := atomicfile.Write(path, func(w io.Writer) error {
+	if err := files.Write(path, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	}); err != nil {

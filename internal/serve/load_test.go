@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 )
 
 // eventually waits for something that is about to be so.
@@ -249,12 +249,12 @@ func TestConfigsThatCannotBe(t *testing.T) {
 // On a CPU, and where pictures are looked at tile by tile, a picture goes alone.
 func TestWhatGoesTogether(t *testing.T) {
 	for _, c := range []struct {
-		info declip.Info
+		info localize.Info
 		want int
 	}{
-		{declip.Info{Device: "cpu", SizeMode: declip.SizeResize}, 1},
-		{declip.Info{Device: "cuda:0", SizeMode: declip.SizeTiles}, 1},
-		{declip.Info{Device: "cuda:0", SizeMode: declip.SizeResize}, 8},
+		{localize.Info{Device: "cpu", SizeMode: localize.SizeResize}, 1},
+		{localize.Info{Device: "cuda:0", SizeMode: localize.SizeTiles}, 1},
+		{localize.Info{Device: "cuda:0", SizeMode: localize.SizeResize}, 8},
 	} {
 		if got := (Model{Localizer: described{info: c.info}}).batch(); got != c.want {
 			t.Errorf("%+v: %d together, expected %d", c.info, got, c.want)
@@ -264,7 +264,7 @@ func TestWhatGoesTogether(t *testing.T) {
 
 type described struct {
 	Localizer
-	info declip.Info
+	info localize.Info
 }
 
-func (d described) Info() declip.Info { return d.info }
+func (d described) Info() localize.Info { return d.info }

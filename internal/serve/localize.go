@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -229,7 +229,7 @@ func (j *job) leave() {
 }
 
 // atThreshold is the result at the request's threshold.
-func atThreshold(r *declip.Result, threshold float64) (*declip.Result, error) {
+func atThreshold(r *localize.Result, threshold float64) (*localize.Result, error) {
 	if r.Threshold == threshold {
 		return r, nil
 	}

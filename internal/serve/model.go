@@ -3,21 +3,20 @@ package serve
 import (
 	"context"
 	"fmt"
-	"image"
 	"runtime/debug"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/declip/declip/internal/parallel"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 )
 
-// Localizer is what a model can do; *declip.Model is one.
+// Localizer is what a model can do; *localize.Model is one.
 type Localizer interface {
-	LocalizeBatch(ctx context.Context, imgs []image.Image) ([]*declip.Result, error)
-	Info() declip.Info
+	LocalizeBatch(ctx context.Context, pictures []*picture.Picture) ([]*localize.Result, error)
+	Info() localize.Info
 }
 
 // Model is a model that is served under a name. The first of a server's models
@@ -33,7 +32,7 @@ type Model struct {
 // On a CPU a batch gains next to nothing, and pictures that go alone get what the
 // command line gives to the last bit, however many clients there are.
 func (m Model) batch() int {
-	if info := m.Localizer.Info(); info.Device == "cpu" || info.SizeMode == declip.SizeTiles {
+	if info := m.Localizer.Info(); info.Device == "cpu" || info.SizeMode == localize.SizeTiles {
 		return 1
 	}
 	return 8
@@ -111,7 +110,6 @@ func (l *lane) serve(tasks []*task) {
 	l.service.add(took / time.Duration(len(good)))
 	l.stats.ran(l.Name, len(good), took)
 	for i, t := range good {
-		results[i].Format, results[i].Orientation = decoded[i].Format, decoded[i].Orientation
 		t.deliver(outcome{decoded: decoded[i], result: results[i], release: release(t)})
 	}
 }
@@ -133,10 +131,10 @@ func (l *lane) reserve(ctx context.Context, tasks []*task) (release func(*task) 
 
 // decode decodes the pictures of a batch. Those that cannot be are answered, as
 // are those whose clients have left.
-func (l *lane) decode(tasks []*task, release func(*task) func()) (good []*task, decoded []*picture.Decoded) {
+func (l *lane) decode(tasks []*task, release func(*task) func()) (good []*task, decoded []*picture.Picture) {
 	start := time.Now()
-	all, errs := make([]*picture.Decoded, len(tasks)), make([]error, len(tasks))
-	var group errgroup.Group
+	all, errs := make([]*picture.Picture, len(tasks)), make([]error, len(tasks))
+	var group parallel.Group
 	group.SetLimit(atOnce)
 	for i, t := range tasks {
 		group.Go(func() error {
@@ -162,17 +160,13 @@ func (l *lane) decode(tasks []*task, release func(*task) func()) (good []*task, 
 }
 
 // localize runs the network. A panic there ends the batch, not the server.
-func (l *lane) localize(ctx context.Context, decoded []*picture.Decoded) (results []*declip.Result, err error) {
+func (l *lane) localize(ctx context.Context, decoded []*picture.Picture) (results []*localize.Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in model %s: %v\n%s", l.Name, p, debug.Stack())
 		}
 	}()
-	images := make([]image.Image, len(decoded))
-	for i, d := range decoded {
-		images[i] = d.RGB
-	}
-	return l.Localizer.LocalizeBatch(ctx, images)
+	return l.Localizer.LocalizeBatch(ctx, decoded)
 }
 
 // anyOf gives a context that ends when those of all tasks have ended.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -62,11 +62,11 @@ func asProblem(err error) *problem {
 	switch {
 	case errors.As(err, &p):
 		return p
-	case errors.Is(err, declip.ErrTooLarge):
+	case errors.Is(err, localize.ErrTooLarge):
 		return problemf(http.StatusRequestEntityTooLarge, codeLarge, "%v", err)
 	case errors.Is(err, picture.ErrEmpty):
 		return problemf(http.StatusBadRequest, codeRequest, "no picture was sent: the body is empty")
-	case errors.Is(err, declip.ErrFormat):
+	case errors.Is(err, localize.ErrFormat):
 		return problemf(http.StatusUnsupportedMediaType, codePicture, "%v", err)
 	}
 	return problemf(http.StatusInternalServerError, codeInternal, "the server failed; its log says why")

@@ -3,7 +3,7 @@ package serve
 import (
 	"strings"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -15,7 +15,7 @@ type runs struct {
 }
 
 // newRuns encodes the mask of a result; kind is maskRLE or maskRLEString.
-func newRuns(r *declip.Result, kind string) *runs {
+func newRuns(r *localize.Result, kind string) *runs {
 	mask := r.Mask().(*picture.Gray)
 	counts := columnRuns(mask)
 	if kind == maskRLEString {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -86,7 +86,7 @@ func TestRunsAreTheMask(t *testing.T) {
 
 // A request's threshold changes what follows from the map, and not the map.
 func TestThreshold(t *testing.T) {
-	var r *declip.Result
+	var r *localize.Result
 	s := start(t, Config{Threshold: 0.25})
 	data := picturePNG(t, 64, 32)
 	for query, want := range map[string]float64{"": 0.25, "&threshold=0.75": 0.75} {
@@ -95,7 +95,7 @@ func TestThreshold(t *testing.T) {
 			t.Errorf("%q: threshold %g, fraction %g", query, a.Threshold, a.ManipulatedFraction)
 		}
 	}
-	r = &declip.Result{Width: 4, Height: 1, Prob: []float32{0.1, 0.4, 0.6, 0.9}, Threshold: 0.5, Score: 0.9}
+	r = &localize.Result{Width: 4, Height: 1, Prob: []float32{0.1, 0.4, 0.6, 0.9}, Threshold: 0.5, Score: 0.9}
 	low, err := r.WithThreshold(0.3)
 	if err != nil || low.ManipulatedFraction != 0.75 || len(low.Regions) != 1 || low.Regions[0].Area != 3 || low.Score != 0.9 || r.Threshold != 0.5 {
 		t.Errorf("got %+v, %v", low, err)

@@ -18,7 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/picture"
 )
 
 // fake is a model that marks what is bright: fast, and the same every time.
@@ -32,14 +33,14 @@ type fake struct {
 	batches []int
 }
 
-func (f *fake) Info() declip.Info {
-	return declip.Info{Network: "fake", SizeMode: declip.SizeTiles, Device: "cpu"}
+func (f *fake) Info() localize.Info {
+	return localize.Info{Network: "fake", SizeMode: localize.SizeTiles, Device: "cpu"}
 }
 
-func (f *fake) LocalizeBatch(ctx context.Context, imgs []image.Image) ([]*declip.Result, error) {
+func (f *fake) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) ([]*localize.Result, error) {
 	f.started.Add(1)
 	f.mu.Lock()
-	f.batches = append(f.batches, len(imgs))
+	f.batches = append(f.batches, len(pictures))
 	f.mu.Unlock()
 	if f.panics {
 		panic("the model is broken")
@@ -56,9 +57,9 @@ func (f *fake) LocalizeBatch(ctx context.Context, imgs []image.Image) ([]*declip
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	var list []*declip.Result
-	for _, m := range imgs {
-		r := &declip.Result{Width: m.Bounds().Dx(), Height: m.Bounds().Dy(), Model: "secret/path", Threshold: 0.5}
+	var list []*localize.Result
+	for _, m := range pictures {
+		r := &localize.Result{Width: m.Bounds().Dx(), Height: m.Bounds().Dy(), Model: "secret/path", Threshold: 0.5, Format: m.Format, Orientation: m.Orientation}
 		for y := range r.Height {
 			for x := range r.Width {
 				red, _, _, _ := m.At(x, y).RGBA()

@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -22,8 +22,8 @@ type task struct {
 
 // outcome is what became of a task.
 type outcome struct {
-	decoded *picture.Decoded
-	result  *declip.Result
+	decoded *picture.Picture
+	result  *localize.Result
 	err     error
 	release func() // gives back the memory that the pixels take
 }

@@ -16,10 +16,10 @@ import (
 	"strings"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/study/report"
+	"github.com/declip/declip/internal/study/yamlfile"
 	"github.com/declip/declip/internal/train"
-	"github.com/declip/declip/internal/yamlfile"
 )
 
 // File is a study as its author writes it. Keys of the YAML file are the JSON names; paths in it are relative to the file.

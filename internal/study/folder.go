@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/declip/declip/internal/filelock"
+	"github.com/declip/declip/internal/files"
 )
 
 // Folders of what is kept.
@@ -27,10 +27,10 @@ func (p *Plan) occupy() (release func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	switch err := filelock.Exclusive(lock); {
-	case errors.Is(err, filelock.ErrNone): // then nobody knows whose files those are
+	switch err := files.LockExclusive(lock); {
+	case errors.Is(err, files.ErrNoLocks): // then nobody knows whose files those are
 		return lock.Close, nil
-	case errors.Is(err, filelock.ErrBusy):
+	case errors.Is(err, files.ErrLocked):
 		lock.Close()
 		return nil, fmt.Errorf("%s: another study is at work in this folder", out)
 	case err != nil:

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/declip/declip/internal/featurecache"
-	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/study/report"
+	"github.com/declip/declip/internal/train/features"
 )
 
 // All layers of a backbone come out of one pass: after the first training on a data set the cache holds what the trainings on
@@ -16,7 +16,7 @@ func TestLayers(t *testing.T) {
 	f.Kind, f.Layers = report.Layers, []string{"layer0..layer1", "layer2"}
 	f.Network.Layer, f.Train.BatchSize = "", 4
 	d := mustDo(t, f, 6, 12)
-	info, err := featurecache.Look(f.Cache.Dir)
+	info, err := features.Look(f.Cache.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,11 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/declip/declip"
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/evaluate"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/study/report"
 )
 
 const (
@@ -208,13 +208,13 @@ func (p *Plan) drawMaps(ctx context.Context, o Options, shots []shot) error {
 	return nil
 }
 
-func (p *Plan) drawWith(ctx context.Context, m *declip.Model, shots []shot) error {
+func (p *Plan) drawWith(ctx context.Context, m *localize.Model, shots []shot) error {
 	for _, s := range shots {
 		sample, err := s.set.test.Load(s.index)
 		if err != nil || sample.Mask == nil {
 			continue
 		}
-		result, err := m.Localize(ctx, sample.Picture)
+		result, err := m.Localize(ctx, picture.New(sample.Picture))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -14,10 +14,10 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/evaluate"
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/study/report"
 	"github.com/declip/declip/internal/train"
-	"github.com/declip/declip/internal/zoo"
 )
 
 // Plan is what a study comes to: the models to train and the cells to fill, with what is there already.
@@ -258,7 +258,7 @@ func installed(c train.Config) (names []string) {
 		return nil
 	}
 	for _, arch := range strings.Split(c.Spec.Arch, ",") {
-		if _, err := zoo.Find(arch); err == nil {
+		if _, err := models.Find(arch); err == nil {
 			names = append(names, arch)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/declip/declip/internal/engine"
 	"github.com/declip/declip/internal/evaluate"
-	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/study/report"
 	"github.com/declip/declip/internal/train"
 )
 

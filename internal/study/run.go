@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/featurecache"
-	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/study/report"
 	"github.com/declip/declip/internal/train"
+	"github.com/declip/declip/internal/train/features"
 )
 
 // Options say what runs a study, and who hears about it.
@@ -108,7 +108,7 @@ func (p *Plan) setCache(c *train.Config) (err error) {
 		return nil
 	}
 	if c.Cache.Dir = f.Dir; c.Cache.Dir == "" {
-		if c.Cache.Dir, err = featurecache.DefaultDir(); err != nil {
+		if c.Cache.Dir, err = features.DefaultDir(); err != nil {
 			return err
 		}
 	}

@@ -6,10 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/declip/declip"
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/evaluate"
-	"github.com/declip/declip/internal/predictor"
+	"github.com/declip/declip/internal/localize"
 )
 
 // pass is one way through a test set with several models.
@@ -117,7 +116,7 @@ func (p *Plan) scoreTogether(ctx context.Context, o Options, pass pass) error {
 		}
 	}
 	began := time.Now()
-	scored, err := evaluate.Run(ctx, pass.set.test, each{predictor.Models(m, files(pass.runs)...), len(pass.runs)}, evaluate.Options{
+	scored, err := evaluate.Run(ctx, pass.set.test, each{evaluate.Models(m, paths(pass.runs)...), len(pass.runs)}, evaluate.Options{
 		Threshold: p.File.Evaluation.Threshold, Perturb: treatments, Seed: p.File.Train.Seed, Done: o.Events.Scored,
 	})
 	if err != nil {
@@ -138,7 +137,8 @@ func (p *Plan) scoreTogether(ctx context.Context, o Options, pass pass) error {
 	return nil
 }
 
-func files(runs []*Run) []string {
+// paths lists the checkpoints of runs.
+func paths(runs []*Run) []string {
 	var list []string
 	for _, r := range runs {
 		list = append(list, r.File)
@@ -147,8 +147,8 @@ func files(runs []*Run) []string {
 }
 
 // openModels opens models to answer each for itself.
-func (p *Plan) openModels(runs []*Run, o Options) (*declip.Model, error) {
-	return declip.OpenSeveral(files(runs), declip.Options{Library: o.Library, Device: o.Device, Threads: o.Threads,
+func (p *Plan) openModels(runs []*Run, o Options) (*localize.Model, error) {
+	return localize.OpenSeveral(paths(runs), localize.Options{Library: o.Library, Device: o.Device, Threads: o.Threads,
 		Threshold: p.File.Evaluation.Threshold, Backbones: runs[0].clip, Each: true})
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/study/report"
 )
 
 // set is a data set, opened.

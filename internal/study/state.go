@@ -10,9 +10,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/declip/declip/internal/atomicfile"
 	"github.com/declip/declip/internal/evaluate"
-	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/internal/files"
+	"github.com/declip/declip/internal/models"
 )
 
 // facts are what is kept of a finished training.
@@ -85,7 +85,7 @@ func writeJSON(path string, value any) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return atomicfile.WriteSynced(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(value) })
+	return files.WriteSynced(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(value) })
 }
 
 // identities tell model files from others by their length and a hash of both ends: reading gigabytes of weights at every start
@@ -93,11 +93,11 @@ func writeJSON(path string, value any) error {
 func identities(names []string) ([]string, error) {
 	var list []string
 	for _, name := range names {
-		if zoo.BuiltIn(name) {
-			list = append(list, fmt.Sprint(name, zoo.Size(name)))
+		if models.BuiltIn(name) {
+			list = append(list, fmt.Sprint(name, models.Size(name)))
 			continue
 		}
-		path, err := zoo.Find(name)
+		path, err := models.Find(name)
 		if err != nil {
 			return nil, err
 		}

@@ -13,14 +13,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/declip/declip/internal/engine/enginetest"
 	"github.com/declip/declip/internal/evaluate"
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/network/networktest"
+	"github.com/declip/declip/internal/nn/engine/enginetest"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/network/networktest"
+	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/report"
+	"github.com/declip/declip/internal/study/report"
 	"github.com/declip/declip/internal/train"
-	"github.com/declip/declip/internal/weights"
 )
 
 // writeSet writes a data set of pictures in which a square is noisy, or brighter. The last of each part is untouched.

@@ -3,7 +3,7 @@ package train
 import (
 	"slices"
 
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/network"
 )
 
 // average is the exponential running average of all parameters, batch norm's statistics included. It

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/engine/enginetest"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/engine/enginetest"
+	"github.com/declip/declip/internal/nn/network"
 )
 
 // BenchmarkStep is one step of the small network on 16 crops of 256x256 pixels.

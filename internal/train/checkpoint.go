@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 // File names in the output folder.

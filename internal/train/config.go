@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/picture"
 )
 

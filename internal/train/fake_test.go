@@ -10,13 +10,13 @@ import (
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/engine/enginetest"
-	"github.com/declip/declip/internal/graph"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/engine/enginetest"
+	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/runner"
-	"github.com/declip/declip/internal/weights"
 )
 
 // tiny is a network of two convolutions with a batch norm between, one logit for 4x4 pixels.
@@ -181,7 +181,7 @@ func given(t testing.TB, b *dataset.Batch, shape dataset.Shape) (inputs []*engin
 func near(a, b, tolerance float64) bool { return math.Abs(a-b) <= tolerance }
 
 // groupPredict predicts with the only model of a group.
-func groupPredict(group *runner.Group) Predict {
+func groupPredict(group *localize.Group) Predict {
 	return func(ctx context.Context, p *picture.RGB) ([]float32, error) {
 		outputs, err := group.Run(ctx, []*picture.RGB{p})
 		if err != nil {

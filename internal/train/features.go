@@ -5,9 +5,9 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/runner"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
 )
 
 // Features gives what frozen backbones see in pictures. It is the seam between the loader and the training step, and
@@ -22,13 +22,13 @@ type Features interface {
 
 // passes runs the backbones each time.
 type passes struct {
-	list  []*runner.Pass
+	list  []*localize.Pass
 	reads []read
 }
 
 // read is where a decoder's input comes from.
 type read struct {
-	pass  *runner.Pass
+	pass  *localize.Pass
 	layer string
 }
 
@@ -51,7 +51,7 @@ func NewPasses(e *engine.Engine, uses []network.Use) (Features, error) {
 				layers = append(layers, other.Layer)
 			}
 		}
-		pass, err := runner.NewPass(e, u.Backbone, layers, runner.Options{})
+		pass, err := localize.NewPass(e, u.Backbone, layers, localize.LoadOptions{})
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/graph"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/network"
 )
 
 // formula is a training step as far as the optimizer: forward, loss, gradients, new running statistics.

@@ -9,13 +9,13 @@ import (
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/network/networktest"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/network/networktest"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
-// decoderCase is a training of a published decoder by PyTorch: scripts/golden_train.py.
+// decoderCase is a training of a published decoder by PyTorch: tools/golden/train.py.
 type decoderCase struct {
 	Decoder   string
 	Detection bool

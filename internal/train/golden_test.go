@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/network"
 )
 
 // started is the tiny network with given parameters.
@@ -19,7 +19,7 @@ type started struct {
 
 func (s started) Params() []network.Param { return s.params }
 
-// Twenty steps must follow PyTorch's: scripts/golden_train.py.
+// Twenty steps must follow PyTorch's: tools/golden/train.py.
 func TestStepsFollowPyTorch(t *testing.T) {
 	text, err := os.ReadFile("testdata/steps.json")
 	if err != nil {

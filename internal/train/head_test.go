@@ -8,11 +8,11 @@ import (
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/network/networktest"
-	"github.com/declip/declip/internal/runner"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/network/networktest"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 // towers are files with a tiny transformer and a tiny residual network, both for pictures of 32 pixels.
@@ -254,7 +254,7 @@ func TestFineTune(t *testing.T) {
 // scoresAsTrained compares an opened model's score with that in training.
 func scoresAsTrained(t *testing.T, e *engine.Engine, m *network.Model, valid dataset.Source, trained Score, ap float64) {
 	t.Helper()
-	group, err := runner.NewGroup(e, []*network.Model{m}, runner.Options{})
+	group, err := localize.NewGroup(e, []*network.Model{m}, localize.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

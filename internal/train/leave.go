@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/filelock"
+	"github.com/declip/declip/internal/files"
 )
 
 // leave ends a run early: because ctx ended, or for a reason that is reported. Either way what was trained is kept, if
@@ -71,10 +71,10 @@ func (t *trainer) lockOutput() (err error) {
 	if t.lock, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
-	switch err := filelock.Exclusive(t.lock); {
-	case errors.Is(err, filelock.ErrNone):
+	switch err := files.LockExclusive(t.lock); {
+	case errors.Is(err, files.ErrNoLocks):
 		return nil
-	case errors.Is(err, filelock.ErrBusy):
+	case errors.Is(err, files.ErrLocked):
 		return fmt.Errorf("%w: %s, and it is still running", ErrOccupied, t.config.Out)
 	case err != nil:
 		return fmt.Errorf("output: %s: %w", path, err)

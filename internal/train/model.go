@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/weights"
-	"github.com/declip/declip/internal/zoo"
+	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 // openModel makes what is trained: that of the checkpoint to start from, or a new one. The files, also after an error, are
@@ -63,7 +63,7 @@ func (c Config) openInit() (Model, []*weights.File, error) {
 	if c.Spec.Arch != network.ArchXception {
 		o.Arch = c.Spec.Arch
 	}
-	m, opened, err := zoo.OpenNetwork(c.Init, o, files)
+	m, opened, err := models.OpenNetwork(c.Init, o, files)
 	files = append(files, opened...)
 	if err != nil {
 		return nil, files, fmt.Errorf("weights to start from: %w", err)
@@ -171,7 +171,7 @@ func (c Config) tuned(head *network.Trainee, files []*weights.File) (Model, []*w
 func openAll(names []string) ([]*weights.File, error) {
 	var files []*weights.File
 	for _, name := range names {
-		f, err := zoo.Open(name)
+		f, err := models.Open(name)
 		if err != nil {
 			return files, err
 		}

@@ -4,13 +4,13 @@ import (
 	"fmt"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/featurecache"
+	"github.com/declip/declip/internal/train/features"
 )
 
 // CacheConfig says where and how features of frozen backbones are kept.
 type CacheConfig struct {
 	Dir  string `json:"-"` // folder; "" = features are computed each time
-	Size int64  `json:"-"` // see featurecache.Options
+	Size int64  `json:"-"` // see features.Options
 	// Layers are kept, too, of each backbone that is run, because one pass gives all: for trainings to come.
 	Layers []string `json:"-"`
 	// Half rounds features to half precision, and halves what they take on the disk. They are rounded whether there is
@@ -59,7 +59,7 @@ func (t *trainer) openCache() {
 	if t.config.Cache.Dir == "" {
 		return
 	}
-	cache, err := featurecache.Open(featurecache.Options{Dir: t.config.Cache.Dir, Size: t.config.Cache.Size,
+	cache, err := features.Open(features.Options{Dir: t.config.Cache.Dir, Size: t.config.Cache.Size,
 		Warn: func(err error) { t.notice("%v", err) }})
 	if err != nil {
 		t.notice("%v; going on without", err)

@@ -4,7 +4,7 @@ import (
 	"math"
 	"sync"
 
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/network"
 )
 
 // PyTorch's constants of AdamW, which are the published ones.

@@ -11,12 +11,12 @@ import (
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/network"
 )
 
-// A step from a state that earlier steps left, with weight decay, is PyTorch's: scripts/golden_graph.py.
+// A step from a state that earlier steps left, with weight decay, is PyTorch's: tools/golden/graph.py.
 func TestOptimizersFollowPyTorch(t *testing.T) {
-	raw, err := os.ReadFile("../graph/testdata/decoder.json")
+	raw, err := os.ReadFile("../nn/graph/testdata/decoder.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/graph"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/picture"
 )
 

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 // prepare opens everything that a run needs and, to resume, takes up its state.

@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/declip/declip/internal/tensorboard"
+	"github.com/declip/declip/internal/train/tensorboard"
 )
 
 // recorder writes down what happens: to the log, and to event files for TensorBoard.

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/declip/declip/internal/parallel"
 
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/featurecache"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	featurecache "github.com/declip/declip/internal/train/features"
 )
 
 // alone gives features picture by picture. The last bits of a result may depend on how many pictures go through a network
@@ -145,7 +145,7 @@ func (r *remembered) Features(ctx context.Context, images *engine.Tensor) ([]*en
 		}
 	}
 	pictures, known := make([]featurecache.Picture, n), make([]bool, n)
-	var group errgroup.Group
+	var group parallel.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range n {
 		group.Go(func() error {

@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/featurecache"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/train/features"
 )
 
 // counted counts the pictures that go through backbones.
@@ -39,14 +39,14 @@ func TestCacheChangesNothing(t *testing.T) {
 			}
 			plain := mustRun(t, c)
 			c.Cache.Dir, c.Cache.Layers = t.TempDir(), []string{"layer1"}
-			var last featurecache.Info
+			var last features.Info
 			for range 2 { // an empty cache, a full one
 				c.Out = t.TempDir()
 				cached := mustRun(t, c)
 				if !sameTensors(t, plain.Last, cached.Last) || !sameTensors(t, plain.Best, cached.Best) {
 					t.Error("with the cache the weights are others")
 				}
-				info, err := featurecache.Look(c.Cache.Dir)
+				info, err := features.Look(c.Cache.Dir)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/tensorboard"
+	"github.com/declip/declip/internal/train/tensorboard"
 )
 
 // Of the pictures to validate on, a few are shown in TensorBoard: the picture, the truth and the probabilities beside

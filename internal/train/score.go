@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/declip/declip/internal/parallel"
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/metric"
@@ -89,7 +89,7 @@ func Evaluate(ctx context.Context, source dataset.Source, predict Predict, optio
 	source = dataset.Some(source, options.Limit)
 	total := source.Len()
 	results := make([]PictureScore, total)
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := parallel.WithContext(ctx)
 	group.SetLimit(max(1, options.Workers))
 	var mu sync.Mutex
 	done := 0

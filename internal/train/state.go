@@ -3,7 +3,7 @@ package train
 import (
 	"time"
 
-	"github.com/declip/declip/internal/tensorboard"
+	"github.com/declip/declip/internal/train/tensorboard"
 )
 
 // State is where a training stands. With the weights and the optimizer's tensors it is all that a

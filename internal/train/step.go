@@ -7,9 +7,9 @@ import (
 	"slices"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/graph"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/network"
 )
 
 // Model is what can be trained: initial parameters, and a formula over them. It is a Whole or a Head.

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/featurecache"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/train/features"
 )
 
 var (
@@ -34,8 +34,8 @@ type trainer struct {
 	// stepFeatures are those for steps, cache and backbones what both come from.
 	stepFeatures Features
 	backbones    *alone
-	cache        *featurecache.Cache // nil for none
-	files        []*weights.File     // of the backbones
+	cache        *features.Cache // nil for none
+	files        []*weights.File // of the backbones
 	step         *Step
 	average      *average // nil for none
 	state        State

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/declip/declip/internal/network"
-	"github.com/declip/declip/internal/weights"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 func TestSameSeedSameWeights(t *testing.T) {

@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/engine"
-	"github.com/declip/declip/internal/network"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/picture"
-	"github.com/declip/declip/internal/runner"
-	"github.com/declip/declip/internal/tensorboard"
+	"github.com/declip/declip/internal/train/tensorboard"
 )
 
 // validate scores the weights on the validation pictures; nil without any. shown are maps of a few of them.
@@ -59,14 +59,14 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 func (t *trainer) predictor(params []network.Param) (predict Predict, done func() error, err error) {
 	head, ok := t.model.(Head)
 	if !ok {
-		r := runner.New(t.engine, snapshot{t.model.(Whole), params})
+		r := localize.New(t.engine, snapshot{t.model.(Whole), params})
 		return r.Predict, r.Close, nil
 	}
 	program, err := head.Decoder(params, network.Form{Winograd: t.engine.Winograd()})
 	if err != nil {
 		return nil, nil, err
 	}
-	decoder, err := runner.NewDecoder(t.engine, program, head.Spec().String())
+	decoder, err := localize.NewDecoder(t.engine, program, head.Spec().String())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,7 +80,7 @@ type snapshot struct {
 	params []network.Param
 }
 
-// Inference implements runner.Network.
+// Inference implements localize.Network.
 func (s snapshot) Inference(height, width int) ([]byte, error) {
 	return network.Inference(s.Whole, s.params, height, width)
 }
@@ -88,12 +88,12 @@ func (s snapshot) Inference(height, width int) ([]byte, error) {
 // headPredictor brings a picture to the backbones, and their features to the decoder.
 type headPredictor struct {
 	features Features
-	decoder  *runner.Decoder
+	decoder  *localize.Decoder
 	side     int // of the backbones' input in pixels
 }
 
 func (p headPredictor) predict(ctx context.Context, rgb *picture.RGB) ([]float32, error) {
-	image, err := runner.Scaled([]*picture.RGB{rgb}, p.side)
+	image, err := localize.Scaled([]*picture.RGB{rgb}, p.side)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -11,8 +10,9 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/declip/declip"
-	"github.com/declip/declip/internal/engine/enginetest"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/nn/engine/enginetest"
+	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/serve"
 )
 
@@ -22,12 +22,16 @@ var shot = flag.String("shot", "", "write a picture of the page with the bundled
 // The whole way, with the embedded model: the page and the library say the same of the bundled sample.
 func TestEmbeddedModel(t *testing.T) {
 	chromium(t)
-	model, err := declip.Open("lite", declip.Options{Library: enginetest.Library(t)})
+	model, err := localize.Open("lite", localize.Options{Library: enginetest.Library(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { model.Close() })
-	want, err := model.LocalizeReader(context.Background(), bytes.NewReader(readSample(t)))
+	decoded, err := picture.Decode(readSample(t), picture.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := model.Localize(context.Background(), decoded)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package browser
 import (
 	"bytes"
 	"context"
-	"image"
 	"math"
 	"net"
 	"net/http"
@@ -14,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/declip/declip"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/serve"
 )
@@ -27,12 +26,12 @@ type spotter struct {
 	hold         chan struct{} // not nil: each picture waits until it is closed
 }
 
-func (s *spotter) Info() declip.Info {
-	return declip.Info{Network: "spots", SizeMode: declip.SizeTiles, Device: "cpu"}
+func (s *spotter) Info() localize.Info {
+	return localize.Info{Network: "spots", SizeMode: localize.SizeTiles, Device: "cpu"}
 }
 
-func (s *spotter) LocalizeBatch(ctx context.Context, imgs []image.Image) ([]*declip.Result, error) {
-	s.taken.Add(int32(len(imgs)))
+func (s *spotter) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) ([]*localize.Result, error) {
+	s.taken.Add(int32(len(pictures)))
 	if s.hold != nil {
 		select {
 		case <-s.hold:
@@ -40,11 +39,11 @@ func (s *spotter) LocalizeBatch(ctx context.Context, imgs []image.Image) ([]*dec
 			return nil, ctx.Err()
 		}
 	}
-	var list []*declip.Result
-	for _, m := range imgs {
+	var list []*localize.Result
+	for _, m := range pictures {
 		size := m.Bounds().Size()
-		r, err := (&declip.Result{
-			Width: size.X, Height: size.Y, Model: "spots", Score: 0.9, Orientation: 1,
+		r, err := (&localize.Result{
+			Width: size.X, Height: size.Y, Model: "spots", Score: 0.9, Format: m.Format, Orientation: m.Orientation,
 			Prob: s.spots(size.X, size.Y),
 		}).WithThreshold(0.5)
 		if err != nil {

@@ -1,0 +1,72 @@
+package architecture
+
+// room is a directory below internal (or the root package, or the program) with all packages nested in it.
+type room struct {
+	name string
+	// below are the rooms that its packages may import.
+	below []string
+	// shared are its nested packages that other rooms may import; the others are its own.
+	shared []string
+}
+
+// rooms lists every room; a room comes before those it may import. docs/architecture.md has the same table.
+var rooms = []room{
+	{name: "cmd/declip", below: []string{"cli"}},
+	{
+		name: "cli",
+		below: []string{
+			"serve", "study", "train", "evaluate", "localize", "forge", "dataset", "models", "nn", "picture", "metric",
+			"parallel",
+		},
+	},
+	{name: "declip", below: []string{"localize", "picture"}},
+	{name: "serve", below: []string{"localize", "picture", "parallel", "files"}},
+	{
+		name: "study", shared: []string{"study/report"},
+		below: []string{"train", "evaluate", "localize", "dataset", "models", "nn", "picture", "files"},
+	},
+	{
+		name: "train", shared: []string{"train/calibrate", "train/features"},
+		below: []string{"localize", "dataset", "models", "nn", "picture", "metric", "parallel", "files"},
+	},
+	{name: "evaluate", below: []string{"localize", "dataset", "nn", "picture", "metric", "parallel"}},
+	{name: "localize", below: []string{"forensics", "models", "nn", "picture", "metric", "parallel"}},
+	{name: "dataset", below: []string{"forensics", "picture", "parallel"}, shared: []string{"dataset/check"}},
+	{
+		name: "forensics", below: []string{"picture", "parallel"},
+		shared: []string{"forensics/copymove", "forensics/doublejpeg", "forensics/jpeggrid"},
+	},
+	{name: "forge", below: []string{"nn", "picture", "parallel"}, shared: []string{"forge/autoencoder"}},
+	{
+		name: "models", below: []string{"nn", "files"},
+		shared: []string{"models/convert", "models/download"},
+	},
+	{
+		name: "nn", below: []string{"parallel", "files"},
+		shared: []string{"nn/network", "nn/graph", "nn/weights", "nn/weights/npy", "nn/engine"},
+	},
+	{name: "picture", below: []string{"files"}, shared: []string{"picture/components"}},
+	{name: "metric"},
+	{name: "parallel"},
+	{name: "files"},
+}
+
+// testHelpers are packages that only tests, and programs for developers, import.
+var testHelpers = []string{"nn/engine/enginetest", "nn/network/networktest"}
+
+// reserved lists outside packages that only some of ours may import; a name stands for all below it.
+var reserved = map[string][]string{
+	"github.com/yalue/onnxruntime_go":            {"nn/engine"},
+	"github.com/spf13/cobra":                     {"cli"},
+	"github.com/schollz/progressbar":             {"cli"},
+	"net/http":                                   {"models/download", "serve", "cli"},
+	"google.golang.org/protobuf":                 {"nn/graph", "nn/engine", "train/tensorboard"},
+	"testing":                                    testHelpers,
+	"github.com/rogpeppe/go-internal":            {},
+	"github.com/google/go-cmp":                   {},
+	"github.com/prometheus/client_golang":        {"serve"},
+	"gonum.org/v1/plot":                          {"study/report"},
+	"github.com/chromedp":                        {},
+	"github.com/goccy/go-yaml":                   {"study/yamlfile"},
+	"github.com/declip/declip/internal/parallel": {"parallel"},
+}

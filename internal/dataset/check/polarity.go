@@ -1,0 +1,148 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/picture"
+)
+
+// maskFacts are what counts of a mask as it is stored.
+type maskFacts struct {
+	white   float64 // share of the pixels over 127
+	border  float64 // the same along the picture's border
+	soft    float64 // share of the pixels that are neither 0 nor 255
+	highest uint8
+}
+
+// marked is the share of the pixels that count as manipulated.
+func (m *maskFacts) marked(inverted bool) float64 {
+	if inverted {
+		return 1 - m.white
+	}
+	return m.white
+}
+
+func measureMask(g *picture.Gray) *maskFacts {
+	m := &maskFacts{}
+	white, border, onBorder, soft := 0, 0, 0, 0
+	for i, v := range g.Pix {
+		x, y := i%g.Width, i/g.Width
+		over := 0
+		if v > 127 {
+			over = 1
+		}
+		white += over
+		if x == 0 || y == 0 || x == g.Width-1 || y == g.Height-1 {
+			border++
+			onBorder += over
+		}
+		if v != 0 && v != 255 {
+			soft++
+		}
+		m.highest = max(m.highest, v)
+	}
+	n := float64(len(g.Pix))
+	m.white, m.border, m.soft = float64(white)/n, float64(onBorder)/float64(border), float64(soft)/n
+	return m
+}
+
+// Guess says which way round the masks of a set are.
+type Guess struct {
+	Set    string           `json:"set,omitempty"`
+	Masks  int              `json:"masks"`   // that were looked at: those with both kinds of pixels
+	ReadAs dataset.Polarity `json:"read_as"` // white: 255 = manipulated
+	Guess  dataset.Polarity `json:"guess"`   // "" where it can't be told
+	Reason string           `json:"reason"`
+	Advice string           `json:"advice"`
+}
+
+// guess looks at each set's masks. What was manipulated is mostly the smaller part of a picture, and seldom touches
+// most of its border; where both hold for one colour in nearly all masks, this is the one that marks.
+func (r *Report) guess(all []looked) {
+	sets := map[string][]looked{}
+	for _, l := range all {
+		if l.mask != nil && l.mask.white > 0 && l.mask.white < 1 {
+			sets[l.item.Set] = append(sets[l.item.Set], l)
+		}
+	}
+	for set, list := range sets {
+		g := guessOf(list)
+		g.Set = set
+		if g.Guess != "" && g.Guess != g.ReadAs {
+			name := "masks"
+			if set != "" {
+				name = "masks of " + set
+			}
+			text := fmt.Sprintf("seem to be the other way round: %s; pass --mask-polarity %s", g.Reason, g.Guess)
+			r.Findings = append(r.Findings, Finding{Polarity, name, text, true})
+		}
+		r.Polarity = append(r.Polarity, g)
+	}
+	slices.SortFunc(r.Polarity, func(a, b Guess) int { return compare(a.Set, b.Set) })
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
+		if a.Wrong != b.Wrong {
+			if a.Wrong {
+				return -1
+			}
+			return 1
+		}
+		return compare(a.Kind, b.Kind)
+	})
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// sure is the share of the masks that must agree.
+const sure = 0.8
+
+func guessOf(list []looked) Guess {
+	white, black := 0, 0
+	border, area, inverted := 0.0, 0.0, 0
+	for _, l := range list {
+		m := l.mask
+		switch {
+		case m.white < 0.5 && m.border < 0.5:
+			white++
+		case m.white > 0.5 && m.border > 0.5:
+			black++
+		}
+		border += m.border / float64(len(list))
+		area += m.white / float64(len(list))
+		if l.item.Inverted {
+			inverted++
+		}
+	}
+	g := Guess{Masks: len(list), ReadAs: dataset.White}
+	if 2*inverted > len(list) {
+		g.ReadAs = dataset.Black
+	}
+	agree, colour := white, "white"
+	if black > white {
+		agree, colour = black, "black"
+		border, area = 1-border, 1-area
+	}
+	g.Reason = fmt.Sprintf("in %d of %d masks %s is the smaller part and off most of the border (on average %.0f %% of the area, %.0f %% of the border)",
+		agree, len(list), colour, 100*area, 100*border)
+	if float64(agree) < sure*float64(len(list)) {
+		g.Advice = fmt.Sprintf("can't be told from the masks; they are read as %s = manipulated: look at the sheet (--sheet)", g.ReadAs)
+		return g
+	}
+	if g.Guess = dataset.White; colour == "black" {
+		g.Guess = dataset.Black
+	}
+	g.Advice = fmt.Sprintf("%s = manipulated, as they are read", g.Guess)
+	if g.Guess != g.ReadAs {
+		g.Advice = fmt.Sprintf("probably %s = manipulated, but they are read as %s: pass --mask-polarity %s", g.Guess, g.ReadAs, g.Guess)
+	}
+	return g
+}

@@ -1,2 +1,0 @@
-// Package diskspace tells how much room is left on a disk.
-package diskspace

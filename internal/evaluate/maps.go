@@ -1,0 +1,223 @@
+package evaluate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/nn/weights/npy"
+	"github.com/declip/declip/internal/picture"
+)
+
+// mapExtensions are those of files that hold maps; the first that is there is taken.
+var mapExtensions = []string{".npy", ".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg"}
+
+// Maps makes a predictor of maps in a folder that another program made of the source's pictures, or "declip localize".
+//
+// A picture's map has its name with another extension: .npy (NumPy's format: floating-point probabilities in [0,1], 8- or
+// 16-bit numbers that are divided by 255 or 65535, truth values; [H,W] or with sides of 1 besides), or a grey picture of
+// 8 or 16 bits, whose highest level is 1. It lies in the folder, or below it in folders named as those that the picture
+// lies in (for data/fake/ldm/images/test/1.png: DIR/1.npy, DIR/test/1.npy, DIR/images/test/1.npy and so on; the longest
+// path that is there is taken). A map may have any size. What is missing is an error of that picture.
+func Maps(dir string, source dataset.Source) (Predictor, error) {
+	files, err := mapFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &maps{dir: dir, files: map[string]string{}, errs: map[string]error{}}
+	users := map[string][]string{}
+	for i := range source.Len() {
+		path := dataset.PathOf(source, i)
+		file := findMap(files, path)
+		if file == "" {
+			p.errs[path] = fmt.Errorf("no map in %s: expected %s.npy or .png", dir, filepath.Base(strings.TrimSuffix(path, filepath.Ext(path))))
+			continue
+		}
+		p.files[path] = file
+		if !slices.Contains(users[file], path) {
+			users[file] = append(users[file], path)
+		}
+	}
+	for file, paths := range users {
+		if len(paths) > 1 {
+			for _, path := range paths {
+				p.errs[path] = fmt.Errorf("the map %s could be of %d pictures: sort maps into folders named as the pictures' are", file, len(paths))
+			}
+		}
+	}
+	return p, nil
+}
+
+type maps struct {
+	dir   string
+	files map[string]string // by picture
+	errs  map[string]error  // why a picture has none
+}
+
+// Models implements Predictor.
+func (p *maps) Models() []string { return []string{"maps in " + p.dir} }
+
+// Predict implements Predictor.
+func (p *maps) Predict(ctx context.Context, samples []dataset.Sample) ([][]Prediction, error) {
+	all := make([][]Prediction, len(samples))
+	for i, s := range samples {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		one := Prediction{Err: p.errs[s.Path]}
+		if one.Err == nil {
+			one.Map, one.Err = readMap(p.files[s.Path])
+		}
+		all[i] = []Prediction{one}
+	}
+	return all, nil
+}
+
+// mapFiles lists the maps below a folder by their paths in it, without extensions.
+func mapFiles(dir string) (map[string]string, error) {
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name := e.Name()
+		rank := slices.Index(mapExtensions, strings.ToLower(filepath.Ext(name)))
+		// What "declip localize" writes beside its maps is none.
+		if rank < 0 || strings.HasSuffix(name, ".mask.png") || strings.HasSuffix(name, ".overlay.png") {
+			return nil
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		key := strings.TrimSuffix(filepath.ToSlash(strings.TrimSuffix(rel, filepath.Ext(rel))), ".prob")
+		if before, taken := files[key]; !taken || rank < slices.Index(mapExtensions, strings.ToLower(filepath.Ext(before))) {
+			files[key] = path
+		}
+		return nil
+	})
+	if err == nil && len(files) == 0 {
+		err = errors.New("no maps (" + strings.Join(mapExtensions, " ") + ")")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("predictions in %s: %w", dir, err)
+	}
+	return files, nil
+}
+
+// findMap finds a picture's map by the longest end of its path, "" where there is none.
+func findMap(files map[string]string, path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	whole := filepath.ToSlash(path)
+	stem := strings.TrimSuffix(whole, filepath.Ext(whole))
+	for _, key := range []string{stem, whole} { // "a.npy" and "a.jpg.npy"
+		for ok := true; ok; _, key, ok = strings.Cut(key, "/") {
+			if file, found := files[key]; found {
+				return file
+			}
+		}
+	}
+	return ""
+}
+
+// readMap reads a map; its errors name the file.
+func readMap(path string) (picture.Map, error) {
+	var m picture.Map
+	var err error
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".npy":
+		m, err = readArray(path)
+	case ".png":
+		m, err = readPNG(path)
+	default:
+		var g *picture.Gray
+		if g, err = picture.OpenGray(path, picture.Limits{}); err == nil {
+			m = levels(g.Width, g.Height, func(i int) float32 { return float32(g.Pix[i]) / 255 })
+		}
+	}
+	if err != nil {
+		return picture.Map{}, err
+	}
+	for i, v := range m.Prob {
+		if !(v >= 0 && v <= 1) {
+			return picture.Map{}, fmt.Errorf("%s: %v at (%d,%d), expected probabilities from 0 to 1 (of logits take the sigmoid first)", path, v, i%m.Width, i/m.Width)
+		}
+	}
+	return m, nil
+}
+
+func levels(w, h int, at func(i int) float32) picture.Map {
+	m := picture.Map{Prob: make([]float32, w*h), Width: w, Height: h}
+	for i := range m.Prob {
+		m.Prob[i] = at(i)
+	}
+	return m
+}
+
+// readArray reads a map in NumPy's format.
+func readArray(path string) (picture.Map, error) {
+	kind, shape, data, err := npy.ReadNumbers(path)
+	if err != nil {
+		return picture.Map{}, err
+	}
+	sides := slices.DeleteFunc(slices.Clone(shape), func(n int) bool { return n == 1 })
+	if n := len(shape); len(sides) < 2 && n >= 2 { // a map of one row or column keeps its sides
+		sides = shape[n-2:]
+	}
+	if len(sides) != 2 || sides[0]*sides[1] == 0 || sides[0]*sides[1] != len(data) {
+		return picture.Map{}, fmt.Errorf("%s: array of shape %v, expected [H,W]", path, shape)
+	}
+	most := float32(1)
+	switch kind {
+	case "u1":
+		most = 255
+	case "u2":
+		most = 65535
+	}
+	return levels(sides[1], sides[0], func(i int) float32 { return data[i] / most }), nil
+}
+
+// readPNG reads a grey PNG with all of its bits.
+func readPNG(path string) (picture.Map, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return picture.Map{}, err
+	}
+	if _, w, h, err := picture.Header(data); err != nil {
+		return picture.Map{}, fmt.Errorf("%s: %w", path, err)
+	} else if int64(w)*int64(h) > picture.DefaultMaxPixels {
+		return picture.Map{}, fmt.Errorf("%s: %w: %d x %d pixels", path, picture.ErrTooLarge, w, h)
+	}
+	m, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		return picture.Map{}, fmt.Errorf("%s: %w", path, err)
+	}
+	w, h := m.Bounds().Dx(), m.Bounds().Dy()
+	switch m := m.(type) {
+	case *image.Gray:
+		return levels(w, h, func(i int) float32 { return float32(m.Pix[i/w*m.Stride+i%w]) / 255 }), nil
+	case *image.Gray16:
+		return levels(w, h, func(i int) float32 {
+			at := i/w*m.Stride + 2*(i%w)
+			return float32(uint16(m.Pix[at])<<8|uint16(m.Pix[at+1])) / 65535
+		}), nil
+	}
+	rgb := picture.FromImage(m)
+	for i := 0; i < len(rgb.Pix); i += 3 {
+		if rgb.Pix[i] != rgb.Pix[i+1] || rgb.Pix[i] != rgb.Pix[i+2] {
+			return picture.Map{}, fmt.Errorf("%s: coloured at (%d,%d), expected a grey map", path, i/3%w, i/3/w)
+		}
+	}
+	return levels(w, h, func(i int) float32 { return float32(rgb.Pix[3*i]) / 255 }), nil
+}

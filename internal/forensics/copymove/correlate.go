@@ -1,0 +1,140 @@
+package copymove
+
+import (
+	"math"
+
+	"github.com/declip/declip/internal/picture/components"
+)
+
+const (
+	alike    = 0.85 // correlation of two windows above which they count as the same
+	flatness = 4.0  // levels squared: a window of less variance says nothing
+	window   = 4    // radius in pixels of the windows that are correlated
+	surround = 6    // radius in pixels over which windows vote
+	core     = 0.6  // share of the votes that makes a place a copy
+	rim      = 0.45 // the same where it touches such a place
+)
+
+// warp brings the plane through t; where nothing comes from, it is NaN.
+func warp(p plane, t transform) plane {
+	out, back := newPlane(p.w, p.h), t.inverse()
+	nan := float32(math.NaN())
+	for y := range p.h {
+		for x := range p.w {
+			fx, fy := back.apply(float64(x), float64(y))
+			v, ok := p.sample(fx, fy)
+			if !ok {
+				v = nan
+			}
+			out.pix[y*p.w+x] = v
+		}
+	}
+	return out
+}
+
+// correlate compares two planes window by window. votes are 1 where they correlate, 0 where they don't, and 0.42
+// where both are flat and alike; errors are what is left of a's variance, in levels squared, after b's is taken out.
+func correlate(a, b plane) (votes, errors plane) {
+	votes, errors = newPlane(a.w, a.h), newPlane(a.w, a.h)
+	columns := make([]moments, a.w)
+	add := func(y int, sign float32) {
+		x, y1 := a.pix[y*a.w:(y+1)*a.w], b.pix[y*a.w:(y+1)*a.w]
+		for i, v := range x {
+			columns[i].add(v, y1[i], sign)
+		}
+	}
+	for y := range min(window, a.h) {
+		add(y, 1)
+	}
+	rows := min(window, a.h)
+	for y := range a.h {
+		if y+window < a.h {
+			add(y+window, 1)
+			rows++
+		}
+		if y-window-1 >= 0 {
+			add(y-window-1, -1)
+			rows--
+		}
+		var sum moments
+		for x := range min(window, a.w) {
+			sum.join(&columns[x], 1)
+		}
+		count := min(window, a.w)
+		row := b.pix[y*a.w : (y+1)*a.w]
+		for x, v := range row {
+			if x+window < a.w {
+				sum.join(&columns[x+window], 1)
+				count++
+			}
+			if x-window-1 >= 0 {
+				sum.join(&columns[x-window-1], -1)
+				count--
+			}
+			if v == v {
+				votes.pix[y*a.w+x], errors.pix[y*a.w+x] = sum.compare(float64(rows * count))
+			}
+		}
+	}
+	return votes, errors
+}
+
+// moments are sums over two planes' pixels in a window.
+type moments struct{ a, b, aa, bb, ab float64 }
+
+// add adds a pixel of both, or takes it away again; where the second is NaN, the first stands in for it.
+func (m *moments) add(a, b, sign float32) {
+	if b != b {
+		b = a
+	}
+	sa, sb := sign*a, sign*b
+	m.a += float64(sa)
+	m.b += float64(sb)
+	m.aa += float64(sa * a)
+	m.bb += float64(sb * b)
+	m.ab += float64(sa * b)
+}
+
+func (m *moments) join(o *moments, sign float64) {
+	m.a += sign * o.a
+	m.b += sign * o.b
+	m.aa += sign * o.aa
+	m.bb += sign * o.bb
+	m.ab += sign * o.ab
+}
+
+// compare is the vote and the error of a window of n pixels.
+func (m *moments) compare(n float64) (vote, left float32) {
+	ma, mb := m.a/n, m.b/n
+	va, vb, cov := m.aa/n-ma*ma, m.bb/n-mb*mb, m.ab/n-ma*mb
+	switch {
+	case va < flatness && vb < flatness:
+		if math.Abs(ma-mb) < 6 {
+			return 0.42, 0
+		}
+	case cov > 0 && cov*cov > alike*alike*va*vb:
+		return 1, float32(va - cov*cov/vb)
+	}
+	return 0, 0
+}
+
+// marked are the connected places above rim that hold at least so many pixels above core.
+func marked(share plane, least int) []bool {
+	mask := make([]bool, len(share.pix))
+	isCore := func(i int) bool { return share.pix[i] > core }
+	for part := range components.Of(share.w, share.h, isCore, func(i int) bool { return share.pix[i] > rim }) {
+		strong := 0
+		for _, i := range part {
+			if isCore(i) {
+				strong++
+			}
+		}
+		if strong < least {
+			continue
+		}
+		for _, i := range part {
+			mask[i] = true
+		}
+	}
+	return mask
+}

@@ -1,0 +1,156 @@
+// Package jpeggrid finds where the 8 x 8 blocks lie that a picture was once compressed in.
+//
+// JPEG rounds most of a block's high cosine coefficients to zero. Seen in blocks that lie as they did then, a picture
+// that was cropped and saved anew still has more coefficients near zero than in blocks that lie any other way. Counting
+// them as votes for a grid follows Nikoukhah, Anger, Ehret, Colom, Morel and Grompone von Gioi, "ZERO: a local JPEG grid
+// origin detector based on the number of DCT zeros and its applications in image forensics" (IPOL, 2021); here all
+// places of a sample vote together for one grid.
+package jpeggrid
+
+import (
+	"math"
+	"slices"
+
+	"github.com/declip/declip/internal/picture"
+)
+
+const (
+	side   = 8          // of a block, pixels
+	window = 2*side - 1 // holds one block of each of the 64 grids
+	// Places looked at, at most: enough that a grid stands out by many deviations, and quick at any size.
+	samples = 200
+	// nearZero is the size in levels under which a coefficient counts as zero: rounding pixels to whole levels
+	// moves it by about half a level.
+	nearZero = 0.6
+	// standOut is by how many deviations of the other grids' counts the best must exceed their mean. Pictures that were
+	// never compressed stay under 5.
+	standOut = 8
+)
+
+// Grid is where blocks begin: at the pixels X, X+8, ... and Y, Y+8, ...; both lie in [0, 8).
+type Grid struct{ X, Y int }
+
+// Detect gives the grid that stands out, and whether one does. Pictures under 16 pixels on a side have none.
+func Detect(p *picture.RGB) (Grid, bool) {
+	counts, ok := count(p)
+	if !ok {
+		return Grid{}, false
+	}
+	best := 0
+	for i, c := range counts {
+		if c > counts[best] {
+			best = i
+		}
+	}
+	// Grids in the best one's row or column share its alignment one way and are above the rest themselves.
+	var others []float64
+	for i, c := range counts {
+		if i/side != best/side && i%side != best%side {
+			others = append(others, c)
+		}
+	}
+	mean, deviation := moments(others)
+	if counts[best]-mean < standOut*math.Max(deviation, 1) {
+		return Grid{}, false
+	}
+	return Grid{X: best % side, Y: best / side}, true
+}
+
+// count gives, for each grid [y*8+x], how many coefficients of its sampled blocks are near zero.
+func count(p *picture.RGB) (counts [side * side]float64, ok bool) {
+	across, down := p.Width-window-side, p.Height-window-side
+	if across < 0 || down < 0 {
+		return counts, false
+	}
+	columns := spread(across, p.Width, p.Height)
+	rows := spread(down, p.Height, p.Width)
+	for _, y := range rows {
+		for _, x := range columns {
+			// Windows begin on multiples of 8, so that a block's place within its window is its grid.
+			vote(p, x/side*side, y/side*side, &counts)
+		}
+	}
+	return counts, true
+}
+
+// spread gives origins from 0 to last, evenly, as many as the longer of two sides gets of the samples.
+func spread(last, length, other int) []int {
+	n := int(math.Sqrt(samples * float64(length) / float64(other)))
+	n = max(1, min(n, last/side+1, samples))
+	origins := make([]int, n)
+	for i := range origins {
+		origins[i] = (2*i + 1) * last / (2 * n)
+	}
+	return slices.Compact(origins)
+}
+
+var cosines = func() (c [side][side]float32) {
+	for u := range side {
+		scale := 0.5
+		if u == 0 {
+			scale = math.Sqrt(1.0 / side)
+		}
+		for x := range side {
+			c[u][x] = float32(scale * math.Cos(float64(2*x+1)*float64(u)*math.Pi/16))
+		}
+	}
+	return c
+}()
+
+// vote adds the counts of the 64 blocks in the window at (x0, y0).
+func vote(p *picture.RGB, x0, y0 int, counts *[side * side]float64) {
+	// lines[y][x][u]: coefficient u of the 8 pixels from x on in line y.
+	var lines [window][side][side]float32
+	for y := range window {
+		var luma [window]float32
+		for x := range luma {
+			px := p.Pix[3*((y0+y)*p.Width+x0+x):][:3]
+			luma[x] = .299*float32(px[0]) + .587*float32(px[1]) + .114*float32(px[2])
+		}
+		for x := range side {
+			transform(luma[x:x+side], &lines[y][x])
+		}
+	}
+	var column, out [side]float32
+	for y := range side {
+		for x := range side {
+			zeros := 0
+			for u := range side {
+				for k := range side {
+					column[k] = lines[y+k][x][u]
+				}
+				transform(column[:], &out)
+				for _, v := range out {
+					if v < nearZero && v > -nearZero {
+						zeros++
+					}
+				}
+			}
+			counts[y*side+x] += float64(zeros)
+		}
+	}
+}
+
+// transform is the orthonormal cosine transform of 8 values. The functions are even and odd about the middle, so
+// sums serve the one kind and differences the other.
+func transform(in []float32, out *[side]float32) {
+	in = in[:side]
+	for k := range 2 {
+		sign := float32(1 - 2*k)
+		a, b, c, d := in[0]+sign*in[7], in[1]+sign*in[6], in[2]+sign*in[5], in[3]+sign*in[4]
+		for u := k; u < side; u += 2 {
+			w := &cosines[u]
+			out[u] = w[0]*a + w[1]*b + w[2]*c + w[3]*d
+		}
+	}
+}
+
+func moments(v []float64) (mean, deviation float64) {
+	for _, x := range v {
+		mean += x / float64(len(v))
+	}
+	for _, x := range v {
+		deviation += (x - mean) * (x - mean) / float64(len(v))
+	}
+	return mean, math.Sqrt(deviation)
+}

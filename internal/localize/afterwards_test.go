@@ -1,0 +1,32 @@
+package localize
+
+import (
+	"context"
+	"testing"
+
+	"github.com/declip/declip/internal/nn/engine/enginetest"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/picture"
+)
+
+// small is a network with random weights that runs in tiles.
+func small(t *testing.T) *network.Network {
+	t.Helper()
+	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, Context: 4, Dilations: []int{1}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// alone runs a network, as it is now, on one picture.
+func alone(t *testing.T, n *network.Network, rgb *picture.RGB) Output {
+	t.Helper()
+	r := New(enginetest.Open(t), n)
+	defer r.Close()
+	out, err := r.Run(context.Background(), rgb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

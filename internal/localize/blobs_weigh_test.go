@@ -1,0 +1,131 @@
+package localize
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+// The maps of these tests stand for pictures of 160 x 160 pixels: a part of 256 pixels has 16 places.
+const (
+	side   = 40
+	stride = 4
+)
+
+func probability(logit float64) float32 { return float32(1 / (1 + math.Exp(-logit))) }
+
+// square draws a square of the logit into a map.
+func square(prob []float32, x, y, size int, logit float64) {
+	for j := y; j < y+size; j++ {
+		for i := x; i < x+size; i++ {
+			prob[j*side+i] = probability(logit)
+		}
+	}
+}
+
+// evenMap is a map of one logit everywhere.
+func evenMap(logit float64) []float32 {
+	prob := make([]float32, side*side)
+	square(prob, 0, 0, side, logit)
+	return prob
+}
+
+// A part stays as it is where its core is large enough; else it is brought below 0.5.
+func TestWeigh(t *testing.T) {
+	for name, c := range map[string]struct {
+		rim, core float64
+		coreSize  int // side, within a part of 10 x 10
+		want      bool
+	}{
+		"sure":               {0.2, 3, 8, true},
+		"a third is sure":    {0.2, 1.1, 6, true},
+		"a quarter is sure":  {0.2, 6, 5, false},
+		"nothing is sure":    {0.9, 0.9, 8, false},
+		"barely above 0.5":   {0.01, 0.01, 8, false},
+		"all of it is sure":  {1.1, 1.1, 8, true},
+		"the rim lies below": {-0.2, 3, 8, true},
+	} {
+		prob := evenMap(-3)
+		square(prob, 4, 5, 10, c.rim)
+		square(prob, 5, 6, c.coreSize, c.core)
+		before := slices.Clone(prob)
+		Weigh(prob, side, side, stride)
+		for i, p := range prob {
+			was := before[i]
+			if want := was > 0.5 && c.want; (p > 0.5) != want || want && p != was {
+				t.Fatalf("%s: place %d,%d went from %g to %g, above 0.5 expected: %v", name, i%side, i/side, was, p, want)
+			}
+			if was < 0.3 && math.Abs(float64(p-was)) > 1e-7 {
+				t.Fatalf("%s: place %d,%d, which nothing speaks for, went from %g to %g", name, i%side, i/side, was, p)
+			}
+		}
+	}
+}
+
+// Small specks stay out, however strong; what is small depends on the picture, within bounds.
+func TestSpecks(t *testing.T) {
+	for _, c := range []struct {
+		side, size, stride int // of the map and of a square in it, in places; pixels of a place
+		want               bool
+	}{
+		{40, 3, 4, false},   // 144 pixels
+		{40, 4, 4, true},    // 256
+		{250, 11, 4, false}, // 1936 of a million
+		{250, 12, 4, true},  // 2304
+		{900, 15, 4, false}, // 3600 of 13 million
+		{900, 16, 4, true},  // 4096
+	} {
+		prob := make([]float32, c.side*c.side)
+		for i := range prob {
+			prob[i] = probability(-7)
+		}
+		for y := range c.size {
+			for x := range c.size {
+				prob[(y+9)*c.side+x+7] = probability(5)
+			}
+		}
+		Weigh(prob, c.side, c.side, c.stride)
+		if got := slices.Max(prob) > 0.5; got != c.want {
+			t.Errorf("a square of %d places in a map of %d stays: %v, expected %v", c.size, c.side, got, c.want)
+		}
+	}
+}
+
+// Parts that touch at a corner only are two; each is judged for itself.
+func TestCorners(t *testing.T) {
+	prob := evenMap(-6)
+	square(prob, 2, 2, 6, 2)
+	square(prob, 8, 8, 6, 0.5)
+	Weigh(prob, side, side, stride)
+	if prob[3*side+3] <= 0.5 || prob[9*side+9] >= 0.5 {
+		t.Errorf("the strong part has %g, the weak one at its corner %g", prob[3*side+3], prob[9*side+9])
+	}
+}
+
+// The order of the places stays within what stays and within what does not, up to certainty.
+func TestOrder(t *testing.T) {
+	for _, stays := range []bool{true, false} {
+		prob := evenMap(-8)
+		logits := []float64{-2.4, -1, -0.6, -0.4, -0.1, 0.1, 0.5, 3, 6, 12}
+		for i, l := range logits {
+			prob[5*side+3+i] = probability(l)
+		}
+		if stays {
+			square(prob, 3+len(logits), 3, 5, 2)
+		}
+		Weigh(prob, side, side, stride)
+		line := prob[5*side+3:][:len(logits)]
+		if !slices.IsSorted(line) || line[0] == line[4] || (line[9] > 0.5) != stays {
+			t.Errorf("%v: is not in order, or above 0.5 where it should not be", line)
+		}
+	}
+}
+
+func TestNothing(t *testing.T) {
+	Weigh(nil, 0, 0, stride)
+	one := []float32{1}
+	Weigh(one, 1, 1, stride)
+	if one[0] >= 0.5 || one[0] <= 0 {
+		t.Errorf("a single place has %g, expected less than 0.5: it is no part", one[0])
+	}
+}

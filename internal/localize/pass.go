@@ -1,0 +1,202 @@
+package localize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/declip/declip/internal/parallel"
+
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/picture"
+)
+
+// LoadOptions are the choices for running models whose weights lie in files.
+type LoadOptions struct {
+	// LowMemory leaves weights mapped from their files, shared between processes, instead of packing them for the
+	// processor. Some per cent slower.
+	LowMemory bool
+}
+
+// Putting weights into the processor's order keeps one core busy and needs room for copies. A backbone is loaded in so
+// many links of a chain, two programs at a time: half the time on two cores, and a part of the room.
+const (
+	links = 4
+	lanes = 2
+)
+
+// form is the one that runs fastest with the options, and the number of programs that it is loaded in.
+func (o LoadOptions) form(e *engine.Engine) (form network.Form, parts int) {
+	form.Winograd = e.Winograd()
+	if o.LowMemory {
+		return form, 1
+	}
+	form.Blocked = e.Blocks()
+	return form, links
+}
+
+// Pass is a backbone that gives its features at some layers, all in one run. It is safe for concurrent use until it is
+// closed.
+type Pass struct {
+	backbone *network.Backbone
+	chain    []*engine.Session // each takes what the one before gives
+	atOnce   int               // pictures that are run together
+}
+
+// NewPass loads a backbone up to the last of the layers. Its owner closes it.
+func NewPass(e *engine.Engine, b *network.Backbone, layers []string, o LoadOptions) (*Pass, error) {
+	p := &Pass{backbone: b}
+	l := newLoader(e)
+	err := p.load(l, layers, o)
+	if err = errors.Join(err, l.wait()); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// load starts loading the backbone.
+func (p *Pass) load(l *loader, layers []string, o LoadOptions) error {
+	form, parts := o.form(l.engine)
+	programs, err := p.backbone.Chain(form, parts, layers...)
+	if err != nil {
+		return err
+	}
+	p.atOnce = together(l.engine)
+	p.chain = make([]*engine.Session, len(programs))
+	for i, program := range programs {
+		l.load(program, o, &p.chain[i], func(err error) error {
+			return fmt.Errorf("%s of %s: %w", p.backbone.Arch(), p.backbone.Path(), err)
+		})
+	}
+	return nil
+}
+
+// Close frees the sessions; no call of Run must be under way.
+func (p *Pass) Close() error {
+	var errs []error
+	for _, s := range p.chain {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Run gives the features of pictures by layer: [N, T, C] or [N, C, h, w], see network.Features. Errors about NaN among
+// them wrap network.ErrNotNumbers.
+func (p *Pass) Run(ctx context.Context, pictures []*picture.RGB) (map[string]*engine.Tensor, error) {
+	image, err := Scaled(pictures, p.backbone.Side())
+	if err != nil {
+		return nil, err
+	}
+	return p.numbers(p.run(ctx, image))
+}
+
+// Features is Run for pictures [N, 3, side, side] that are brought to the backbone's input already. On a CPU they go
+// through in parts of as many as there are threads: more are no faster there and take memory.
+func (p *Pass) Features(ctx context.Context, images *engine.Tensor) (map[string]*engine.Tensor, error) {
+	return p.numbers(p.parts(ctx, images))
+}
+
+// parts is Features without a look at the numbers.
+func (p *Pass) parts(ctx context.Context, images *engine.Tensor) (map[string]*engine.Tensor, error) {
+	shape := images.Shape()
+	if len(shape) != 4 || shape[0] <= p.atOnce {
+		return p.run(ctx, images)
+	}
+	all, done, size := map[string]*engine.Tensor{}, 0, shape[1]*shape[2]*shape[3]
+	for part := range slices.Chunk(images.Float32s(), p.atOnce*size) {
+		image, err := engine.NewTensor([]int{len(part) / size, shape[1], shape[2], shape[3]}, part)
+		if err != nil {
+			return nil, err
+		}
+		out, err := p.run(ctx, image)
+		if err != nil {
+			return nil, err
+		}
+		for layer, t := range out {
+			if all[layer] == nil {
+				whole := append([]int{shape[0]}, t.Shape()[1:]...)
+				if all[layer], err = engine.NewEmpty(whole); err != nil {
+					return nil, err
+				}
+			}
+			each := t.Len() / t.Shape()[0]
+			copy(all[layer].Float32s()[done*each:], t.Float32s())
+		}
+		done += len(part) / size
+	}
+	return all, nil
+}
+
+// numbers refuses features that are none.
+func (p *Pass) numbers(features map[string]*engine.Tensor, err error) (map[string]*engine.Tensor, error) {
+	for _, t := range features {
+		if err := network.CheckNumbers(p.backbone.Path(), t.Float32s()); err != nil {
+			return nil, err
+		}
+	}
+	return features, err
+}
+
+func (p *Pass) run(ctx context.Context, image *engine.Tensor) (map[string]*engine.Tensor, error) {
+	features, inputs := map[string]*engine.Tensor{}, map[string]*engine.Tensor{"image": image}
+	for _, session := range p.chain {
+		out, err := session.Run(ctx, inputs, nil)
+		if err != nil {
+			return nil, err
+		}
+		inputs = map[string]*engine.Tensor{network.Carried: out[network.Carry]}
+		delete(out, network.Carry)
+		maps.Copy(features, out)
+	}
+	return features, nil
+}
+
+// together is how many pictures are run at once.
+func together(e *engine.Engine) int {
+	if info := e.Info(); info.Device == "cpu" {
+		return max(2, info.Threads)
+	}
+	return math.MaxInt
+}
+
+// loader loads sessions side by side.
+type loader struct {
+	engine *engine.Engine
+	group  parallel.Group
+}
+
+func newLoader(e *engine.Engine) *loader {
+	l := &loader{engine: e}
+	l.group.SetLimit(lanes)
+	return l
+}
+
+// load loads a program into to, behind those before it; describe says what it is in an error.
+func (l *loader) load(p network.Program, o LoadOptions, to **engine.Session, describe func(error) error) {
+	l.group.Go(func() error {
+		s, err := l.engine.Load(p.ONNX, engine.SessionOptions{ExternalFolder: p.Folder, LowMemory: o.LowMemory})
+		if err != nil {
+			return describe(err)
+		}
+		*to = s
+		return nil
+	})
+}
+
+func (l *loader) wait() error { return l.group.Wait() }
+
+// Scaled brings pictures to the side of a network's input, normalised: [N, 3, side, side].
+func Scaled(pictures []*picture.RGB, side int) (*engine.Tensor, error) {
+	size := 3 * side * side
+	image := make([]float32, len(pictures)*size)
+	for i, rgb := range pictures {
+		picture.Normalization{Mean: network.Mean, Std: network.Std}.Planes(image[i*size:][:size], picture.Resize(rgb, side, side))
+	}
+	return engine.NewTensor([]int{len(pictures), 3, side, side}, image)
+}

@@ -1,0 +1,57 @@
+// Package localize is what is said about a picture, as JSON: the object that the
+// command line prints and the service answers with.
+package localize
+
+import (
+	"math"
+	"time"
+)
+
+// Record is what a result says about a picture, whoever asks. Others embed it
+// and add where the maps are.
+type Record struct {
+	Image               string         `json:"image"` // as the user names it
+	Width               int            `json:"width"`
+	Height              int            `json:"height"`
+	Format              string         `json:"format"`
+	Orientation         int            `json:"orientation"` // EXIF, 1 where none is given
+	Model               string         `json:"model"`
+	Score               float64        `json:"score"`
+	MeanProbability     float64        `json:"mean_probability"`
+	ManipulatedFraction float64        `json:"manipulated_fraction"`
+	Threshold           float64        `json:"threshold"`
+	Regions             []RecordRegion `json:"regions"`
+}
+
+// RecordRegion is a connected area over the threshold.
+type RecordRegion struct {
+	Box  [4]int  `json:"box"` // x, y, width, height
+	Area int     `json:"area"`
+	Mean float64 `json:"mean"`
+	Peak float64 `json:"peak"`
+}
+
+// NewRecord makes the record of a result; image is how the user names the picture.
+func NewRecord(image string, r *Result) Record {
+	return Record{
+		Image: image, Width: r.Width, Height: r.Height, Format: r.Format, Orientation: r.Orientation,
+		Model: r.Model, Score: Round(r.Score), MeanProbability: Round(r.MeanProbability),
+		ManipulatedFraction: Round(r.ManipulatedFraction), Threshold: r.Threshold, Regions: RecordRegions(r.Regions),
+	}
+}
+
+// RecordRegions lists regions in their order; it is never nil, so that JSON has a list.
+func RecordRegions(regions []Region) []RecordRegion {
+	list := make([]RecordRegion, len(regions))
+	for i, g := range regions {
+		box := [4]int{g.Box.Min.X, g.Box.Min.Y, g.Box.Dx(), g.Box.Dy()}
+		list[i] = RecordRegion{box, g.Area, Round(g.Mean), Round(g.Peak)}
+	}
+	return list
+}
+
+// Round keeps six digits after the point, beyond what a map of float32 holds.
+func Round(v float64) float64 { return math.Round(v*1e6) / 1e6 }
+
+// Milliseconds keeps one digit after the point.
+func Milliseconds(d time.Duration) float64 { return math.Round(d.Seconds()*1e4) / 10 }

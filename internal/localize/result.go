@@ -1,0 +1,119 @@
+package localize
+
+import (
+	"image"
+
+	"github.com/declip/declip/internal/metric"
+	"github.com/declip/declip/internal/picture"
+)
+
+// Result is what a model says about one picture.
+type Result struct {
+	Width, Height int    // pixels, as the file stores them
+	Model         string // what the model was opened as
+	Format        string // of the file: jpeg, png, webp, tiff, bmp, gif; empty for Localize
+	Orientation   int    // EXIF orientation 1..8 of the file, not applied; 1 where none is given
+
+	// Score in [0,1] sums the picture up. For a model that looks at the
+	// picture's own pixels it is the probability that one pixel in a hundred
+	// exceeds, so that a score over the threshold means that more than 1 % of
+	// the pixels are marked. For a model that sees the picture scaled to its
+	// input, as the paper's do, it is the mean probability, as published.
+	Score float64
+	// MeanProbability over all pixels, in [0,1].
+	MeanProbability float64
+	// ManipulatedFraction is the share of pixels over Threshold, in [0,1].
+	ManipulatedFraction float64
+	Threshold           float64
+	// Regions are the connected areas over Threshold, the largest first; those
+	// under a ten-thousandth of the picture are left out.
+	Regions []Region
+
+	// Prob is the probability that a pixel was manipulated: [Height, Width].
+	Prob []float32
+	// Raw is the network's own output before it is brought to the picture's
+	// size. Of several models it is the mean, at the picture's size where their
+	// own outputs differ in size.
+	Raw Map
+	// Each holds each model's own result, in the order in which they were given;
+	// only with Options.Each.
+	Each []*Result
+}
+
+// Region is a connected area (8 neighbours) that looks manipulated.
+type Region struct {
+	Box        image.Rectangle // in pixels
+	Area       int             // in pixels
+	Mean, Peak float64         // probability over the area, in [0,1]
+}
+
+// Map is a grid of probabilities in [0,1]: [Height, Width].
+type Map struct {
+	Prob          []float32
+	Width, Height int
+}
+
+// smallestRegion is the share of a picture under which an area over the
+// threshold is not listed as a region.
+const smallestRegion = 1e-4
+
+// measure fills in what follows from Prob.
+func (r *Result) measure(scoreIsMean bool) {
+	r.MeanProbability = r.toMap().Mean()
+	r.Score = r.MeanProbability
+	if !scoreIsMean {
+		r.Score = metric.FlagScore(r.Prob)
+	}
+	r.mark()
+}
+
+// mark fills in what follows from Prob and Threshold.
+func (r *Result) mark() {
+	m := r.toMap()
+	r.ManipulatedFraction = m.Fraction(r.Threshold)
+	r.Regions = nil
+	least := max(1, int(smallestRegion*float64(len(r.Prob))))
+	for _, g := range picture.Regions(m, r.Threshold, least) {
+		box := image.Rect(g.Box[0], g.Box[1], g.Box[0]+g.Box[2], g.Box[1]+g.Box[3])
+		r.Regions = append(r.Regions, Region{Box: box, Area: g.Area, Mean: g.Mean, Peak: g.Peak})
+	}
+}
+
+// WithThreshold is the result at another threshold in (0,1), without running the
+// model again: ManipulatedFraction, Regions and what Mask and Overlay draw change,
+// in Each too. It shares its maps with r.
+func (r *Result) WithThreshold(threshold float64) (*Result, error) {
+	if err := checkThreshold(threshold); err != nil {
+		return nil, err
+	}
+	changed := *r
+	changed.Threshold = threshold
+	changed.mark()
+	changed.Each = nil
+	for _, own := range r.Each {
+		o, err := own.WithThreshold(threshold)
+		if err != nil {
+			return nil, err
+		}
+		changed.Each = append(changed.Each, o)
+	}
+	return &changed, nil
+}
+
+func (r *Result) toMap() *picture.Map {
+	return &picture.Map{Prob: r.Prob, Width: r.Width, Height: r.Height}
+}
+
+// Gray is the probability map as an 8-bit picture: 0 is 0, 255 is 1.
+func (r *Result) Gray() image.Image { return r.toMap().ToGray() }
+
+// Mask is the picture's size, 255 where the probability exceeds Threshold and 0
+// elsewhere.
+func (r *Result) Mask() image.Image { return r.toMap().Mask(r.Threshold) }
+
+// Overlay lays the map over the picture it was made from: a heat map where the
+// probability is high, and an outline around what Mask marks. rgb must have the
+// result's size.
+func (r *Result) Overlay(rgb *picture.RGB) image.Image {
+	return picture.Overlay(rgb, r.toMap(), r.Threshold)
+}

@@ -1,0 +1,140 @@
+package models
+
+import (
+	"path"
+	"strings"
+)
+
+// Entry is a published file that this program can use.
+type Entry struct {
+	// Name is what people type.
+	Name string `json:"name"`
+	// File is the file's name where it is published, and in the models folder.
+	File string `json:"file"`
+	// URL is where it is published.
+	URL string `json:"url"`
+	// SHA256 is the published digest in hexadecimal, empty where none is.
+	SHA256 string `json:"sha256,omitempty"`
+	// About says what the file holds.
+	About string `json:"about"`
+	// TrainedOn names the pictures it learned from.
+	TrainedOn string `json:"trained_on"`
+	// Needs are the names of other entries without which it is of no use.
+	Needs []string `json:"needs,omitempty"`
+	// Licence says what is known about the terms of the weights.
+	Licence Licence `json:"licence"`
+}
+
+// Licence is what the publisher says about terms of use.
+type Licence struct {
+	// Weights is the licence of the weights themselves, NotStated if the
+	// publisher names none.
+	Weights string `json:"weights"`
+	// Code is the licence of the publisher's code.
+	Code string `json:"code"`
+	// Note is what else the publisher asks.
+	Note string `json:"note,omitempty"`
+	// URL is where to read it.
+	URL string `json:"url"`
+}
+
+// NotStated stands where a publisher names no licence for the weights.
+const NotStated = "not stated"
+
+var clipLicence = Licence{
+	Weights: NotStated,
+	Code:    "MIT",
+	Note:    "The model card is for research: it calls every deployed use, commercial or not, out of scope.",
+	URL:     "https://github.com/openai/CLIP/blob/main/model-card.md",
+}
+
+var declipLicence = Licence{
+	Weights: NotStated,
+	Code:    "CC BY-NC-SA 4.0 (attribution, not commercial, share alike)",
+	URL:     "https://github.com/bit-ml/DeCLIP#license",
+}
+
+// Catalogue lists the published files: CLIP's backbones, then DeCLIP's models.
+func Catalogue() []Entry {
+	list := []Entry{
+		clip("ViT-L/14", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),
+		clip("RN50", "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"),
+	}
+	for _, t := range trainingSets {
+		list = append(list, declipVIT(t))
+	}
+	for _, t := range trainingSets {
+		if t.fusion {
+			list = append(list, declipFusion(t))
+		}
+	}
+	return list
+}
+
+// clip is a backbone as OpenAI publishes it; the digest is a part of its address.
+func clip(name, sha256 string) Entry {
+	file := strings.ReplaceAll(name, "/", "-") + ".pt"
+	return Entry{
+		Name: name, File: file, SHA256: sha256,
+		URL:       "https://openaipublic.azureedge.net/clip/models/" + sha256 + "/" + file,
+		About:     "CLIP " + name + ", a backbone",
+		TrainedOn: "captioned pictures from the web",
+		Licence:   clipLicence,
+	}
+}
+
+// trainingSet is what a DeCLIP model learned from.
+type trainingSet struct {
+	name   string // as people type it
+	file   string // as the published files spell it
+	about  string
+	fusion bool // there is a model on both backbones too
+}
+
+var trainingSets = []trainingSet{
+	{"pluralistic", "pluralistic", "Dolos pluralistic (CelebA-HQ faces)", true},
+	{"lama", "lama", "Dolos lama (CelebA-HQ faces)", true},
+	{"repaint", "repaint-p2-9k", "Dolos repaint-p2-9k (CelebA-HQ faces)", true},
+	{"ldm", "ldm", "Dolos ldm (CelebA-HQ faces)", true},
+	{"cocosd", "cocosd", "COCO-SD", false},
+}
+
+const declipFolder = "https://storage.googleapis.com/bitdefender_ml_artifacts/declip/"
+
+// declipVIT is a whole model: the file carries its CLIP ViT-L/14 along.
+func declipVIT(t trainingSet) Entry {
+	file := "ViT_layer20_conv-20_" + t.file + ".pth"
+	return Entry{
+		Name: "declip-vit-" + t.name, File: file, URL: declipFolder + "backbone_VIT/" + file,
+		About:     "DeCLIP: ViT-L/14 layer20, conv-20",
+		TrainedOn: t.about,
+		Licence:   declipLicence,
+	}
+}
+
+// declipFusion is a decoder alone. The address has its plus signs escaped: some
+// servers take a bare one for a space.
+func declipFusion(t trainingSet) Entry {
+	file := "ViT_layer20+RN50_layer3_conv-20_" + t.file + ".pth"
+	return Entry{
+		Name: "declip-fusion-" + t.name, File: file,
+		URL:       declipFolder + "backbone_VIT%2BRN50/" + strings.ReplaceAll(file, "+", "%2B"),
+		About:     "DeCLIP decoder: ViT-L/14 layer20 + RN50 layer3, conv-20",
+		TrainedOn: t.about,
+		Needs:     []string{"ViT-L/14", "RN50"},
+		Licence:   declipLicence,
+	}
+}
+
+// Lookup finds an entry by its name, or by the published file's name with or
+// without its ending; capitals do not matter.
+func Lookup(name string) (Entry, bool) {
+	for _, e := range Catalogue() {
+		for _, known := range []string{e.Name, e.File, strings.TrimSuffix(e.File, path.Ext(e.File))} {
+			if strings.EqualFold(name, known) {
+				return e, true
+			}
+		}
+	}
+	return Entry{}, false
+}

@@ -1,0 +1,229 @@
+package convert
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/declip/declip/internal/files"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// MetadataKey is the metadata key under which a converted file says what it was made of, as JSON.
+const MetadataKey = "declip.converted"
+
+// facts is what stands under MetadataKey.
+type facts struct {
+	From   []string `json:"from"` // names of files
+	Halves bool     `json:"halves,omitempty"`
+}
+
+// MaxDifference is how far the probabilities of a network in halves may be from the original's.
+const MaxDifference = 0.02
+
+// Source is what is converted: a model, or backbones without a decoder.
+type Source struct {
+	File  *weights.File // the model's own, or that of the backbones
+	Model *network.Model
+	// Backbones are cut behind Layer; empty: they keep all layers. Unused if there is a model.
+	Backbones []*network.Backbone
+	Layer     string
+}
+
+// SafetensorsOptions are the choices for Safetensors.
+type SafetensorsOptions struct {
+	// Halves stores matrices and kernels as float16; what is small (biases, norms) stays as it is.
+	Halves bool
+	// Engine runs a model in halves beside the original; nil: they are not compared.
+	Engine *engine.Engine
+}
+
+// Safetensors writes what inference needs of a network to a file that is recognised as the same network. Nothing is
+// changed without Halves: the tensors are the original's, byte for byte, and so is what the network gives. The
+// weights stream through; the file is read back and compared before it appears at path.
+func Safetensors(ctx context.Context, path string, s Source, o SafetensorsOptions) (Report, error) {
+	kept, err := s.tensors()
+	if err != nil {
+		return Report{}, err
+	}
+	streams := make([]weights.Stream, len(kept))
+	for i, k := range kept {
+		dtype := k.Tensor.DType
+		if o.Halves && len(k.Tensor.Shape) >= 2 && (dtype == weights.Float32 || dtype == weights.Float64) {
+			dtype = weights.Float16
+		}
+		if streams[i], err = k.File.Stream(k.Tensor.Name, k.Name, dtype); err != nil {
+			return Report{}, err
+		}
+	}
+	metadata, err := s.metadata(kept, o)
+	if err != nil {
+		return Report{}, err
+	}
+	report := Report{Tensors: len(streams)}
+	fill := func(w io.Writer) error {
+		return weights.WriteStreamsTo(&interruptible{ctx, w}, streams, metadata)
+	}
+	check := func(temporary string) error {
+		info, err := os.Stat(temporary)
+		if err != nil {
+			return err
+		}
+		report.Size = info.Size()
+		return s.compare(ctx, temporary, kept, o, &report)
+	}
+	return report, files.WriteChecked(path, fill, check)
+}
+
+// interruptible is a writer that fails when its context has ended.
+type interruptible struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (i *interruptible) Write(p []byte) (int, error) {
+	if i.ctx.Err() != nil {
+		return 0, context.Cause(i.ctx)
+	}
+	return i.w.Write(p)
+}
+
+func (s Source) tensors() ([]network.Kept, error) {
+	if s.Model != nil {
+		return s.Model.Tensors()
+	}
+	var kept []network.Kept
+	for _, b := range s.Backbones {
+		list, err := b.Tensors(s.layer(b))
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, list...)
+	}
+	return kept, nil
+}
+
+func (s Source) layer(b *network.Backbone) string {
+	if layers := b.Layers(); s.Layer == "" {
+		return layers[len(layers)-1]
+	}
+	return s.Layer
+}
+
+// metadata is what the original says about itself, without its optimizer, and what it became.
+func (s Source) metadata(kept []network.Kept, o SafetensorsOptions) (map[string]string, error) {
+	metadata := map[string]string{}
+	for key, value := range s.File.Metadata() {
+		if !strings.HasPrefix(key, "optimizer.") {
+			metadata[strings.ToValidUTF8(key, "?")] = strings.ToValidUTF8(value, "?")
+		}
+	}
+	if s.Model != nil {
+		for key, value := range s.Model.Facts() {
+			metadata[key] = value
+		}
+	}
+	made := facts{Halves: o.Halves}
+	seen := map[*weights.File]bool{}
+	for _, k := range kept {
+		if !seen[k.File] {
+			seen[k.File] = true
+			made.From = append(made.From, strings.ToValidUTF8(filepath.Base(k.File.Path()), "?"))
+		}
+	}
+	text, err := json.Marshal(made)
+	metadata[MetadataKey] = string(text)
+	return metadata, err
+}
+
+// compare reads the new file back.
+func (s Source) compare(ctx context.Context, path string, kept []network.Kept, o SafetensorsOptions, r *Report) error {
+	file, err := weights.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	model, err := s.recognise(file)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDiffers, err)
+	}
+	if !o.Halves {
+		return sameTensors(ctx, file, kept)
+	}
+	if o.Engine == nil || model == nil {
+		return nil
+	}
+	want, err := original(ctx, o.Engine, s.Model)
+	if err != nil {
+		return err
+	}
+	got, err := original(ctx, o.Engine, model)
+	if err != nil {
+		return err
+	}
+	r.Compared = true
+	if r.Difference, err = difference(want, got); err != nil {
+		return err
+	}
+	if r.Difference > MaxDifference {
+		return fmt.Errorf("%w: in halves probabilities are off by %.3f, at most %g is taken", ErrDiffers, r.Difference, MaxDifference)
+	}
+	return nil
+}
+
+// recognise makes sure that the new file holds the same network; the model is nil for backbones.
+func (s Source) recognise(file *weights.File) (*network.Model, error) {
+	if s.Model == nil {
+		contents, err := network.Recognise(file)
+		if err != nil {
+			return nil, err
+		}
+		if len(contents.Backbones) != len(s.Backbones) {
+			return nil, fmt.Errorf("%d backbones, expected %d", len(contents.Backbones), len(s.Backbones))
+		}
+		for i, b := range contents.Backbones {
+			if err := b.Check(s.layer(b)); err != nil {
+				return nil, fmt.Errorf("%s, expected %s: %w", b.Arch(), s.Backbones[i].Arch(), err)
+			}
+		}
+		return nil, nil
+	}
+	model, err := network.OpenModel(file, network.Override{})
+	if err != nil {
+		return nil, err
+	}
+	got, want := model.Spec(), s.Model.Spec()
+	got.Arch = want.Arch // sizes that have no name are spelled with the number of layers, of which some are gone
+	if !reflect.DeepEqual(got, want) {
+		return nil, fmt.Errorf("it is recognised as %+v, expected %+v", got, want)
+	}
+	return model, nil
+}
+
+func sameTensors(ctx context.Context, file *weights.File, kept []network.Kept) error {
+	for _, k := range kept {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		want, err := k.File.Bytes(k.Tensor.Name)
+		if err != nil {
+			return err
+		}
+		got, err := file.Bytes(k.Name)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(got, want) {
+			return fmt.Errorf("%w: tensor %q", ErrDiffers, k.Name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package models
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/declip/declip/internal/models/download"
+)
+
+// suffixes are the endings of files that hold weights, in the order in which
+// they are tried for a name without one.
+var suffixes = []string{suffix, ".pt", ".pth", ".bin", ".ckpt"}
+
+// noteSuffix is the ending of the files that Pull leaves beside what it fetched.
+const noteSuffix = ".sha256"
+
+// Base is the last part of a model's name or path, without the ending of a file
+// that holds weights.
+func Base(name string) string {
+	base := filepath.Base(filepath.FromSlash(name))
+	for _, ending := range suffixes {
+		if short, ok := strings.CutSuffix(base, ending); ok && short != "" {
+			return short
+		}
+	}
+	return base
+}
+
+// Folder is where models are looked for by name: $DECLIP_MODELS, else
+// declip/models in the user's cache folder. It need not exist.
+func Folder() (string, error) {
+	if dir := os.Getenv("DECLIP_MODELS"); dir != "" {
+		return dir, nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("models folder: %w (set DECLIP_MODELS)", err)
+	}
+	return filepath.Join(cache, "declip", "models"), nil
+}
+
+// Stored is a file in the models folder.
+type Stored struct {
+	Name string // the catalogue's name, else the file's
+	Path string
+	Size int64 // bytes
+	// Published is the file's entry in the catalogue, nil if its name is not there.
+	Published *Entry
+	// Partial: a download of the file began and is not finished; Path is where it
+	// will be, and Size what has arrived.
+	Partial bool
+	// Weights: the name has the ending of a file that can be opened.
+	Weights bool
+}
+
+// Contents lists the files in the models folder by file name. A folder that does
+// not exist holds none.
+func Contents() ([]Stored, error) {
+	dir, err := Folder()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("models folder: %w", err)
+	}
+	var list []Stored
+	for _, e := range entries {
+		name, partial := strings.CutSuffix(e.Name(), download.PartSuffix)
+		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, noteSuffix) || strings.HasSuffix(name, download.NoteSuffix) {
+			continue
+		}
+		info, err := os.Stat(filepath.Join(dir, e.Name())) // through links, as Open does
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		s := Stored{
+			Name: name, Path: filepath.Join(dir, name), Size: info.Size(),
+			Partial: partial, Weights: !partial && slices.Contains(suffixes, filepath.Ext(name)),
+		}
+		if entry, ok := Lookup(name); ok && entry.File == name {
+			s.Name, s.Published = entry.Name, &entry
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// Installed lists the models in the models folder by the names that Open takes:
+// the catalogue's where there is one, else the file's without its ending.
+func Installed() []string {
+	contents, err := Contents()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, s := range contents {
+		if s.Weights && s.Published == nil {
+			s.Name = strings.TrimSuffix(s.Name, filepath.Ext(s.Name))
+		}
+		if s.Weights && !slices.Contains(names, s.Name) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"unsafe"
+)
+
+const libraryEnv = "DECLIP_ORT_LIB"
+
+// library is an ONNX Runtime library that was looked into and can be used.
+type library struct {
+	path      string
+	source    string         // how it was found, in words
+	version   string         // as the library reports it, "1.30.0"
+	providers []string       // execution providers it was built with, by ONNX Runtime's names; best first
+	base      unsafe.Pointer // what its OrtGetApiBase returns; nil on Windows
+}
+
+func libraryVariable() string { return os.Getenv(libraryEnv) }
+
+// findLibrary returns the first library that can be used; see Open for the order.
+func findLibrary(option string) (library, error) {
+	if option != "" || libraryVariable() != "" {
+		path, err := explicitPath(option)
+		if err != nil {
+			return library{}, err
+		}
+		lib, err := inspect(path)
+		if err != nil {
+			return library{}, fmt.Errorf("%w: %s cannot be used: %w\n%s", ErrNoLibrary, path, err, threeWays)
+		}
+		lib.source = "option"
+		if option == "" {
+			lib.source = libraryEnv
+		}
+		return lib, nil
+	}
+	return search(searchPlaces())
+}
+
+func search(places []place) (library, error) {
+	var passed []string
+	for _, place := range places {
+		for _, path := range librariesIn(place.folder) {
+			lib, err := inspect(path)
+			if err != nil {
+				passed = append(passed, fmt.Sprintf("%s cannot be used: %v", path, err))
+				continue
+			}
+			lib.source = place.source
+			return lib, nil
+		}
+	}
+	detail := ""
+	if len(passed) > 0 {
+		detail = "\n" + strings.Join(passed, "\n")
+	}
+	return library{}, fmt.Errorf("%w%s\n%s", ErrNoLibrary, detail, threeWays)
+}
+
+// threeWays is shown to people who have no library.
+const threeWays = `there are three ways to get it:
+  1. in the project's folder run "make setup" (needs npm), which puts it into .cache/onnxruntime
+  2. install ONNX Runtime ` + MinVersion + ` or later with your system's packages or Homebrew
+  3. take a release archive or a Python wheel of onnxruntime and name its library:
+     ` + libraryEnv + `=/path/to/libonnxruntime.so, or the option --ort-lib`
+
+// explicitPath resolves the path given by the option or, failing that, the environment variable.
+func explicitPath(option string) (string, error) {
+	path, origin := option, "option"
+	if path == "" {
+		path, origin = libraryVariable(), libraryEnv
+	}
+	// An absolute path, so that the loader never goes through its own search path.
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("library %q (%s): %w", path, origin, err)
+	}
+	info, err := os.Stat(abs)
+	if err != nil {
+		return "", fmt.Errorf("%w: %s names %s, which cannot be opened: %w\n%s", ErrNoLibrary, origin, path, err, threeWays)
+	}
+	if !info.IsDir() {
+		return abs, nil
+	}
+	if found := librariesIn(abs); len(found) > 0 {
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%w: %s names the folder %s, which holds no %s\n%s", ErrNoLibrary, origin, path, libraryNames()[0], threeWays)
+}
+
+type place struct{ folder, source string }
+
+func searchPlaces() []place {
+	var places []place
+	for _, root := range moduleRoots() {
+		places = append(places, place{filepath.Join(root, ".cache", "onnxruntime"), "project cache"})
+	}
+	if cache, err := os.UserCacheDir(); err == nil {
+		places = append(places, place{filepath.Join(cache, "declip", "onnxruntime"), "user cache"})
+	}
+	for _, folder := range systemFolders() {
+		places = append(places, place{folder, "system"})
+	}
+	return places
+}
+
+// moduleRoots returns the folders of this project's checkout that the program may belong to: the one above
+// the executable, and the one it was compiled from (for go test and go run, whose executables lie in a
+// temporary folder). The current folder is left out on purpose: a library planted there must not be loaded.
+func moduleRoots() []string {
+	var roots []string
+	if exe, err := os.Executable(); err == nil {
+		if real, err := filepath.EvalSymlinks(exe); err == nil {
+			exe = real
+		}
+		dir := filepath.Dir(exe)
+		for range 3 {
+			if isModuleRoot(dir) {
+				roots = append(roots, dir)
+			}
+			dir = filepath.Dir(dir)
+		}
+	}
+	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) { // relative when built with -trimpath
+		root := filepath.Join(filepath.Dir(file), "..", "..", "..")
+		if isModuleRoot(root) && !slices.Contains(roots, root) {
+			roots = append(roots, root)
+		}
+	}
+	return roots
+}
+
+func isModuleRoot(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	return err == nil && strings.HasPrefix(string(text), "module github.com/declip/declip\n")
+}
+
+func systemFolders() []string {
+	switch runtime.GOOS {
+	case "windows":
+		var folders []string
+		if dir := os.Getenv("ProgramFiles"); dir != "" {
+			folders = append(folders, filepath.Join(dir, "onnxruntime", "lib"), filepath.Join(dir, "onnxruntime"))
+		}
+		return folders
+	case "darwin":
+		return []string{"/opt/homebrew/lib", "/opt/homebrew/opt/onnxruntime/lib", "/usr/local/lib", "/usr/local/opt/onnxruntime/lib"}
+	}
+	triple := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
+	if triple == "" {
+		triple = runtime.GOARCH
+	}
+	triple += "-linux-gnu"
+	return []string{
+		"/usr/local/lib", "/usr/local/lib/" + triple, "/usr/local/lib64", "/opt/onnxruntime/lib",
+		"/usr/lib/" + triple, "/usr/lib64", "/usr/lib", "/home/linuxbrew/.linuxbrew/lib",
+	}
+}
+
+// libraryNames returns file name patterns, the most usual first.
+func libraryNames() []string {
+	switch runtime.GOOS {
+	case "windows":
+		return []string{"onnxruntime.dll"}
+	case "darwin":
+		return []string{"libonnxruntime.dylib", "libonnxruntime.*.dylib"}
+	}
+	return []string{"libonnxruntime.so", "libonnxruntime.so.*"}
+}
+
+// librariesIn lists library files in a folder: directly, in lib/, in a Python wheel's capi/, and where the
+// npm package onnxruntime-node keeps them.
+func librariesIn(folder string) []string {
+	system, arch := runtime.GOOS, runtime.GOARCH
+	if system == "windows" {
+		system = "win32"
+	}
+	if arch == "amd64" {
+		arch = "x64"
+	}
+	subfolders := []string{
+		filepath.Join("node_modules", "onnxruntime-node", "bin", "napi-v*", system, arch),
+		"", "lib", "capi",
+	}
+	var found []string
+	for _, sub := range subfolders {
+		for _, name := range libraryNames() {
+			paths, _ := filepath.Glob(filepath.Join(globEscape(folder), sub, name)) // the pattern is well formed
+			slices.Reverse(paths)                                                   // newer versions first
+			for _, path := range paths {
+				if !slices.Contains(found, path) {
+					found = append(found, path)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// globEscape makes a folder's name match only itself in filepath.Glob.
+func globEscape(folder string) string {
+	if runtime.GOOS == "windows" { // no escape character there; such names are not found
+		return folder
+	}
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(folder)
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+var errTooOld = errors.New("version is too old")
+
+// checkVersion refuses libraries that do not have the C API the binding asks for. Asking them for it would
+// make them print to standard error.
+func checkVersion(version string) error {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return fmt.Errorf("reports the version %q, expected something like %s.0", version, MinVersion)
+	}
+	major, errMajor := strconv.Atoi(parts[0])
+	minor, errMinor := strconv.Atoi(parts[1])
+	if errMajor != nil || errMinor != nil {
+		return fmt.Errorf("reports the version %q, expected something like %s.0", version, MinVersion)
+	}
+	if major < 1 || major == 1 && minor < 24 {
+		return fmt.Errorf("%w: got %s, expected %s or later", errTooOld, version, MinVersion)
+	}
+	return nil
+}

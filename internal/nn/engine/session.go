@@ -1,0 +1,369 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/declip/declip/internal/nn/engine/winograd"
+)
+
+// SessionOptions are the choices for one session. The zero value is the fastest for repeated runs of one size.
+type SessionOptions struct {
+	// Threads is the number of threads; 0: the engine's.
+	Threads int
+	// ExternalFolder is where the model's external initializers lie (weights files named by the model).
+	// Locations that leave it, also through symbolic links, are refused by ONNX Runtime. The files must
+	// not be truncated while the session lives; replacing them by renaming is safe.
+	ExternalFolder string
+	// LowMemory keeps weights where they are instead of packing them for the processor: they stay mapped
+	// from their file, shared between processes. Loads faster, runs some per cent slower. Not for
+	// convolutions with small weights and large maps, which take half as long again and no less memory.
+	LowMemory bool
+	// NoArena gives memory back to the system after each operation instead of keeping it for the next
+	// one and the next run. The peak within a run is about the same; what the process holds between runs
+	// falls to the weights. Large activations (tens of MB) take up to twice as long, because the
+	// system hands out fresh pages each time. For sessions that rest, not for tiles in a row.
+	NoArena bool
+	// Spin lets idle threads wait in a loop instead of sleeping. Models whose operations take some ten
+	// microseconds gain about a third; from a few milliseconds a run there is nothing to gain, and the
+	// loops take cores from whatever else the process does.
+	Spin bool
+}
+
+// copying are ONNX Runtime's optimizers that replace mapped weights by copies in memory: float16 by float32,
+// a convolution's with the norm behind it folded in, and a convolution's in blocks of channels.
+const copying = "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer;ConvBNFusion;NchwcTransformer"
+
+// Session is a model ready to run. It is safe for concurrent use; Close frees it.
+type Session struct {
+	inputs, outputs []Port
+
+	mu      sync.RWMutex // held for reading while a run is under way
+	session *ort.DynamicAdvancedSession
+}
+
+// Load makes a session out of an ONNX model's bytes, which are not needed afterwards. The caller closes it.
+func (e *Engine) Load(model []byte, o SessionOptions) (*Session, error) {
+	s := &Session{}
+	var err error
+	if s.inputs, s.outputs, err = modelPorts(model); err != nil {
+		return nil, err
+	}
+	options, err := e.sessionOptions(o)
+	if err != nil {
+		return nil, fmt.Errorf("session options: %w", err)
+	}
+	defer options.Destroy()
+	err = firstAlone(func() (err error) {
+		s.session, err = ort.NewDynamicAdvancedSessionWithONNXData(model, names(s.inputs), names(s.outputs), options)
+		return err
+	})
+	returnMemory()
+	if err != nil {
+		return nil, fmt.Errorf("load model on %s: %w", e.device, err)
+	}
+	return s, nil
+}
+
+// first guards firstAlone.
+var first struct {
+	sync.Mutex
+	done atomic.Bool
+}
+
+// firstAlone creates sessions one at a time until one has succeeded. With the first, ONNX Runtime notes the domain of package
+// winograd's operations for the whole process, and fails where two sessions do that at once.
+func firstAlone(create func() error) error {
+	if first.done.Load() {
+		return create()
+	}
+	first.Lock()
+	defer first.Unlock()
+	err := create()
+	if err == nil {
+		first.done.Store(true)
+	}
+	return err
+}
+
+func names(ports []Port) []string {
+	var list []string
+	for _, p := range ports {
+		list = append(list, p.Name)
+	}
+	return list
+}
+
+func (e *Engine) sessionOptions(o SessionOptions) (options *ort.SessionOptions, err error) {
+	if o.Threads < 0 || o.Threads > MaxThreads() {
+		return nil, fmt.Errorf("threads %d: expected 0 to %d", o.Threads, MaxThreads())
+	}
+	threads := o.Threads
+	if threads == 0 {
+		threads = e.threads
+	}
+	config := map[string]string{"session.intra_op.allow_spinning": "0"}
+	if o.Spin {
+		config["session.intra_op.allow_spinning"] = "1"
+	}
+	if o.LowMemory {
+		config["session.disable_prepacking"] = "1"
+		config["optimization.disable_specified_optimizers"] = copying
+	}
+	if o.ExternalFolder != "" {
+		folder, err := filepath.Abs(o.ExternalFolder)
+		if err != nil {
+			return nil, fmt.Errorf("weights folder %s: %w", o.ExternalFolder, err)
+		}
+		config["session.model_external_initializers_file_folder_path"] = folder
+	}
+
+	options, err = ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	errs := []error{
+		options.SetIntraOpNumThreads(threads),
+		options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll),
+		options.SetLogSeverityLevel(e.log.severity()),
+		options.SetCpuMemArena(!o.NoArena),
+		// Planning memory as one block costs more than half as much again at the peak (the block and the
+		// arena that the first run filled stand side by side), and gains no measurable time.
+		options.SetMemPattern(false),
+	}
+	for key, value := range config {
+		errs = append(errs, options.AddSessionConfigEntry(key, value))
+	}
+	errs = append(errs, e.device.appendProvider(options), e.addOperations(options, threads))
+	if err := errors.Join(errs...); err != nil {
+		options.Destroy()
+		return nil, err
+	}
+	return options, nil
+}
+
+// Inputs lists what Run must be given.
+func (s *Session) Inputs() []Port { return slices.Clone(s.inputs) }
+
+// Outputs lists what Run gives.
+func (s *Session) Outputs() []Port { return slices.Clone(s.outputs) }
+
+// Close frees the session after the runs under way have ended. Closing twice is harmless.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session == nil {
+		return nil
+	}
+	err := s.session.Destroy()
+	s.session = nil
+	winograd.Free() // other sessions take it anew
+	return err
+}
+
+// Run computes all outputs from the inputs, which must be exactly the model's.
+//
+// An output for which the caller gives a tensor is written into that tensor's memory, without a copy; others
+// (missing or nil in outputs) are allocated. The result holds a tensor for each output of the model, the
+// caller's own among them; it belongs to the caller, and the outputs map itself is not changed. An output may
+// not share memory with an input.
+//
+// When ctx ends, the run stops at the next operation and ctx's cause is returned; the contents of the
+// outputs are then undefined. A nil ctx never ends.
+func (s *Session) Run(ctx context.Context, inputs, outputs map[string]*Tensor) (map[string]*Tensor, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.session == nil {
+		return nil, fmt.Errorf("run session: %w", ErrClosed)
+	}
+	in, sizes, err := s.orderInputs(inputs)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.orderOutputs(outputs, sizes)
+	if err != nil {
+		return nil, err
+	}
+
+	var l loan
+	defer l.end()
+	inValues, err := l.values(in)
+	if err != nil {
+		return nil, err
+	}
+	outValues, err := l.values(out)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.call(ctx, inValues, outValues); err != nil {
+		return nil, err
+	}
+
+	result := make(map[string]*Tensor, len(out))
+	for i, p := range s.outputs {
+		if out[i] != nil {
+			out[i].data.fetch(outValues[i])
+		} else {
+			l.made = append(l.made, outValues[i])
+			if out[i], err = fromValue(outValues[i]); err != nil {
+				return nil, fmt.Errorf("output %q: %w", p.Name, err)
+			}
+		}
+		result[p.Name] = out[i]
+	}
+	return result, nil
+}
+
+// call runs the model and stops it when ctx ends.
+func (s *Session) call(ctx context.Context, in, out []ort.Value) error {
+	if ctx == nil || ctx.Done() == nil {
+		if err := s.session.Run(in, out); err != nil {
+			return fmt.Errorf("run model: %w", err)
+		}
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	options, err := ort.NewRunOptions()
+	if err != nil {
+		return fmt.Errorf("run options: %w", err)
+	}
+	defer options.Destroy()
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		_ = options.Terminate() // cannot fail on options that exist
+	})
+	err = s.session.RunWithOptions(in, out, options)
+	if !stop() {
+		<-ended // the options must outlive the call above
+		if err != nil {
+			return context.Cause(ctx)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("run model: %w", err)
+	}
+	return nil
+}
+
+// orderInputs checks the inputs, puts them into the model's order, and notes the sizes of named open dimensions.
+func (s *Session) orderInputs(given map[string]*Tensor) ([]*Tensor, map[string]int, error) {
+	for name := range given {
+		if !slices.ContainsFunc(s.inputs, func(p Port) bool { return p.Name == name }) {
+			return nil, nil, fmt.Errorf("model has no input %q, it has: %s", name, strings.Join(names(s.inputs), ", "))
+		}
+	}
+	ordered := make([]*Tensor, len(s.inputs))
+	sizes := map[string]int{}
+	for i, p := range s.inputs {
+		t := given[p.Name]
+		if t == nil {
+			return nil, nil, fmt.Errorf("input %q is missing, expected %v", p.Name, p)
+		}
+		if err := check("input", p, t); err != nil {
+			return nil, nil, err
+		}
+		ordered[i] = t
+		for d, symbol := range p.symbols {
+			if symbol != "" {
+				sizes[symbol] = t.shape[d]
+			}
+		}
+	}
+	return ordered, sizes, nil
+}
+
+// orderOutputs does the same for outputs, and allocates those whose size is known before the run.
+func (s *Session) orderOutputs(given map[string]*Tensor, sizes map[string]int) ([]*Tensor, error) {
+	for name := range given {
+		if !slices.ContainsFunc(s.outputs, func(p Port) bool { return p.Name == name }) {
+			return nil, fmt.Errorf("model has no output %q, it has: %s", name, strings.Join(names(s.outputs), ", "))
+		}
+	}
+	ordered := make([]*Tensor, len(s.outputs))
+	for i, p := range s.outputs {
+		p = p.resolve(sizes)
+		if t := given[p.Name]; t != nil {
+			if err := check("output", p, t); err != nil {
+				return nil, err
+			}
+			ordered[i] = t
+			continue
+		}
+		// Saves the copy that the binding makes of memory that ONNX Runtime allocates.
+		if p.Shape != nil && !slices.Contains(p.Shape, -1) {
+			t, err := NewZeros(p.DType, p.Shape)
+			if err != nil {
+				return nil, fmt.Errorf("output %q: %w", p.Name, err)
+			}
+			ordered[i] = t
+		}
+	}
+	return ordered, nil
+}
+
+// resolve fills in open dimensions by their names.
+func (p Port) resolve(sizes map[string]int) Port {
+	p.Shape = slices.Clone(p.Shape)
+	for i, d := range p.Shape {
+		if size, known := sizes[p.symbols[i]]; known && d < 0 {
+			p.Shape[i] = size
+		}
+	}
+	return p
+}
+
+func check(role string, p Port, t *Tensor) error {
+	if t.data == nil {
+		return fmt.Errorf("%s %q: tensor %w", role, p.Name, ErrClosed)
+	}
+	if !p.accepts(t) {
+		return fmt.Errorf("%s %q: got %v %v, expected %v", role, p.Name, t.DType(), t.Shape(), p)
+	}
+	return nil
+}
+
+// loan lends tensors' memory to ONNX Runtime for one run. ONNX Runtime keeps the addresses inside its values,
+// where the garbage collector does not see them, so the memory is pinned until the values are gone.
+type loan struct {
+	pinner runtime.Pinner
+	made   []ort.Value
+}
+
+// values makes an ONNX Runtime value for each tensor, nil for nil.
+func (l *loan) values(tensors []*Tensor) ([]ort.Value, error) {
+	list := make([]ort.Value, len(tensors))
+	for i, t := range tensors {
+		if t == nil {
+			continue
+		}
+		if p := t.data.pointer(); p != nil {
+			l.pinner.Pin(p)
+		}
+		v, err := t.data.value(t.shape)
+		if err != nil {
+			return nil, fmt.Errorf("lend tensor %v %v: %w", t.DType(), t.Shape(), err)
+		}
+		l.made = append(l.made, v)
+		list[i] = v
+	}
+	return list, nil
+}
+
+func (l *loan) end() {
+	for _, v := range l.made {
+		_ = v.Destroy() // always nil
+	}
+	l.pinner.Unpin()
+}

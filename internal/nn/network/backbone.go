@@ -1,0 +1,255 @@
+package network
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// Backbone turns pictures into features. Its weights stay in their file, which must be open while programs are made.
+type Backbone struct {
+	tower  tower
+	layout layout
+}
+
+// Arch is the published name, as "ViT-L/14" or "RN50", where the sizes are published ones.
+func (b *Backbone) Arch() string { return b.tower.arch() }
+
+// Path is that of the file with the weights.
+func (b *Backbone) Path() string { return b.layout.file.Path() }
+
+// Side is that of the square input in pixels.
+func (b *Backbone) Side() int { return b.tower.side() }
+
+// Layers names what can be asked for, from the input on.
+func (b *Backbone) Layers() []string { return b.tower.layers() }
+
+// Features is the shape at a layer; an empty one is the last. Errors wrap ErrSpec.
+func (b *Backbone) Features(layer string) (Features, error) {
+	layer, err := layerOf(b.tower, layer)
+	if err != nil {
+		return Features{}, err
+	}
+	return b.tower.features(layer), nil
+}
+
+// Program is the backbone up to the last of the given layers: input "image" [N, 3, side, side], normalised by Mean
+// and Std, and for each layer an output of its name, shaped as Features says. Every tensor that is needed must be
+// in the file in the right shape; errors name the first that is not.
+func (b *Backbone) Program(layers ...string) (Program, error) {
+	chain, err := b.Chain(Plain, 1, layers...)
+	if err != nil {
+		return Program{}, err
+	}
+	return chain[0], nil
+}
+
+// The programs of a chain hand on: an output of one is the input of the next.
+const (
+	Carry   = "carry"   // the output
+	Carried = "carried" // the input
+)
+
+// Chain is Program in a form of choice, and in several programs, which can be loaded side by side. They are run one
+// after the other: the first takes "image", each other what the one before gives as Carry, and each gives those of the
+// layers that it passes. There are so many links, or as many as there are layers up to the last.
+func (b *Backbone) Chain(form Form, links int, layers ...string) ([]Program, error) {
+	deepest, err := b.deepest(layers)
+	if err != nil {
+		return nil, err
+	}
+	links = max(1, min(links, deepest+1))
+	chain := make([]Program, links)
+	for k := range chain {
+		l := link{first: k * (deepest + 1) / links, last: (k+1)*(deepest+1)/links - 1, deepest: deepest}
+		builder, outputs := b.build(form, l, layers)
+		if chain[k], err = builder.program(outputs); err != nil {
+			return nil, err
+		}
+	}
+	return chain, nil
+}
+
+// Check is Program without making one.
+func (b *Backbone) Check(layers ...string) error {
+	builder, err := b.buildPlain(layers...)
+	if err != nil {
+		return err
+	}
+	return builder.check()
+}
+
+// buildPlain builds the backbone in one piece.
+func (b *Backbone) buildPlain(layers ...string) (*builder, error) {
+	deepest, err := b.deepest(layers)
+	if err != nil {
+		return nil, err
+	}
+	builder, _ := b.build(Plain, link{0, deepest, deepest}, layers)
+	return builder, nil
+}
+
+// deepest is the place of the last of some layers among all.
+func (b *Backbone) deepest(layers []string) (int, error) {
+	last := 0
+	for _, layer := range layers {
+		i := slices.Index(b.Layers(), layer)
+		if i < 0 {
+			_, err := layerOf(b.tower, layer)
+			return 0, err
+		}
+		last = max(last, i)
+	}
+	return last, nil
+}
+
+// link is a stretch of a tower's layers, out of those up to the deepest one that is asked for.
+type link struct{ first, last, deepest int }
+
+func (b *Backbone) build(form Form, l link, layers []string) (*builder, []graph.Output) {
+	builder := newBuilder(graph.New(), false)
+	builder.part, builder.form = &part{layout: &b.layout}, form
+	var x *graph.Node
+	if l.first == 0 {
+		x = b.tower.stem(builder, builder.g.Input("image", graph.Open, 3, b.Side(), b.Side()))
+	} else {
+		x = builder.g.Input(Carried, b.tower.features(b.Layers()[l.first-1]).Shape()...)
+	}
+	nodes := map[string]*graph.Node{}
+	for i := l.first; i <= l.last; i++ {
+		x = b.tower.layer(builder, x, i)
+		nodes[b.Layers()[i]] = x
+	}
+	var outputs []graph.Output
+	for _, layer := range layers {
+		if node := nodes[layer]; node != nil {
+			outputs = append(outputs, graph.Output{Name: layer, Node: node})
+		}
+	}
+	if l.last < l.deepest {
+		outputs = append(outputs, graph.Output{Name: Carry, Node: x})
+	}
+	return builder, outputs
+}
+
+// backbonesIn recognises the backbones in a file, by the names of their tensors; one that only looks like a backbone
+// is an error that names the tensor that is not as it should be.
+func backbonesIn(f *weights.File) ([]*Backbone, error) {
+	var found []*Backbone
+	for _, kind := range []struct {
+		mark   string // a tensor that every such backbone has and others don't
+		naming naming
+		sizes  func(*layout) (tower, error)
+	}{
+		{"class_embedding", plainNaming, vitSizes},
+		{"embeddings.class_embedding", huggingFaceNaming, vitSizes},
+		{"layer1.0.conv1.weight", plainNaming, resnetSizes},
+		{"block1.rep.0.conv1.weight", plainNaming, xceptionSizes},
+	} {
+		for _, prefix := range prefixes(f, kind.mark) {
+			if kind.mark == "class_embedding" && strings.HasSuffix(prefix, "embeddings.") {
+				continue
+			}
+			b := &Backbone{layout: layout{f, prefix, kind.naming}}
+			var err error
+			if b.tower, err = kind.sizes(&b.layout); err != nil {
+				return nil, err
+			}
+			found = append(found, b)
+		}
+	}
+	return found, nil
+}
+
+// prefixes lists what stands before the names of the file's tensors that end in mark, the shortest first, those of
+// averages over training last. The state of an optimizer is none of a network.
+func prefixes(f *weights.File, mark string) []string {
+	var list []string
+	for _, name := range f.Names() {
+		prefix, ok := strings.CutSuffix(name, mark)
+		if ok && (prefix == "" || strings.HasSuffix(prefix, ".")) && !strings.HasPrefix(prefix, "optimizer.") {
+			list = append(list, prefix)
+		}
+	}
+	slices.SortFunc(list, func(a, b string) int {
+		return cmp.Or(compareBool(isAverage(a), isAverage(b)), cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	})
+	return list
+}
+
+// isAverage tells the usual names for averages of weights.
+func isAverage(prefix string) bool {
+	return strings.Contains(prefix, "ema") || strings.Contains(prefix, "average")
+}
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// vitSizes reads a transformer's sizes off its tensors, as CLIP's own loader does.
+func vitSizes(l *layout) (tower, error) {
+	patches, err := l.shape("conv1.weight", 4)
+	if err != nil {
+		return nil, err
+	}
+	places, err := l.shape("positional_embedding", 2)
+	if err != nil {
+		return nil, err
+	}
+	v := vit{width: patches[0], patch: patches[3], blocks: l.count("transformer.resblocks.%d.ln_1.weight"), grid: root(places[0] - 1)}
+	if err := v.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", l.file.Path(), err)
+	}
+	if v.tokens() != places[0] {
+		t, _, _ := l.find("positional_embedding")
+		return nil, fmt.Errorf("%s: tensor %q has shape %v: expected rows for a square of patches and one more", l.file.Path(), t.Name, t.Shape)
+	}
+	return v, nil
+}
+
+// resnetSizes does the same for a residual network. One without the pool behind its last layer doesn't say what
+// pictures it is for: 224 pixels, as most.
+func resnetSizes(l *layout) (tower, error) {
+	inner, err := l.shape("layer1.0.conv1.weight", 4)
+	if err != nil {
+		return nil, err
+	}
+	r := resnet{width: inner[0], input: 224}
+	if places, err := l.shape(resnetPlaces, 2); err == nil {
+		r.input = 32 * root(places[0]-1)
+	}
+	for i := range r.blocks {
+		r.blocks[i] = l.count(fmt.Sprintf("layer%d.%%d.conv1.weight", i+1))
+	}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", l.file.Path(), err)
+	}
+	return r, nil
+}
+
+func xceptionSizes(l *layout) (tower, error) {
+	t := xception{input: publishedXception.input}
+	for i, name := range []string{"conv1", "conv2", "block1.skip", "block2.skip"} {
+		shape, err := l.shape(name+".weight", 4)
+		if err != nil {
+			return nil, err
+		}
+		t.widths[i] = shape[0]
+	}
+	return t, nil
+}
+
+// root is the square root of a perfect square, of another number the nearest.
+func root(n int) int { return int(math.Round(math.Sqrt(float64(max(n, 0))))) }

@@ -1,0 +1,211 @@
+package network
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/declip/declip/internal/nn/graph"
+)
+
+// Decoder names; the third kind is "conv-K".
+const (
+	DecoderLinear    = "linear"
+	DecoderAttention = "attention"
+)
+
+// OutputSide is the side of the published decoders' maps of logits.
+const OutputSide = 256
+
+// stages is how many times a conv decoder changes its width.
+const stages = 4
+
+// decoderWidths are the channels of the published conv decoders' stages.
+var decoderWidths = [stages]int{512, 256, 128, 64}
+
+// decoder turns features into logits [N, 1, side, side].
+type decoder struct {
+	kind   string      // DecoderLinear, DecoderAttention or conv-K
+	depth  int         // K
+	widths [stages]int // conv: channels of each stage
+	side   int         // of the map of logits
+	layer  string      // where the features come from, see convStages
+	cnn    bool        // the backbone is a convolutional network, or has one in it
+	// matrix: a linear layer's weights have the shape [1, C] of PyTorch's linear layers, not [1, C, 1, 1].
+	matrix bool
+	// positions: the published linear decoder on Xception, a quirk. Its weights belong to the positions of a
+	// map and it runs over the channels, whose number's root is the side of the map of logits.
+	positions bool
+}
+
+// newDecoder gives the decoder that a completed spec asks for, as new ones are.
+func newDecoder(kind, layer string, cnn bool, side int) (decoder, error) {
+	d := decoder{kind: kind, side: side, widths: decoderWidths, layer: layer, cnn: cnn, matrix: !cnn}
+	if kind == DecoderLinear || kind == DecoderAttention {
+		return d, nil
+	}
+	var err error
+	d.depth, err = convDepth(kind)
+	return d, err
+}
+
+// CheckDecoder says whether a decoder of that name can be put on a backbone; empty stands for the default. Errors wrap
+// ErrSpec.
+func CheckDecoder(kind string) error {
+	if kind == "" {
+		return nil
+	}
+	_, err := newDecoder(kind, "", true, OutputSide)
+	return err
+}
+
+// convDepth parses "conv-K". K must be a positive multiple of 4.
+func convDepth(kind string) (int, error) {
+	text, ok := strings.CutPrefix(kind, "conv-")
+	if !ok {
+		return 0, fmt.Errorf("%w: decoder %q: expected linear, attention or conv-K", ErrSpec, kind)
+	}
+	depth, err := strconv.Atoi(text)
+	if err != nil || depth < stages || depth%stages != 0 || depth > 400 {
+		return 0, fmt.Errorf("%w: decoder %q: K must be a multiple of %d", ErrSpec, kind, stages)
+	}
+	return depth, nil
+}
+
+// build adds the decoder to features of the given shapes: one, or a transformer's and a network's of the fusion.
+func (d decoder) build(b *builder, features []*graph.Node, shapes []Features) *graph.Node {
+	first, shape := features[0], shapes[0]
+	switch {
+	case d.kind == DecoderAttention:
+		return d.attention(b, first, shape)
+	case d.kind == DecoderLinear && d.positions:
+		return d.linearOverPositions(b, first, shape)
+	case d.kind == DecoderLinear && shape.Tokens && len(features) == 1:
+		return d.linearOverTokens(b, graph.Reshape(first, -1, shape.Channels), shape)
+	}
+	x := joinMaps(features, shapes)
+	if d.kind == DecoderLinear {
+		x = graph.Conv(x, b.linearWeight(d, channels(x)), b.linearBias(channels(x)), graph.ConvOptions{})
+		return graph.UpsampleBicubic(x, d.side, d.side)
+	}
+	return d.convolutions(b, x)
+}
+
+// joinMaps brings features to one map [N, C, h, w]: tokens without the class token, a second backbone's map resized
+// to the first's.
+func joinMaps(features []*graph.Node, shapes []Features) *graph.Node {
+	maps := make([]*graph.Node, len(features))
+	for i, x := range features {
+		if s := shapes[i]; s.Tokens {
+			x = graph.Transpose(graph.Slice(x, 1, 1, 1+s.Height*s.Width), 0, 2, 1)
+			x = graph.Reshape(x, -1, s.Channels, s.Height, s.Width)
+		}
+		maps[i] = graph.UpsampleBilinear(x, shapes[0].Height, shapes[0].Width)
+	}
+	return graph.Concat(1, maps...)
+}
+
+// linearWeight declares fc.0.weight for c inputs, as [1, c, 1, 1] for a convolution.
+func (b *builder) linearWeight(d decoder, c int) *graph.Node {
+	shape := []int{1, c}
+	if !d.matrix {
+		shape = []int{1, c, 1, 1}
+	}
+	return graph.Reshape(b.param("fc.0.weight", shape, initNormal, c), 1, c, 1, 1)
+}
+
+func (b *builder) linearBias(fan int) *graph.Node {
+	return b.param("fc.0.bias", []int{1}, initUniform, fan)
+}
+
+// linearRows applies the linear layer to rows [M, c]: [M, 1].
+func (d decoder) linearRows(b *builder, rows *graph.Node, c int) *graph.Node {
+	return graph.Linear(rows, graph.Reshape(b.linearWeight(d, c), 1, c), b.linearBias(c))
+}
+
+// linearOverTokens gives each patch token of rows [N T, C] a logit and enlarges the map bicubically.
+func (d decoder) linearOverTokens(b *builder, rows *graph.Node, shape Features) *graph.Node {
+	places := shape.Height * shape.Width
+	x := graph.Reshape(d.linearRows(b, rows, shape.Channels), -1, 1+places)
+	x = graph.Reshape(graph.Slice(x, 1, 1, 1+places), -1, 1, shape.Height, shape.Width)
+	return graph.UpsampleBicubic(x, d.side, d.side)
+}
+
+// linearOverPositions gives each channel of a map [N, C, h, w] a logit out of its h w values; the C logits make a
+// map of sqrt(C) x sqrt(C). That is what the published linear decoder on Xception does.
+func (d decoder) linearOverPositions(b *builder, x *graph.Node, shape Features) *graph.Node {
+	places := shape.Height * shape.Width
+	side := root(shape.Channels)
+	x = d.linearRows(b, graph.Reshape(x, -1, places), places)
+	return graph.UpsampleBicubic(graph.Reshape(x, -1, 1, side, side), d.side, d.side)
+}
+
+// attention adds two transformer blocks over all tokens, each seeing only those before it, then a linear layer.
+func (d decoder) attention(b *builder, x *graph.Node, shape Features) *graph.Node {
+	tokens := 1 + shape.Height*shape.Width
+	causal := make([]float32, tokens*tokens)
+	for i := range tokens {
+		for j := i + 1; j < tokens; j++ {
+			causal[i*tokens+j] = float32(math.Inf(-1))
+		}
+	}
+	mask := b.g.Const([]int{tokens, tokens}, causal)
+	rows := graph.Reshape(x, -1, shape.Channels)
+	for _, name := range []string{"att1", "att2"} {
+		rows = b.residualBlock(rows, name, tokens, shape.Channels, mask)
+	}
+	return d.linearOverTokens(b, rows, shape)
+}
+
+// convStage is one stage of a conv decoder: its first layer's place in the published sequence of layers, by which
+// parameters are named, and whether it ends in upsampling by two.
+type convStage struct {
+	first    int
+	upsample bool
+}
+
+// convStages lays the sequence out: in each stage depth/4 times convolution, norm and ReLU, then upsampling. For
+// convolutional backbones, whose early layers' maps are large, stage 1 is not upsampled at layer2, and stages 1
+// and 2 are not at layer1; and before the last convolution, whose place is returned too, the map is resized.
+func (d decoder) convStages() (list [stages]convStage, last int) {
+	at := 0
+	for i := range list {
+		skipped := d.cnn && (d.layer == "layer2" && i == 0 || d.layer == "layer1" && i <= 1)
+		list[i] = convStage{at, !skipped}
+		at += 3 * d.depth / stages
+		if !skipped {
+			at++
+		}
+	}
+	if d.cnn {
+		at++
+	}
+	return list, at
+}
+
+// convolutions adds the conv-K decoder to a map [N, C, h, w]: stages of 5x5 convolutions, each followed by batch
+// norm and ReLU, and a last convolution to one channel. A transformer's 16 x 16 positions come out at 256 x 256
+// by themselves; from other grids the logits are resized.
+func (d decoder) convolutions(b *builder, x *graph.Node) *graph.Node {
+	list, last := d.convStages()
+	for i, stage := range list {
+		for k := range d.depth / stages {
+			at := stage.first + 3*k
+			c := convSpec{out: d.widths[i], kernel: 5, pad: 2, bias: true, kind: initNormal}
+			x = b.convNormReLU(x, fmt.Sprintf("fc.%d", at), c, fmt.Sprintf("fc.%d", at+1))
+		}
+		if stage.upsample && (d.cnn || i < stages-1) {
+			h, w := size(x)
+			x = graph.UpsampleBilinear(x, 2*h, 2*w)
+		}
+	}
+	fan := channels(x) * 25
+	w := b.param(fmt.Sprintf("fc.%d.weight", last), []int{1, channels(x), 5, 5}, initNormal, fan)
+	bias := b.param(fmt.Sprintf("fc.%d.bias", last), []int{1}, initUniform, fan)
+	if d.cnn {
+		return graph.UpsampleConv(x, w, bias, d.side, d.side)
+	}
+	height, width := size(x)
+	return graph.UpsampleBilinear(graph.UpsampleConv(x, w, bias, 2*height, 2*width), d.side, d.side)
+}

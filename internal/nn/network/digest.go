@@ -1,0 +1,115 @@
+package network
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/declip/declip/internal/parallel"
+
+	"github.com/declip/declip/internal/files"
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// digests keeps those that were computed, by what tells a file's contents from others without reading them.
+var digests sync.Map
+
+// Digest tells the backbone by its weights: a hexadecimal SHA-256 over the sizes and the values of all its tensors, by
+// their names in OpenAI's layout. The file's format, other tensors in it and the type that the values are stored in do
+// not count. It reads the whole backbone, once as long as the file stays as it is: digests of large files are noted in the
+// user's cache folder.
+func (b *Backbone) Digest() (string, error) {
+	key, known := b.contents()
+	if known {
+		if found, ok := digests.Load(key); ok {
+			return found.(string), nil
+		}
+		if digest := b.noted(key); digest != "" {
+			digests.Store(key, digest)
+			return digest, nil
+		}
+	}
+	builder, err := b.buildPlain(b.Layers()...)
+	if err != nil {
+		return "", err
+	}
+	sums := make([][sha256.Size]byte, len(builder.declared))
+	var group parallel.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, d := range builder.declared {
+		group.Go(func() error {
+			values, err := b.layout.values(d.name, d.shape)
+			sums[i] = weights.Sum(values)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return "", err
+	}
+	whole := sha256.New()
+	fmt.Fprintf(whole, "%s, %d pixels\n", b.Arch(), b.Side())
+	for i, d := range builder.declared {
+		fmt.Fprintf(whole, "%s %v %x\n", d.name, d.shape, sums[i])
+	}
+	digest := hex.EncodeToString(whole.Sum(nil))
+	if known {
+		digests.Store(key, digest)
+		b.note(key, digest)
+	}
+	return digest, nil
+}
+
+// worthNoting is the size in bytes from which a file's digest is noted.
+const worthNoting = 64 << 20
+
+// notePath is the file in the user's cache folder that notes the digest of what key tells; empty if none does.
+func (b *Backbone) notePath(key string) string {
+	info, err := os.Stat(b.Path())
+	if err != nil || info.Size() < worthNoting {
+		return ""
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "declip", "digests", fmt.Sprintf("%x", sha256.Sum256([]byte(key))))
+}
+
+// noted reads a digest that was noted, empty if there is none.
+func (b *Backbone) noted(key string) string {
+	text, err := os.ReadFile(b.notePath(key))
+	if raw, bad := hex.DecodeString(string(text)); err != nil || bad != nil || len(raw) != sha256.Size {
+		return ""
+	}
+	return string(text)
+}
+
+// note writes a digest down. Where that can't be, it is computed again another time.
+func (b *Backbone) note(key, digest string) {
+	path := b.notePath(key)
+	if path == "" || os.MkdirAll(filepath.Dir(path), 0o755) != nil {
+		return
+	}
+	_ = files.Write(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, digest)
+		return err
+	})
+}
+
+// contents tells what a file holds by its path, length and time; false where the file is none on disk.
+func (b *Backbone) contents() (string, bool) {
+	path, err := filepath.Abs(b.Path())
+	if err != nil {
+		return "", false
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", false
+	}
+	return fmt.Sprintf("%s\x00%d\x00%d\x00%s", path, info.Size(), info.ModTime().UnixNano(), b.layout.prefix), true
+}

@@ -1,0 +1,128 @@
+package network
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// Kept is a tensor that a network needs, and its name in a file that holds the network and nothing else.
+type Kept struct {
+	File   *weights.File
+	Tensor weights.Tensor // in File
+	Name   string
+}
+
+// Tensors lists the tensors of files that the model needs, each once. They keep their names, except that those of
+// backbones in files beside the decoder's begin with "backbone0." or "backbone1.".
+func (m *Model) Tensors() ([]Kept, error) {
+	var kept keeper
+	if len(m.uses) == 0 {
+		b, _ := m.buildWhole(64, 64)
+		err := kept.add(b, "")
+		return kept.list, err
+	}
+	for i, u := range m.uses {
+		prefix := fmt.Sprintf("backbone%d.", i)
+		if u.Backbone.layout.file == m.layout.file {
+			prefix = ""
+		}
+		if err := kept.backbone(u.Backbone, u.Layer, prefix); err != nil {
+			return nil, err
+		}
+	}
+	b, _, err := m.buildDecoder(Plain)
+	if err != nil {
+		return nil, err
+	}
+	err = kept.add(b, "")
+	return kept.list, err
+}
+
+// Tensors lists the tensors of the file that the backbone needs up to a layer, each once.
+func (b *Backbone) Tensors(layer string) ([]Kept, error) {
+	var kept keeper
+	err := kept.backbone(b, layer, "")
+	return kept.list, err
+}
+
+type keeper struct{ list []Kept }
+
+// add takes every tensor that was asked for while building.
+func (k *keeper) add(b *builder, prefix string) error {
+	if err := b.g.Err(); err != nil {
+		return err
+	}
+	for _, d := range b.declared {
+		t, _, err := d.part.get(d.name, d.shape)
+		if err != nil {
+			return err
+		}
+		k.take(d.part.file, t, prefix)
+	}
+	return nil
+}
+
+func (k *keeper) backbone(b *Backbone, layer, prefix string) error {
+	builder, err := b.buildPlain(layer)
+	if err != nil {
+		return err
+	}
+	if err := k.add(builder, prefix); err != nil {
+		return err
+	}
+	// Nothing is computed from it, but it alone says what pictures a residual network is for.
+	if t, _, ok := b.layout.find(resnetPlaces); ok {
+		k.take(b.layout.file, t, prefix)
+	}
+	return nil
+}
+
+func (k *keeper) take(file *weights.File, t weights.Tensor, prefix string) {
+	known := slices.ContainsFunc(k.list, func(other Kept) bool { return other.File == file && other.Tensor.Name == t.Name })
+	if !known {
+		k.list = append(k.list, Kept{file, t, prefix + t.Name})
+	}
+}
+
+// Facts are the metadata by which Recognise knows a file of the model's Tensors for the same model.
+func (m *Model) Facts() map[string]string {
+	if _, ok := m.layout.file.Metadata()[SpecKey]; ok {
+		spec := m.spec
+		spec.Arch = m.arch()
+		return map[string]string{SpecKey: spec.json()}
+	}
+	return map[string]string{metaLayer: m.spec.Layer, metaDecoder: m.spec.Decoder}
+}
+
+// arch is Spec.Arch for a file that holds no layers behind those that the decoder reads.
+func (m *Model) arch() string {
+	if len(m.uses) == 0 {
+		return m.spec.Arch
+	}
+	var names []string
+	for _, u := range m.uses {
+		names = append(names, cutBehind(u.Backbone.tower, u.Layer).arch())
+	}
+	return strings.Join(names, ",")
+}
+
+// cutBehind is a tower without what comes after a layer.
+func cutBehind(t tower, layer string) tower {
+	last := slices.Index(t.layers(), layer)
+	switch t := t.(type) {
+	case vit:
+		t.blocks = last + 1
+		return t
+	case resnet:
+		for i := range t.blocks {
+			if i > last {
+				t.blocks[i] = 0
+			}
+		}
+		return t
+	}
+	return t
+}

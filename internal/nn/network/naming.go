@@ -1,0 +1,118 @@
+package network
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// layout says where one part of a network, a backbone or a decoder, has its tensors. Parts have names of their own,
+// those of OpenAI's CLIP and of the published decoders without what stands before them in a file.
+type layout struct {
+	file   *weights.File
+	prefix string // before every name of the part in the file
+	naming naming
+}
+
+// naming turns a part's own name into those that a file may have in its place, the usual one first.
+type naming func(name string) []ref
+
+// ref is a tensor of a file, or one of several equal shares of its rows.
+type ref struct {
+	name        string
+	part, parts int
+}
+
+func whole(name string) ref { return ref{name, 0, 1} }
+
+// plainNaming keeps names, but for the projections of attention, which PyTorch stores as one tensor.
+func plainNaming(name string) []ref {
+	for i, which := range []string{"q_proj", "k_proj", "v_proj"} {
+		if block, value, ok := strings.Cut(name, ".attn."+which+"."); ok {
+			return []ref{{block + ".attn.in_proj_" + value, i, 3}, whole(name)}
+		}
+	}
+	return []ref{whole(name)}
+}
+
+// huggingFaceNaming is that of Hugging Face's CLIP vision models, behind "vision_model.".
+func huggingFaceNaming(name string) []ref {
+	if rest, ok := strings.CutPrefix(name, "transformer.resblocks."); ok {
+		block, layer, _ := strings.Cut(rest, ".")
+		return []ref{whole("encoder.layers." + block + "." + huggingFaceLayers.Replace(layer))}
+	}
+	if rest, ok := strings.CutPrefix(name, "ln_pre."); ok {
+		// The misspelling is that of the published files.
+		return []ref{whole("pre_layrnorm." + rest), whole("pre_layernorm." + rest)}
+	}
+	if other, ok := huggingFaceEmbeddings[name]; ok {
+		return []ref{whole(other)}
+	}
+	return []ref{whole(name)}
+}
+
+var huggingFaceLayers = strings.NewReplacer("ln_1", "layer_norm1", "ln_2", "layer_norm2", "attn", "self_attn",
+	"mlp.c_fc", "mlp.fc1", "mlp.c_proj", "mlp.fc2")
+
+var huggingFaceEmbeddings = map[string]string{
+	"conv1.weight":         "embeddings.patch_embedding.weight",
+	"class_embedding":      "embeddings.class_embedding",
+	"positional_embedding": "embeddings.position_embedding.weight",
+}
+
+// find gives the tensor that stands for a part's own name, and which share of its rows does; false if there is none.
+func (l *layout) find(name string) (weights.Tensor, ref, bool) {
+	for _, r := range l.naming(name) {
+		if t, ok := l.file.Tensor(l.prefix + r.name); ok {
+			return t, r, true
+		}
+	}
+	return weights.Tensor{}, ref{}, false
+}
+
+// get is find for a tensor that must be there, of the given shape and of floating-point numbers. Errors name the
+// tensor as the file does.
+func (l *layout) get(name string, shape []int) (weights.Tensor, ref, error) {
+	t, r, ok := l.find(name)
+	if !ok {
+		return t, r, l.missing(name)
+	}
+	want := slices.Clone(shape)
+	if r.parts > 1 {
+		want[0] *= r.parts
+	}
+	if !slices.Equal(t.Shape, want) {
+		return t, r, fmt.Errorf("%s: tensor %q has shape %v, expected %v", l.file.Path(), t.Name, t.Shape, want)
+	}
+	if _, ok := floatTypes[t.DType]; !ok {
+		return t, r, fmt.Errorf("%s: tensor %q holds %s, expected floating-point numbers", l.file.Path(), t.Name, t.DType)
+	}
+	return t, r, nil
+}
+
+func (l *layout) missing(name string) error {
+	return fmt.Errorf("%s: tensor %q is missing", l.file.Path(), l.prefix+l.naming(name)[0].name)
+}
+
+// shape is that of a part's tensor with so many dimensions, none of them empty, for reading sizes off it.
+func (l *layout) shape(name string, rank int) ([]int, error) {
+	t, _, ok := l.find(name)
+	if !ok {
+		return nil, l.missing(name)
+	}
+	if len(t.Shape) != rank || slices.Contains(t.Shape, 0) {
+		return nil, fmt.Errorf("%s: tensor %q has shape %v, expected %d dimensions", l.file.Path(), t.Name, t.Shape, rank)
+	}
+	return t.Shape, nil
+}
+
+// count is how many numbered names there are without a gap, from 0 on: format holds one %d.
+func (l *layout) count(format string) int {
+	for i := 0; ; i++ {
+		if _, _, ok := l.find(fmt.Sprintf(format, i)); !ok {
+			return i
+		}
+	}
+}

@@ -1,0 +1,319 @@
+// Package network holds the networks of declip as formulas over named weights: a backbone that turns a
+// picture into features, and a decoder that turns the features into a map of logits.
+//
+// A network is described by a Spec, built into a graph by Build, and stored in one safetensors file whose
+// metadata carry the Spec. Sizes are read off the Spec and the tensors' shapes.
+package network
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// SpecKey is the metadata key under which a safetensors file stores its Spec as JSON.
+const SpecKey = "declip.spec"
+
+// ErrSpec is wrapped by errors about a Spec that names no network of this program.
+var ErrSpec = errors.New("unknown network")
+
+// Mean and Std normalise a picture's channels (R, G, B in [0,1]) for every backbone; they are CLIP's.
+var (
+	Mean = [3]float32{0.48145466, 0.4578275, 0.40821073}
+	Std  = [3]float32{0.26862954, 0.26130258, 0.27577711}
+)
+
+// How a picture is brought to a network.
+const (
+	// ModeResize resizes the whole picture to Spec.Input x Spec.Input pixels, as the paper does.
+	ModeResize = "resize"
+	// ModeTiles runs the network over the picture's own pixels in overlapping tiles.
+	ModeTiles = "tiles"
+)
+
+// Spec says which network a file holds.
+type Spec struct {
+	// Arch is the backbone: "xceptionnet" (the published baseline), "xceptionnet-lite", one of CLIP's as
+	// "ViT-L/14" or "RN50", or a transformer and a residual network as "ViT-L/14,RN50".
+	Arch string `json:"arch"`
+	// Layer is where the decoder takes the backbone's features, as "layer20"; the transformer's in the fusion.
+	Layer string `json:"layer,omitempty"`
+	// Decoder is "linear", "attention", "conv-K" with K a multiple of 4, or "context" or "pyramid" (xceptionnet-lite's
+	// own).
+	Decoder string `json:"decoder"`
+	// Mode is ModeResize or ModeTiles.
+	Mode string `json:"mode"`
+	// Input is the side in pixels of the square input in ModeResize.
+	Input int `json:"input,omitempty"`
+	// Output is the side of the map of logits in ModeResize.
+	Output int `json:"output,omitempty"`
+	// Stride is the number of picture pixels a logit stands for, in ModeTiles.
+	Stride int `json:"stride,omitempty"`
+	// Tile and Overlap are the sides in pixels of a tile and of what neighbours share, in ModeTiles.
+	Tile    int `json:"tile,omitempty"`
+	Overlap int `json:"overlap,omitempty"`
+	// Widths are the channels of conv1, conv2, block1 and block2 of xceptionnet-lite.
+	Widths []int `json:"widths,omitempty"`
+	// Context is the channels of the context decoder.
+	Context int `json:"context,omitempty"`
+	// Pyramid is the channels of the pyramid decoder at stride 8; the context decoder belongs to its backbone.
+	Pyramid int `json:"pyramid,omitempty"`
+	// Dilations are those of the context decoder's residual blocks, in order.
+	Dilations []int `json:"dilations,omitempty"`
+	// Pool is how xceptionnet-lite's blocks halve a map: "max", as Xception does, or "mean", which keeps the
+	// strength of noise-like traces.
+	Pool string `json:"pool,omitempty"`
+	// DCT is the channels of xceptionnet-lite's look at JPEG's blocks; 0 leaves it out.
+	DCT int `json:"dct,omitempty"`
+	// Frozen keeps xceptionnet-lite's backbone as it is in training: its weights, and the statistics of its batch norms.
+	Frozen bool `json:"frozen,omitempty"`
+	// FrozenTrunk keeps only what xceptionnet-lite's context decoder looks at: Xception's blocks and the look at JPEG's.
+	FrozenTrunk bool `json:"frozen_trunk,omitempty"`
+	// Copies adds to xceptionnet-lite's map what appears twice in a picture (package copymove).
+	Copies bool `json:"copies,omitempty"`
+	// DoubleJPEG adds to xceptionnet-lite's map what JPEG has not rounded along with the rest of a picture (package doublejpeg).
+	DoubleJPEG bool `json:"double_jpeg,omitempty"`
+	// Blobs judges the parts of xceptionnet-lite's map as wholes (package blobs).
+	Blobs bool `json:"blobs,omitempty"`
+	// Residual adds fixed high-pass channels to xceptionnet-lite's input.
+	Residual bool `json:"residual,omitempty"`
+}
+
+// String names the network, as "ViT-L/14 layer20 conv-20".
+func (s Spec) String() string {
+	if s.Layer == "" {
+		return s.Arch + " " + s.Decoder
+	}
+	return s.Arch + " " + s.Layer + " " + s.Decoder
+}
+
+// Param is one tensor of a network.
+type Param struct {
+	Name      string
+	Shape     []int
+	Data      []float32
+	Trainable bool // false for batch norm's running statistics and a frozen backbone
+	Backbone  bool // part of the backbone, not of the decoder
+}
+
+// Network is a Spec with its weights. Its parameters may be read and replaced, not resized.
+type Network struct {
+	spec   Spec
+	params []Param
+	index  map[string]int
+}
+
+// New makes a network with initial weights drawn from seed; the same seed gives the same weights.
+func New(spec Spec, seed uint64) (*Network, error) {
+	spec, err := spec.complete()
+	if err != nil {
+		return nil, err
+	}
+	declared, err := declare(spec)
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{spec: spec, index: map[string]int{}}
+	for _, d := range declared {
+		n.index[d.name] = len(n.params)
+		n.params = append(n.params, d.initial(seed))
+	}
+	return n, nil
+}
+
+// Open reads a network from a safetensors file of ours. Every tensor the Spec needs must be there in
+// the right shape; the error names the first that is not. Other tensors are ignored.
+func Open(f *weights.File) (*Network, error) {
+	text, ok := f.Metadata()[SpecKey]
+	if !ok {
+		return nil, fmt.Errorf("no %q in the file's metadata: only checkpoints that declip trained can be trained further or calibrated", SpecKey)
+	}
+	var spec Spec
+	if err := json.Unmarshal([]byte(text), &spec); err != nil {
+		return nil, fmt.Errorf("metadata %q: %w", SpecKey, err)
+	}
+	n, err := New(spec, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i := range n.params {
+		p := &n.params[i]
+		t, ok := f.Tensor(p.Name)
+		if !ok {
+			return nil, fmt.Errorf("tensor %q is missing", p.Name)
+		}
+		if !equalShape(t.Shape, p.Shape) {
+			return nil, fmt.Errorf("tensor %q has shape %v, expected %v", p.Name, t.Shape, p.Shape)
+		}
+		if p.Data, err = f.Float32s(p.Name); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// TakeBackbone copies the backbone's weights from another network, which must have all of them in the same shapes; the
+// error names the first that is not so.
+func (n *Network) TakeBackbone(from *Network) error {
+	for i := range n.params {
+		p := &n.params[i]
+		if !p.Backbone {
+			continue
+		}
+		j, ok := from.index[p.Name]
+		if !ok {
+			return fmt.Errorf("backbone tensor %q is missing", p.Name)
+		}
+		if !equalShape(from.params[j].Shape, p.Shape) {
+			return fmt.Errorf("backbone tensor %q has shape %v, expected %v", p.Name, from.params[j].Shape, p.Shape)
+		}
+		copy(p.Data, from.params[j].Data)
+	}
+	return nil
+}
+
+// Thawed is the network with a backbone that is trained too. It shares n's data.
+func (n *Network) Thawed() (*Network, error) { return n.thawed(false) }
+
+// ThawedContext is the network with a context decoder that is trained too, on a trunk that is not; of networks without one
+// it is an error. It shares n's data.
+func (n *Network) ThawedContext() (*Network, error) {
+	if n.spec.Arch != ArchLite {
+		return nil, fmt.Errorf("%v has no context decoder to train", n.spec)
+	}
+	return n.thawed(true)
+}
+
+func (n *Network) thawed(frozenTrunk bool) (*Network, error) {
+	spec := n.spec
+	spec.Frozen, spec.FrozenTrunk = false, frozenTrunk
+	m, err := New(spec, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i := range m.params {
+		m.params[i].Data = n.params[n.index[m.params[i].Name]].Data
+	}
+	return m, nil
+}
+
+// FindCopies makes the network's map hold what appears twice in a picture; only networks that run in tiles can.
+func (n *Network) FindCopies() error {
+	if err := n.tiled("copies are looked for in the picture's own pixels"); err != nil {
+		return err
+	}
+	n.spec.Copies = true
+	return nil
+}
+
+// FindDoubleJPEG makes the network's map hold what JPEG has not rounded along with the rest of a picture; only networks that
+// run in tiles can.
+func (n *Network) FindDoubleJPEG() error {
+	if err := n.tiled("JPEG's rounding is looked for in the picture's own pixels"); err != nil {
+		return err
+	}
+	n.spec.DoubleJPEG = true
+	return nil
+}
+
+// WeighBlobs says whether the parts of the network's map are judged as wholes; only networks that run in tiles can do so.
+func (n *Network) WeighBlobs(on bool) error {
+	if on {
+		if err := n.tiled("parts are judged in maps of the picture's own pixels"); err != nil {
+			return err
+		}
+	}
+	n.spec.Blobs = on
+	return nil
+}
+
+// tiled refuses networks that do not run in tiles, and says why they would have to.
+func (n *Network) tiled(why string) error {
+	if n.spec.Mode != ModeTiles {
+		return fmt.Errorf("%v sees pictures scaled to its input: %s", n.spec, why)
+	}
+	return nil
+}
+
+// Spec returns the network's description with every default filled in.
+func (n *Network) Spec() Spec { return n.spec }
+
+// Params returns the network's tensors in a fixed order. The slice is the network's own.
+func (n *Network) Params() []Param { return n.params }
+
+// Count returns the number of trainable values.
+func (n *Network) Count() int {
+	count := 0
+	for _, p := range n.params {
+		if p.Trainable {
+			count += len(p.Data)
+		}
+	}
+	return count
+}
+
+// SpecJSON returns what a file of this network carries under SpecKey.
+func (n *Network) SpecJSON() string { return n.spec.json() }
+
+func (s Spec) json() string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a Spec holds only strings, numbers and slices of them
+	}
+	return string(text)
+}
+
+// Build adds the network to g and returns its logits [N, 1, h, w] for the normalised picture x
+// [N, 3, H, W]. With train set, batch norm uses the batch's statistics and updates holds the new running
+// statistics by parameter name; else updates is empty. Parameters become g.Param nodes by name.
+func (n *Network) Build(g *graph.Graph, x *graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node) {
+	b := newBuilder(g, train)
+	return b.network(n.spec, x), b.updates
+}
+
+// Inference returns the ONNX bytes of the network with its weights inside: input "image" [N, 3, H, W]
+// (normalised by Mean and Std, the batch open), output "logits" [N, 1, h, w].
+func (n *Network) Inference(height, width int) ([]byte, error) {
+	return Inference(n, n.params, height, width)
+}
+
+// Builder is a network as a formula; see Network.Build.
+type Builder interface {
+	Spec() Spec
+	Build(g *graph.Graph, x *graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node)
+}
+
+// Inference is Network.Inference for any network and weights.
+func Inference(b Builder, params []Param, height, width int) ([]byte, error) {
+	g := graph.New()
+	x := g.Input("image", graph.Open, 3, height, width)
+	logits, _ := b.Build(g, x, false)
+	if err := g.Err(); err != nil {
+		return nil, fmt.Errorf("%v for %d x %d pixels: %w", b.Spec(), width, height, err)
+	}
+	inits := make(map[string]graph.Initializer, len(params))
+	for _, p := range params {
+		inits[p.Name] = Initializer(p)
+	}
+	return g.Encode([]graph.Output{{Name: "logits", Node: logits}}, inits)
+}
+
+// Initializer gives a parameter's values to a graph.
+func Initializer(p Param) graph.Initializer {
+	return graph.Initializer{DType: graph.Float32, Shape: p.Shape, Data: weights.FromFloat32s(p.Name, p.Shape, p.Data).Data}
+}
+
+func equalShape(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

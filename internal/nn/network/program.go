@@ -1,0 +1,136 @@
+package network
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// Program is a network, or a part of one, ready for the engine.
+type Program struct {
+	ONNX []byte
+	// Folder is where the weights files lie that ONNX refers to; empty if it holds all weights itself. The
+	// files must stay as they are while the program is in use.
+	Folder string
+}
+
+// Form is how a program is written. What it computes is the same but for rounding.
+type Form struct {
+	// Blocked has the linear layers of transformers as convolutions of one pixel: engines that keep channels in
+	// blocks multiply faster so on some processors. Weights are copied into that order.
+	Blocked bool
+	// Winograd has convolutions of 5 x 5 as operations of package winograd, which only engines that say so know.
+	Winograd bool
+}
+
+// Plain is for weights that stay where they are, and for others to read.
+var Plain Form
+
+// Graph is an empty one for a program of that form.
+func (f Form) Graph() *graph.Graph {
+	g := graph.New()
+	if f.Winograd {
+		g.Winograd()
+	}
+	return g
+}
+
+var floatTypes = map[weights.DType]graph.DType{
+	weights.Float32:  graph.Float32,
+	weights.Float64:  graph.Float64,
+	weights.Float16:  graph.Float16,
+	weights.BFloat16: graph.BFloat16,
+}
+
+// check makes sure that every parameter asked for while building is in its file, in the right shape and type, and that
+// none among them was not asked for.
+func (b *builder) check() error {
+	if err := b.g.Err(); err != nil {
+		return err
+	}
+	for _, d := range b.declared {
+		if _, _, err := d.part.get(d.name, d.shape); err != nil {
+			return err
+		}
+	}
+	return b.checkStrays()
+}
+
+// program encodes what was built. The weights stay in their files, but for those that are in memory anyway and those
+// that don't lie there in order.
+func (b *builder) program(outputs []graph.Output) (Program, error) {
+	if err := b.check(); err != nil {
+		return Program{}, err
+	}
+	inits := map[string]graph.Initializer{}
+	var folders []string
+	for _, d := range b.declared {
+		init, err := d.part.initializer(d.name, d.shape)
+		if err != nil {
+			return Program{}, err
+		}
+		if d.as != nil {
+			init.Shape = d.as
+		}
+		if init.Location != "" {
+			folders = append(folders, filepath.Dir(init.Location))
+		}
+		inits[d.graphName()] = init
+	}
+	p := Program{Folder: commonFolder(folders)}
+	for name, init := range inits {
+		if init.Location != "" {
+			relative, err := filepath.Rel(p.Folder, init.Location)
+			if err != nil {
+				return Program{}, fmt.Errorf("weights file: %w", err)
+			}
+			init.Location = filepath.ToSlash(relative)
+			inits[name] = init
+		}
+	}
+	var err error
+	p.ONNX, err = b.g.Encode(outputs, inits)
+	return p, err
+}
+
+// commonFolder is the folder of all, or the root where they differ: the engine takes one.
+func commonFolder(folders []string) string {
+	if len(folders) == 0 {
+		return ""
+	}
+	for _, f := range folders[1:] {
+		if f != folders[0] {
+			return filepath.VolumeName(f) + string(filepath.Separator)
+		}
+	}
+	return folders[0]
+}
+
+// initializer says where the values of a part's tensor are; Location is an absolute path without symbolic links.
+func (l *layout) initializer(name string, shape []int) (graph.Initializer, error) {
+	t, r, err := l.get(name, shape)
+	if err != nil {
+		return graph.Initializer{}, err
+	}
+	init := graph.Initializer{DType: floatTypes[t.DType], Shape: shape}
+	size := t.Length / int64(r.parts)
+	if t.Data != nil || t.Strides != nil {
+		data, err := l.file.Bytes(t.Name)
+		if err != nil {
+			return init, err
+		}
+		init.Data = share(data, r)
+		return init, nil
+	}
+	path, err := filepath.Abs(l.file.Path())
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return init, fmt.Errorf("weights file: %w", err)
+	}
+	init.Location, init.Offset, init.Length = path, t.Offset+size*int64(r.part), size
+	return init, nil
+}

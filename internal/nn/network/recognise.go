@@ -1,0 +1,162 @@
+package network
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// Keys of the metadata of published checkpoints.
+const (
+	metaLayer   = "feature_layer"
+	metaDecoder = "decoder_type"
+)
+
+// Contents is what a weights file was recognised to hold.
+type Contents struct {
+	// Stated is what the file says about itself; fields that it does not speak of are empty.
+	Stated    Spec
+	Backbones []*Backbone
+	// HasDecoder tells a model, or a decoder whose backbones are in other files, from a mere backbone.
+	HasDecoder bool
+
+	file    *weights.File
+	decoder layout
+}
+
+// Recognise finds out what a file holds by its metadata and the names and shapes of its tensors: checkpoints of ours,
+// the published DeCLIP checkpoints, and CLIP in the naming of OpenAI, open_clip or Hugging Face. A file that holds
+// nothing of that is an error, as is a backbone whose sizes make none.
+func Recognise(f *weights.File) (*Contents, error) {
+	c := &Contents{file: f}
+	if text, ok := f.Metadata()[SpecKey]; ok {
+		if err := json.Unmarshal([]byte(text), &c.Stated); err != nil {
+			return nil, fmt.Errorf("%s: metadata %q: %w", f.Path(), SpecKey, err)
+		}
+		if c.Stated.Arch == ArchLite {
+			c.HasDecoder = true
+			c.decoder = layout{f, "", plainNaming}
+			return c, nil
+		}
+	} else {
+		c.Stated.Layer, c.Stated.Decoder = stated(f, metaLayer), stated(f, metaDecoder)
+	}
+	if c.Stated.Arch == ArchXception {
+		spec, err := c.Stated.complete()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Path(), err)
+		}
+		c.Stated = spec
+	}
+	var err error
+	if c.Backbones, err = backbonesIn(f); err != nil {
+		return nil, err
+	}
+	for _, b := range c.Backbones {
+		switch t := b.tower.(type) { // whose tensors fit pictures of any size
+		case xception:
+			if c.Stated.Input > 0 {
+				b.tower = xception{t.widths, c.Stated.Input}
+			}
+		case resnet:
+			if _, _, told := b.layout.find(resnetPlaces); !told && c.Stated.Input > 0 {
+				t.input = c.Stated.Input
+				b.tower = t
+			}
+		}
+	}
+	if list := prefixes(f, "fc.0.weight"); len(list) > 0 {
+		c.HasDecoder = true
+		c.decoder = layout{f, list[0], plainNaming}
+	}
+	c.leaveOutCopies()
+	if !c.HasDecoder && len(c.Backbones) == 0 {
+		return nil, fmt.Errorf("%s: no network of declip's or CLIP's among its %d tensors", f.Path(), len(f.Names()))
+	}
+	return c, nil
+}
+
+// leaveOutCopies keeps one of each backbone: files of training runs hold averages of their network beside it. If some
+// belong to the decoder, the others don't count.
+func (c *Contents) leaveOutCopies() {
+	if c.HasDecoder {
+		foreign := func(b *Backbone) bool { return !strings.HasPrefix(b.layout.prefix, c.decoder.prefix) }
+		if own := slices.DeleteFunc(slices.Clone(c.Backbones), foreign); len(own) > 0 {
+			c.Backbones = own
+		}
+	}
+	var kept []*Backbone
+	for _, b := range c.Backbones {
+		if !slices.ContainsFunc(kept, func(k *Backbone) bool { return k.tower == b.tower }) {
+			kept = append(kept, b)
+		}
+	}
+	c.Backbones = kept
+}
+
+// stated is an entry of the metadata, empty where Python's None stands for it.
+func stated(f *weights.File, key string) string {
+	v := f.Metadata()[key]
+	if v == "None" || v == "null" {
+		return ""
+	}
+	return v
+}
+
+// channels is how many channels the decoder in the file takes, 0 if its first layer is not of a known kind.
+func (c *Contents) channels() int {
+	t, _, ok := c.decoder.find("fc.0.weight")
+	if !ok || len(t.Shape) < 2 {
+		return 0
+	}
+	return t.Shape[1]
+}
+
+// decoderKind tells the decoder by its tensors, for files that don't state it.
+func (c *Contents) decoderKind() (string, error) {
+	if _, _, ok := c.decoder.find("att1.ln_1.weight"); ok {
+		return DecoderAttention, nil
+	}
+	wide := 0
+	for _, t := range c.file.Tensors() {
+		place, ok := strings.CutPrefix(t.Name, c.decoder.prefix+"fc.")
+		if !ok {
+			continue
+		}
+		place, ok = strings.CutSuffix(place, ".weight")
+		if _, err := strconv.Atoi(place); ok && err == nil && len(t.Shape) == 4 && t.Shape[2] > 1 {
+			wide++
+		}
+	}
+	if wide == 0 {
+		return DecoderLinear, nil
+	}
+	kind := fmt.Sprintf("conv-%d", wide-1)
+	if _, err := convDepth(kind); err != nil {
+		return "", fmt.Errorf("%s: a decoder of %d convolutions: expected a multiple of %d and one more", c.file.Path(), wide, stages)
+	}
+	return kind, nil
+}
+
+// Backbone is the backbone that arch names, in any spelling; without a name the only one.
+func (c *Contents) Backbone(arch string) (*Backbone, error) {
+	var found []*Backbone
+	for _, b := range c.Backbones {
+		if arch == "" || sameArch(arch, b.Arch()) {
+			found = append(found, b)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(c.Backbones) == 0:
+		return nil, fmt.Errorf("%s holds no backbone of its own", c.file.Path())
+	case len(found) == 0:
+		return nil, fmt.Errorf("%w: %s holds %s, arch %q was asked for", ErrSpec, c.file.Path(), archs(c.Backbones), arch)
+	}
+	return nil, fmt.Errorf("%s holds %s: say which by arch", c.file.Path(), archs(found))
+}

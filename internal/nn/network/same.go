@@ -1,0 +1,132 @@
+package network
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"runtime"
+	"slices"
+	"sync/atomic"
+
+	"github.com/declip/declip/internal/parallel"
+
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// Same tells whether two backbones give the same features up to a layer: the same sizes, and the same values, bit for
+// bit, in all tensors up to there. Published checkpoints each hold a copy of CLIP; reading two copies is faster than
+// loading and running both.
+func (b *Backbone) Same(other *Backbone, layer string) (bool, error) {
+	if b == other {
+		return true, nil
+	}
+	if b.tower == other.tower && b.layout.prefix == other.layout.prefix && b.Path() == other.Path() {
+		return true, nil // one file, opened for several models
+	}
+	if b.tower != other.tower || !slices.Contains(b.Layers(), layer) {
+		return false, nil
+	}
+	builder, err := b.buildPlain(layer)
+	if err != nil {
+		return false, err
+	}
+	params := slices.Clone(builder.declared)
+	// Small tensors first: backbones that differ do so everywhere, and the answer comes at once.
+	slices.SortStableFunc(params, func(a, b declared) int { return elements(a.shape) - elements(b.shape) })
+	for _, d := range params {
+		same, err := sameValues(&b.layout, &other.layout, d)
+		if err != nil || !same {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func elements(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// sameValues compares a parameter in two places. One stored with fewer bits is the same if its values are.
+func sameValues(a, b *layout, d declared) (bool, error) {
+	ta, ra, err := a.get(d.name, d.shape)
+	if err != nil {
+		return false, err
+	}
+	tb, rb, err := b.get(d.name, d.shape)
+	if err != nil {
+		return false, err
+	}
+	if ta.DType == tb.DType {
+		sa, err := section(a.file, ta.Name, ra)
+		if err != nil {
+			return false, err
+		}
+		sb, err := section(b.file, tb.Name, rb)
+		if err != nil {
+			return false, err
+		}
+		return sameBytes(sa, sb)
+	}
+	va, err := a.file.Float32s(ta.Name)
+	if err != nil {
+		return false, err
+	}
+	vb, err := b.file.Float32s(tb.Name)
+	return err == nil && slices.Equal(share(va, ra), share(vb, rb)), err
+}
+
+// section is the part of a tensor's contents that r stands for.
+func section(f *weights.File, name string, r ref) (*io.SectionReader, error) {
+	s, err := f.Section(name)
+	if err != nil {
+		return nil, err
+	}
+	n := s.Size() / int64(r.parts)
+	return io.NewSectionReader(s, n*int64(r.part), n), nil
+}
+
+// piece is how many bytes of either file are compared at a time.
+const piece = 1 << 20
+
+var errDiffer = errors.New("contents differ")
+
+// sameBytes compares two sections of one size, some pieces at once: what takes time is copying them from the
+// system's file cache.
+func sameBytes(a, b *io.SectionReader) (bool, error) {
+	var group parallel.Group
+	var next atomic.Int64
+	for range min(int64(runtime.GOMAXPROCS(0)), a.Size()/piece+1) {
+		group.Go(func() error {
+			pa, pb := make([]byte, min(piece, a.Size())), make([]byte, min(piece, a.Size()))
+			for at := next.Add(piece) - piece; at < a.Size(); at = next.Add(piece) - piece {
+				n := min(piece, a.Size()-at)
+				if _, err := a.ReadAt(pa[:n], at); err != nil {
+					return err
+				}
+				if _, err := b.ReadAt(pb[:n], at); err != nil {
+					return err
+				}
+				if !bytes.Equal(pa[:n], pb[:n]) {
+					next.Store(a.Size()) // the others may stop
+					return errDiffer
+				}
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	if errors.Is(err, errDiffer) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// share is the part of a tensor's values that r stands for.
+func share[T any](values []T, r ref) []T {
+	n := len(values) / r.parts
+	return values[n*r.part:][:n]
+}

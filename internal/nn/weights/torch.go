@@ -1,0 +1,311 @@
+package weights
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/declip/declip/internal/nn/weights/pickle"
+)
+
+// maxPickle is what reading a file's pickles may cost in memory, in bytes. A
+// checkpoint of a thousand tensors with its optimizer takes about three million.
+const maxPickle = 96 << 20
+
+// torchStorage is an array of numbers in the file, which tensors are views of.
+type torchStorage struct {
+	key   string
+	dtype DType
+	count int64 // numbers
+	at    int64 // first byte in the file; legacy files tell it after their pickles
+}
+
+// torchTensor is a view of a storage. It lies inside.
+type torchTensor struct {
+	storage        *torchStorage
+	first          int64
+	shape, strides []int
+}
+
+// torchModule is an object of a class of TorchScript's, with its attributes.
+type torchModule struct {
+	class      pickle.Global
+	attributes *pickle.Dict
+}
+
+// torchRules say what the names in PyTorch's pickles stand for.
+type torchRules struct {
+	script bool // a TorchScript archive: its classes and lists are allowed
+	// storage finds the storage of a type and count kept under a key.
+	storage func(key string, dtype DType, count int64) (*torchStorage, error)
+}
+
+var storageTypes = map[string]DType{
+	"DoubleStorage": Float64, "FloatStorage": Float32, "HalfStorage": Float16, "BFloat16Storage": BFloat16,
+	"LongStorage": Int64, "IntStorage": Int32, "ShortStorage": Int16, "CharStorage": Int8,
+	"ByteStorage": Uint8, "BoolStorage": Bool,
+}
+
+// The functions that a pickle may call.
+var (
+	rebuildTensor    = pickle.Global{Module: "torch._utils", Name: "_rebuild_tensor"}
+	rebuildTensorV2  = pickle.Global{Module: "torch._utils", Name: "_rebuild_tensor_v2"}
+	rebuildParameter = pickle.Global{Module: "torch._utils", Name: "_rebuild_parameter"}
+	orderedDict      = pickle.Global{Module: "collections", Name: "OrderedDict"}
+	torchSize        = pickle.Global{Module: "torch", Name: "Size"}
+)
+
+// scriptFunctions are those of TorchScript's pickles, in module
+// torch.jit._pickle. Each gives its first argument back.
+var scriptFunctions = []string{
+	"build_intlist", "build_doublelist", "build_boollist", "build_tensorlist", "restore_type_tag",
+}
+
+// Global refuses whatever is not on the list.
+func (r *torchRules) Global(g pickle.Global) error {
+	switch g {
+	case rebuildTensor, rebuildTensorV2, rebuildParameter, orderedDict, torchSize:
+		return nil
+	}
+	if _, ok := storageType(g); ok {
+		return nil
+	}
+	if r.script && (isScriptClass(g) || isScriptFunction(g)) {
+		return nil
+	}
+	name := g.Module + "." + g.Name
+	switch {
+	case g.Module == "torch" && strings.HasSuffix(g.Name, "Storage"):
+		return fmt.Errorf("%q: numbers of this type are not supported", name)
+	case g.Module == "torch._utils" && strings.Contains(g.Name, "qtensor"):
+		return fmt.Errorf("%q: quantised tensors are not supported", name)
+	case g.Module == "torch._utils" && strings.Contains(g.Name, "sparse"):
+		return fmt.Errorf("%q: sparse tensors are not supported", name)
+	}
+	return fmt.Errorf("refers to %q: only tensors in dicts and lists are read (of a model, save its state_dict())", name)
+}
+
+func storageType(g pickle.Global) (DType, bool) {
+	if g.Module != "torch" && g.Module != "torch.cuda" {
+		return "", false
+	}
+	dtype, ok := storageTypes[g.Name]
+	return dtype, ok
+}
+
+func isScriptClass(g pickle.Global) bool {
+	return g.Module == "__torch__" || strings.HasPrefix(g.Module, "__torch__.") &&
+		!strings.HasPrefix(g.Module, "__torch__.torch.classes") // C++ objects, such as packed quantised weights
+}
+
+func isScriptFunction(g pickle.Global) bool {
+	return g.Module == "torch.jit._pickle" && slices.Contains(scriptFunctions, g.Name)
+}
+
+// Call rebuilds tensors and containers.
+func (r *torchRules) Call(g pickle.Global, args pickle.Tuple) (any, error) {
+	v, err := r.call(g, args)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", g, err)
+	}
+	return v, nil
+}
+
+func (r *torchRules) call(g pickle.Global, args pickle.Tuple) (any, error) {
+	switch {
+	case g == orderedDict:
+		return rebuildDict(args)
+	case g == rebuildTensor || g == rebuildTensorV2:
+		return rebuild(args)
+	case g == rebuildParameter:
+		if len(args) != 3 {
+			return nil, fmt.Errorf("%d arguments, expected 3", len(args))
+		}
+		t, ok := args[0].(*torchTensor)
+		if !ok {
+			return nil, fmt.Errorf("%s, expected a tensor", pickle.Kind(args[0]))
+		}
+		return t, nil
+	case g == torchSize && len(args) == 1:
+		if t, ok := args[0].(pickle.Tuple); ok {
+			return t, nil
+		}
+	case isScriptFunction(g) && len(args) > 0:
+		return args[0], nil
+	}
+	return nil, fmt.Errorf("called with %d arguments", len(args))
+}
+
+// rebuildDict makes an OrderedDict, empty or, as Python 2 writes it, out of one
+// list of pairs.
+func rebuildDict(args pickle.Tuple) (any, error) {
+	dict := &pickle.Dict{}
+	if len(args) == 0 {
+		return dict, nil
+	}
+	pairs, ok := args[0].(*pickle.List)
+	if !ok || len(args) != 1 {
+		return nil, fmt.Errorf("called with %d arguments, expected none or a list", len(args))
+	}
+	for _, item := range pairs.Items {
+		var pair []any
+		switch v := item.(type) {
+		case *pickle.List:
+			pair = v.Items
+		case pickle.Tuple:
+			pair = v
+		}
+		if len(pair) != 2 {
+			return nil, fmt.Errorf("%s in its list, expected pairs", pickle.Kind(item))
+		}
+		dict.Entries = append(dict.Entries, pickle.Entry{Key: pair[0], Value: pair[1]})
+	}
+	// The list was made for this call. Taking its items keeps a pickle from
+	// making as many dicts of them as it likes.
+	pairs.Items = nil
+	return dict, nil
+}
+
+// rebuild makes a tensor of a storage, the number it begins at, its shape and
+// strides. What follows says how it is trained, and since PyTorch 2 whether it
+// is to be read as negated or conjugated.
+func rebuild(args pickle.Tuple) (any, error) {
+	if len(args) < 4 || len(args) > 7 {
+		return nil, fmt.Errorf("%d arguments, expected 4 to 7", len(args))
+	}
+	storage, ok1 := args[0].(*torchStorage)
+	first, ok2 := args[1].(int64)
+	shape, ok3 := ints(args[2])
+	strides, ok4 := ints(args[3])
+	if !ok1 || !ok2 || !ok3 || !ok4 || len(shape) != len(strides) {
+		return nil, errors.New("expected a storage, an int, and two tuples of as many ints")
+	}
+	if len(args) == 7 {
+		if flags, ok := args[6].(*pickle.Dict); args[6] != nil && (!ok || len(flags.Entries) != 0) {
+			return nil, errors.New("negated and conjugated tensors are not supported")
+		}
+	}
+	t := &torchTensor{storage, first, shape, strides}
+	if err := t.check(); err != nil {
+		return nil, fmt.Errorf("tensor of shape %v and strides %v from %d in storage %q: %w", shape, strides, first, storage.key, err)
+	}
+	return t, nil
+}
+
+// ints is a tuple of ints that fit Go's.
+func ints(v any) ([]int, bool) {
+	t, ok := v.(pickle.Tuple)
+	if !ok || len(t) > maxRank {
+		return nil, false
+	}
+	out := make([]int, len(t))
+	for i, item := range t {
+		n, ok := item.(int64)
+		if !ok || n > math.MaxInt {
+			return nil, false
+		}
+		out[i] = int(n)
+	}
+	return out, true
+}
+
+// check demands that the tensor lies in its storage, and that no two of its
+// numbers lie at one place unless it repeats along a dimension of stride 0.
+func (t *torchTensor) check() error {
+	if _, err := byteLength(t.storage.dtype, t.shape); err != nil {
+		return err
+	}
+	count := t.storage.count
+	if t.first < 0 || t.first > count {
+		return fmt.Errorf("outside the storage of %d", count)
+	}
+	if len(t.strides) > 0 && slices.Min(t.strides) < 0 {
+		return errors.New("negative stride")
+	}
+	if slices.Contains(t.shape, 0) {
+		return nil
+	}
+	// In the order of growing strides, reach is the distance from the first to
+	// the last number of the dimensions so far.
+	reach := int64(0)
+	for _, i := range byStride(t.shape, t.strides) {
+		steps, stride := int64(t.shape[i]-1), int64(t.strides[i])
+		if stride > 0 && stride <= reach {
+			return errors.New("its numbers overlap or interleave")
+		}
+		if stride != 0 && steps > (count-reach)/stride {
+			return fmt.Errorf("outside the storage of %d", count)
+		}
+		reach += steps * stride
+	}
+	if t.first+reach >= count {
+		return fmt.Errorf("outside the storage of %d", count)
+	}
+	return nil
+}
+
+// byStride lists the dimensions of more than one step, smallest stride first.
+func byStride(shape, strides []int) []int {
+	var dims []int
+	for i, d := range shape {
+		if d > 1 {
+			dims = append(dims, i)
+		}
+	}
+	slices.SortStableFunc(dims, func(a, b int) int { return cmp.Compare(strides[a], strides[b]) })
+	return dims
+}
+
+// New makes an object of a TorchScript class.
+func (r *torchRules) New(g pickle.Global, args pickle.Tuple) (any, error) {
+	if !r.script || !isScriptClass(g) || len(args) != 0 {
+		return nil, fmt.Errorf("%q cannot be made from %d arguments", g, len(args))
+	}
+	return &torchModule{class: g}, nil
+}
+
+// Build gives a TorchScript object its attributes. That of an OrderedDict is
+// bookkeeping of state dicts.
+func (r *torchRules) Build(object, state any) error {
+	dict, ok := state.(*pickle.Dict)
+	if !ok {
+		return fmt.Errorf("the state of %s is %s, expected a dict", pickle.Kind(object), pickle.Kind(state))
+	}
+	switch o := object.(type) {
+	case *torchModule:
+		o.attributes = dict
+	case *pickle.Dict:
+	default:
+		return fmt.Errorf("%s cannot be given a state", pickle.Kind(object))
+	}
+	return nil
+}
+
+// Persistent finds the storage that an id stands for: ("storage", class, key,
+// device, count), in legacy files with a sixth for views, which is None.
+func (r *torchRules) Persistent(id any) (any, error) {
+	t, _ := id.(pickle.Tuple)
+	if len(t) == 6 && t[5] == nil {
+		t = t[:5]
+	}
+	if len(t) != 5 || t[0] != "storage" {
+		return nil, errors.New("expected the id of a storage of five parts")
+	}
+	class, ok1 := t[1].(pickle.Global)
+	key, ok2 := t[2].(string)
+	count, ok3 := t[4].(int64)
+	if !ok1 || !ok2 || !ok3 {
+		return nil, errors.New("expected a storage's class, key, device and count")
+	}
+	dtype, ok := storageType(class)
+	if !ok {
+		return nil, fmt.Errorf("%q is no class of storages", class)
+	}
+	if count < 0 || count > maxBytes/int64(dtype.Size()) {
+		return nil, fmt.Errorf("storage %q of %d numbers", key, count)
+	}
+	return r.storage(key, dtype, count)
+}

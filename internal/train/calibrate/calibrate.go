@@ -1,0 +1,231 @@
+// Package calibrate moves a network's working point: it finds, on pictures with known masks, the threshold at
+// which the network does best without flagging too many untouched pictures, and shifts the network's logits
+// so that this threshold becomes 0.5.
+//
+// A network that was trained on crops of which most are manipulated says "manipulated" too often, or too
+// rarely, on whole photographs; which way is only seen on such. Nothing but one number of the network
+// changes, so that the order of the pixels' probabilities, and with it AP, stays what it was.
+package calibrate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/picture"
+)
+
+// MetadataKey is the metadata key under which a calibrated file stores its Facts as JSON.
+const MetadataKey = "declip.calibration"
+
+// ErrNoThreshold is wrapped by the error that says that untouched pictures are flagged too often whatever
+// the threshold.
+var ErrNoThreshold = errors.New("no threshold flags few enough untouched pictures")
+
+// Picture is a picture with its mask, read when it is needed.
+type Picture struct {
+	Name string // for messages
+	Load func() (dataset.Sample, error)
+}
+
+// Predict gives the probability of manipulation for each pixel of a picture, row by row. It must be safe for
+// concurrent use.
+type Predict func(ctx context.Context, p *picture.RGB) ([]float32, error)
+
+// Options say how to calibrate.
+type Options struct {
+	// Pictures with empty masks are the untouched ones.
+	Pictures []Picture
+	// MaxFlagged is the share of the untouched pictures in [0,1] that may be flagged at 0.5 afterwards.
+	MaxFlagged float64
+	// Copies makes the network look for what appears twice in a picture from now on.
+	Copies bool
+	// DoubleJPEG makes the network look for what JPEG has not rounded along with the rest of a picture from now on.
+	DoubleJPEG bool
+	// Blobs makes the parts of the network's map be judged as wholes from now on. A threshold is chosen without it first, and
+	// then the shift that is best with it, step by step from there.
+	Blobs bool
+	// Open opens the model in a file, to be run over the pictures until close is called.
+	Open func(path string) (predict Predict, close func(), err error)
+	// Workers is the number of pictures at a time; 0 means one.
+	Workers int
+	// Done, if set, hears of every picture; pass counts the passes over all of them from 0.
+	Done func(pass, done int)
+}
+
+// Facts are what a calibration found and did.
+type Facts struct {
+	Threshold   float64 `json:"threshold"`   // of the network as it was, which is 0.5 now
+	Shift       float64 `json:"shift"`       // added to the logits
+	MaxFlagged  float64 `json:"max_flagged"` // what was asked for
+	Manipulated int     `json:"manipulated"` // pictures
+	Untouched   int     `json:"untouched"`   // pictures
+	Before      Point   `json:"before"`
+	After       Point   `json:"after"`
+
+	Data     string `json:"data,omitempty"`     // fingerprint of the pictures with masks, where the caller has one
+	Pristine string `json:"pristine,omitempty"` // fingerprint of the untouched pictures
+	// Previous are the facts of an earlier calibration of the same network.
+	Previous json.RawMessage `json:"previous,omitempty"`
+}
+
+// Point is how a network does at threshold 0.5.
+type Point struct {
+	F1      float64 `json:"f1"`      // mean over the manipulated pictures, in [0,1], as metric.F1's fixed
+	Flagged float64 `json:"flagged"` // share of the untouched pictures, in [0,1]; 0 without any
+}
+
+// Result is a calibrated network.
+type Result struct {
+	Facts
+	file *weights.File
+	net  *network.Network
+}
+
+// find makes the network look for what the options ask for.
+func (o Options) find(net *network.Network) error {
+	if o.Copies {
+		if err := net.FindCopies(); err != nil {
+			return err
+		}
+	}
+	if o.DoubleJPEG {
+		return net.FindDoubleJPEG()
+	}
+	return nil
+}
+
+// maxPasses bounds how often the pictures are looked at. Two are the rule: one to choose, one to check.
+const maxPasses = 5
+
+// Run calibrates the network in file, which must stay open until the result has been written.
+//
+// The threshold is chosen from the network's maps as they are. In the shifted network's maps it isn't exactly
+// 0.5, because tiles are blended and maps enlarged as probabilities; so the shifted network is run too, and
+// shifted once more should it flag too many.
+func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
+	net, err := network.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file.Path(), err)
+	}
+	if err := o.find(net); err != nil {
+		return nil, fmt.Errorf("%s: %w", file.Path(), err)
+	}
+	r := &Result{Facts: Facts{Threshold: thresholds[middle], MaxFlagged: o.MaxFlagged}, file: file, net: net}
+	if text := file.Metadata()[MetadataKey]; json.Valid([]byte(text)) {
+		r.Previous = json.RawMessage(text)
+	}
+	folder, err := os.MkdirTemp("", "declip-calibrate-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	blobs := o.Blobs || net.Spec().Blobs
+	for _, on := range []bool{blobs, false} { // an error before the work, not after it
+		if err := net.WeighBlobs(on); err != nil {
+			return nil, fmt.Errorf("%s: %w", file.Path(), err)
+		}
+	}
+	if err := r.choose(ctx, folder, o); err != nil {
+		return nil, err
+	}
+	if !blobs {
+		return r, nil
+	}
+	if err := net.WeighBlobs(true); err != nil {
+		return nil, err
+	}
+	if err := r.chooseJudged(ctx, folder, o); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// choose shifts the network's logits until 0.5 is the threshold that was asked for.
+func (r *Result) choose(ctx context.Context, folder string, o Options) error {
+	for pass := range maxPasses {
+		m, err := r.measure(ctx, filepath.Join(folder, fmt.Sprintf("pass%d.safetensors", pass)), o, pass)
+		if err != nil {
+			return err
+		}
+		r.After = m.at(middle)
+		if pass == 0 {
+			r.Before, r.Manipulated, r.Untouched = r.After, m.manipulated, m.flags.Count()
+		} else if r.After.Flagged <= o.MaxFlagged {
+			return nil
+		}
+		best, err := m.best(o.MaxFlagged)
+		if err != nil {
+			return err
+		}
+		if best == middle {
+			return nil
+		}
+		if err := r.shift(-logits[best]); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the shifted network still flags %.1f %% of the untouched pictures after %d passes, expected at most %.1f %%",
+		100*r.After.Flagged, maxPasses, 100*o.MaxFlagged)
+}
+
+// shift adds to the network's logits, and notes it.
+func (r *Result) shift(by float64) error {
+	if _, err := r.net.ShiftLogits(by); err != nil {
+		return err
+	}
+	r.Shift += by
+	r.Threshold = sigmoid(-r.Shift)
+	return nil
+}
+
+// measure writes the network as it is now to path and runs it over all pictures.
+func (r *Result) measure(ctx context.Context, path string, o Options, pass int) (*measured, error) {
+	if err := r.Write(path); err != nil {
+		return nil, err
+	}
+	predict, done, err := o.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return measure(ctx, o, predict, pass)
+}
+
+// Write writes the network with the metadata it had and the Facts. Tensors keep their types but for the bias
+// that was shifted; what the network does not need, such as an optimizer's state, is left out. The file has
+// its name only when it is whole.
+func (r *Result) Write(path string) error {
+	facts, err := json.Marshal(r.Facts)
+	if err != nil {
+		return fmt.Errorf("calibration facts: %w", err)
+	}
+	metadata := map[string]string{MetadataKey: string(facts)}
+	for key, value := range r.file.Metadata() {
+		if key != MetadataKey {
+			metadata[key] = value
+		}
+	}
+	metadata[network.SpecKey] = r.net.SpecJSON()
+	params := r.net.Params()
+	tensors := make([]weights.Tensor, 0, len(params))
+	for i, p := range params {
+		tensor, _ := r.file.Tensor(p.Name) // it is there: the network was read from it
+		if i == len(params)-1 {
+			tensor = weights.FromFloat32s(p.Name, p.Shape, p.Data) // a half would round the shift
+		} else if tensor.Data, err = r.file.Bytes(p.Name); err != nil {
+			return err
+		}
+		tensors = append(tensors, tensor)
+	}
+	return weights.Write(path, tensors, metadata)
+}
+
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

@@ -1,0 +1,295 @@
+package calibrate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/picture"
+)
+
+const side = 64
+
+// The fake model's logit is its bias plus what the picture's red channel says: (red - 128) / 16. The square
+// that is manipulated is at 100 (logit -1.75); the rest at 40 (-5.5), where it isn't brightened.
+func makePicture(name string, rest uint8, manipulated bool) Picture {
+	return Picture{Name: name, Load: func() (dataset.Sample, error) {
+		p, m := picture.NewRGB(side, side), picture.NewGray(side, side)
+		for i := range m.Pix {
+			p.Pix[3*i] = rest
+			if x, y := i%side, i/side; manipulated && x >= 16 && x < 48 && y >= 16 && y < 48 {
+				p.Pix[3*i], m.Pix[i] = 100, 255
+			}
+		}
+		return dataset.Sample{Picture: p, Mask: m, Name: name}, nil
+	}}
+}
+
+func options(t *testing.T, pictures ...Picture) Options {
+	return Options{
+		Pictures: pictures, MaxFlagged: 0.25, Workers: 2,
+		Open: func(path string) (Predict, func(), error) {
+			bias := outBias(t, path)
+			return func(_ context.Context, p *picture.RGB) ([]float32, error) {
+				prob := make([]float32, p.Width*p.Height)
+				for i := range prob {
+					prob[i] = float32(sigmoid(float64(bias) + (float64(p.Pix[3*i])-128)/16))
+				}
+				return prob, nil
+			}, func() {}, nil
+		},
+	}
+}
+
+func outBias(t *testing.T, path string) float32 {
+	t.Helper()
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	v, err := f.Float32s("context.out.bias")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v[0]
+}
+
+// model writes a small network in halves whose last bias is zero, with metadata and a tensor beside it.
+func model(t *testing.T) *weights.File {
+	t.Helper()
+	net, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, Context: 4, Dilations: []int{1}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tensors []weights.Tensor
+	for _, p := range net.Params() {
+		if p.Name == "context.out.bias" {
+			p.Data[0] = 0
+		}
+		tensors = append(tensors, weights.FromFloat32sAsHalf(p.Name, p.Shape, p.Data))
+	}
+	tensors = append(tensors, weights.FromFloat32s("train.m.conv1.weight", []int{1}, []float32{1}))
+	path := filepath.Join(t.TempDir(), "model.safetensors")
+	meta := map[string]string{network.SpecKey: net.SpecJSON(), "note": "kept"}
+	if err := weights.Write(path, tensors, meta); err != nil {
+		t.Fatal(err)
+	}
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// Nothing is found at 0.5; the square is at any threshold below its logit, -1.75, and the lowest with that
+// best F1 is the first on the grid not below the rest's, -5.5. But one untouched picture in four may be flagged,
+// and beside one at the square's logit another lies just below -3: the threshold must be -3 at least.
+func TestRun(t *testing.T) {
+	file := model(t)
+	o := options(t, makePicture("forged", 40, true), makePicture("a", 48, false), makePicture("b", 79, false),
+		makePicture("c", 40, false), makePicture("d", 100, false))
+	r, err := Run(context.Background(), file, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Shift != 3 || math.Abs(r.Threshold-sigmoid(-3)) > 1e-12 {
+		t.Errorf("shift %g, threshold %g, expected 3 and %g", r.Shift, r.Threshold, sigmoid(-3))
+	}
+	if want := (Point{F1: 0, Flagged: 0}); r.Before.F1 > 1e-30 || r.Before.Flagged != want.Flagged {
+		t.Errorf("before: %+v, expected %+v", r.Before, want)
+	}
+	if want := (Point{F1: 1, Flagged: 0.25}); r.After != want {
+		t.Errorf("after: %+v, expected %+v", r.After, want)
+	}
+	if r.Manipulated != 1 || r.Untouched != 4 {
+		t.Errorf("%d manipulated, %d untouched, expected 1 and 4", r.Manipulated, r.Untouched)
+	}
+	checkWritten(t, file, r)
+}
+
+// checkWritten looks at what the result leaves in its file.
+func checkWritten(t *testing.T, file *weights.File, r *Result) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "out.safetensors")
+	if err := r.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := outBias(t, path); got != float32(r.Shift) {
+		t.Errorf("bias is %g, expected %g", got, r.Shift)
+	}
+	out, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if _, err := network.Open(out); err != nil {
+		t.Errorf("the result does not open: %v", err)
+	}
+	if got, want := len(out.Names()), len(file.Names())-1; got != want {
+		t.Errorf("%d tensors, expected %d: the network's, without the optimizer's", got, want)
+	}
+	if tensor, _ := out.Tensor("conv1.weight"); tensor.DType != weights.Float16 {
+		t.Errorf("conv1.weight is %s, expected the %s it was", tensor.DType, weights.Float16)
+	}
+	meta := out.Metadata()
+	if meta["note"] != "kept" || meta[network.SpecKey] != file.Metadata()[network.SpecKey] {
+		t.Errorf("metadata were not kept: %v", meta)
+	}
+	var facts Facts
+	if err := json.Unmarshal([]byte(meta[MetadataKey]), &facts); err != nil || facts.Shift != r.Shift {
+		t.Errorf("facts in the file: %+v, %v; expected %+v", facts, err, r.Facts)
+	}
+}
+
+// A map that moves less than the shift, as blending and enlarging make it, takes more passes; the promise is
+// kept in the end.
+func TestRunChecksTheShiftedNetwork(t *testing.T) {
+	o := options(t, makePicture("forged", 140, true), makePicture("a", 150, false))
+	o.MaxFlagged = 0
+	inner, passes := o.Open, 0
+	o.Open = func(path string) (Predict, func(), error) {
+		passes++
+		bias := float64(outBias(t, path))
+		predict, done, err := inner(path)
+		return func(ctx context.Context, p *picture.RGB) ([]float32, error) {
+			prob, err := predict(ctx, p)
+			for i, v := range prob { // half of the last unit of the shift gets lost
+				prob[i] = float32(sigmoid(math.Log(float64(v)/(1-float64(v))) + math.Min(0.5, -bias/2)))
+			}
+			return prob, err
+		}, done, err
+	}
+	r, err := Run(context.Background(), model(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if passes < 3 || r.After.Flagged != 0 {
+		t.Errorf("%d passes, %+v afterwards; expected at least 3, nothing flagged", passes, r.After)
+	}
+}
+
+// The threshold is chosen without judging the map's parts, which begins afterwards; a file that did so already keeps to it. From
+// then on several shifts are measured.
+func TestRunWithBlobs(t *testing.T) {
+	for name, before := range map[string]bool{"asked for": false, "kept": true} {
+		file := model(t)
+		if before {
+			net, err := network.Open(file)
+			if err == nil {
+				err = net.WeighBlobs(true)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &Result{file: file, net: net}
+			path := filepath.Join(t.TempDir(), "before.safetensors")
+			if err := r.Write(path); err != nil {
+				t.Fatal(err)
+			}
+			if file, err = weights.Open(path); err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+		}
+		o := options(t, makePicture("forged", 40, true), makePicture("a", 40, false))
+		o.Blobs = !before
+		inner := o.Open
+		var seen []bool
+		o.Open = func(path string) (Predict, func(), error) {
+			seen = append(seen, blobsIn(t, path))
+			return inner(path)
+		}
+		r, err := Run(context.Background(), file, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := slices.Index(seen, true)
+		if first < 2 || len(seen)-first < 3 || slices.Contains(seen[first:], false) {
+			t.Errorf("%s: parts were judged in passes %v, expected none at first and several at last", name, seen)
+		}
+		path := filepath.Join(t.TempDir(), "out.safetensors")
+		if err := r.Write(path); err != nil {
+			t.Fatal(err)
+		}
+		if r.Shift <= 0 || !blobsIn(t, path) {
+			t.Errorf("%s: shift %g, parts judged: %v", name, r.Shift, blobsIn(t, path))
+		}
+	}
+}
+
+func blobsIn(t *testing.T, path string) bool {
+	t.Helper()
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	net, err := network.Open(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.Spec().Blobs
+}
+
+func TestRunRefuses(t *testing.T) {
+	o := options(t, makePicture("a", 40, false))
+	if _, err := Run(context.Background(), model(t), o); err == nil {
+		t.Error("pictures without a manipulated one are taken")
+	}
+	o = options(t, makePicture("forged", 40, true), makePicture("a", 40, false))
+	o.Open = func(string) (Predict, func(), error) {
+		return func(_ context.Context, p *picture.RGB) ([]float32, error) {
+			prob := make([]float32, p.Width*p.Height)
+			for i := range prob {
+				prob[i] = 1
+			}
+			return prob, nil
+		}, func() {}, nil
+	}
+	if _, err := Run(context.Background(), model(t), o); !errors.Is(err, ErrNoThreshold) {
+		t.Errorf("got %v, expected %v", err, ErrNoThreshold)
+	}
+}
+
+// With parts judged, maps that were best at one shift may be best at another: this fake model finds the square only at shifts of
+// 1 to 2 then, and flags an untouched picture from 1.75 on.
+func TestRunMovesOnWithBlobs(t *testing.T) {
+	file := model(t)
+	o := options(t, makePicture("forged", 40, true), makePicture("a", 40, false), makePicture("b", 79, false))
+	o.Blobs, o.MaxFlagged = true, 0
+	inner := o.Open
+	o.Open = func(path string) (Predict, func(), error) {
+		if !blobsIn(t, path) {
+			return inner(path)
+		}
+		bias := float64(outBias(t, path))
+		return func(_ context.Context, p *picture.RGB) ([]float32, error) {
+			prob := make([]float32, p.Width*p.Height)
+			for i := range prob {
+				switch red := p.Pix[3*i]; {
+				case red == 100 && bias >= 1 && bias <= 2:
+					prob[i] = 1
+				case red == 79 && bias >= 1.75:
+					prob[i] = 1
+				}
+			}
+			return prob, nil
+		}, func() {}, nil
+	}
+	r, err := Run(context.Background(), file, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Shift < 1 || r.Shift >= 1.75 || r.After != (Point{F1: 1}) {
+		t.Errorf("shift %g, after %+v, expected 1 to 1.75 and all found", r.Shift, r.After)
+	}
+}

@@ -1,0 +1,135 @@
+package calibrate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/declip/declip/internal/parallel"
+
+	"github.com/declip/declip/internal/metric"
+)
+
+// The thresholds tried, as logits: steps of an eighth between probabilities of 0.00005 and 0.99995. The
+// middle one is 0.5.
+const (
+	steps  = 8
+	reach  = 10
+	middle = reach * steps
+)
+
+var logits, thresholds = grid()
+
+func grid() (logits, thresholds []float64) {
+	for i := range 2*middle + 1 {
+		x := float64(i-middle) / steps
+		logits, thresholds = append(logits, x), append(thresholds, sigmoid(x))
+	}
+	return logits, thresholds
+}
+
+// measured is how a network does at each threshold of the grid.
+type measured struct {
+	manipulated int
+	f1          []float64    // [threshold], mean over the manipulated pictures
+	flags       metric.Flags // of the untouched pictures
+}
+
+// pictureScore is what is kept of a picture: about a kilobyte.
+type pictureScore struct {
+	f1        []float64 // [threshold]; nil for an untouched picture
+	flagScore float64   // of an untouched picture
+}
+
+// measure runs a model over all pictures once. The result does not depend on the number of workers.
+func measure(ctx context.Context, o Options, predict Predict, pass int) (*measured, error) {
+	scores := make([]pictureScore, len(o.Pictures))
+	group, ctx := parallel.WithContext(ctx)
+	group.SetLimit(max(1, o.Workers))
+	var mu sync.Mutex
+	done := 0
+	for i, p := range o.Pictures {
+		group.Go(func() (err error) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if scores[i], err = score(ctx, p, predict); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			if o.Done != nil {
+				o.Done(pass, done)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return sum(scores)
+}
+
+func score(ctx context.Context, p Picture, predict Predict) (pictureScore, error) {
+	sample, err := p.Load()
+	if err != nil {
+		return pictureScore{}, err // names the file
+	}
+	prob, err := predict(ctx, sample.Picture)
+	if err != nil {
+		return pictureScore{}, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	if !sample.Manipulated() {
+		return pictureScore{flagScore: metric.FlagScore(prob)}, nil
+	}
+	mask := sample.Mask
+	f1, err := metric.F1At(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, thresholds)
+	if err != nil {
+		return pictureScore{}, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	return pictureScore{f1: f1}, nil
+}
+
+func sum(scores []pictureScore) (*measured, error) {
+	m := &measured{f1: make([]float64, len(thresholds))}
+	for _, s := range scores {
+		if s.f1 == nil {
+			m.flags.Add(s.flagScore)
+			continue
+		}
+		m.manipulated++
+		for i, v := range s.f1 {
+			m.f1[i] += v
+		}
+	}
+	if m.manipulated == 0 {
+		return nil, fmt.Errorf("none of the %d pictures is manipulated: there is nothing to find", len(scores))
+	}
+	for i := range m.f1 {
+		m.f1[i] /= float64(m.manipulated)
+	}
+	return m, nil
+}
+
+// at is how the network would do, were 0.5 the threshold of index i.
+func (m *measured) at(i int) Point {
+	return Point{F1: m.f1[i], Flagged: m.flags.Share(thresholds[i])}
+}
+
+// best is the index of the threshold with the best F1 among those that flag no more than the given share of
+// the untouched pictures; the lowest where several are best.
+func (m *measured) best(maxFlagged float64) (int, error) {
+	best := -1
+	for i, f1 := range m.f1 {
+		if m.flags.Share(thresholds[i]) <= maxFlagged && (best < 0 || f1 > m.f1[best]) {
+			best = i
+		}
+	}
+	if best < 0 {
+		last := len(thresholds) - 1
+		return 0, fmt.Errorf("%w: at %.5f still %.1f %%, expected at most %.1f %%",
+			ErrNoThreshold, thresholds[last], 100*m.flags.Share(thresholds[last]), 100*maxFlagged)
+	}
+	return best, nil
+}

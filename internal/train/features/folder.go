@@ -1,0 +1,196 @@
+package features
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/declip/declip/internal/files"
+)
+
+// shardSize is how large a shard becomes at most: a GiB, less in small caches, because room is made in whole shards, and
+// more in very large ones, because all are open.
+func (c *Cache) shardSize() int64 {
+	return max(min(1<<30, c.options.Size/8), c.options.Size/64, 1<<16)
+}
+
+// look takes in the folder as it is: new shards of other processes, and what was added to those that are known.
+func (c *Cache) look() error {
+	names, err := shardNames(c.options.Dir)
+	if err != nil {
+		return err
+	}
+	c.listed = time.Now()
+	for _, name := range names {
+		if c.shards[name] != nil {
+			continue
+		}
+		// One that is being made, or removed, lacks a file.
+		if s, err := openShard(c.options.Dir, name); err == nil {
+			c.shards[name] = s
+		}
+	}
+	for name, s := range c.shards {
+		if !slices.Contains(names, name) && s != c.writer {
+			c.forget(s) // removed by another process
+			continue
+		}
+		if s != c.writer {
+			c.take(s)
+		}
+	}
+	return nil
+}
+
+// shardNames lists the shards of a folder in order of their names.
+func shardNames(dir string) ([]string, error) {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, f := range files {
+		if name := shardName(f.Name()); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// take takes in the new entries of a shard; of records that are there twice, the later.
+func (c *Cache) take(s *shard) {
+	_ = s.entries(func(key Key, e entry) { c.entries[key] = e })
+}
+
+// forget drops a shard and what it holds. Records that are being read can be read to their end.
+func (c *Cache) forget(s *shard) {
+	for key, e := range c.entries {
+		if e.shard == s {
+			delete(c.entries, key)
+		}
+	}
+	delete(c.shards, s.name)
+	// Not closed: a Get may have found it a moment ago. The garbage collector closes it.
+}
+
+// takeWriter finds a shard to add to: one that nobody adds to any more, or a new one.
+func (c *Cache) takeWriter(length int64) error {
+	for _, s := range c.shards {
+		if s.end+length <= c.shardSize() && s.adopt(func() { c.take(s) }) {
+			if s.end+length <= c.shardSize() {
+				c.writer = s
+				return nil
+			}
+			s.release()
+		}
+	}
+	s, err := newShard(c.options.Dir)
+	if err != nil {
+		return err
+	}
+	c.shards[s.name], c.writer = s, s
+	return nil
+}
+
+// makeRoom says whether so many bytes may be added, after removing shards that nobody uses where that is needed.
+func (c *Cache) makeRoom(length int64) bool {
+	sizes, total := c.sizes()
+	if total+length > c.options.Size {
+		names := make([]string, 0, len(sizes))
+		for name := range sizes {
+			names = append(names, name)
+		}
+		used := func(name string) time.Time {
+			info, err := os.Stat(filepath.Join(c.options.Dir, name+indexSuffix))
+			if err != nil {
+				return time.Time{} // without an index it is of no use
+			}
+			return info.ModTime()
+		}
+		slices.SortFunc(names, func(a, b string) int { return used(a).Compare(used(b)) })
+		for _, name := range names {
+			if total+length <= c.options.Size {
+				break
+			}
+			if remove(c.options.Dir, name) {
+				total -= sizes[name]
+				if s := c.shards[name]; s != nil {
+					c.forget(s)
+				}
+			}
+		}
+	}
+	if total+length > c.options.Size {
+		c.warn("full", fmt.Errorf("feature cache %s is full with %s: what does not fit is computed each time (--cache-size allows more)",
+			c.options.Dir, bytesText(total)))
+		return false
+	}
+	if free, known := files.FreeSpace(c.options.Dir); known && free < length+c.options.Reserve {
+		c.warn("disk", fmt.Errorf("feature cache %s: the disk has %s left, of which %s are kept free: nothing more is added",
+			c.options.Dir, bytesText(free), bytesText(c.options.Reserve)))
+		return false
+	}
+	return true
+}
+
+// sizes gives the bytes of every shard in the folder, and their sum.
+func (c *Cache) sizes() (map[string]int64, int64) { return shardSizes(c.options.Dir) }
+
+func shardSizes(dir string) (sizes map[string]int64, total int64) {
+	sizes = map[string]int64{}
+	files, _ := os.ReadDir(dir) // an unreadable folder is noticed when something is written to it
+	for _, f := range files {
+		name := shardName(f.Name())
+		if name == "" {
+			continue
+		}
+		if info, err := f.Info(); err == nil {
+			sizes[name] += info.Size()
+			total += info.Size()
+		}
+	}
+	return sizes, total
+}
+
+// remove deletes a shard that no process uses; it says whether it did.
+func remove(dir, name string) bool {
+	var open []*os.File
+	defer func() {
+		for _, f := range open {
+			f.Close()
+		}
+	}()
+	for _, suffix := range []string{indexSuffix, dataSuffix} {
+		f, err := os.OpenFile(filepath.Join(dir, name+suffix), os.O_RDWR, 0)
+		if os.IsNotExist(err) {
+			continue
+		}
+		if err != nil {
+			return false
+		}
+		open = append(open, f)
+		if files.LockExclusive(f) != nil {
+			return false
+		}
+	}
+	// The index first: data without one are litter to all, an index without data would have to be read.
+	for _, f := range open {
+		if os.Remove(f.Name()) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// bytesText gives a number of bytes as people read it.
+func bytesText(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/network/networktest"
+	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/train"
+	"github.com/declip/declip/tools/twin"
+)
+
+// The published decoder that takes most, on a transformer's tokens.
+const (
+	stepChannels = 1024
+	stepGrid     = 16
+	stepDecoder  = "conv-20"
+)
+
+// benchTraining measures training steps of a decoder on features of a frozen backbone, forward, backward and AdamW:
+// time by batches of 4, peak memory by one of 16, each in a process of its own.
+func benchTraining(o options, work string) error {
+	clip := filepath.Join(work, "clip.safetensors")
+	tower := networktest.Tensors(networktest.ViT("visual.", stepChannels, 14, 1, stepGrid))
+	if err := weights.Write(clip, tower, nil); err != nil {
+		return err
+	}
+	program := filepath.Join(filepath.Dir(o.twin), "training_torch.py")
+	fmt.Printf("\n%-44s %10s %10s %8s\n", "training step of ViT-L/14 "+stepDecoder, "declip", "other", "ratio")
+	for _, batch := range []int{4, 16} {
+		ours, peak, err := ownSteps(o, clip, batch)
+		if err != nil {
+			return err
+		}
+		others, otherPeak, version, err := twinSteps(o, program, batch)
+		if err != nil {
+			return err
+		}
+		row(fmt.Sprintf("batch of %d, per picture", batch), ours, others, "PyTorch "+version+", aim: 1x")
+		if otherPeak > 0 {
+			fmt.Printf("%-44s %7.2f GB %7.2f GB %7.2fx  peak memory, aim: 1x\n", fmt.Sprintf("batch of %d, the process", batch), peak/1e9,
+				otherPeak/1e9, otherPeak/peak)
+		}
+	}
+	return nil
+}
+
+// repeats is how many steps are measured, after one that warms up: fewer where they are long.
+func repeats(batch int) int { return max(1, 12/batch) }
+
+// ownSteps takes steps in a process of its own: seconds for a picture, and the peak of memory in bytes.
+func ownSteps(o options, clip string, batch int) (seconds []float64, peak float64, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, 0, err
+	}
+	cmd := exec.Command(self, "-threads", fmt.Sprint(o.threads), "-step", fmt.Sprint(batch), "-m", clip)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, 0, fmt.Errorf("%s: %w", cmd, err)
+	}
+	return seconds, peakMemory(cmd.ProcessState), json.Unmarshal(out, &seconds)
+}
+
+// takeSteps is what that process does.
+func takeSteps(o options) error {
+	e, err := engine.Open(engine.Options{Device: "cpu", Threads: o.threads})
+	if err != nil {
+		return err
+	}
+	file, err := weights.Open(o.model)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	backbones, err := network.BackbonesIn([]*weights.File{file})
+	if err != nil {
+		return err
+	}
+	model, err := network.NewTrainee(network.Spec{Arch: backbones[0].Arch(), Layer: "layer0", Decoder: stepDecoder}, backbones, 1)
+	if err != nil {
+		return err
+	}
+	side := model.Spec().Output
+	step, err := train.NewStep(e, model, train.Config{BatchSize: o.step}.Defaults(), dataset.Shape{TargetHeight: side, TargetWidth: side})
+	if err != nil {
+		return err
+	}
+	defer step.Close()
+	tokens := 1 + stepGrid*stepGrid
+	features, err := engine.NewTensor([]int{o.step, tokens, stepChannels}, noise(o.step*tokens*stepChannels))
+	if err != nil {
+		return err
+	}
+	target, err := engine.NewEmpty([]int{o.step, 1, side, side})
+	if err != nil {
+		return err
+	}
+	var seconds []float64
+	for i := range repeats(o.step) + 1 {
+		began := time.Now()
+		if _, _, err := step.Run(context.Background(), []*engine.Tensor{features}, target, int64(i), 1e-3); err != nil {
+			return err
+		}
+		if i > 0 { // the first warms up
+			seconds = append(seconds, time.Since(began).Seconds()/float64(o.step))
+		}
+	}
+	return json.NewEncoder(os.Stdout).Encode(seconds)
+}
+
+// twinSteps is ownSteps of the other side.
+func twinSteps(o options, program string, batch int) (seconds []float64, peak float64, version string, err error) {
+	other, err := twin.Start(o.python, program, o.threads)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	defer other.Stop()
+	if other.Torch == "" {
+		return nil, 0, "", nil
+	}
+	for i := range repeats(batch) + 1 {
+		var answer struct{ Seconds, Peak float64 }
+		request := map[string]any{"do": "step", "name": "bench", "batch": batch, "channels": stepChannels, "depth": 20}
+		if err := other.Ask(request, &answer); err != nil {
+			return nil, 0, "", err
+		}
+		peak = answer.Peak
+		if i > 0 {
+			seconds = append(seconds, answer.Seconds/float64(batch))
+		}
+	}
+	return seconds, peak, other.Torch, nil
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/declip/declip/internal/parallel"
+
+	"github.com/declip/declip"
+)
+
+// engineAlone is how many pictures a second the library localizes, files to
+// results without maps as PNG, by as many callers at once as gain the most.
+func engineAlone(d time.Duration, files [][]byte) (best float64, err error) {
+	model, err := declip.Open("lite", declip.Options{})
+	if err != nil {
+		return 0, err
+	}
+	defer model.Close()
+	once := func(i int) error {
+		_, err := model.LocalizeReader(context.Background(), bytes.NewReader(files[i%len(files)]))
+		return err
+	}
+	for i := range files { // loads the sessions
+		if err := once(i); err != nil {
+			return 0, err
+		}
+	}
+	for callers := 1; callers <= 3; callers++ {
+		var next atomic.Int64
+		var group parallel.Group
+		start := time.Now()
+		for range callers {
+			group.Go(func() error {
+				for time.Since(start) < d {
+					if err := once(int(next.Add(1))); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return 0, err
+		}
+		rate := float64(next.Load()) / time.Since(start).Seconds()
+		fmt.Printf("engine alone, %d at once: %d pictures, %.3f a second\n", callers, next.Load(), rate)
+		best = max(best, rate)
+	}
+	return best, nil
+}
+
+// server is the program as a process of its own.
+type server struct {
+	cmd       *exec.Cmd
+	url, addr string
+}
+
+func startServer(o options) (*server, error) {
+	cmd := exec.Command(o.declip, "serve", "--addr", "127.0.0.1:0", "--log", "off", "--queue", strconv.Itoa(o.queue))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return nil, fmt.Errorf("the server says nothing: %w", err)
+	}
+	_, url, ok := strings.Cut(strings.TrimSpace(line), " at ")
+	if !ok {
+		return nil, fmt.Errorf("the server says %q", line)
+	}
+	return &server{cmd, url, strings.TrimPrefix(url, "http://")}, nil
+}
+
+func (s *server) stop() error {
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if err := s.cmd.Wait(); err != nil {
+		return fmt.Errorf("the server ended with %w", err)
+	}
+	return nil
+}
+
+// status reads a line of /proc/PID/status, in MB.
+func (s *server) status(name string) int {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kb / 1024
+		}
+	}
+	return 0
+}
+
+func (s *server) memory() string {
+	return fmt.Sprintf("resident %d MB, at most %d MB", s.status("VmRSS"), s.status("VmHWM"))
+}
+
+// sample notes the resident memory until ctx ends.
+func (s *server) sample(ctx context.Context, every time.Duration) <-chan []int {
+	done := make(chan []int, 1)
+	go func() {
+		var list []int
+		for ctx.Err() == nil {
+			list = append(list, s.status("VmRSS"))
+			select {
+			case <-time.After(every):
+			case <-ctx.Done():
+			}
+		}
+		done <- list
+	}()
+	return done
+}
+
+// serviceTime is how long a picture was in the network, on the average.
+func (s *server) serviceTime() (time.Duration, error) {
+	response, err := http.Get(s.url + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	value := func(name string) (v float64) {
+		for line := range strings.SplitSeq(string(text), "\n") {
+			if rest, ok := strings.CutPrefix(line, name+`{model="lite",stage="network"} `); ok {
+				v, _ = strconv.ParseFloat(rest, 64)
+			}
+		}
+		return v
+	}
+	seconds := value("declip_stage_seconds_sum") / value("declip_stage_seconds_count")
+	return time.Duration(seconds * float64(time.Second)), nil
+}

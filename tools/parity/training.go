@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/network/networktest"
+	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/train"
+	"github.com/declip/declip/tools/twin"
+)
+
+// What is promised of a training step from the same weights.
+const (
+	mostLoss   = 1e-5 // of the loss
+	mostWeight = 1e-4 // updated weights, and running statistics relative to the largest of their tensor
+)
+
+// The published decoder on a transformer's tokens, as it is trained by default.
+const (
+	stepChannels, stepGrid, stepBatch = 1024, 16, 4
+	stepDecoder                       = "conv-20"
+)
+
+// training compares one step of the published training, forward, backward and AdamW, with PyTorch's from the same weights,
+// features and masks.
+func (p *parity) training(python, program string, threads int) error {
+	what := fmt.Sprintf("training step of ViT-L/14 %s, batch of %d", stepDecoder, stepBatch)
+	if !strings.Contains(what, p.only) {
+		return nil
+	}
+	other, err := twin.Start(python, program, threads)
+	if err != nil {
+		return err
+	}
+	defer other.Stop()
+	trainee, err := p.trainee()
+	if err != nil {
+		return err
+	}
+	request := map[string]any{"do": "step", "name": "parity", "batch": stepBatch, "channels": stepChannels, "depth": 20,
+		"weights": filepath.Join(p.work, "start"), "features": filepath.Join(p.work, "features"),
+		"target": filepath.Join(p.work, "target"), "folder": filepath.Join(p.work, "stepped")}
+	if err := os.Mkdir(request["folder"].(string), 0o755); err != nil {
+		return err
+	}
+	var tensors []weights.Tensor
+	for _, w := range trainee.Params() {
+		tensors = append(tensors, weights.FromFloat32s(w.Name, w.Shape, w.Data))
+	}
+	if err := weights.Write(request["weights"].(string), tensors, nil); err != nil {
+		return err
+	}
+	side := trainee.Spec().Output
+	r := rand.New(rand.NewPCG(3, 4))
+	features := make([]float32, stepBatch*(1+stepGrid*stepGrid)*stepChannels)
+	for i := range features {
+		features[i] = float32(r.NormFloat64())
+	}
+	target := make([]float32, stepBatch*side*side)
+	for i := range target { // soft masks: discs that fade out
+		x, y := float64(i%side-side/3), float64(i/side%side-side/2)
+		target[i] = float32(1 / (1 + math.Exp((math.Hypot(x, y)-60)/3)))
+	}
+	for name, data := range map[string][]float32{"features": features, "target": target} {
+		if err := twin.WriteFloats(request[name].(string), data); err != nil {
+			return err
+		}
+	}
+	var answer struct{ Loss float64 }
+	if err := other.Ask(request, &answer); err != nil {
+		return err
+	}
+	loss, after, err := p.step(trainee, train.Config{}, 1e-3, features, target)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%-52s %12s\n", what, "difference")
+	p.compareLoss(loss, answer.Loss)
+	if err := p.compareStepped(after.params, request["folder"].(string)); err != nil {
+		return err
+	}
+	return p.updates(other, request, features, target)
+}
+
+func (p *parity) compareLoss(ours, theirs float64) {
+	off := math.Abs(ours-theirs) / theirs
+	fmt.Printf("%-52s %12.1e  %s\n", "loss, relative", off, p.verdict(off <= mostLoss))
+}
+
+// trainee is a new decoder on a transformer of the published width.
+func (p *parity) trainee() (*network.Trainee, error) {
+	path := filepath.Join(p.work, "tower.safetensors")
+	tower := networktest.Tensors(networktest.ViT("visual.", stepChannels, 14, 1, stepGrid))
+	if err := weights.Write(path, tower, nil); err != nil {
+		return nil, err
+	}
+	file, err := weights.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	backbones, err := network.BackbonesIn([]*weights.File{file})
+	if err != nil {
+		return nil, err
+	}
+	return network.NewTrainee(network.Spec{Arch: backbones[0].Arch(), Layer: "layer0", Decoder: stepDecoder}, backbones, 1)
+}
+
+// stepped is what a step leaves.
+type stepped struct{ params, gradients []network.Param }
+
+// step takes ours.
+func (p *parity) step(trainee *network.Trainee, config train.Config, rate float64, features, target []float32) (loss float64, after stepped, err error) {
+	side := trainee.Spec().Output
+	step, err := p.open(trainee, config)
+	if err != nil {
+		return 0, stepped{}, err
+	}
+	defer step.Close()
+	given, err := engine.NewTensor([]int{stepBatch, 1 + stepGrid*stepGrid, stepChannels}, features)
+	if err != nil {
+		return 0, stepped{}, err
+	}
+	masks, err := engine.NewTensor([]int{stepBatch, 1, side, side}, target)
+	if err != nil {
+		return 0, stepped{}, err
+	}
+	loss, _, err = step.Run(context.Background(), []*engine.Tensor{given}, masks, 0, rate)
+	return loss, stepped{step.Params(), step.Gradients()}, err
+}
+
+func (p *parity) open(trainee *network.Trainee, config train.Config) (*train.Step, error) {
+	side := trainee.Spec().Output
+	config.BatchSize = stepBatch
+	return train.NewStep(p.engine, trainee, config.Defaults(), dataset.Shape{TargetHeight: side, TargetWidth: side})
+}
+
+// clear is how large a gradient must be, of the largest of its tensor, for the step to be judged. AdamW's first step is the
+// gradient's sign times the rate. Twenty norms and ReLUs deep, gradients in float32 are off by up to half a hundredth of the
+// largest, so of smaller ones rounding decides the sign, in PyTorch as here.
+const clear = 1e-2
+
+// Kinds of tensors.
+const (
+	kernels     = "kernels"
+	norms       = "norms' scales and biases"
+	lastBias    = "the last bias"
+	means       = "running means"
+	variances   = "running variances"
+	lostBiases  = "biases before norms" // which take them away: all of their gradients is rounding
+	kindsColumn = "%-52s %12.1e  %s\n"
+)
+
+func kindOf(list []network.Param, i int) string {
+	switch one := list[i]; {
+	case strings.HasSuffix(one.Name, ".running_mean"):
+		return means
+	case strings.HasSuffix(one.Name, ".running_var"):
+		return variances
+	case len(one.Shape) == 4:
+		return kernels
+	case i == len(list)-1:
+		return lastBias
+	case len(list[i-1].Shape) == 4:
+		return lostBiases
+	}
+	return norms
+}
+
+// compareStepped prints the largest differences by kind of tensor.
+func (p *parity) compareStepped(after []network.Param, folder string) error {
+	largest, judged, all, same := map[string]float64{}, 0, 0, 0
+	for i, ours := range after {
+		theirs, err := twin.ReadFloats(filepath.Join(folder, ours.Name))
+		if err != nil {
+			return err
+		}
+		kind := kindOf(after, i)
+		if kind == lostBiases {
+			continue
+		}
+		decided := func(int) bool { return true }
+		if ours.Trainable {
+			grad, err := twin.ReadFloats(filepath.Join(folder, gradientOf+ours.Name))
+			if err != nil {
+				return err
+			}
+			bound := float32(clear * highest(grad))
+			decided = func(k int) bool { return grad[k] >= bound || grad[k] <= -bound }
+		}
+		scale := scaleOf(ours, theirs)
+		for k, v := range theirs {
+			d := math.Abs(float64(v-ours.Data[k])) / scale
+			all++
+			if d <= mostWeight {
+				same++
+			}
+			if decided(k) {
+				judged++
+				largest[kind] = max(largest[kind], d)
+			}
+		}
+	}
+	for _, kind := range []string{kernels, norms, lastBias, means, variances} {
+		fmt.Printf(kindsColumn, kind, largest[kind], p.verdict(largest[kind] <= mostWeight))
+	}
+	fmt.Printf("(of %d values %.2f %% agree to %g; judged are those %.1f %% whose gradients are above %g of their tensor's largest)\n",
+		all, 100*float64(same)/float64(all), mostWeight, 100*float64(judged)/float64(all), clear)
+	return nil
+}
+
+// scaleOf is what differences count against: weights by themselves, running statistics by the largest of their tensor.
+func scaleOf(p network.Param, theirs []float32) float64 {
+	if p.Trainable {
+		return 1
+	}
+	return max(1, highest(theirs))
+}
+
+// highest is the largest magnitude.
+func highest(values []float32) float64 {
+	most := 0.0
+	for _, v := range values {
+		most = max(most, math.Abs(float64(v)))
+	}
+	return most
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/train"
+	"github.com/declip/declip/tools/twin"
+)
+
+const (
+	gradientOf = "gradient." // what the other side puts before a gradient's name
+
+	sgdReach = 1e-2 // largest update of the step with plain SGD
+
+	mostUpdate = 1e-4 // what is promised of AdamW's updates from given gradients, of the rate, which is the largest
+
+	// A gradient may be so many times as far from float64's, in its tensor's largest, as PyTorch's own in float32; and this much
+	// where that is next to nothing.
+	mostWorse, mostGradient = 2, 1e-4
+)
+
+// updates judges all updated weights, the small gradients' too: a step with plain SGD, in which a weight's difference is
+// the gradient's times the rate; and AdamW's step from PyTorch's gradients.
+func (p *parity) updates(other *twin.Twin, first map[string]any, features, target []float32) error {
+	adam := first["folder"].(string)
+	trainee, err := p.trainee()
+	if err != nil {
+		return err
+	}
+	if err := p.fromTheirs(trainee, adam); err != nil {
+		return err
+	}
+	if trainee, err = p.trainee(); err != nil { // with its first weights
+		return err
+	}
+	steepest := 0.0
+	for _, w := range trainee.Params() {
+		if w.Trainable {
+			g, err := twin.ReadFloats(filepath.Join(adam, gradientOf+w.Name))
+			if err != nil {
+				return err
+			}
+			steepest = max(steepest, highest(g))
+		}
+	}
+	rate := sgdReach / steepest
+	ask := func(name string, double bool) (folder string, loss float64, err error) {
+		folder = filepath.Join(p.work, name)
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			return "", 0, err
+		}
+		request := maps.Clone(first)
+		maps.Copy(request, map[string]any{"anew": true, "optimizer": "sgd", "rate": rate, "double": double, "folder": folder})
+		var answer struct{ Loss float64 }
+		err = other.Ask(request, &answer)
+		return folder, answer.Loss, err
+	}
+	plain, theirLoss, err := ask("plain", false)
+	if err != nil {
+		return err
+	}
+	exact, _, err := ask("exact", true)
+	if err != nil {
+		return err
+	}
+	loss, after, err := p.step(trainee, train.Config{Optimizer: train.SGD}, rate, features, target)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%-52s %12s %16s\n", fmt.Sprintf("the same with plain SGD, rate %.3g, all values", rate), "difference", "largest update")
+	p.compareLoss(loss, theirLoss)
+	if err := p.compareAll(after.params, rate, plain); err != nil {
+		return err
+	}
+	return p.compareGradients(after, plain, exact)
+}
+
+// fromTheirs takes AdamW's step from PyTorch's gradients, and compares all trained weights with PyTorch's.
+func (p *parity) fromTheirs(trainee *network.Trainee, folder string) error {
+	step, err := p.open(trainee, train.Config{})
+	if err != nil {
+		return err
+	}
+	defer step.Close()
+	for _, g := range step.Gradients() {
+		theirs, err := twin.ReadFloats(filepath.Join(folder, gradientOf+g.Name))
+		if err != nil {
+			return err
+		}
+		if copy(g.Data, theirs) != len(g.Data) {
+			return fmt.Errorf("gradient %s: %d values, expected %d", g.Name, len(theirs), len(g.Data))
+		}
+	}
+	const rate = 1e-3 // the other side's
+	step.Update(0, rate)
+	largest, n := 0.0, 0
+	for _, ours := range step.Params() {
+		if !ours.Trainable {
+			continue
+		}
+		theirs, err := twin.ReadFloats(filepath.Join(folder, ours.Name))
+		if err != nil {
+			return err
+		}
+		n += len(theirs)
+		largest = max(largest, furthest(ours.Data, theirs)/rate)
+	}
+	fmt.Printf(kindsColumn, fmt.Sprintf("AdamW from PyTorch's gradients, %d values, of the rate", n), largest, p.verdict(largest <= mostUpdate))
+	return nil
+}
+
+// compareAll prints the largest differences of all values by kind of tensor, and PyTorch's largest updates.
+func (p *parity) compareAll(after []network.Param, rate float64, folder string) error {
+	largest, moved := map[string]float64{}, map[string]float64{}
+	for i, ours := range after {
+		theirs, err := twin.ReadFloats(filepath.Join(folder, ours.Name))
+		if err != nil {
+			return err
+		}
+		kind := kindOf(after, i)
+		largest[kind] = max(largest[kind], furthest(ours.Data, theirs)/scaleOf(ours, theirs))
+		if !ours.Trainable {
+			continue
+		}
+		g, err := twin.ReadFloats(filepath.Join(folder, gradientOf+ours.Name))
+		if err != nil {
+			return err
+		}
+		moved[kind] = max(moved[kind], rate*highest(g))
+	}
+	for _, kind := range []string{kernels, norms, lostBiases, lastBias} {
+		fmt.Printf("%-52s %12.1e %16.1e  %s\n", kind, largest[kind], moved[kind], p.verdict(largest[kind] <= mostWeight))
+	}
+	for _, kind := range []string{means, variances} {
+		fmt.Printf(kindsColumn, kind, largest[kind], p.verdict(largest[kind] <= mostWeight))
+	}
+	return nil
+}
+
+// compareGradients prints how far the gradients are from each other and from float64's, in the largest of their tensor: in a
+// step with plain SGD that is the updates' difference in the largest update.
+func (p *parity) compareGradients(after stepped, plain, exact string) error {
+	type distances struct{ ours, theirs, between float64 }
+	kinds := map[string]string{}
+	for i, w := range after.params {
+		kinds[w.Name] = kindOf(after.params, i)
+	}
+	worst := map[string]distances{}
+	for _, g := range after.gradients {
+		theirs, err := twin.ReadFloats(filepath.Join(plain, gradientOf+g.Name))
+		if err != nil {
+			return err
+		}
+		right, err := twin.ReadFloats(filepath.Join(exact, gradientOf+g.Name))
+		if err != nil {
+			return err
+		}
+		d, scale := worst[kinds[g.Name]], highest(right)
+		worst[kinds[g.Name]] = distances{max(d.ours, furthest(g.Data, right)/scale), max(d.theirs, furthest(theirs, right)/scale),
+			max(d.between, furthest(g.Data, theirs)/scale)}
+	}
+	fmt.Printf("\n%-52s %12s %14s %18s\n", "its updates, of the tensor's largest", "from float64", "PyTorch's own", "from each other")
+	for _, kind := range []string{kernels, norms, lastBias} {
+		d := worst[kind]
+		ok := d.ours <= max(mostGradient, mostWorse*d.theirs)
+		fmt.Printf("%-52s %12.1e %14.1e %18.1e  %s\n", kind, d.ours, d.theirs, d.between, p.verdict(ok))
+	}
+	return nil
+}
+
+// furthest is the largest difference between values at the same place.
+func furthest(a, b []float32) float64 {
+	if len(a) != len(b) {
+		return math.Inf(1)
+	}
+	most := 0.0
+	for i, v := range a {
+		most = max(most, math.Abs(float64(v)-float64(b[i])))
+	}
+	return most
+}
