@@ -1,9 +1,3 @@
-// Package cli is the command line: one file per command, each with its options,
-// its flags and a function that runs it.
-//
-// Exit codes: 0 all went well; 1 something failed (others in the same run may
-// have gone well); 2 the command was not used as it is meant to be. Results go
-// to standard output, messages and progress to standard error.
 package cli
 
 import (
