@@ -45,7 +45,7 @@ var rooms = []room{
 		name: "nn", below: []string{"parallel", "files"},
 		shared: []string{"nn/network", "nn/graph", "nn/weights", "nn/weights/npy", "nn/engine"},
 	},
-	{name: "picture", below: []string{"files"}, shared: []string{"picture/components"}},
+	{name: "picture", below: []string{"parallel", "files"}, shared: []string{"picture/components"}},
 	{name: "metric"},
 	{name: "parallel"},
 	{name: "files"},

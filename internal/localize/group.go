@@ -9,6 +9,7 @@ import (
 	"github.com/declip/declip/internal/localize/tile"
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -164,8 +165,8 @@ const decodedParts = 4
 // Run runs all models on each picture, and gives for each picture the models' outputs in their order. Pictures go
 // through backbones and decoders together; on a CPU in parts, through backbones of as many as there are threads: more are
 // no faster there and take memory. A picture's outputs do not depend on the others beyond the last bits of float32 arithmetic.
-func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) ([][]Output, error) {
-	var outputs [][]Output
+func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) (outputs [][]Output, err error) {
+	defer parallel.Recover(&err)
 	for part := range slices.Chunk(pictures, decodedParts*min(g.atOnce, max(1, len(pictures)))) {
 		some, err := g.run(ctx, part)
 		if err != nil {
@@ -238,6 +239,7 @@ func (m *member) decode(ctx context.Context, features map[reading]*engine.Tensor
 
 // decode runs a decoder, whose name errors begin with.
 func decode(ctx context.Context, decoder *engine.Session, name string, inputs map[string]*engine.Tensor) ([]picture.Map, error) {
+	parallel.Point("network")
 	out, err := decoder.Run(ctx, inputs, nil)
 	if err != nil {
 		return nil, err
@@ -299,6 +301,7 @@ func mean(maps []picture.Map) picture.Map {
 // Enlarged brings the output to the picture's size, if it is not there yet.
 func (o Output) Enlarged(width, height int) Output {
 	if o.Prob == nil {
+		parallel.Point("enlarge")
 		o.Prob = picture.FitFloat(o.Raw.Prob, o.Raw.Width, o.Raw.Height, width, height)
 	}
 	return o

@@ -11,6 +11,7 @@ import (
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -182,7 +183,8 @@ func (m *Model) Localize(ctx context.Context, p *picture.Picture) (*Result, erro
 // LocalizeBatch is Localize for several pictures at once, with one result for each in their order. Models that
 // see a picture scaled to their input take them through the network together, which is a little faster for each
 // and needs memory for all.
-func (m *Model) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) ([]*Result, error) {
+func (m *Model) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) (results []*Result, err error) {
+	defer parallel.Recover(&err)
 	pixels := make([]*picture.RGB, len(pictures))
 	for i, p := range pictures {
 		if p.Width == 0 || p.Height == 0 {
@@ -194,7 +196,7 @@ func (m *Model) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) 
 	if err != nil {
 		return nil, err
 	}
-	results := make([]*Result, len(pictures))
+	results = make([]*Result, len(pictures))
 	for i, p := range pictures {
 		results[i] = m.result(m.Name(), p, Mean(outputs[i], p.Width, p.Height), !slices.Contains(m.byMean, false))
 		if !m.each {

@@ -8,10 +8,9 @@ import (
 	"math"
 	"slices"
 
-	"github.com/declip/declip/internal/parallel"
-
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -146,6 +145,7 @@ func (p *Pass) numbers(features map[string]*engine.Tensor, err error) (map[strin
 func (p *Pass) run(ctx context.Context, image *engine.Tensor) (map[string]*engine.Tensor, error) {
 	features, inputs := map[string]*engine.Tensor{}, map[string]*engine.Tensor{"image": image}
 	for _, session := range p.chain {
+		parallel.Point("network")
 		out, err := session.Run(ctx, inputs, nil)
 		if err != nil {
 			return nil, err
@@ -180,6 +180,7 @@ func newLoader(e *engine.Engine) *loader {
 // load loads a program into to, behind those before it; describe says what it is in an error.
 func (l *loader) load(p network.Program, o LoadOptions, to **engine.Session, describe func(error) error) {
 	l.group.Go(func() error {
+		parallel.Point("load")
 		s, err := l.engine.Load(p.ONNX, engine.SessionOptions{ExternalFolder: p.Folder, LowMemory: o.LowMemory})
 		if err != nil {
 			return describe(err)

@@ -4,6 +4,7 @@
 package localize
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/declip/declip/internal/localize/tile"
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -56,7 +58,8 @@ func newRunner(spec network.Spec, load func(h, w int) (*engine.Session, error)) 
 func (r *Runner) Close() error { return r.sessions.close() }
 
 // Run runs the network on a picture. The result does not depend on what else runs.
-func (r *Runner) Run(ctx context.Context, rgb *picture.RGB) (Output, error) {
+func (r *Runner) Run(ctx context.Context, rgb *picture.RGB) (out Output, err error) {
+	defer parallel.Recover(&err)
 	if r.spec.Mode == network.ModeResize {
 		return r.runResized(ctx, rgb)
 	}
@@ -78,10 +81,15 @@ func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error)
 		grid, _ := jpeggrid.Detect(rgb)
 		options.PhaseX, options.PhaseY = grid.X, grid.Y
 	}
-	found := r.lookFor(rgb)
+	detecting, stop := context.WithCancel(ctx)
+	defer stop()
+	wait := r.startDetectors(detecting, rgb)
 	m, err := tile.Localize(ctx, rgb, options, r.logits)
-	traces := found()
 	if err != nil {
+		stop() // nothing needs the traces any more
+	}
+	traces, failure := wait()
+	if err = cmp.Or(err, failure); err != nil {
 		return Output{}, err
 	}
 	raw := picture.Map{Prob: m.Prob, Width: m.Width, Height: m.Height}
@@ -95,6 +103,7 @@ func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error)
 	if r.spec.Blobs {
 		Weigh(m.Prob, m.Width, m.Height, m.Stride)
 	}
+	parallel.Point("enlarge")
 	prob := m.Upsample(rgb.Width, rgb.Height)
 	if r.spec.Copies {
 		copymove.Mark(prob, rgb.Width, rgb.Height, traces.pairs)
@@ -108,21 +117,21 @@ type traces struct {
 	pairs []copymove.Pair
 }
 
-// lookFor begins to look for the traces that the network's map is to hold, which the function that it gives waits for. Little of
-// it runs at once, and the network's sessions are loaded by one thread.
-func (r *Runner) lookFor(rgb *picture.RGB) (wait func() traces) {
-	done := make(chan traces, 1)
-	go func() {
-		var t traces
+// startDetectors starts the detectors in the background; the returned function waits for them. They run one after the
+// other, because the network needs the processor as well.
+func (r *Runner) startDetectors(ctx context.Context, rgb *picture.RGB) (wait func() (traces, error)) {
+	return parallel.Start(func() (t traces, err error) {
+		parallel.Point("detector")
 		if r.spec.DoubleJPEG {
-			t.maps = doublejpeg.Find(rgb)
+			if t.maps, err = doublejpeg.Find(ctx, rgb); err != nil {
+				return t, err
+			}
 		}
 		if r.spec.Copies {
-			t.pairs = copymove.Find(rgb)
+			t.pairs, err = copymove.Find(ctx, rgb)
 		}
-		done <- t
-	}()
-	return func() traces { return <-done }
+		return t, err
+	})
 }
 
 // runResized gives the network the whole picture scaled to its input.
@@ -143,7 +152,7 @@ func (r *Runner) runResized(ctx context.Context, rgb *picture.RGB) (Output, erro
 
 // logits runs the network on image [3,h,w]; the answer [oh,ow] is the caller's.
 func (r *Runner) logits(ctx context.Context, image []float32, h, w int) (logits []float32, oh, ow int, err error) {
-	session, release, err := r.sessions.get(h, w)
+	session, release, err := r.sessions.get(ctx, h, w)
 	if err != nil {
 		return nil, 0, 0, err
 	}
@@ -152,6 +161,7 @@ func (r *Runner) logits(ctx context.Context, image []float32, h, w int) (logits 
 	if err != nil {
 		return nil, 0, 0, err
 	}
+	parallel.Point("network")
 	outputs, err := session.Run(ctx, map[string]*engine.Tensor{"image": input}, nil)
 	if err != nil {
 		return nil, 0, 0, err

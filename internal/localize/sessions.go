@@ -1,10 +1,12 @@
 package localize
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/parallel"
 )
 
 // maxSessions is how many shapes stay loaded: a folder of photographs has a
@@ -32,9 +34,9 @@ func newSessions(load func(h, w int) (*engine.Session, error)) *sessions {
 	return &sessions{load: load, kept: map[[2]int]*kept{}}
 }
 
-// get gives the session for inputs of h x w pixels, loading it if need be. The
-// session is good until release is called.
-func (s *sessions) get(h, w int) (session *engine.Session, release func(), err error) {
+// get returns the session for inputs of h x w pixels and loads it if needed. The session can be used until release
+// is called. When ctx ends, a call that waits for another's loading returns; loading itself goes on.
+func (s *sessions) get(ctx context.Context, h, w int) (session *engine.Session, release func(), err error) {
 	key := [2]int{h, w}
 	s.mu.Lock()
 	k, ok := s.kept[key]
@@ -48,16 +50,25 @@ func (s *sessions) get(h, w int) (session *engine.Session, release func(), err e
 	k.users++
 	s.mu.Unlock()
 
-	if ok {
-		<-k.ready
-	} else {
-		k.session, k.err = s.load(h, w)
-		close(k.ready)
-	}
 	release = func() {
 		s.mu.Lock()
 		k.users--
 		s.mu.Unlock()
+	}
+	if ok {
+		select {
+		case <-k.ready:
+		case <-ctx.Done():
+			release()
+			return nil, nil, ctx.Err()
+		}
+	} else {
+		k.err = parallel.Catch(func() (err error) { // a panic must not leave the others waiting
+			parallel.Point("load")
+			k.session, err = s.load(h, w)
+			return err
+		})
+		close(k.ready)
 	}
 	if k.err != nil {
 		release()

@@ -1,6 +1,7 @@
 package localize
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -15,7 +16,7 @@ func TestSessionsTryAgainAfterAnError(t *testing.T) {
 		return nil, fmt.Errorf("call %d", calls)
 	})
 	for want := 1; want <= 2; want++ {
-		if _, _, err := s.get(8, 8); err == nil || err.Error() != fmt.Sprintf("call %d", want) {
+		if _, _, err := s.get(context.Background(), 8, 8); err == nil || err.Error() != fmt.Sprintf("call %d", want) {
 			t.Errorf("error %v, expected that of call %d", err, want)
 		}
 	}
@@ -31,7 +32,7 @@ func TestSessionsAreLoadedOnceAndForgotten(t *testing.T) {
 		return nil, nil
 	})
 	get := func(h int) {
-		_, release, err := s.get(h, 8)
+		_, release, err := s.get(context.Background(), h, 8)
 		if err != nil {
 			t.Error(err)
 			return

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
+
+	"github.com/declip/declip/internal/parallel"
 )
 
 // DefaultMaxPixels is the limit on width times height that is used where none
@@ -83,6 +85,8 @@ func OpenGray(path string, limits Limits) (*Gray, error) {
 // is taken. Of a GIF it takes the first frame. Errors can be told with
 // errors.Is: ErrTooLarge, ErrFormat, ErrEmpty, ErrTruncated.
 func Decode(data []byte, limits Limits) (d *Picture, err error) {
+	defer func() { err = damaged(err) }()
+	defer parallel.Recover(&err)
 	c, err := decodeChecked(data, limits)
 	if err != nil {
 		return nil, err
@@ -96,7 +100,9 @@ func Decode(data []byte, limits Limits) (d *Picture, err error) {
 }
 
 // DecodeGray is Decode followed by the conversion of Pillow's convert("L").
-func DecodeGray(data []byte, limits Limits) (*Gray, error) {
+func DecodeGray(data []byte, limits Limits) (g *Gray, err error) {
+	defer func() { err = damaged(err) }()
+	defer parallel.Recover(&err)
 	c, err := decodeChecked(data, limits)
 	if err != nil {
 		return nil, err
@@ -110,7 +116,8 @@ func DecodeGray(data []byte, limits Limits) (*Gray, error) {
 // Header tells the format and the size in pixels from the file's first bytes,
 // without decoding.
 func Header(data []byte) (format string, width, height int, err error) {
-	defer refusePanic(&err)
+	defer func() { err = damaged(err) }()
+	defer parallel.Recover(&err)
 	format, err = sniff(data)
 	if err != nil {
 		return "", 0, 0, err
@@ -133,7 +140,9 @@ type content struct {
 }
 
 func decodeChecked(data []byte, limits Limits) (c content, err error) {
-	defer refusePanic(&err)
+	defer func() { err = damaged(err) }()
+	defer parallel.Recover(&err)
+	parallel.Point("decode")
 	format, w, h, err := Header(data)
 	if err != nil {
 		return content{}, err
@@ -217,13 +226,22 @@ type withoutPrefix struct {
 func (e withoutPrefix) Error() string { return strings.TrimPrefix(e.error.Error(), e.prefix) }
 func (e withoutPrefix) Unwrap() error { return e.error }
 
-// refusePanic turns a panic of a decoder into an error: the decoders that are
-// used are good, but a broken file must never end the program.
-func refusePanic(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("damaged picture: the decoder gave up (%v)", p)
+// damaged replaces a decoder's panic by an error about the picture: a broken file must never end the program.
+func damaged(err error) error {
+	var p *parallel.PanicError
+	if errors.As(err, &p) {
+		return decoderPanic{p}
 	}
+	return err
 }
+
+// decoderPanic is a panic of a decoder. It keeps the stack for the log.
+type decoderPanic struct{ panic *parallel.PanicError }
+
+func (e decoderPanic) Error() string {
+	return fmt.Sprintf("damaged picture: the decoder gave up (%v)", e.panic.Value)
+}
+func (e decoderPanic) Unwrap() error { return e.panic }
 
 // readFile reads a regular file that could hold a picture within the limits.
 func readFile(path string, limits Limits) ([]byte, error) {

@@ -10,7 +10,8 @@ import (
 	"image"
 	"image/png"
 	"runtime"
-	"sync"
+
+	"github.com/declip/declip/internal/parallel"
 )
 
 // Compression chooses between the time and the size of a PNG.
@@ -24,7 +25,9 @@ const (
 // EncodePNG gives the bytes of a PNG file. *RGB and *Gray are filtered and
 // compressed in bands of rows, as many at once as processors may be used; the
 // bytes do not depend on how many. Other types go through image/png.
-func EncodePNG(m image.Image, c Compression) ([]byte, error) {
+func EncodePNG(m image.Image, c Compression) (file []byte, err error) {
+	defer parallel.Recover(&err)
+	parallel.Point("encode")
 	switch m := m.(type) {
 	case *RGB:
 		return encodePNG(m.Pix, m.Width, m.Height, 3, c)
@@ -36,7 +39,7 @@ func EncodePNG(m image.Image, c Compression) ([]byte, error) {
 	if c == Small {
 		level = png.BestCompression
 	}
-	err := (&png.Encoder{CompressionLevel: level}).Encode(&b, m)
+	err = (&png.Encoder{CompressionLevel: level}).Encode(&b, m)
 	return b.Bytes(), err
 }
 
@@ -56,16 +59,9 @@ func encodePNG(pix []uint8, w, h, channels int, c Compression) ([]byte, error) {
 	}
 	rows := max(1, bandBytes/(w*channels))
 	bands := make([]band, (h+rows-1)/rows)
-	var wait sync.WaitGroup
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i := range bands {
-		slots <- struct{}{}
-		wait.Go(func() {
-			bands[i] = deflateRows(pix, w*channels, channels, i*rows, min((i+1)*rows, h), h, c)
-			<-slots
-		})
-	}
-	wait.Wait()
+	parallel.Each(len(bands), runtime.GOMAXPROCS(0), func(i int) {
+		bands[i] = deflateRows(pix, w*channels, channels, i*rows, min((i+1)*rows, h), h, c)
+	})
 	return assemblePNG(bands, w, h, channels), nil
 }
 

@@ -8,11 +8,11 @@
 package copymove
 
 import (
+	"context"
 	"math"
 	"slices"
 
 	"github.com/declip/declip/internal/parallel"
-
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -30,36 +30,57 @@ type Pair struct {
 const mostPixels = 600_000
 
 // Find finds the pairs in a picture. Pictures under 60 pixels on a side have none.
-func Find(rgb *picture.RGB) []Pair {
+func Find(ctx context.Context, rgb *picture.RGB) ([]Pair, error) {
 	if n := rgb.Width * rgb.Height; n > mostPixels {
 		f := math.Sqrt(mostPixels / float64(n))
 		rgb = picture.Resize(rgb, max(1, int(f*float64(rgb.Width))), max(1, int(f*float64(rgb.Height))))
 	}
 	p := luma(rgb)
 	if min(p.w, p.h) < 4*reach {
-		return nil
+		return nil, nil
 	}
-	points, s := keypoints(p), newSearch(p)
-	var pairs [2][]Pair
-	var group parallel.Group
-	for i, mirrored := range []bool{false, true} {
-		group.Go(func() error {
-			list := matches(points, mirrored)
-			for _, t := range transforms(list, mirrored) {
-				if twin, ok := s.examine(t, list); ok {
-					pair := Pair{
-						One: backTo(twin.mask, p.w, p.h, twin.transform), Other: twin.mask, Width: p.w, Height: p.h,
-						Probability: logistic(twin.score),
-					}
-					pair.Rougher = pair.detail(p)
-					pairs[i] = append(pairs[i], pair)
-				}
-			}
-			return nil
-		})
+	points, err := keypoints(ctx, p)
+	if err != nil {
+		return nil, err
 	}
-	_ = group.Wait() // there are no errors
-	return append(pairs[0], pairs[1]...)
+	s := newSearch(p)
+	var pairs [2][]Pair // of plain copies, and of mirrored ones
+	err = parallel.For(ctx, len(pairs), len(pairs), func(ctx context.Context, i int) (err error) {
+		pairs[i], err = findPairs(ctx, p, s, points, i == 1)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return append(pairs[0], pairs[1]...), nil
+}
+
+// findPairs finds the pairs of which one part is the other's copy, or its mirrored copy.
+func findPairs(ctx context.Context, p plane, s *search, points []keypoint, mirrored bool) (pairs []Pair, err error) {
+	list, err := matches(ctx, points, mirrored)
+	if err != nil {
+		return nil, err
+	}
+	candidates, err := transforms(ctx, list, mirrored)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range candidates {
+		twin, ok, err := s.examine(ctx, t, list)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		pair := Pair{
+			One: backTo(twin.mask, p.w, p.h, twin.transform), Other: twin.mask, Width: p.w, Height: p.h,
+			Probability: logistic(twin.score),
+		}
+		pair.Rougher = pair.detail(p)
+		pairs = append(pairs, pair)
+	}
+	return pairs, nil
 }
 
 // backTo marks what t takes into the mask.

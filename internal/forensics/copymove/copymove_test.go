@@ -1,10 +1,14 @@
 package copymove
 
 import (
+	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -61,6 +65,50 @@ func withCopy(p *picture.RGB, scale, angle, side float64) (out *picture.RGB, mas
 	return out, mask
 }
 
+func find(t *testing.T, p *picture.RGB) []Pair {
+	t.Helper()
+	pairs, err := Find(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pairs
+}
+
+// The search ends with its context, in whichever stage that is.
+func TestFindStops(t *testing.T) {
+	p, _ := withCopy(texture(520, 400, 3), 1, 0, 1)
+	for _, stage := range []string{"keypoints", "match"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		restore := parallel.Inject(func(at string) {
+			if at == stage {
+				cancel()
+			}
+		})
+		pairs, err := Find(ctx, p)
+		restore()
+		if !errors.Is(err, context.Canceled) || pairs != nil {
+			t.Errorf("%s: got %d pairs and error %v, expected none and %v", stage, len(pairs), err, context.Canceled)
+		}
+	}
+}
+
+// A panic in a goroutine of the search is an error of the search.
+func TestFindSurvivesPanics(t *testing.T) {
+	p, _ := withCopy(texture(520, 400, 3), 1, 0, 1)
+	for _, stage := range []string{"keypoints", "match"} {
+		restore := parallel.Inject(func(at string) {
+			if at == stage {
+				panic("fault in " + stage)
+			}
+		})
+		_, err := Find(t.Context(), p)
+		restore()
+		if err == nil || !strings.Contains(err.Error(), "fault in "+stage) {
+			t.Errorf("%s: got error %v", stage, err)
+		}
+	}
+}
+
 func overlap(a, b []bool) float64 {
 	both, any := 0, 0
 	for i := range a {
@@ -101,7 +149,7 @@ func TestFindsCopies(t *testing.T) {
 			p = d.RGB
 		}
 		best := 0.0
-		pairs := Find(p)
+		pairs := find(t, p)
 		for _, pair := range pairs {
 			best = max(best, overlap(pair.One, mask), overlap(pair.Other, mask))
 		}
@@ -123,7 +171,7 @@ func TestFindsNothing(t *testing.T) {
 	for name, p := range map[string]*picture.RGB{
 		"texture": texture(520, 400, 5), "flat": flat, "stripes": stripes, "one pixel": picture.NewRGB(1, 1), "narrow": texture(700, 40, 1),
 	} {
-		if pairs := Find(p); len(pairs) != 0 {
+		if pairs := find(t, p); len(pairs) != 0 {
 			t.Errorf("%s: found %d pairs", name, len(pairs))
 		}
 	}
@@ -133,7 +181,7 @@ func TestFindsNothing(t *testing.T) {
 func TestLargePicture(t *testing.T) {
 	p, mask := withCopy(texture(520, 400, 9), 1, 0, 1)
 	large := picture.Resize(p, 2080, 1600)
-	a, b := Find(large), Find(large)
+	a, b := find(t, large), find(t, large)
 	if len(a) == 0 || len(a) != len(b) {
 		t.Fatalf("found %d and %d pairs", len(a), len(b))
 	}
@@ -194,7 +242,7 @@ func TestCopyIsSmoother(t *testing.T) {
 		p.Pix[i] = uint8(min(max(float64(v)+2*rng.NormFloat64(), 0), 255))
 	}
 	p, mask := withCopy(p, 1, 0.5, 1)
-	pairs := Find(p)
+	pairs := find(t, p)
 	if len(pairs) == 0 {
 		t.Fatal("found no copy")
 	}
@@ -275,7 +323,7 @@ func TestLookAlikes(t *testing.T) {
 			}
 		}
 	}
-	pairs := Find(p)
+	pairs := find(t, p)
 	if len(pairs) == 0 {
 		t.Error("nothing looks alike: the picture tests nothing")
 	}
@@ -296,7 +344,10 @@ func TestTransforms(t *testing.T) {
 		list = append(list, newMatch(from, &keypoint{x: x, y: y, scale: 1, angle: turned}, false),
 			newMatch(from, &keypoint{x: y + 300, y: float64(i * 37 % 200), scale: 1}, false))
 	}
-	got := transforms(list, false)
+	got, err := transforms(t.Context(), list, false)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(got) != 1 {
 		t.Fatalf("found %d transforms, expected 1", len(got))
 	}

@@ -1,6 +1,7 @@
 package copymove
 
 import (
+	"context"
 	"math"
 	"slices"
 )
@@ -45,23 +46,29 @@ type twin struct {
 }
 
 // examine aligns a transform on which matches agree, and judges what it takes to where. ok is false where that is plain.
-func (s *search) examine(t transform, list []match) (best twin, ok bool) {
+func (s *search) examine(ctx context.Context, t transform, list []match) (best twin, ok bool, err error) {
 	seed := s.seed(t.fitting(list))
 	t = align(s.band, t, seed)
 	if s.band.likeness(t, seed) < leastLikeness {
-		return twin{}, false
+		return twin{}, false, nil
 	}
 	for range 2 {
+		if err := ctx.Err(); err != nil {
+			return twin{}, false, err
+		}
 		t = align(s.band, t, s.roughly(t, seed))
 	}
 	best = s.judge(t, list)
 	// What was made larger cannot be had back from what was made smaller: the way back may show more.
 	if best.score > leastScore-3 && math.Abs(math.Log(t.scale())) > 0.03 {
+		if err := ctx.Err(); err != nil {
+			return twin{}, false, err
+		}
 		if other := s.judge(t.inverse(), list); other.score > best.score {
 			best = other
 		}
 	}
-	return best, best.score > leastScore
+	return best, best.score > leastScore, nil
 }
 
 // seed marks the surroundings of the places that matches lead to.

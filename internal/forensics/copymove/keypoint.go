@@ -2,10 +2,12 @@ package copymove
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"sync"
+
+	"github.com/declip/declip/internal/parallel"
 )
 
 // keypoint is a place with a description of its surroundings that turns with it.
@@ -50,14 +52,14 @@ var pattern = func() (pairs [256][4]float64) {
 }()
 
 // keypoints finds corners on several levels, spread over the picture, and gives them from dark to bright.
-func keypoints(p plane) []keypoint {
+func keypoints(ctx context.Context, p plane) ([]keypoint, error) {
 	total := 0.0
 	for k := range levels {
 		total += math.Pow(levelStep, 2*float64(k))
 	}
 	cell := max(4, int(math.Sqrt(float64(p.w*p.h)*total/wantPoints)))
 	var lists [levels][]keypoint
-	var wait sync.WaitGroup
+	group, ctx := parallel.WithContext(ctx)
 	level := p
 	for k := range levels {
 		if k > 0 {
@@ -68,22 +70,29 @@ func keypoints(p plane) []keypoint {
 			break
 		}
 		this := level
-		wait.Go(func() {
-			lists[k] = levelKeypoints(this, cell, float64(p.w)/float64(this.w), float64(p.h)/float64(this.h))
+		group.Go(func() (err error) {
+			parallel.Point("keypoints")
+			lists[k], err = levelKeypoints(ctx, this, cell, float64(p.w)/float64(this.w), float64(p.h)/float64(this.h))
+			return err
 		})
 	}
-	wait.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
 	points := slices.Concat(lists[:]...)
 	slices.SortStableFunc(points, func(a, b keypoint) int { return cmp.Compare(a.contrast, b.contrast) })
-	return points
+	return points, nil
 }
 
 // levelKeypoints takes the strongest corner of each cell.
-func levelKeypoints(p plane, cell int, scaleX, scaleY float64) []keypoint {
+func levelKeypoints(ctx context.Context, p plane, cell int, scaleX, scaleY float64) ([]keypoint, error) {
 	strength, smooth := corners(p), p.blurred().blurred()
 	var list []keypoint
 	margin := reach + 1
 	for y0 := margin; y0 < p.h-margin; y0 += cell {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		for x0 := margin; x0 < p.w-margin; x0 += cell {
 			best, at := float32(weakest*weakest), -1
 			for y := y0; y < min(y0+cell, p.h-margin); y++ {
@@ -105,7 +114,7 @@ func levelKeypoints(p plane, cell int, scaleX, scaleY float64) []keypoint {
 			list = append(list, k)
 		}
 	}
-	return list
+	return list, nil
 }
 
 // corners is the smaller eigenvalue of the gradients' covariance in 5 x 5 windows (Shi and Tomasi, 1994), levels squared.

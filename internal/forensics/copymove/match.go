@@ -2,11 +2,13 @@ package copymove
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"math/bits"
 	"runtime"
 	"slices"
-	"sync"
+
+	"github.com/declip/declip/internal/parallel"
 )
 
 // match is two keypoints that look alike.
@@ -35,7 +37,8 @@ const plain = 2
 
 // matches finds for each keypoint the one elsewhere that looks most like it, or like its mirror image, where no third place
 // comes near. Dark ones, which stand first, are not compared with bright ones. The matches go from top to bottom.
-func matches(points []keypoint, mirrored bool) []match {
+func matches(ctx context.Context, points []keypoint, mirrored bool) ([]match, error) {
+	parallel.Point("match")
 	c := candidates{points: points, codes: make([]code, len(points)), first: make([]uint64, len(points)), mirrored: mirrored}
 	for i, p := range points {
 		c.codes[i], c.first[i] = p.code, p.code[0]
@@ -48,20 +51,23 @@ func matches(points []keypoint, mirrored bool) []match {
 	}
 	workers := runtime.GOMAXPROCS(0)
 	parts := make([][]match, workers)
-	var wait sync.WaitGroup
-	for w := range workers {
-		wait.Go(func() {
-			for i := w * len(points) / workers; i < (w+1)*len(points)/workers; i++ {
-				if j := c.best(i); j >= 0 {
-					parts[w] = append(parts[w], newMatch(&points[i], &points[j], mirrored))
-				}
+	err := parallel.For(ctx, workers, workers, func(ctx context.Context, w int) error {
+		for i := w * len(points) / workers; i < (w+1)*len(points)/workers; i++ {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-		})
+			if j := c.best(i); j >= 0 {
+				parts[w] = append(parts[w], newMatch(&points[i], &points[j], mirrored))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	wait.Wait()
 	list := slices.Concat(parts...)
 	slices.SortStableFunc(list, func(a, b match) int { return cmp.Compare(a.from.y, b.from.y) })
-	return list
+	return list, nil
 }
 
 // candidates are keypoints from dark to bright.

@@ -1,6 +1,7 @@
 package copymove
 
 import (
+	"context"
 	"math"
 	"slices"
 )
@@ -131,14 +132,17 @@ const (
 )
 
 // transforms finds maps on which several matches agree, those with the most first, and takes their matches out of the list.
-func transforms(list []match, mirrored bool) []transform {
+func transforms(ctx context.Context, list []match, mirrored bool) ([]transform, error) {
 	if len(list) > mostMatches {
 		list = list[:mostMatches]
 	}
 	list = slices.Clone(list)
 	var found []transform
 	for len(found) < mostCopies {
-		best, in := bestTransform(list, mirrored)
+		best, in, err := bestTransform(ctx, list, mirrored)
+		if err != nil {
+			return nil, err
+		}
 		if len(in) < leastMatches {
 			break
 		}
@@ -146,12 +150,15 @@ func transforms(list []match, mirrored bool) []transform {
 		back := best.inverse()
 		list = slices.DeleteFunc(list, func(m match) bool { return best.fits(&m) || back.fits(&m) })
 	}
-	return found
+	return found, nil
 }
 
 // bestTransform tries the maps that neighbouring pairs of matches give.
-func bestTransform(list []match, mirrored bool) (best transform, in []match) {
+func bestTransform(ctx context.Context, list []match, mirrored bool) (best transform, in []match, err error) {
 	for i, a := range list {
+		if err := ctx.Err(); err != nil {
+			return best, nil, err
+		}
 		tried := 0
 		for k := 1; k < len(list) && tried < 6; k++ {
 			b := list[(i+k)%len(list)]
@@ -170,7 +177,7 @@ func bestTransform(list []match, mirrored bool) (best transform, in []match) {
 	}
 	for range 2 {
 		if len(in) < leastMatches {
-			return best, in
+			return best, in, nil
 		}
 		if t, ok := fit(in); ok {
 			if got := t.fitting(list); len(got) >= len(in) {
@@ -178,5 +185,5 @@ func bestTransform(list []match, mirrored bool) (best transform, in []match) {
 			}
 		}
 	}
-	return best, in
+	return best, in, nil
 }

@@ -1,10 +1,11 @@
 package doublejpeg
 
 import (
+	"context"
 	"math"
 	"runtime"
-	"sync"
 
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -44,7 +45,7 @@ var cosine = func() (c [highest + 1][8]float32) {
 }()
 
 // quantise gives the luma's coefficients in every stride-th block of the grid at (x0, y0), in steps; they are 1 where not given.
-func quantise(p *picture.RGB, x0, y0, stride int, steps *[64]uint16) blocks {
+func quantise(ctx context.Context, p *picture.RGB, x0, y0, stride int, steps *[64]uint16) (blocks, error) {
 	var per [frequencies]float32
 	for f, at := range order {
 		per[f] = 1
@@ -59,17 +60,19 @@ func quantise(p *picture.RGB, x0, y0, stride int, steps *[64]uint16) blocks {
 		b.levels[f] = make([]uint8, n)
 	}
 	workers := max(1, min(runtime.GOMAXPROCS(0), n/1000))
-	var wait sync.WaitGroup
-	for k := range workers {
-		wait.Go(func() {
-			for i := k * n / workers; i < (k+1)*n/workers; i++ {
-				x, y := x0+i*stride%across*8, y0+i*stride/across*8
-				b.fill(i, p.Pix[3*(y*p.Width+x):], 3*p.Width, &per)
+	err := parallel.For(ctx, workers, workers, func(ctx context.Context, k int) error {
+		for i := k * n / workers; i < (k+1)*n/workers; i++ {
+			if i%256 == 0 {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
 			}
-		})
-	}
-	wait.Wait()
-	return b
+			x, y := x0+i*stride%across*8, y0+i*stride/across*8
+			b.fill(i, p.Pix[3*(y*p.Width+x):], 3*p.Width, &per)
+		}
+		return nil
+	})
+	return b, err
 }
 
 // fill takes in block i, which begins with pix.

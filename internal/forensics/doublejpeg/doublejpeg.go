@@ -15,6 +15,7 @@
 package doublejpeg
 
 import (
+	"context"
 	"math"
 
 	"github.com/declip/declip/internal/picture"
@@ -42,24 +43,43 @@ type Map struct {
 
 // Find gives a map for the file's own grid, if the picture was read from a JPEG file (its Steps), and one for another grid on which the
 // picture was rounded before, if there is one.
-func Find(p *picture.RGB) []Map {
+func Find(ctx context.Context, p *picture.RGB) ([]Map, error) {
 	if min(p.Width, p.Height) < leastSide || p.Width*p.Height < 64*leastBlocks {
-		return nil
+		return nil, nil
 	}
 	var maps []Map
 	if p.Steps != nil {
-		maps = append(maps, odds(p, 0, 0, p.Steps))
+		m, err := odds(ctx, p, 0, 0, p.Steps)
+		if err != nil {
+			return nil, err
+		}
+		maps = append(maps, m)
 	}
-	if x, y, ok := otherGrid(p); ok {
-		maps = append(maps, odds(p, x, y, nil))
+	x, y, ok, err := otherGrid(ctx, p)
+	if err != nil {
+		return nil, err
 	}
-	return maps
+	if ok {
+		m, err := odds(ctx, p, x, y, nil)
+		if err != nil {
+			return nil, err
+		}
+		maps = append(maps, m)
+	}
+	return maps, nil
 }
 
 // odds judges the blocks of the grid at (x0, y0).
-func odds(p *picture.RGB, x0, y0 int, steps *[64]uint16) Map {
+func odds(ctx context.Context, p *picture.RGB, x0, y0 int, steps *[64]uint16) (Map, error) {
 	m := Map{Width: (p.Width - x0) / 8, Height: (p.Height - y0) / 8, X: x0, Y: y0}
-	here, unrounded := quantise(p, x0, y0, 1, steps), elsewhere(p, x0, y0, steps)
+	here, err := quantise(ctx, p, x0, y0, 1, steps)
+	if err != nil {
+		return m, err
+	}
+	unrounded, err := elsewhere(ctx, p, x0, y0, steps)
+	if err != nil {
+		return m, err
+	}
 	weight := make([]float32, len(here.clipped))
 	for i, clipped := range here.clipped {
 		if !clipped {
@@ -71,15 +91,18 @@ func odds(p *picture.RGB, x0, y0 int, steps *[64]uint16) Map {
 		// Half of the nine blocks' sum: neighbours are not independent.
 		weight[i] *= float32(1 / (1 + math.Exp(min(max(4.5*float64(v)-doubtful, -30), 30))))
 	}
+	if err := ctx.Err(); err != nil {
+		return m, err
+	}
 	m.Logit = here.smoothed(here.sums(here.worths(weight, &unrounded)), m.Width, m.Height)
-	return m
+	return m, nil
 }
 
 // counts holds how often each value occurs, for each frequency.
 type counts [frequencies][values]float64
 
 // elsewhere counts in blocks of three grids that neither share rows or columns with the one at (x0, y0), nor with the file's.
-func elsewhere(p *picture.RGB, x0, y0 int, steps *[64]uint16) counts {
+func elsewhere(ctx context.Context, p *picture.RGB, x0, y0 int, steps *[64]uint16) (counts, error) {
 	const enough = 25_000 // blocks of each
 	var c counts
 	stride := 1 + p.Width*p.Height/64/enough
@@ -90,9 +113,13 @@ func elsewhere(p *picture.RGB, x0, y0 int, steps *[64]uint16) counts {
 			continue
 		}
 		left--
-		c.add(quantise(p, x, y, stride, steps))
+		b, err := quantise(ctx, p, x, y, stride, steps)
+		if err != nil {
+			return c, err
+		}
+		c.add(b)
 	}
-	return c
+	return c, nil
 }
 
 func (c *counts) add(b blocks) {

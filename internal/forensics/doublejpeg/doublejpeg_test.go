@@ -1,6 +1,8 @@
 package doublejpeg
 
 import (
+	"context"
+	"errors"
 	"image"
 	"math"
 	"math/rand/v2"
@@ -83,6 +85,35 @@ func shares(m Map) (in, out float64) {
 	return in / n[0], out / n[1]
 }
 
+func find(t *testing.T, p *picture.RGB) []Map {
+	t.Helper()
+	maps, err := Find(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return maps
+}
+
+func quantised(t *testing.T, p *picture.RGB, x, y, stride int, steps *[64]uint16) blocks {
+	t.Helper()
+	b, err := quantise(t.Context(), p, x, y, stride, steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestFindStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := saved(t, scene(400, 320, 1), 90)
+	for name, q := range map[string]*picture.RGB{"from a file": p, "from no file": p.Clone()} {
+		if maps, err := Find(ctx, q); !errors.Is(err, context.Canceled) || maps != nil {
+			t.Errorf("%s: got %d maps and error %v, expected none and %v", name, len(maps), err, context.Canceled)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	host, guest := scene(400, 320, 1), scene(400, 320, 2)
 	for name, c := range map[string]struct {
@@ -96,7 +127,7 @@ func TestFind(t *testing.T) {
 		"cropped, not saved again": {paste(cropped(saved(t, host, 85), 1, 7), guest), image.Pt(7, 1)},
 	} {
 		found := false
-		for _, m := range Find(c.picture) {
+		for _, m := range find(t, c.picture) {
 			in, out := shares(m)
 			t.Logf("%s: grid %d,%d: %.2f of what was put in, %.3f of the rest", name, m.X, m.Y, in, out)
 			if out > 0.01 {
@@ -127,7 +158,7 @@ func TestFindNothing(t *testing.T) {
 		"tiny":                       saved(t, picture.NewRGB(30, 3000), 80),
 		"empty":                      picture.NewRGB(0, 0),
 	} {
-		for _, m := range Find(p) {
+		for _, m := range find(t, p) {
 			n := 0
 			for _, v := range m.Logit {
 				if v > least {
@@ -157,7 +188,7 @@ func TestQuantise(t *testing.T) {
 	}
 	steps := new([64]uint16)
 	steps[2] = 10
-	b := quantise(p, 3, 5, 1, steps)
+	b := quantised(t, p, 3, 5, 1, steps)
 	if len(b.clipped) != 4*2 {
 		t.Fatalf("%d blocks, expected 8", len(b.clipped))
 	}
@@ -171,7 +202,7 @@ func TestQuantise(t *testing.T) {
 			t.Errorf("frequency %v: %d, expected %d", at, int(got)-widest, int(want)-widest)
 		}
 	}
-	all, third := quantise(p, 0, 0, 1, steps), quantise(p, 0, 0, 3, steps)
+	all, third := quantised(t, p, 0, 0, 1, steps), quantised(t, p, 0, 0, 3, steps)
 	for f := range order {
 		for i, v := range third.levels[f] {
 			if v != all.levels[f][3*i] {

@@ -1,6 +1,7 @@
 package doublejpeg
 
 import (
+	"context"
 	"math"
 
 	"github.com/declip/declip/internal/picture"
@@ -13,7 +14,7 @@ const (
 
 // otherGrid finds the grid in whose blocks values are distributed least as in all grids' blocks together. In a JPEG file only
 // those count that share neither rows nor columns with its own. ok is false where none stands out.
-func otherGrid(p *picture.RGB) (x, y int, ok bool) {
+func otherGrid(ctx context.Context, p *picture.RGB) (x, y int, ok bool, err error) {
 	stride := max(1, p.Width*p.Height/64/sample)
 	var grids [64]counts
 	var pool counts
@@ -23,7 +24,10 @@ func otherGrid(p *picture.RGB) (x, y int, ok bool) {
 			continue
 		}
 		taken = append(taken, g)
-		b := quantise(p, g%8, g/8, stride, nil)
+		b, err := quantise(ctx, p, g%8, g/8, stride, nil)
+		if err != nil {
+			return 0, 0, false, err
+		}
 		grids[g].add(b)
 		pool.add(b)
 	}
@@ -38,7 +42,7 @@ func otherGrid(p *picture.RGB) (x, y int, ok bool) {
 	n := float64(len(taken) - 1)
 	mean := (sum - best) / n
 	deviation := math.Sqrt(max((squares-best*best)/n-mean*mean, 0))
-	return at % 8, at / 8, best > mean+standOut*max(deviation, 1e-4)
+	return at % 8, at / 8, best > mean+standOut*max(deviation, 1e-4), nil
 }
 
 // divergence is Kullback and Leibler's, of values other than zero: nats for each value, summed over frequencies.

@@ -14,6 +14,7 @@ import (
 	"math"
 	"sync"
 
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -68,11 +69,7 @@ type job struct {
 
 func (j *job) do(ctx context.Context, workers int) (*Map, error) {
 	n := len(j.cols.origins) * len(j.rows.origins)
-	var wg sync.WaitGroup
-	for range min(workers, n) {
-		wg.Go(func() { j.work(ctx, n) })
-	}
-	wg.Wait()
+	parallel.Each(min(workers, n), workers, func(int) { j.work(ctx, n) })
 	if j.err != nil {
 		return nil, j.err
 	}
@@ -92,12 +89,18 @@ func (j *job) work(ctx context.Context, n int) {
 		if failed || i >= n {
 			return
 		}
-		y, x := j.rows.origins[i/len(j.cols.origins)], j.cols.origins[i%len(j.cols.origins)]
-		j.fill(image, x, y, w, h)
-		logits, oh, ow, err := []float32(nil), 0, 0, ctx.Err()
-		if err == nil {
+		var logits []float32
+		var oh, ow int
+		err := parallel.Catch(func() (err error) { // a panic is passed on as an error, so that nobody waits for the tile
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			parallel.Point("tile")
+			y, x := j.rows.origins[i/len(j.cols.origins)], j.cols.origins[i%len(j.cols.origins)]
+			j.fill(image, x, y, w, h)
 			logits, oh, ow, err = j.run(ctx, image, h, w)
-		}
+			return err
+		})
 		if err := j.add(i, logits, oh, ow, err); err != nil {
 			return
 		}
@@ -116,11 +119,15 @@ func (j *job) add(i int, logits []float32, oh, ow int, err error) error {
 	if j.err != nil {
 		return j.err
 	}
-	if err == nil && j.gather == nil {
-		j.gather, err = newGatherer(j, oh, ow)
-	}
 	if err == nil {
-		err = j.gather.add(i, logits, oh, ow)
+		err = parallel.Catch(func() (err error) {
+			if j.gather == nil {
+				if j.gather, err = newGatherer(j, oh, ow); err != nil {
+					return err
+				}
+			}
+			return j.gather.add(i, logits, oh, ow)
+		})
 	}
 	j.err = err
 	j.added++

@@ -2,7 +2,8 @@ package tile
 
 import (
 	"runtime"
-	"sync"
+
+	"github.com/declip/declip/internal/parallel"
 )
 
 // Upsample brings the map to the picture it was made of, width x height pixels,
@@ -13,25 +14,21 @@ func (m *Map) Upsample(width, height int) []float32 {
 	taps := tapsOf(width, m.Width, m.Stride, m.LeadX)
 	rows := tapsOf(height, m.Height, m.Stride, m.LeadY)
 	workers := min(height, runtime.GOMAXPROCS(0))
-	var wg sync.WaitGroup
-	for k := range workers {
-		wg.Go(func() {
-			line := make([]float32, m.Width)
-			for y := k * height / workers; y < (k+1)*height/workers; y++ {
-				t := rows[y]
-				near, far := m.Prob[t.near*m.Width:][:m.Width], m.Prob[t.far*m.Width:][:m.Width]
-				for x, a := range near {
-					line[x] = a + t.part*(far[x]-a)
-				}
-				out := dst[y*width:][:width]
-				for x, t := range taps {
-					a := line[t.near]
-					out[x] = a + t.part*(line[t.far]-a)
-				}
+	parallel.Each(workers, workers, func(k int) {
+		line := make([]float32, m.Width)
+		for y := k * height / workers; y < (k+1)*height/workers; y++ {
+			t := rows[y]
+			near, far := m.Prob[t.near*m.Width:][:m.Width], m.Prob[t.far*m.Width:][:m.Width]
+			for x, a := range near {
+				line[x] = a + t.part*(far[x]-a)
 			}
-		})
-	}
-	wg.Wait()
+			out := dst[y*width:][:width]
+			for x, t := range taps {
+				a := line[t.near]
+				out[x] = a + t.part*(line[t.far]-a)
+			}
+		}
+	})
 	return dst
 }
 
