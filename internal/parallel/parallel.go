@@ -4,55 +4,87 @@ import (
 	"context"
 	"runtime"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
+	"sync/atomic"
 )
 
-// Group is an errgroup.Group that turns panics into errors. The zero value has no limit and no context.
+// Group runs functions in goroutines and collects their first error. It has the methods of
+// golang.org/x/sync/errgroup, but panics and exited goroutines count as errors. The zero value has
+// no limit and no context.
 type Group struct {
-	inner *errgroup.Group // nil until the first use of a zero Group
-	once  sync.Once
+	cancel context.CancelCauseFunc // nil without a context
+	places chan struct{}           // one for each running goroutine; nil without a limit
+	wait   sync.WaitGroup
+	once   sync.Once
+	err    error // the first error
 }
 
-func (g *Group) errgroup() *errgroup.Group {
-	g.once.Do(func() {
-		if g.inner == nil {
-			g.inner = new(errgroup.Group)
-		}
-	})
-	return g.inner
-}
-
-// WithContext gives a group and a context that ends with the group's first error, or when Wait returns.
+// WithContext returns a group, and a context that ends with the group's first error or when Wait
+// returns.
 func WithContext(ctx context.Context) (*Group, context.Context) {
-	inner, ctx := errgroup.WithContext(ctx)
-	return &Group{inner: inner}, ctx
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &Group{cancel: cancel}, ctx
 }
 
-// SetLimit limits the number of goroutines at a time. It must be called before the first Go.
-func (g *Group) SetLimit(n int) { g.errgroup().SetLimit(n) }
+// SetLimit limits the number of goroutines that run at a time; a limit below 1 counts as 1. It must
+// be called before the first Go.
+func (g *Group) SetLimit(n int) { g.places = make(chan struct{}, max(1, n)) }
 
-// Go runs f in a goroutine. With a limit it waits until f may start.
+// Go runs f in a goroutine. If the limit is reached, it waits until another goroutine has ended.
 func (g *Group) Go(f func() error) {
-	g.errgroup().Go(func() error { return Catch(f) })
+	if g.places != nil {
+		g.places <- struct{}{}
+	}
+	g.wait.Add(1)
+	go report(f, g.done)
 }
 
-// Wait waits for all goroutines and gives the first error, a *PanicError included.
-func (g *Group) Wait() error { return g.errgroup().Wait() }
+// done records the outcome of one goroutine.
+func (g *Group) done(err error) {
+	if err != nil {
+		g.once.Do(func() {
+			g.err = err
+			if g.cancel != nil {
+				g.cancel(err)
+			}
+		})
+	}
+	if g.places != nil {
+		<-g.places
+	}
+	g.wait.Done()
+}
 
-// For calls f for 0 to n-1 with at most the given number of calls at a time; 0 workers: one for each core that
-// the process may use. After an error, or when ctx has ended, no further call is made, and the context of those
-// in progress has ended. The error is the first one.
+// Wait waits for all goroutines and returns the first error.
+func (g *Group) Wait() error {
+	g.wait.Wait()
+	if g.cancel != nil {
+		g.cancel(g.err)
+	}
+	return g.err
+}
+
+// report runs f and passes its error to done: that of a panic, too, and ErrExited if f ends the
+// goroutine.
+func report(f func() error, done func(error)) {
+	err := ErrExited
+	defer func() { done(err) }()
+	err = Catch(f)
+}
+
+// For calls f for 0 to n-1, with at most the given number of calls at a time; with less than 1
+// worker it makes one call for each core that the process may use. After an error, or when ctx has
+// ended, it makes no further call and ends the context of those in progress. It returns the first
+// error; if ctx has ended, its cause.
 func For(ctx context.Context, n, workers int, f func(ctx context.Context, i int) error) error {
-	if workers == 0 {
+	if workers < 1 {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	g, all := WithContext(ctx)
 	g.SetLimit(workers)
 	for i := range n {
 		g.Go(func() error {
-			if err := all.Err(); err != nil {
-				return err
+			if all.Err() != nil {
+				return context.Cause(all)
 			}
 			return f(all, i)
 		})
@@ -60,57 +92,49 @@ func For(ctx context.Context, n, workers int, f func(ctx context.Context, i int)
 	return g.Wait()
 }
 
-// Each calls work(0) to work(n-1), at most workers of them at a time, and waits for all. A panic of one stops
-// the start of further ones and becomes a panic of the caller.
+// Each calls work for 0 to n-1, with at most the given number of calls at a time (at least 1), and
+// waits for all. If one panics, no further call is made, and Each panics with the same value once
+// the calls in progress have returned.
 func Each(n, workers int, work func(i int)) {
 	var g Group
-	g.SetLimit(max(1, workers))
-	var mu sync.Mutex
-	failed := false
-	for i := range n {
-		mu.Lock()
-		stop := failed
-		mu.Unlock()
-		if stop {
-			break
-		}
+	g.SetLimit(workers)
+	var failed atomic.Bool
+	for i := 0; i < n && !failed.Load(); i++ {
 		g.Go(func() error {
-			err := Catch(func() error { work(i); return nil })
-			if err != nil {
-				mu.Lock()
-				failed = true
-				mu.Unlock()
-			}
-			return err
+			ended := false
+			defer func() {
+				if !ended {
+					failed.Store(true)
+				}
+			}()
+			work(i)
+			ended = true
+			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
-		panic(err)
+		repeat(err)
 	}
 }
 
-// Start runs f in a goroutine. The function that it gives waits for f and gives its outcome; it may be called
-// more than once.
+// Start runs f in a goroutine. The returned function waits for f and returns its outcome; it may be
+// called more than once.
 func Start[T any](f func() (T, error)) (wait func() (T, error)) {
 	var value T
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err = Catch(func() (inner error) {
-			value, inner = f()
-			return inner
-		})
-	}()
+	done := Go(func() (err error) {
+		value, err = f()
+		return err
+	})
+	outcome := sync.OnceValue(func() error { return <-done })
 	return func() (T, error) {
-		<-done
+		err := outcome()
 		return value, err
 	}
 }
 
-// Go runs f in a goroutine and sends its outcome on the channel, which nobody needs to read.
+// Go runs f in a goroutine and sends its outcome on the channel. Nothing needs to receive it.
 func Go(f func() error) <-chan error {
 	done := make(chan error, 1)
-	go func() { done <- Catch(f) }()
+	go report(f, func(err error) { done <- err })
 	return done
 }

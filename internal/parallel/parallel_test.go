@@ -3,7 +3,9 @@ package parallel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,9 +45,10 @@ func TestGroupKeepsErrors(t *testing.T) {
 
 // A panic of a worker reaches the caller as a panic that keeps the worker's stack.
 func TestEachPanicsInTheCaller(t *testing.T) {
+	calls := 0
 	err := Catch(func() error {
-		Each(100, 2, func(i int) {
-			if i == 5 {
+		Each(100, 1, func(i int) {
+			if calls++; i == 5 {
 				explode()
 			}
 		})
@@ -54,6 +57,20 @@ func TestEachPanicsInTheCaller(t *testing.T) {
 	if err == nil || !strings.Contains(string(Stack(err)), "explode") {
 		t.Errorf("got %v with stack %s", err, Stack(err))
 	}
+	if calls > 7 { // one more may begin before the panic is noted
+		t.Errorf("%d calls, expected none after the sixth panicked", calls)
+	}
+}
+
+// A panic of Each that nothing recovers is printed by Go as the text of its value.
+func TestEachPanicsWithTheStack(t *testing.T) {
+	defer func() {
+		text := fmt.Sprint(recover())
+		if !strings.Contains(text, "it broke") || !strings.Contains(text, "explode") {
+			t.Errorf("the panic's text does not show where it broke: %s", text)
+		}
+	}()
+	Each(2, 2, func(int) { explode() })
 }
 
 func TestEachDoesAll(t *testing.T) {
@@ -63,6 +80,89 @@ func TestEachDoesAll(t *testing.T) {
 		t.Errorf("got %d, expected 5050", got)
 	}
 	Each(0, 0, func(int) { t.Error("called for no work") })
+}
+
+func TestForReturnsTheFirstError(t *testing.T) {
+	var calls atomic.Int64
+	err := For(context.Background(), 1000, 1, func(ctx context.Context, i int) error {
+		calls.Add(1)
+		if i == 3 {
+			return io.ErrUnexpectedEOF
+		}
+		return nil
+	})
+	if err != io.ErrUnexpectedEOF || calls.Load() != 4 {
+		t.Errorf("got %v after %d calls, expected %v after 4", err, calls.Load(), io.ErrUnexpectedEOF)
+	}
+	if err := For(context.Background(), 3, -1, func(context.Context, int) error { explode(); return nil }); Stack(err) == nil {
+		t.Errorf("got %v, expected the panic", err)
+	}
+}
+
+// A context that has ended is reported by its cause, and nothing is called.
+func TestForStopsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(io.ErrClosedPipe)
+	err := For(ctx, 10, 2, func(context.Context, int) error { t.Error("called"); return nil })
+	if err != io.ErrClosedPipe {
+		t.Errorf("got %v, expected %v", err, io.ErrClosedPipe)
+	}
+}
+
+func TestGroupKeepsItsLimit(t *testing.T) {
+	for limit, want := range map[int]int64{-1: 1, 0: 1, 3: 3} {
+		var g Group // the zero value, too, can be limited
+		g.SetLimit(limit)
+		var running, most atomic.Int64
+		for range 50 {
+			g.Go(func() error {
+				n := running.Add(1)
+				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+				}
+				runtime.Gosched()
+				running.Add(-1)
+				return nil
+			})
+		}
+		if err := g.Wait(); err != nil || most.Load() > want {
+			t.Errorf("limit %d: %d at a time, %v; expected at most %d", limit, most.Load(), err, want)
+		}
+	}
+}
+
+// runtime.Goexit, which testing.T.FailNow calls, must neither pass for success nor block the waiting goroutine.
+func TestExitedGoroutines(t *testing.T) {
+	exit := func() error { runtime.Goexit(); return nil }
+	g, ctx := WithContext(context.Background())
+	g.SetLimit(1)
+	g.Go(exit)
+	g.Go(func() error { return nil })
+	if err := g.Wait(); err != ErrExited || ctx.Err() == nil {
+		t.Errorf("Group: %v, context %v", err, ctx.Err())
+	}
+	if err := g.Wait(); err != ErrExited {
+		t.Errorf("Group, waited for again: %v", err)
+	}
+	if err := <-Go(exit); err != ErrExited {
+		t.Errorf("Go: %v", err)
+	}
+	if _, err := Start(func() (int, error) { return 0, exit() })(); err != ErrExited {
+		t.Errorf("Start: %v", err)
+	}
+	err := Catch(func() error { Each(3, 1, func(int) { runtime.Goexit() }); return nil })
+	if !errors.Is(err, ErrExited) {
+		t.Errorf("Each: %v", err)
+	}
+}
+
+// A panic with nil is a panic: the runtime gives it a value.
+func TestNilPanic(t *testing.T) {
+	var none any
+	err := <-Go(func() error { panic(none) })
+	var value *runtime.PanicNilError
+	if !errors.As(err, &value) {
+		t.Errorf("got %v, expected a %T", err, value)
+	}
 }
 
 func TestStartAndGo(t *testing.T) {
@@ -83,7 +183,7 @@ func TestStartAndGo(t *testing.T) {
 	}
 }
 
-// The value of a panic can be told with errors.As and errors.Is where it is an error.
+// errors.Is finds the value of a panic if it is an error.
 func TestPanicErrorUnwraps(t *testing.T) {
 	if err := Catch(func() error { panic(io.EOF) }); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v", err)
