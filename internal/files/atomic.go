@@ -1,30 +1,66 @@
-// Package files writes files of which nothing half-written is ever found by their name: under a
-// temporary name in the same folder, renamed when whole.
 package files
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
-// Write makes the file at path out of what fill writes, or leaves whatever was there if that fails. Errors
-// name path, and wrap fill's.
-func Write(path string, fill func(io.Writer) error) error { return write(path, fill, false, nil) }
-
-// WriteSynced is Write for files that must outlast a power cut: they are on the disk before they are renamed.
-func WriteSynced(path string, fill func(io.Writer) error) error { return write(path, fill, true, nil) }
-
-// WriteChecked is WriteSynced for files that are to be read back before they get their name: check is given the
-// temporary one, and its error, which is
-// returned as it is, leaves whatever was there.
-func WriteChecked(path string, fill func(io.Writer) error, check func(temporary string) error) error {
-	return write(path, fill, true, check)
+// Write writes the file at path with what fill writes, or leaves the existing file as it is if fill
+// fails. Errors name path and wrap fill's.
+func Write(path string, fill func(io.Writer) error) error {
+	return write(path, fill, options{mode: ordinary})
 }
 
-func write(path string, fill func(io.Writer) error, sync bool, check func(string) error) (err error) {
+// WriteSynced is Write for files that must survive a power failure: their contents are on the disk
+// before they are renamed.
+func WriteSynced(path string, fill func(io.Writer) error) error {
+	return write(path, fill, options{mode: ordinary, sync: true})
+}
+
+// WriteChecked is WriteSynced for files that are read back before they are renamed: check gets the
+// temporary file's path. If it returns an error, WriteChecked returns that error unchanged and
+// leaves the existing file as it is.
+func WriteChecked(path string, fill func(io.Writer) error, check func(temporary string) error) error {
+	return write(path, fill, options{mode: ordinary, sync: true, check: check})
+}
+
+// WriteBytes is Write for contents that are in memory.
+func WriteBytes(path string, data []byte) error { return Write(path, contents(data)) }
+
+// WriteBytesSynced is WriteSynced for contents that are in memory.
+func WriteBytesSynced(path string, data []byte) error { return WriteSynced(path, contents(data)) }
+
+// WriteBytesPrivate is WriteBytes for files that only the process's user may read, at no time
+// anybody else.
+func WriteBytesPrivate(path string, data []byte) error {
+	return write(path, contents(data), options{mode: private})
+}
+
+func contents(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}
+}
+
+// Permissions of written files.
+const (
+	ordinary fs.FileMode = 0o644
+	private  fs.FileMode = 0o600
+)
+
+// options are the ways in which the exported functions differ.
+type options struct {
+	mode  fs.FileMode
+	sync  bool
+	check func(temporary string) error // nil: none
+}
+
+func write(path string, fill func(io.Writer) error, o options) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("%s: cannot be written: %w", path, bare(err))
@@ -44,11 +80,11 @@ func write(path string, fill func(io.Writer) error, sync bool, check func(string
 	if err = fill(f); err != nil {
 		return err
 	}
-	// CreateTemp gives the owner alone access; a result is an ordinary file.
-	if err = f.Chmod(0o644); err != nil {
+	// CreateTemp gives access to the owner only.
+	if err = f.Chmod(o.mode); err != nil {
 		return err
 	}
-	if sync {
+	if o.sync {
 		if err = f.Sync(); err != nil {
 			return err
 		}
@@ -56,18 +92,18 @@ func write(path string, fill func(io.Writer) error, sync bool, check func(string
 	if err = f.Close(); err != nil {
 		return err
 	}
-	if check != nil {
-		if refused := check(f.Name()); refused != nil {
+	if o.check != nil {
+		if refused := o.check(f.Name()); refused != nil {
 			return &refusal{refused}
 		}
 	}
 	return os.Rename(f.Name(), path)
 }
 
-// refusal is an error of a check, which is handed on as it is.
+// refusal marks an error of check, which is returned unchanged.
 type refusal struct{ error }
 
-// bare takes the temporary file's name out of an error: nobody asked for it.
+// bare strips the temporary file's name from err, which the caller does not know.
 func bare(err error) error {
 	var p *os.PathError
 	if errors.As(err, &p) {

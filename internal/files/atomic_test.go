@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -21,7 +22,7 @@ func TestWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, err := os.ReadFile(path); err != nil || string(got) != want {
-				t.Errorf("%s: the file holds %q, %v; expected %q", name, got, err, want)
+				t.Errorf("%s: the file contains %q, %v; expected %q", name, got, err, want)
 			}
 		}
 		broken := errors.New("broken")
@@ -33,14 +34,42 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%s: error %v, expected one that names the file and wraps %v", name, err, broken)
 		}
 		if got, _ := os.ReadFile(path); string(got) != "second" {
-			t.Errorf("%s: after a failure the file holds %q", name, got)
+			t.Errorf("%s: after a failure the file contains %q", name, got)
 		}
 		if entries, _ := os.ReadDir(dir); len(entries) != 1 {
 			t.Errorf("%s: %d files are left, expected 1", name, len(entries))
 		}
 		err = write(filepath.Join(dir, "nowhere", "b.txt"), text("x"))
 		if !errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), ".tmp") {
-			t.Errorf("%s: error %v, expected one about the folder, without the temporary name", name, err)
+			t.Errorf("%s: error %v, expected one about the directory, without the temporary name", name, err)
+		}
+	}
+}
+
+func TestWriteBytes(t *testing.T) {
+	for name, test := range map[string]struct {
+		write func(string, []byte) error
+		mode  os.FileMode
+	}{
+		"WriteBytes":        {WriteBytes, 0o644},
+		"WriteBytesSynced":  {WriteBytesSynced, 0o644},
+		"WriteBytesPrivate": {WriteBytesPrivate, 0o600},
+	} {
+		path := filepath.Join(t.TempDir(), "a.txt")
+		for _, want := range []string{"first", "second"} {
+			if err := test.write(path, []byte(want)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(path); err != nil || string(got) != want {
+				t.Errorf("%s: the file contains %q, %v; expected %q", name, got, err, want)
+			}
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); runtime.GOOS != "windows" && got != test.mode {
+			t.Errorf("%s: the file has permissions %v, expected %v", name, got, test.mode)
 		}
 	}
 }
@@ -52,10 +81,10 @@ func TestWriteChecked(t *testing.T) {
 	refused := errors.New("not what it should be")
 	check := func(temporary string) error {
 		if got, err := os.ReadFile(temporary); err != nil || string(got) != "text" {
-			t.Errorf("the check sees %q, %v", got, err)
+			t.Errorf("check read %q, %v", got, err)
 		}
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("the file has its name already: %v", err)
+			t.Errorf("the file was renamed before the check: %v", err)
 		}
 		return refused
 	}
@@ -69,6 +98,6 @@ func TestWriteChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(path); err != nil || string(got) != "text" {
-		t.Errorf("the file holds %q, %v", got, err)
+		t.Errorf("the file contains %q, %v", got, err)
 	}
 }

@@ -1,5 +1,3 @@
-// Package files locks open files against other processes. A lock ends when its file is closed or its process ends,
-// whatever ends it; it hinders nobody who does not ask for it.
 package files
 
 import (
@@ -8,10 +6,10 @@ import (
 )
 
 var (
-	// ErrLocked is the answer when another has a lock that excludes the one asked for.
+	// ErrLocked is returned when another process holds a lock that excludes the requested one.
 	ErrLocked = errors.New("locked by another process")
-	// ErrNoLocks is the answer of a system, or a file system, that has no locks.
-	ErrNoLocks = errors.New("no file locks here")
-	// ErrUnknownLocks is an ErrNoLocks: that of a system whose locks are not known here.
-	ErrUnknownLocks = fmt.Errorf("%w: this system's are not known", ErrNoLocks)
+	// ErrNoLocks is returned where the system or the file system has no locks.
+	ErrNoLocks = errors.New("file locks are not available")
+	// ErrUnknownLocks is the ErrNoLocks of systems for which this package has no implementation.
+	ErrUnknownLocks = fmt.Errorf("%w: not implemented for this system", ErrNoLocks)
 )

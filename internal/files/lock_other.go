@@ -4,10 +4,10 @@ package files
 
 import "os"
 
-// LockExclusive does nothing: this system's locks are not known here.
+// LockExclusive does nothing and returns ErrUnknownLocks.
 func LockExclusive(*os.File) error { return ErrUnknownLocks }
 
-// LockShared does nothing.
+// LockShared does nothing and returns ErrUnknownLocks.
 func LockShared(*os.File) error { return ErrUnknownLocks }
 
 // Unlock does nothing.

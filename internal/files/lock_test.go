@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Two openings of one file stand for two processes.
+// Two openings of one file exclude each other as two processes do.
 func TestLocks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	open := func() *os.File {
@@ -27,14 +27,14 @@ func TestLocks(t *testing.T) {
 		t.Errorf("two readers: %v", err)
 	}
 	if err := LockExclusive(c); err != ErrLocked {
-		t.Errorf("beside readers: got %v, expected %v", err, ErrLocked)
+		t.Errorf("with readers: got %v, expected %v", err, ErrLocked)
 	}
 	Unlock(a)
 	b.Close()
 	if err := LockExclusive(c); err != nil {
-		t.Errorf("after them: %v", err)
+		t.Errorf("after the readers: %v", err)
 	}
 	if err := LockShared(a); err != ErrLocked {
-		t.Errorf("a reader beside a writer: got %v, expected %v", err, ErrLocked)
+		t.Errorf("a reader with a writer: got %v, expected %v", err, ErrLocked)
 	}
 }

@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LockExclusive locks f for this opening of it alone, without waiting.
+// LockExclusive takes a lock that excludes all others, or returns ErrLocked at once. The lock belongs
+// to this opening of the file: a second opening by the same process is excluded, too.
 func LockExclusive(f *os.File) error { return lock(f, unix.LOCK_EX) }
 
-// LockShared locks f against exclusive locks, without waiting.
+// LockShared takes a lock that excludes exclusive ones, or returns ErrLocked at once.
 func LockShared(f *os.File) error { return lock(f, unix.LOCK_SH) }
 
 func lock(f *os.File, how int) error {
@@ -26,5 +27,5 @@ func lock(f *os.File, how int) error {
 	}
 }
 
-// Unlock ends a lock early.
+// Unlock releases the lock before f is closed.
 func Unlock(f *os.File) { _ = unix.Flock(int(f.Fd()), unix.LOCK_UN) }

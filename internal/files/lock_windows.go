@@ -7,13 +7,15 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// beyond is a byte that no file reaches, so that what is locked can still be read and written.
+// beyond is an offset beyond the end of any file: Windows locks are mandatory, so a lock on the
+// contents would keep others from reading and writing them.
 func beyond() *windows.Overlapped { return &windows.Overlapped{OffsetHigh: 1 << 30} }
 
-// LockExclusive locks f for this opening of it alone, without waiting.
+// LockExclusive takes a lock that excludes all others, or returns ErrLocked at once. The lock belongs
+// to this opening of the file: a second opening by the same process is excluded, too.
 func LockExclusive(f *os.File) error { return lock(f, windows.LOCKFILE_EXCLUSIVE_LOCK) }
 
-// LockShared locks f against exclusive locks, without waiting.
+// LockShared takes a lock that excludes exclusive ones, or returns ErrLocked at once.
 func LockShared(f *os.File) error { return lock(f, 0) }
 
 func lock(f *os.File, how uint32) error {
@@ -24,5 +26,5 @@ func lock(f *os.File, how uint32) error {
 	return err
 }
 
-// Unlock ends a lock early.
+// Unlock releases the lock before f is closed.
 func Unlock(f *os.File) { _ = windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, beyond()) }

@@ -2,5 +2,5 @@
 
 package files
 
-// FreeSpace does not know here.
+// FreeSpace returns false: it has no implementation for this system.
 func FreeSpace(string) (int64, bool) { return 0, false }

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -59,10 +58,8 @@ func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 	if result.Existed {
 		return p, nil
 	}
-	return p, files.Write(file+noteSuffix, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s  %s\n", result.SHA256, e.File) // as sha256sum writes it
-		return err
-	})
+	note := fmt.Appendf(nil, "%s  %s\n", result.SHA256, e.File) // as sha256sum writes it
+	return p, files.WriteBytes(file+noteSuffix, note)
 }
 
 // readable says whether a file holds weights, as opposed to a message from

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
-	"io"
 	"math"
 
 	"github.com/declip/declip/internal/files"
@@ -66,8 +65,5 @@ func EncodeJPEG(p *RGB, quality int) ([]byte, error) {
 // WriteFile writes data to a temporary file in path's folder and renames it, so
 // that nothing half-written is ever found under path. Errors name the file.
 func WriteFile(path string, data []byte) error {
-	return files.Write(path, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
+	return files.WriteBytes(path, data)
 }

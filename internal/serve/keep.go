@@ -3,8 +3,6 @@ package serve
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/declip/declip/internal/files"
@@ -39,13 +37,7 @@ func (s *Server) keep(j *job, o *outcome, r *localize.Result, a *answer) error {
 
 // write writes a file that only the server's user may read.
 func write(path string, data []byte) error {
-	if err := files.Write(path, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	}); err != nil {
-		return err
-	}
-	return os.Chmod(path, 0o600)
+	return files.WriteBytesPrivate(path, data)
 }
 
 // fileName makes a model's name a part of a file's.

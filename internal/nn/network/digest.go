@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -95,10 +94,7 @@ func (b *Backbone) note(key, digest string) {
 	if path == "" || os.MkdirAll(filepath.Dir(path), 0o755) != nil {
 		return
 	}
-	_ = files.Write(path, func(w io.Writer) error {
-		_, err := io.WriteString(w, digest)
-		return err
-	})
+	_ = files.WriteBytes(path, []byte(digest))
 }
 
 // contents tells what a file holds by its path, length and time; false where the file is none on disk.

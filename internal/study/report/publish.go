@@ -1,10 +1,8 @@
 package report
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -51,7 +49,7 @@ func Write(dir string, r *Results) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, PageFile), page)
+	return files.WriteBytes(filepath.Join(dir, PageFile), page)
 }
 
 func (f *Figure) write(dir string) error {
@@ -60,7 +58,7 @@ func (f *Figure) write(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := writeFile(filepath.Join(dir, f.Name+ending), data); err != nil {
+		if err := files.WriteBytes(filepath.Join(dir, f.Name+ending), data); err != nil {
 			return err
 		}
 	}
@@ -68,14 +66,14 @@ func (f *Figure) write(dir string) error {
 }
 
 func (t Table) write(dir string) error {
-	if err := writeFile(filepath.Join(dir, t.Name+".csv"), t.CSV()); err != nil {
+	if err := files.WriteBytes(filepath.Join(dir, t.Name+".csv"), t.CSV()); err != nil {
 		return err
 	}
 	data, err := t.JSON()
 	if err != nil {
 		return fmt.Errorf("table %s: %w", t.Name, err)
 	}
-	return writeFile(filepath.Join(dir, t.Name+".json"), append(data, '\n'))
+	return files.WriteBytes(filepath.Join(dir, t.Name+".json"), append(data, '\n'))
 }
 
 // writeResults writes the study with its averages and its summary in words.
@@ -107,18 +105,11 @@ func (a *Analysis) writeResults(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return writeFile(path, append(data, '\n'))
+	return files.WriteBytes(path, append(data, '\n'))
 }
 
 // json is the estimate as the files have it: null where there is none.
 func (e Estimate) json() any {
 	v := Value{Estimate: e, isNumber: true}
 	return v.json()
-}
-
-func writeFile(path string, data []byte) error {
-	return files.Write(path, func(w io.Writer) error {
-		_, err := io.Copy(w, bytes.NewReader(data))
-		return err
-	})
 }
