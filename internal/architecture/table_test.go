@@ -43,7 +43,7 @@ var rooms = []room{
 	},
 	{
 		name: "nn", below: []string{"parallel", "files"},
-		shared: []string{"nn/network", "nn/graph", "nn/weights", "nn/weights/npy", "nn/engine"},
+		shared: []string{"nn/network", "nn/graph", "nn/weights", "nn/weights/npy", "nn/engine", "nn/optimizer"},
 	},
 	{name: "picture", below: []string{"parallel", "files"}, shared: []string{"picture/components"}},
 	{name: "metric"},

@@ -15,13 +15,14 @@ import (
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/optimizer"
 	"github.com/declip/declip/internal/picture"
 )
 
 // Optimizers, schedules and what "best" goes by.
 const (
-	AdamW = "adamw"
-	SGD   = "sgd"
+	AdamW = string(optimizer.AdamW)
+	SGD   = string(optimizer.SGD)
 
 	Constant = "constant" // the same rate throughout
 	Cosine   = "cosine"   // linear warm-up, then half a cosine down to a hundredth of the rate

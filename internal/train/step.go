@@ -10,6 +10,7 @@ import (
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/graph"
 	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/optimizer"
 )
 
 // Model is what can be trained: initial parameters, and a formula over them. It is a Whole or a Head.
@@ -51,11 +52,11 @@ const (
 // them. All memory that it needs in Go is there from the beginning.
 type Step struct {
 	session   *engine.Session
-	optimizer optimizer
+	optimizer optimizer.Optimizer
 	workers   int
 	params    []network.Param
 	states    []network.Param // m.NAME and v.NAME with AdamW
-	slots     []slot
+	slots     []optimizer.Slot
 	gradients []network.Param
 	replaced  [][2][]float32 // running statistics: the latest, and where a run writes the next
 	given     []string       // names of what a step is given of the pictures
@@ -81,7 +82,7 @@ func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape, 
 	if err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
 	}
-	s := &Step{optimizer: optimizer{config.Optimizer, config.WeightDecay, config.Clip}, workers: e.Info().Threads, given: f.given, target: inTarget}
+	s := &Step{optimizer: newOptimizer(config), workers: e.Info().Threads, given: f.given, target: inTarget}
 	if config.Supervision == Detection {
 		s.target = inLabel
 	}
@@ -93,6 +94,22 @@ func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape, 
 		return nil, err
 	}
 	return s, nil
+}
+
+// newOptimizer is the optimizer that a configuration asks for.
+func newOptimizer(c Config) optimizer.Optimizer {
+	o := optimizer.New(optimizer.Kind(c.Optimizer))
+	o.Decay, o.Clip = c.WeightDecay, c.Clip
+	return o
+}
+
+// momentsOf are the running means that the optimizer keeps for a parameter, zero at first.
+func momentsOf(o optimizer.Optimizer, p network.Param) []network.Param {
+	var list []network.Param
+	for _, prefix := range o.Moments() {
+		list = append(list, network.Param{Name: prefix + p.Name, Shape: p.Shape, Data: make([]float32, len(p.Data))})
+	}
+	return list
 }
 
 // allocate makes the buffers and the maps that Run takes, once for all steps.
@@ -124,9 +141,9 @@ func (s *Step) allocate(model Model, trained []string) (err error) {
 			return err
 		}
 		s.gradients = append(s.gradients, network.Param{Name: p.Name, Shape: p.Shape, Data: grad})
-		slot := slot{value: p.Data, grad: grad}
-		if states := s.optimizer.states(p); states != nil {
-			slot.m, slot.v = states[0].Data, states[1].Data
+		slot := optimizer.Slot{Value: p.Data, Grad: grad}
+		if states := momentsOf(s.optimizer, p); states != nil {
+			slot.M, slot.V = states[0].Data, states[1].Data
 			s.states = append(s.states, states...)
 		}
 		s.slots = append(s.slots, slot)
@@ -171,7 +188,7 @@ func (s *Step) Run(ctx context.Context, given []*engine.Tensor, target *engine.T
 	}
 	loss = float64(s.loss.Float32s()[0])
 	if bad(loss) {
-		return loss, s.optimizer.norm(s.slots, s.workers), nil
+		return loss, s.optimizer.Norm(s.slots, s.workers), nil
 	}
 	if norm = s.Update(number, rate); bad(norm) {
 		return loss, norm, nil
@@ -184,8 +201,8 @@ func (s *Step) Run(ctx context.Context, given []*engine.Tensor, target *engine.T
 
 // Update is the second half of the step: it moves the parameters by what Gradients hold, unless the norm of these is no number.
 func (s *Step) Update(number int64, rate float64) (norm float64) {
-	if norm = s.optimizer.norm(s.slots, s.workers); !bad(norm) {
-		s.optimizer.step(s.slots, number+1, rate, norm, s.workers)
+	if norm = s.optimizer.Norm(s.slots, s.workers); !bad(norm) {
+		s.optimizer.Step(s.slots, number+1, rate, norm, s.workers)
 	}
 	return norm
 }
