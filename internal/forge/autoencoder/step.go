@@ -2,39 +2,36 @@ package autoencoder
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/optimizer"
 )
 
 // Names of the step graph's inputs and outputs.
 const (
 	inPictures = "pictures" // [N, 3, Crop, Crop]
-	inRate     = "rate"     // [1], learning rate
-	inCorrect1 = "correct1" // [1], see graph.AdamWStep
-	inCorrect2 = "correct2" // [1]
-	inTheta    = "theta"    // all weights in a row
-	inFirst    = "first"    // AdamW's moments
-	inSecond   = "second"
-	outLoss    = "loss"
-	newValue   = "new."
+	inTheta    = "theta"    // all weights in one vector
+	outLoss    = "loss"     // [1]
+	outGrad    = "gradient" // of theta, clipped
 )
 
-// The loss is the mean squared error plus the errors of the differences between neighbouring pixels, so that edges stay.
+// The loss is the mean squared error plus the squared errors of the differences between neighbouring
+// pixels, which keep edges sharp.
 const (
 	edgeWeight = 0.5
 	clip       = 1.0 // largest norm of the gradient
 )
 
-// trainer holds the step's session and two sets of weights and moments that change places.
+// trainer holds the session that gives the gradient, and the weights that the optimizer moves by it.
 type trainer struct {
-	session *engine.Session
-	config  Config
-	pixels  *engine.Tensor
-	scalars map[string]*engine.Tensor
-	sets    [2]map[string]*engine.Tensor
-	current int
+	session         *engine.Session
+	config          Config
+	workers         int
+	inputs, outputs map[string]*engine.Tensor
+	slot            optimizer.Slot
 }
 
 func newTrainer(e *engine.Engine, c Config) (*trainer, error) {
@@ -46,38 +43,32 @@ func newTrainer(e *engine.Engine, c Config) (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &trainer{config: c, scalars: map[string]*engine.Tensor{}}
-	if t.pixels, err = engine.NewEmpty([]int{c.Batch, 3, c.Crop, c.Crop}); err != nil {
+	t := &trainer{config: c, workers: e.Info().Threads}
+	size := c.Shape.size()
+	buffer := func(shape ...int) *engine.Tensor {
+		tensor, failed := engine.NewEmpty(shape)
+		err = errors.Join(err, failed)
+		return tensor
+	}
+	t.inputs = map[string]*engine.Tensor{inPictures: buffer(c.Batch, 3, c.Crop, c.Crop), inTheta: buffer(size)}
+	t.outputs = map[string]*engine.Tensor{outLoss: buffer(1), outGrad: buffer(size)}
+	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{inRate, inCorrect1, inCorrect2, outLoss} {
-		if t.scalars[name], err = engine.NewEmpty([]int{1}); err != nil {
-			return nil, err
-		}
-	}
-	size := c.Shape.size()
-	for i := range t.sets {
-		t.sets[i] = map[string]*engine.Tensor{}
-		for _, name := range []string{inTheta, inFirst, inSecond} {
-			if t.sets[i][name], err = engine.NewEmpty([]int{size}); err != nil {
-				return nil, err
-			}
-		}
+	t.slot = optimizer.Slot{
+		Value: t.inputs[inTheta].Float32s(), Grad: t.outputs[outGrad].Float32s(),
+		M: make([]float32, size), V: make([]float32, size),
 	}
 	copy(t.weights(), c.Shape.initial(c.Seed))
 	t.session, err = e.Load(model, engine.SessionOptions{})
 	return t, err
 }
 
-// stepFormula is a training step: the loss, and weights and moments after it. The weights are one vector, of which the
-// layers take slices: one update serves them all.
+// stepFormula gives the loss and its gradient. The weights are one vector, of which the layers take
+// slices, so that one update serves them all.
 func stepFormula(c Config) ([]graph.Output, error) {
 	g := graph.New()
-	size := c.Shape.size()
-	x := g.Input(inPictures, c.Batch, 3, c.Crop, c.Crop)
-	theta, first, second := g.Input(inTheta, size), g.Input(inFirst, size), g.Input(inSecond, size)
-	step := graph.AdamWStep{Rate: g.Input(inRate, 1), Correction1: g.Input(inCorrect1, 1), Correction2: g.Input(inCorrect2, 1)}
-
+	x, theta := g.Input(inPictures, c.Batch, 3, c.Crop, c.Crop), g.Input(inTheta, c.Shape.size())
 	var nodes []*graph.Node
 	slices := map[string]*graph.Node{}
 	at := 0
@@ -96,13 +87,11 @@ func stepFormula(c Config) ([]graph.Output, error) {
 	grad := graph.Concat(0, grads...)
 	norm := graph.Reshape(graph.Sqrt(graph.ReduceSum(graph.Mul(grad, grad), nil, false)), 1)
 	grad = graph.Mul(grad, graph.Div(g.Scalar(clip), graph.Max(norm, g.Scalar(clip))))
-	newTheta, newFirst, newSecond := graph.AdamW(theta, grad, first, second, step, adamW)
-	return []graph.Output{{Name: outLoss, Node: loss}, {Name: newValue + inTheta, Node: newTheta},
-		{Name: newValue + inFirst, Node: newFirst}, {Name: newValue + inSecond, Node: newSecond}}, g.Err()
+	return []graph.Output{{Name: outLoss, Node: loss}, {Name: outGrad, Node: grad}}, g.Err()
 }
 
-// adamW has a shorter memory for squares than the default, as short trainings want it.
-var adamW = graph.AdamWOptions{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8}
+// adamW has a shorter memory for squares than the default, because the training is short.
+var adamW = optimizer.Optimizer{Kind: optimizer.AdamW, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8}
 
 // loss compares pictures y with x, both [N, 3, H, W] in [-1,1].
 func loss(y, x *graph.Node) *graph.Node {
@@ -117,30 +106,20 @@ func loss(y, x *graph.Node) *graph.Node {
 	return graph.Add(square(d), graph.Scale(graph.Add(edges(2), edges(3)), edgeWeight))
 }
 
-// batch is what the next step's pictures are written to.
-func (t *trainer) batch() []float32 { return t.pixels.Float32s() }
+// batch is where the next step's pictures go.
+func (t *trainer) batch() []float32 { return t.inputs[inPictures].Float32s() }
 
 // weights are the latest.
-func (t *trainer) weights() []float32 { return t.sets[t.current][inTheta].Float32s() }
+func (t *trainer) weights() []float32 { return t.slot.Value }
 
 // run takes the step of the given number, from 0, and returns its loss.
 func (t *trainer) run(ctx context.Context, number int) (float64, error) {
-	t.scalars[inRate].Float32s()[0] = float32(t.config.rate(number))
-	t.scalars[inCorrect1].Float32s()[0], t.scalars[inCorrect2].Float32s()[0] = adamW.Corrections(number + 1)
-	inputs := map[string]*engine.Tensor{inPictures: t.pixels}
-	outputs := map[string]*engine.Tensor{outLoss: t.scalars[outLoss]}
-	for _, name := range []string{inRate, inCorrect1, inCorrect2} {
-		inputs[name] = t.scalars[name]
-	}
-	for name, tensor := range t.sets[t.current] {
-		inputs[name] = tensor
-		outputs[newValue+name] = t.sets[1-t.current][name]
-	}
-	if _, err := t.session.Run(ctx, inputs, outputs); err != nil {
+	if _, err := t.session.Run(ctx, t.inputs, t.outputs); err != nil {
 		return 0, err
 	}
-	t.current = 1 - t.current
-	return float64(t.scalars[outLoss].Float32s()[0]), nil
+	rate := float32(t.config.rate(number))
+	adamW.StepFloat32([]optimizer.Slot{t.slot}, int64(number)+1, rate, t.workers)
+	return float64(t.outputs[outLoss].Float32s()[0]), nil
 }
 
 // rate rises over the first twentieth of the steps and falls as half a cosine to a fiftieth.
