@@ -71,13 +71,13 @@ func TestRender(t *testing.T) {
 func TestCheckFindsAnOutdatedChangelog(t *testing.T) {
 	root := tree(t, map[string]string{"unreleased/a.md": "Added: A thing\n"})
 	var stderr bytes.Buffer
-	if code := run([]string{"-root", root}, nil, &stderr); code != 0 {
+	if code := run([]string{"-root", root}, &stderr); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &stderr)
 	}
 	if err := os.WriteFile(filepath.Join(root, "changelog", "unreleased", "b.md"), []byte("Fixed: Another\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code := run([]string{"-root", root, "-check"}, nil, &stderr); code != 1 || !strings.Contains(stderr.String(), "run make changelog") {
+	if code := run([]string{"-root", root, "-check"}, &stderr); code != 1 || !strings.Contains(stderr.String(), "run make changelog") {
 		t.Errorf("got exit code %d and %q, expected 1 and what to run", code, &stderr)
 	}
 }

@@ -18,10 +18,10 @@ import (
 	"time"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
 
-// run is main with its arguments and streams; it returns the exit status.
-func run(args []string, stdout, stderr io.Writer) int {
+// run is main with its arguments and standard error; it returns the exit status.
+func run(args []string, stderr io.Writer) int {
 	flags := flag.NewFlagSet("changelog", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	root := flags.String("root", ".", "directory that holds changelog/ and CHANGELOG.md")
