@@ -11,7 +11,7 @@ PACKAGES ?= ./...
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 .PHONY: setup
 setup: ## fetch ONNX Runtime (npm) into .cache, and the Go modules
@@ -19,7 +19,7 @@ setup: ## fetch ONNX Runtime (npm) into .cache, and the Go modules
 
 .PHONY: build
 build: ## build bin/declip
-	$(GO) build -o bin/declip ./cmd/declip
+	$(GO) build -trimpath -o bin/declip ./cmd/declip
 
 .PHONY: demo
 demo: setup build ## localize the bundled sample with the embedded model
@@ -32,12 +32,28 @@ test: setup ## vet, then run all tests; with a Chromium, those of the web page t
 	$(GO) vet $(PACKAGES)
 	$(GO) test -timeout 10m $(PACKAGES)
 
+.PHONY: quick
+quick: ## the tests that need no engine, in less than a minute: make quick [FLAGS=-v]
+	@scripts/quick.sh $(FLAGS)
+
 .PHONY: lint
-lint: ## formatting, vet, and which package may import which
+lint: ## formatting, vet, golangci-lint, prose, imports, changelog, shell scripts
 	@scripts/lint.sh
 
+.PHONY: changelog
+changelog: ## assemble CHANGELOG.md from changelog/: make changelog [RELEASE=v1.2.0]
+	$(GO) run ./tools/changelog $(if $(RELEASE),-release "$(RELEASE)")
+
+.PHONY: release
+release: ## make archives in dist/: make release [PLATFORMS="linux/amd64 linux/arm64"]
+	scripts/release.sh $(PLATFORMS)
+
+.PHONY: docker
+docker: ## build the image declip: make docker [IMAGE=name:tag]
+	docker build --tag "$(or $(IMAGE),declip)" .
+
 .PHONY: bench
-bench: setup ## measure the program, beside PyTorch and NumPy: make bench [MODEL=file]
+bench: setup ## measure the program and, for comparison, PyTorch and NumPy: make bench [MODEL=file]
 	@scripts/bench.sh $(if $(MODEL),"$(MODEL)")
 
 .PHONY: parity

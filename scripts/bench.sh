@@ -17,7 +17,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 go build -o "$work/declip" ./cmd/declip
 go build -o "$work/bench" ./tools/bench
-# The library found for this checkout serves a program that lies elsewhere, too.
+# A program outside the checkout does not find the checkout's library by itself.
 if [[ -z ${DECLIP_ORT_LIB:-} && -d .cache/onnxruntime ]]; then
 	export DECLIP_ORT_LIB=$PWD/.cache/onnxruntime
 fi

@@ -2,9 +2,9 @@
 # Trains the embedded model "lite" from real photographs and puts it where the program embeds it.
 #   scripts/lite.sh PHOTOS     PHOTOS holds train/ and valid/, split by photograph
 # LITE_WORK (default .cache/lite) receives what is made on the way: pictures, checkpoints, logs.
-# LITE_TIME (default 18m) is how long each of the last three of six stages trains: the longer the better. It takes
-# about two hours on 2 cores, of which 25 minutes go into the pictures; with 75m about five.
-# docs/lite.md says why the settings are what they are.
+# LITE_TIME (default 18m) is how long each of the last three of six stages trains: the longer the better. The recipe
+# takes about two hours on 2 cores, 25 minutes of them for the pictures; with 75m it takes about five.
+# docs/lite.md gives the reasons for the settings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -91,5 +91,5 @@ else
 	keep_only_here "$cache"
 fi
 
-# Lists what the packages and their tests import, which downloads the modules that are not there yet.
+# Lists what the packages and their tests import, which downloads missing modules.
 go list -deps -test ./... >/dev/null || fail "the Go modules could not be fetched, or a package is missing: see above"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A whole study in the small: trains an autoencoder, forges four families of manipulation from photographs, trains a small
-# model on each, tests each on all, and writes the report.
+# A small study from start to end: trains an autoencoder, forges four families of manipulation from photographs,
+# trains a small model on each, tests each on all, and writes the report.
 #   scripts/study-mini.sh PHOTOS OUT
 # PHOTOS holds train/, valid/ and test/, split by photograph; a folder without these is split here, seven to one to two.
-# What is there already from the same photographs and settings is kept: an interrupted study goes on where it stopped.
+# Results made from the same photographs and settings are kept: an interrupted study continues where it stopped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,7 +35,7 @@ if [[ ! -d $photos/train || ! -d $photos/valid || ! -d $photos/test ]]; then
 		while IFS= read -r -d '' file; do
 			case $((n % 10)) in
 			2) part=valid ;;
-			5 | 8) part=test ;;
+			5 | 8) part='test' ;;
 			*) part=train ;;
 			esac
 			ln -s "$file" "$(printf '%s/photos/%s/%06d.%s' "$out" "$part" "$n" "${file##*.}")"
