@@ -94,9 +94,9 @@ make_archive() {
 	local stage=$work/$name
 	lib=$(library "$1" "$2") || exit 1
 	mkdir -p "$stage/lib"
-	# -buildvcs=auto: "declip version" states the commit. An empty build id keeps the bytes the same.
-	CGO_ENABLED=1 GOOS=$1 GOARCH=$2 CC=$3 go build -trimpath -buildvcs=auto \
-		-ldflags "-s -w -buildid= -X github.com/declip/declip/internal/cli.Version=$version" \
+	# -buildvcs=false: what go build records depends on the kind of checkout, so version and commit are given.
+	CGO_ENABLED=1 GOOS=$1 GOARCH=$2 CC=$3 go build -trimpath -buildvcs=false \
+		-ldflags "-s -w -buildid= -X $cli.Version=$version -X $cli.Commit=$commit" \
 		-o "$stage/lib/declip" ./cmd/declip || fail "$1/$2 could not be built"
 	cp -L "$lib" "$stage/lib/"
 	sed "s/@LIBRARY@/${lib##*/}/" scripts/release-launcher.sh >"$stage/declip"
@@ -115,6 +115,8 @@ if [[ ${1:-} == -o ]]; then
 	shift 2
 fi
 host=$(go env GOHOSTOS)/$(go env GOHOSTARCH)
+cli=github.com/declip/declip/internal/cli
+commit=$(git rev-parse --short=12 HEAD)
 version=${VERSION:-$(git describe --tags --always --dirty)}
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 wanted=$(sed -nE 's/.*"onnxruntime-node": *"([^"]*)".*/\1/p' scripts/onnxruntime/package.json)
