@@ -53,7 +53,7 @@ func (a *app) newCacheInfo() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		info, err := features.Look(folder)
+		info, err := features.Inspect(folder)
 		if err != nil {
 			return fmt.Errorf("feature cache: %w", err)
 		}

@@ -75,6 +75,6 @@ func (a *app) runModelsExport(ctx context.Context, o exportOptions, name string)
 	fmt.Fprintf(a.stdout, "%s: %s, %s (%s: %s)\n", o.out, x.holds(), sizeText(report.Size), name, sizeText(x.size))
 	fmt.Fprintf(a.stdout, "run beside the original: probabilities are off by %.2g at most, on %d test pictures\n", report.Difference, convert.Pictures)
 	fmt.Fprintf(a.stdout, "input %s, outputs %s and %s: see \"declip models export --help\"\n",
-		network.StandaloneInput, network.StandaloneLogits, network.StandaloneProbabilities)
+		network.PortImage, network.PortLogits, network.PortProbabilities)
 	return nil
 }

@@ -24,11 +24,11 @@ const (
 // examined is a weights file and what was found out about it. close closes it.
 type examined struct {
 	kind      string
-	model     *network.Model      // of kindModel
-	contents  *network.Contents   // unless kindUnknown
-	needs     *network.NeedsError // of kindDecoder
-	lacking   error               // of kindDecoder: the same, and where was looked
-	problem   error               // why it is unknown, or a model that does not work
+	model     *network.Pretrained           // of kindModel
+	contents  *network.FileContents         // unless kindUnknown
+	needs     *network.MissingBackboneError // of kindDecoder
+	lacking   error                         // of kindDecoder: the same, and where was looked
+	problem   error                         // why it is unknown, or a model that does not work
 	file      *weights.File
 	opened    []*weights.File
 	size      int64
@@ -136,7 +136,7 @@ func (x *examined) missing() string {
 
 // needed lists the tensors of the file that its network is made of: of a backbone, up to its last layer.
 func (x *examined) needed() map[string]bool {
-	var kept []network.Kept
+	var kept []network.RequiredTensor
 	switch {
 	case x.model != nil:
 		kept, _ = x.model.Tensors() // it was checked when it was opened

@@ -92,7 +92,7 @@ func (a *app) open(cmd *cobra.Command, m modelOptions, o localize.Options) (*loc
 
 // sayClip adds how to give a decoder the backbones that it lacks.
 func sayClip(err error) error {
-	if needs := (*network.NeedsError)(nil); errors.As(err, &needs) {
+	if needs := (*network.MissingBackboneError)(nil); errors.As(err, &needs) {
 		return fmt.Errorf("%w (--clip FILE gives one)", err)
 	}
 	return err

@@ -15,7 +15,7 @@ type Decoder struct {
 	name    string
 }
 
-// NewDecoder loads a program as network.Model.Decoder gives it. Errors about what it computes begin with name. Its owner
+// NewDecoder loads a program as network.Pretrained.Decoder gives it. Errors about what it computes begin with name. Its owner
 // closes it.
 func NewDecoder(e *engine.Engine, p network.Program, name string) (*Decoder, error) {
 	s, err := e.Load(p.ONNX, engine.SessionOptions{ExternalFolder: p.Folder})
@@ -26,7 +26,7 @@ func NewDecoder(e *engine.Engine, p network.Program, name string) (*Decoder, err
 }
 
 // Maps gives the probabilities for features, by network.FeatureInput, of N pictures, at the decoder's own size. Errors
-// about NaN wrap network.ErrNotNumbers.
+// about NaN wrap network.ErrNaN.
 func (d *Decoder) Maps(ctx context.Context, features map[string]*engine.Tensor) ([]picture.Map, error) {
 	return decode(ctx, d.session, d.name, features)
 }

@@ -43,7 +43,7 @@ type reading struct {
 }
 
 // NewGroup loads models, whose files must be open meanwhile. Its owner closes it.
-func NewGroup(e *engine.Engine, models []*network.Model, o LoadOptions) (*Group, error) {
+func NewGroup(e *engine.Engine, models []*network.Pretrained, o LoadOptions) (*Group, error) {
 	g := &Group{atOnce: together(e)}
 	for _, m := range models {
 		if err := g.add(e, m); err != nil {
@@ -59,7 +59,7 @@ func NewGroup(e *engine.Engine, models []*network.Model, o LoadOptions) (*Group,
 
 // load starts loading what the models need: decoders first, whose norms are folded into copies of their weights, while
 // there is still room for these.
-func (g *Group) load(l *loader, models []*network.Model, o LoadOptions) error {
+func (g *Group) load(l *loader, models []*network.Pretrained, o LoadOptions) error {
 	form, _ := o.form(l.engine)
 	for i, m := range models {
 		if len(m.Uses()) == 0 {
@@ -82,12 +82,12 @@ func (g *Group) load(l *loader, models []*network.Model, o LoadOptions) error {
 }
 
 // add notes a model, and which passes it reads.
-func (g *Group) add(e *engine.Engine, m *network.Model) error {
+func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
 	mb := &member{name: m.Path(), spec: m.Spec()}
 	g.members = append(g.members, mb)
 	if len(m.Uses()) == 0 {
 		mb.whole = newRunner(mb.spec, func(h, w int) (*engine.Session, error) {
-			program, err := m.Whole(h, w)
+			program, err := m.Program(h, w)
 			if err != nil {
 				return nil, err
 			}
@@ -109,7 +109,7 @@ func (g *Group) add(e *engine.Engine, m *network.Model) error {
 // passFor finds or makes the pass of a backbone, up to the layer that is used.
 func (g *Group) passFor(use network.Use) (*pass, error) {
 	for _, p := range g.passes {
-		same, err := p.backbone.Same(use.Backbone, use.Layer)
+		same, err := p.backbone.Equal(use.Backbone, use.Layer)
 		if err != nil {
 			return nil, err
 		}
@@ -245,7 +245,7 @@ func decode(ctx context.Context, decoder *engine.Session, name string, inputs ma
 		return nil, err
 	}
 	shape, prob := out["logits"].Shape(), out["logits"].Float32s()
-	if err := network.CheckNumbers(name, prob); err != nil {
+	if err := network.CheckNaN(name, prob); err != nil {
 		return nil, err
 	}
 	for i, v := range prob {

@@ -20,9 +20,9 @@ var plan = networktest.AllStages(4, [4]int{8, 8, 4, 4})
 // vision is a transformer's tensors, with other values for another name.
 func vision(prefix string) []networktest.Rule { return networktest.ViT(prefix, 64, 8, 3, 3) }
 
-func openModel(t *testing.T, f *weights.File, beside ...*weights.File) *network.Model {
+func openModel(t *testing.T, f *weights.File, beside ...*weights.File) *network.Pretrained {
 	t.Helper()
-	m, err := network.OpenModel(f, network.Override{}, beside...)
+	m, err := network.OpenPretrained(f, network.Override{}, beside...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,12 +30,12 @@ func openModel(t *testing.T, f *weights.File, beside ...*weights.File) *network.
 }
 
 // model writes a checkpoint with a backbone of its own.
-func model(t *testing.T, layer string, rules ...[]networktest.Rule) *network.Model {
+func model(t *testing.T, layer string, rules ...[]networktest.Rule) *network.Pretrained {
 	t.Helper()
 	return openModel(t, networktest.Store(t, networktest.Tensors(slices.Concat(rules...)), networktest.Published(layer, "")))
 }
 
-func newGroup(t *testing.T, o LoadOptions, models ...*network.Model) *Group {
+func newGroup(t *testing.T, o LoadOptions, models ...*network.Pretrained) *Group {
 	t.Helper()
 	g, err := NewGroup(enginetest.Open(t), models, o)
 	if err != nil {
@@ -88,7 +88,7 @@ func TestGroupSharesBackbones(t *testing.T) {
 	copied := model(t, "layer0", vision("visual."), networktest.Linear("", 64))
 	attention := model(t, "layer2", vision("visual."), networktest.Attention("", 64))
 	other := model(t, "layer2", vision("model.visual."), networktest.Linear("", 64)) // other names, other values
-	models := []*network.Model{first, copied, attention, other, first}
+	models := []*network.Pretrained{first, copied, attention, other, first}
 	g := newGroup(t, LoadOptions{}, models...)
 	if g.Passes() != 2 {
 		t.Errorf("%d passes of backbones, expected 2", g.Passes())
@@ -127,13 +127,13 @@ func TestGroupRunsBatches(t *testing.T) {
 }
 
 // tiles is a network in one piece.
-func tiles(t *testing.T) *network.Model {
+func tiles(t *testing.T) *network.Pretrained {
 	t.Helper()
 	return tilesWith(t, func(*network.Param) {})
 }
 
 // tilesWith is tiles with weights changed.
-func tilesWith(t *testing.T, change func(*network.Param)) *network.Model {
+func tilesWith(t *testing.T, change func(*network.Param)) *network.Pretrained {
 	t.Helper()
 	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1}, Tile: 64, Overlap: 8}, 7)
 	if err != nil {
@@ -201,7 +201,7 @@ func TestNaN(t *testing.T) {
 		f := networktest.Store(t, damaged(rules, name), networktest.Published("layer1", ""))
 		m := openModel(t, f)
 		_, err := newGroup(t, LoadOptions{}, m).Run(context.Background(), p)
-		if !errors.Is(err, network.ErrNotNumbers) || !strings.Contains(err.Error(), f.Path()) {
+		if !errors.Is(err, network.ErrNaN) || !strings.Contains(err.Error(), f.Path()) {
 			t.Errorf("%s: got %v", name, err)
 		}
 		pass, err := NewPass(enginetest.Open(t), m.Uses()[0].Backbone, []string{"layer0"}, LoadOptions{})
@@ -210,7 +210,7 @@ func TestNaN(t *testing.T) {
 		}
 		defer pass.Close()
 		_, err = pass.Run(context.Background(), p)
-		if errors.Is(err, network.ErrNotNumbers) != strings.HasPrefix(name, "visual.") {
+		if errors.Is(err, network.ErrNaN) != strings.HasPrefix(name, "visual.") {
 			t.Errorf("features with %s: got %v", name, err)
 		}
 	}
@@ -219,7 +219,7 @@ func TestNaN(t *testing.T) {
 			p.Data[0] = float32(math.NaN())
 		}
 	})
-	if _, err := newGroup(t, LoadOptions{}, whole).Run(context.Background(), p); !errors.Is(err, network.ErrNotNumbers) {
+	if _, err := newGroup(t, LoadOptions{}, whole).Run(context.Background(), p); !errors.Is(err, network.ErrNaN) {
 		t.Errorf("tiles: got %v", err)
 	}
 }

@@ -125,7 +125,7 @@ func (m *Model) open(o Options) error {
 		}
 		beside = append(beside, f)
 	}
-	var networks []*network.Model
+	var networks []*network.Pretrained
 	for _, name := range m.names {
 		n, opened, err := models.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder}, beside)
 		m.files = append(m.files, opened...)

@@ -86,7 +86,7 @@ func (p *Pass) Close() error {
 }
 
 // Run gives the features of pictures by layer: [N, T, C] or [N, C, h, w], see network.Features. Errors about NaN among
-// them wrap network.ErrNotNumbers.
+// them wrap network.ErrNaN.
 func (p *Pass) Run(ctx context.Context, pictures []*picture.RGB) (map[string]*engine.Tensor, error) {
 	image, err := Scaled(pictures, p.backbone.Side())
 	if err != nil {
@@ -135,7 +135,7 @@ func (p *Pass) parts(ctx context.Context, images *engine.Tensor) (map[string]*en
 // numbers refuses features that are none.
 func (p *Pass) numbers(features map[string]*engine.Tensor, err error) (map[string]*engine.Tensor, error) {
 	for _, t := range features {
-		if err := network.CheckNumbers(p.backbone.Path(), t.Float32s()); err != nil {
+		if err := network.CheckNaN(p.backbone.Path(), t.Float32s()); err != nil {
 			return nil, err
 		}
 	}

@@ -175,5 +175,5 @@ func (r *Runner) logits(ctx context.Context, image []float32, h, w int) (logits 
 		return nil, 0, 0, fmt.Errorf("network's answer has shape %v, expected [1 1 h w]", shape)
 	}
 	logits = out.Float32s()
-	return logits, shape[2], shape[3], network.CheckNumbers(r.spec.String(), logits)
+	return logits, shape[2], shape[3], network.CheckNaN(r.spec.String(), logits)
 }

@@ -13,14 +13,14 @@ import (
 // backbones that a decoder may come without; what is lacking still is looked for in the models folder. opened are the
 // files that were opened on the way, the model's own first, also after an error: the caller closes them, after the
 // model's last use.
-func OpenNetwork(name string, o network.Override, beside []*weights.File) (m *network.Model, opened []*weights.File, err error) {
+func OpenNetwork(name string, o network.Override, beside []*weights.File) (m *network.Pretrained, opened []*weights.File, err error) {
 	f, err := Open(name)
 	if err != nil {
 		return nil, nil, err
 	}
 	opened = append(opened, f)
-	m, err = network.OpenModel(f, o, beside...)
-	var needs *network.NeedsError
+	m, err = network.OpenPretrained(f, o, beside...)
+	var needs *network.MissingBackboneError
 	if !errors.As(err, &needs) || len(needs.Archs) == 0 {
 		return m, opened, err
 	}
@@ -34,6 +34,6 @@ func OpenNetwork(name string, o network.Override, beside []*weights.File) (m *ne
 		}
 		opened = append(opened, other)
 	}
-	m, err = network.OpenModel(f, o, slices.Concat(beside, opened[1:])...)
+	m, err = network.OpenPretrained(f, o, slices.Concat(beside, opened[1:])...)
 	return m, opened, err
 }

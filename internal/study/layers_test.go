@@ -16,7 +16,7 @@ func TestLayers(t *testing.T) {
 	f.Kind, f.Layers = report.Layers, []string{"layer0..layer1", "layer2"}
 	f.Network.Layer, f.Train.BatchSize = "", 4
 	d := mustDo(t, f, 6, 12)
-	info, err := features.Look(f.Cache.Dir)
+	info, err := features.Inspect(f.Cache.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}

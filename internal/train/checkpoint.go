@@ -88,18 +88,12 @@ func tensors(prefix string, params []network.Param) []weights.Tensor {
 }
 
 func (t *trainer) metadata(score *Score) (map[string]string, error) {
-	meta := map[string]string{
-		network.SpecKey: t.model.SpecJSON(),
-		keyData:         t.fingerprint,
-		keyCreator:      fmt.Sprintf("declip train: %v, step %d, epoch %d", t.model.Spec(), t.state.Step, t.state.Epoch),
+	meta, err := t.model.Metadata()
+	if err != nil {
+		return nil, err
 	}
-	if head, ok := t.model.(interface{ KnownBackbones() (string, error) }); ok {
-		known, err := head.KnownBackbones()
-		if err != nil {
-			return nil, err
-		}
-		meta[network.BackbonesKey] = known
-	}
+	meta[keyData] = t.fingerprint
+	meta[keyCreator] = fmt.Sprintf("declip train: %v, step %d, epoch %d", t.model.Spec(), t.state.Step, t.state.Epoch)
 	values := map[string]any{keyOptions: t.config, keyState: t.state}
 	if score != nil {
 		values[keyScore] = score
@@ -130,8 +124,12 @@ func (t *trainer) restore() error {
 
 func (t *trainer) restoreFrom(file *weights.File) error {
 	meta := file.Metadata()
-	if got, want := meta[network.SpecKey], t.model.SpecJSON(); got != want {
-		return fmt.Errorf("it holds network %s, expected %s", got, want)
+	var stored network.Spec
+	if err := json.Unmarshal([]byte(meta[network.SpecKey]), &stored); err != nil {
+		return fmt.Errorf("metadata %s: %w", network.SpecKey, err)
+	}
+	if want := t.model.Spec(); !stored.Equal(want) {
+		return fmt.Errorf("it holds another network, %+v; expected %+v", stored, want)
 	}
 	if got := meta[keyData]; got != t.fingerprint {
 		return errors.New("it was trained on other data, or the data changed since")

@@ -17,6 +17,7 @@ import (
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/optimizer"
 	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/train/features"
 )
 
 // Optimizers, schedules and what "best" goes by.
@@ -112,11 +113,11 @@ type Config struct {
 	Reading dataset.Options `json:"-"`
 
 	// Where these are set they stand in for Data, Valid, the network of Spec and the engine.
-	TrainSource dataset.Source `json:"-"`
-	ValidSource dataset.Source `json:"-"`
-	Model       Model          `json:"-"`
-	Features    Features       `json:"-"` // of a Head's backbones, in place of passes through them; not closed
-	Engine      *engine.Engine `json:"-"`
+	TrainSource dataset.Source  `json:"-"`
+	ValidSource dataset.Source  `json:"-"`
+	Network     Network         `json:"-"`
+	Features    features.Source `json:"-"` // of the Network's backbones, in place of passes through them; not closed
+	Engine      *engine.Engine  `json:"-"`
 }
 
 // Augment says how crops and resized pictures are varied. Shares are in [0,1].
@@ -181,7 +182,7 @@ func (c Config) Validate() error {
 		return err
 	case c.FineTune && c.Init == "" && !c.onBackbones():
 		return fmt.Errorf("training options: fine-tuning is for backbones in files; %s is trained as a whole anyway", c.Spec.Arch)
-	case c.Model != nil || c.Init != "": // the network is there already
+	case c.Network != nil || c.Init != "": // the network is there already
 		return nil
 	case c.onBackbones(): // the rest depends on files
 		return network.CheckDecoder(c.Spec.Decoder)
@@ -278,4 +279,19 @@ func (c Config) maker(spec network.Spec) dataset.Maker {
 			Normalization: norm, Augment: augment}
 	}
 	return dataset.Resize{Size: spec.Input, Target: spec.Output, Normalization: norm, Augment: augment}
+}
+
+// CacheConfig says where and how features of frozen backbones are cached.
+type CacheConfig struct {
+	Dir  string `json:"-"` // directory; "" means that features are computed each time
+	Size int64  `json:"-"` // see features.Options
+	// Layers of each backbone that are stored in addition to the needed ones, for later trainings:
+	// one pass gives all.
+	Layers []string `json:"-"`
+	// Half rounds features to half precision, which halves their size on disk. They are rounded with
+	// and without a cache, so that the result of a training does not depend on the cache.
+	Half bool `json:"half"`
+	// Draws is the number of augmentations of each picture, used in turn, so that their features can
+	// be cached; 0 means a different one each time, whose features are not cached.
+	Draws int `json:"draws"`
 }

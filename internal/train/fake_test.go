@@ -28,10 +28,16 @@ func newTiny(mode string) tiny {
 
 func (m tiny) Spec() network.Spec { return m.spec }
 
-func (m tiny) SpecJSON() string {
+func (m tiny) specJSON() string {
 	text, _ := json.Marshal(m.spec)
 	return string(text)
 }
+
+func (m tiny) Metadata() (map[string]string, error) {
+	return map[string]string{network.SpecKey: m.specJSON()}, nil
+}
+
+func (m tiny) Uses() []network.Use { return nil }
 
 func (m tiny) Params() []network.Param {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -54,9 +60,9 @@ func (m tiny) Params() []network.Param {
 	}
 }
 
-func (m tiny) Build(g *graph.Graph, x *graph.Node, train bool) (*graph.Node, map[string]*graph.Node) {
+func (m tiny) Build(g *graph.Graph, inputs []*graph.Node, train bool) (*graph.Node, map[string]*graph.Node) {
 	half := graph.ConvOptions{Stride: 2, Pad: 1, Dilation: 1, Groups: 1}
-	x = graph.Conv(x, g.Param("conv1.weight", 6, 3, 3, 3), nil, half)
+	x := graph.Conv(inputs[0], g.Param("conv1.weight", 6, 3, 3, 3), nil, half)
 	scale, bias := g.Param("bn.weight", 6), g.Param("bn.bias", 6)
 	mean, variance := g.Param("bn.running_mean", 6), g.Param("bn.running_var", 6)
 	updates := map[string]*graph.Node{}
@@ -98,7 +104,7 @@ func (s patches) Load(i int) (dataset.Sample, error) {
 func config(t *testing.T, e *engine.Engine) Config {
 	t.Helper()
 	return Config{
-		Model: newTiny(network.ModeTiles), Engine: e, Out: t.TempDir(),
+		Network: newTiny(network.ModeTiles), Engine: e, Out: t.TempDir(),
 		TrainSource: patches{12}, ValidSource: patches{5},
 		Epochs: 3, BatchSize: 4, Draws: 2, CropSize: 32, LR: 0.01, Average: 0.9, Seed: 3,
 		Augment: Augment{Turn: true, Tone: 0.5},

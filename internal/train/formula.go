@@ -12,7 +12,7 @@ import (
 type formula struct {
 	g       *graph.Graph
 	config  Config
-	model   Model
+	model   Network
 	fixed   map[string]graph.Initializer // parameters that no step changes
 	outputs []graph.Output
 	trained []string // names of the parameters that have a gradient
@@ -56,15 +56,14 @@ func (f *formula) forward(shape dataset.Shape) (logits *graph.Node, updates map[
 		f.given = append(f.given, name)
 		return f.g.Input(name, append([]int{f.config.BatchSize}, dims...)...)
 	}
-	head, ok := f.model.(Head)
-	if !ok {
-		return f.model.(Whole).Build(f.g, input(inImage, 3, shape.Height, shape.Width), true)
+	var inputs []*graph.Node
+	for i, u := range f.model.Uses() {
+		inputs = append(inputs, input(network.FeatureInput(i), u.Features().Shape()[1:]...))
 	}
-	var features []*graph.Node
-	for i, s := range head.Shapes() {
-		features = append(features, input(network.FeatureInput(i), s.Shape()[1:]...))
+	if inputs == nil {
+		inputs = append(inputs, input(inImage, 3, shape.Height, shape.Width))
 	}
-	return head.BuildDecoder(f.g, features, true)
+	return f.model.Build(f.g, inputs, true)
 }
 
 func (f *formula) output(name string, node *graph.Node) {

@@ -146,7 +146,7 @@ func (c decoderCase) checkFirst(t *testing.T, s *Step) {
 }
 
 // trainee is the decoder with the weights of the rules.
-func (c decoderCase) trainee(t *testing.T) *network.Trainee {
+func (c decoderCase) trainee(t *testing.T) *network.Head {
 	t.Helper()
 	tower := networktest.Store(t, networktest.Tensors(networktest.ViT("visual.", goldenChannels, 8, 1, goldenGrid)), nil)
 	backbones, err := network.BackbonesIn([]*weights.File{tower})
@@ -157,7 +157,7 @@ func (c decoderCase) trainee(t *testing.T) *network.Trainee {
 	if strings.HasPrefix(c.Decoder, "conv-") {
 		spec.Widths = []int{32, 16, 8, 8}
 	}
-	trainee, err := network.NewTrainee(spec, backbones, 1)
+	trainee, err := network.NewHead(spec, backbones, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func headConfig(t *testing.T, e *engine.Engine, spec network.Spec, files ...stri
 	t.Helper()
 	c := config(t, e)
 	spec.Output = 32
-	c.Model, c.Spec, c.BackboneFiles, c.Average = nil, spec, files, 0
+	c.Network, c.Spec, c.BackboneFiles, c.Average = nil, spec, files, 0
 	return c
 }
 
@@ -58,7 +58,7 @@ func TestFrozenBackbones(t *testing.T) {
 					t.Errorf("the checkpoint holds %q, which is none of the decoder's", name)
 				}
 			}
-			m, err := network.OpenModel(best, network.Override{}, openFile(t, vit), openFile(t, resnet))
+			m, err := network.OpenPretrained(best, network.Override{}, openFile(t, vit), openFile(t, resnet))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +125,7 @@ func TestOtherBackbone(t *testing.T) {
 		tensors[i].Name = "model.model." + tensors[i].Name
 	}
 	again := networktest.Store(t, tensors, nil)
-	if _, err := network.OpenModel(best, network.Override{}, again); err != nil {
+	if _, err := network.OpenPretrained(best, network.Override{}, again); err != nil {
 		t.Errorf("the same weights by other names: %v", err)
 	}
 	for i, w := range tensors {
@@ -133,7 +133,7 @@ func TestOtherBackbone(t *testing.T) {
 			tensors[i] = weights.FromFloat32s(w.Name, w.Shape, make([]float32, w.Count()))
 		}
 	}
-	_, err := network.OpenModel(best, network.Override{}, networktest.Store(t, tensors, nil))
+	_, err := network.OpenPretrained(best, network.Override{}, networktest.Store(t, tensors, nil))
 	if err == nil || !strings.Contains(err.Error(), "the decoder was trained on") || strings.Count(err.Error(), "SHA-256") != 1 {
 		t.Errorf("another backbone: got %v, want an error with both digests", err)
 	}
@@ -223,7 +223,7 @@ func TestFineTune(t *testing.T) {
 			c.FineTune, c.Epochs = true, 1
 			s := mustRun(t, c)
 			best := openFile(t, s.Best)
-			m, err := network.OpenModel(best, network.Override{})
+			m, err := network.OpenPretrained(best, network.Override{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -252,9 +252,9 @@ func TestFineTune(t *testing.T) {
 }
 
 // scoresAsTrained compares an opened model's score with that in training.
-func scoresAsTrained(t *testing.T, e *engine.Engine, m *network.Model, valid dataset.Source, trained Score, ap float64) {
+func scoresAsTrained(t *testing.T, e *engine.Engine, m *network.Pretrained, valid dataset.Source, trained Score, ap float64) {
 	t.Helper()
-	group, err := localize.NewGroup(e, []*network.Model{m}, localize.LoadOptions{})
+	group, err := localize.NewGroup(e, []*network.Pretrained{m}, localize.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func prepare(config Config) (*trainer, error) {
 }
 
 func (t *trainer) openModel() (err error) {
-	if t.model = t.config.Model; t.model == nil {
+	if t.model = t.config.Network; t.model == nil {
 		var files []*weights.File
 		t.model, files, err = t.config.openModel()
 		t.files = append(t.files, files...)
@@ -166,16 +166,14 @@ func (t *trainer) close() {
 // about tells what is going to be done.
 func (t *trainer) about() About {
 	a := About{Steps: t.total, PerEpoch: t.perEpoch, Trained: trained(t.model), Pictures: t.config.TrainSource.Len()}
-	if head, ok := t.model.(Head); ok {
-		for _, u := range head.Uses() {
-			a.Frozen = append(a.Frozen, fmt.Sprintf("%s (%s)", u.Backbone.Arch(), u.Backbone.Path()))
-		}
+	for _, u := range t.model.Uses() {
+		a.Frozen = append(a.Frozen, fmt.Sprintf("%s (%s)", u.Backbone.Arch(), u.Backbone.Path()))
 	}
 	return a
 }
 
 // trained counts the values that are trained.
-func trained(m Model) (count int) {
+func trained(m Network) (count int) {
 	for _, p := range m.Params() {
 		if p.Trainable {
 			count += len(p.Data)

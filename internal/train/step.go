@@ -8,34 +8,18 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/nn/engine"
-	"github.com/declip/declip/internal/nn/graph"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/optimizer"
 )
 
-// Model is what can be trained: initial parameters, and a formula over them. It is a Whole or a Head.
-type Model interface {
-	Spec() network.Spec
-	SpecJSON() string
+// Network is what can be trained: *network.Network, *network.FineTuned and, on the features of frozen
+// backbones, *network.Head.
+type Network interface {
+	network.Builder
+	// Params are the initial values. A Step takes them over, since there may be no room for two.
 	Params() []network.Param
-}
-
-// Whole is a network that takes pictures. *network.Network is one.
-type Whole interface {
-	Model
-	// Build adds the network to g; see network.Network.Build.
-	Build(g *graph.Graph, x *graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node)
-}
-
-// Head is a decoder that takes what frozen backbones see. *network.Trainee is one.
-type Head interface {
-	Model
-	Uses() []network.Use
-	Shapes() []network.Features
-	// BuildDecoder adds the decoder to g; see network.Trainee.BuildDecoder.
-	BuildDecoder(g *graph.Graph, features []*graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node)
-	// Decoder is the decoder with the given values, ready to be run; see network.Trainee.Decoder.
-	Decoder(params []network.Param, form network.Form) (network.Program, error)
+	// Metadata is the metadata of a file with the network.
+	Metadata() (map[string]string, error)
 }
 
 // Names of the step graph's inputs and outputs that are no parameters.
@@ -66,14 +50,14 @@ type Step struct {
 	inputs, outputs map[string]*engine.Tensor
 }
 
-// NewStep builds and loads the step graph for batches of config.BatchSize examples of the given shape. The parameters
-// start as the model's; those of a Head are taken over, since there may be no room for two. Its owner closes it.
-func NewStep(e *engine.Engine, model Model, config Config, shape dataset.Shape) (*Step, error) {
+// NewStep builds and loads the step graph for batches of config.BatchSize examples of the given shape. It trains the
+// network's own parameters. Its owner closes it.
+func NewStep(e *engine.Engine, model Network, config Config, shape dataset.Shape) (*Step, error) {
 	return newStep(e, model, config, shape, network.Form{Winograd: e.Winograd()})
 }
 
 // newStep is NewStep in a form of choice.
-func newStep(e *engine.Engine, model Model, config Config, shape dataset.Shape, form network.Form) (*Step, error) {
+func newStep(e *engine.Engine, model Network, config Config, shape dataset.Shape, form network.Form) (*Step, error) {
 	f := &formula{g: form.Graph(), config: config, model: model}
 	if err := f.build(shape); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
@@ -113,13 +97,10 @@ func momentsOf(o optimizer.Optimizer, p network.Param) []network.Param {
 }
 
 // allocate makes the buffers and the maps that Run takes, once for all steps.
-func (s *Step) allocate(model Model, trained []string) (err error) {
+func (s *Step) allocate(model Network, trained []string) (err error) {
 	s.inputs, s.outputs = map[string]*engine.Tensor{}, map[string]*engine.Tensor{}
 	wanted, given := ports(s.session.Inputs()), ports(s.session.Outputs())
 	for _, p := range model.Params() {
-		if _, own := model.(Head); !own {
-			p = clone(p)
-		}
 		s.params = append(s.params, p)
 		if wanted[p.Name] {
 			if s.inputs[p.Name], err = engine.NewTensor(p.Shape, p.Data); err != nil {
@@ -169,11 +150,6 @@ func ports(list []engine.Port) map[string]bool {
 		names[p.Name] = true
 	}
 	return names
-}
-
-func clone(p network.Param) network.Param {
-	p.Data = append(make([]float32, 0, len(p.Data)), p.Data...)
-	return p
 }
 
 // Run takes the step of the given number, from 0, on a batch: pictures [N, 3, H, W], or a head's features, and a

@@ -26,14 +26,14 @@ var (
 // trainer is one run.
 type trainer struct {
 	config   Config
-	model    Model
+	model    Network
 	engine   *engine.Engine
 	loader   *dataset.Loader
-	valid    dataset.Source // nil for none
-	features Features       // of a Head's backbones, for validation; nil for a Whole
-	// stepFeatures are those for steps, cache and backbones what both come from.
-	stepFeatures Features
-	backbones    *alone
+	valid    dataset.Source  // nil for none
+	features features.Source // of frozen backbones, for validation; nil for a network that takes pictures
+	// stepFeatures are those for steps; cache and backbones are what both come from.
+	stepFeatures features.Source
+	backbones    *features.PerPicture
 	cache        *features.Cache // nil for none
 	files        []*weights.File // of the backbones
 	step         *Step
@@ -170,7 +170,7 @@ func (t *trainer) batchTensors(ctx context.Context, b *dataset.Batch) (given []*
 	if err != nil {
 		return nil, nil, err
 	}
-	return given[:len(t.model.(Head).Uses())], target, nil
+	return given[:len(t.model.Uses())], target, nil
 }
 
 // logEvery is after how many steps one is logged: about 20 times an epoch.

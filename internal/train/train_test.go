@@ -32,7 +32,7 @@ func TestSameSeedSameWeights(t *testing.T) {
 func TestItLearns(t *testing.T) {
 	for _, mode := range []string{network.ModeTiles, network.ModeResize} {
 		c := config(t, open(t))
-		c.Model = newTiny(mode)
+		c.Network = newTiny(mode)
 		c.Epochs, c.Schedule, c.LR, c.Clip, c.BestBy = 25, Cosine, 0.03, 1, ByBalanced
 		c.Loss = Loss{Positive: 1.5, Dice: 0.3}
 		var losses []float64
@@ -134,7 +134,7 @@ func TestResumeRefuses(t *testing.T) {
 	data.TrainSource = patches{13}
 	other := newTiny(network.ModeTiles)
 	other.spec.Decoder = "other"
-	net.Model = other
+	net.Network = other
 	for want, c := range map[string]Config{"lr was 0.01 and is now 0.5": options, "other data": data, "network": net} {
 		if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error with %q", err, want)
@@ -190,7 +190,7 @@ func TestClip(t *testing.T) {
 		t.Fatalf("took %d steps, want 1", s.State.Step)
 	}
 	var moved []float64
-	for _, p := range c.Model.Params() {
+	for _, p := range c.Network.Params() {
 		for i, v := range floats(t, s.Last, p.Name) {
 			if p.Trainable {
 				moved = append(moved, float64(v-p.Data[i]))
@@ -224,10 +224,10 @@ func TestBestFileIsPlain(t *testing.T) {
 	c.ValidSource, c.Epochs = nil, 1
 	s := mustRun(t, c)
 	best := openFile(t, s.Best)
-	if got, want := len(best.Names()), len(c.Model.Params()); got != want {
+	if got, want := len(best.Names()), len(c.Network.Params()); got != want {
 		t.Errorf("the best checkpoint holds %d tensors, want the network's %d: %v", got, want, best.Names())
 	}
-	if best.Metadata()[network.SpecKey] != c.Model.SpecJSON() || best.Metadata()[keyData] == "" || best.Metadata()[keyOptions] == "" {
+	if best.Metadata()[network.SpecKey] != c.Network.(tiny).specJSON() || best.Metadata()[keyData] == "" || best.Metadata()[keyOptions] == "" {
 		t.Errorf("metadata are not complete: %v", best.Metadata())
 	}
 	// It holds the average, the last checkpoint both.
@@ -309,7 +309,7 @@ func TestInit(t *testing.T) {
 func TestFrozenBackbone(t *testing.T) {
 	spec := network.Spec{Arch: network.ArchLite, Widths: []int{2, 2, 4, 4}, Context: 3, Dilations: []int{1}, DCT: 2}
 	c := config(t, open(t))
-	c.Model, c.Spec, c.Epochs = nil, spec, 1
+	c.Network, c.Spec, c.Epochs = nil, spec, 1
 	first := mustRun(t, c).Last
 
 	c.Out, c.Spec.Decoder, c.Spec.Frozen, c.Backbone = t.TempDir(), network.DecoderPyramid, true, first

@@ -11,6 +11,7 @@ import (
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/internal/train/features"
 	"github.com/declip/declip/internal/train/tensorboard"
 )
 
@@ -57,37 +58,37 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 
 // predictor is the network with the given weights, until done is called.
 func (t *trainer) predictor(params []network.Param) (predict Predict, done func() error, err error) {
-	head, ok := t.model.(Head)
-	if !ok {
-		r := localize.New(t.engine, snapshot{t.model.(Whole), params})
+	if t.features == nil {
+		r := localize.New(t.engine, snapshot{t.model, params})
 		return r.Predict, r.Close, nil
 	}
-	program, err := head.Decoder(params, network.Form{Winograd: t.engine.Winograd()})
+	spec := t.model.Spec()
+	onnx, err := network.Inference(t.model, params, network.Form{Winograd: t.engine.Winograd()}, spec.Input, spec.Input)
 	if err != nil {
 		return nil, nil, err
 	}
-	decoder, err := localize.NewDecoder(t.engine, program, head.Spec().String())
+	decoder, err := localize.NewDecoder(t.engine, network.Program{ONNX: onnx}, spec.String())
 	if err != nil {
 		return nil, nil, err
 	}
-	p := headPredictor{t.features, decoder, head.Spec().Input}
+	p := headPredictor{t.features, decoder, spec.Input}
 	return p.predict, decoder.Close, nil
 }
 
 // snapshot is a network with the weights it has at one moment, to be run.
 type snapshot struct {
-	Whole
+	Network
 	params []network.Param
 }
 
 // Inference implements localize.Network.
 func (s snapshot) Inference(height, width int) ([]byte, error) {
-	return network.Inference(s.Whole, s.params, height, width)
+	return network.Inference(s.Network, s.params, network.Plain, height, width)
 }
 
 // headPredictor brings a picture to the backbones, and their features to the decoder.
 type headPredictor struct {
-	features Features
+	features features.Source
 	decoder  *localize.Decoder
 	side     int // of the backbones' input in pixels
 }
@@ -97,15 +98,15 @@ func (p headPredictor) predict(ctx context.Context, rgb *picture.RGB) ([]float32
 	if err != nil {
 		return nil, err
 	}
-	features, err := p.features.Features(ctx, image)
+	inputs, err := p.features.Features(ctx, image)
 	if err != nil {
 		return nil, err
 	}
-	inputs := map[string]*engine.Tensor{}
-	for i, f := range features {
-		inputs[network.FeatureInput(i)] = f
+	named := map[string]*engine.Tensor{}
+	for i, f := range inputs {
+		named[network.FeatureInput(i)] = f
 	}
-	maps, err := p.decoder.Maps(ctx, inputs)
+	maps, err := p.decoder.Maps(ctx, named)
 	if err != nil {
 		return nil, err
 	}

@@ -174,7 +174,7 @@ func (b *bench) step(net *network.Network, file string, batch, repeats int) erro
 		return err
 	}
 	config := train.Config{
-		Model: net, Engine: b.engine, Threads: b.threads, Out: out, Data: "noise",
+		Network: net, Engine: b.engine, Threads: b.threads, Out: out, Data: "noise",
 		TrainSource: dataset.Generated{Count: batch, ID: "noise", Make: noisyPicture},
 		BatchSize:   batch, CropSize: crop, Epochs: 1, EpochPictures: batch * (repeats + 1), Workers: 1, Seed: 1,
 	}

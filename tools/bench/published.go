@@ -122,9 +122,9 @@ func (p *published) open(count int) (*localize.Group, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var models []*network.Model
+	var models []*network.Pretrained
 	for range count {
-		m, err := network.OpenModel(file, network.Override{})
+		m, err := network.OpenPretrained(file, network.Override{})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -86,7 +86,7 @@ func takeSteps(o options) error {
 	if err != nil {
 		return err
 	}
-	model, err := network.NewTrainee(network.Spec{Arch: backbones[0].Arch(), Layer: "layer0", Decoder: stepDecoder}, backbones, 1)
+	model, err := network.NewHead(network.Spec{Arch: backbones[0].Arch(), Layer: "layer0", Decoder: stepDecoder}, backbones, 1)
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func (p *parity) network(c checkpoint) error {
 		defer f.Close()
 		files = append(files, f)
 	}
-	m, err := network.OpenModel(files[0], network.Override{}, files[1:]...)
+	m, err := network.OpenPretrained(files[0], network.Override{}, files[1:]...)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (p *parity) network(c checkpoint) error {
 }
 
 // logits runs all pictures as one batch.
-func (p *parity) logits(m *network.Model, low bool) ([]float32, error) {
+func (p *parity) logits(m *network.Pretrained, low bool) ([]float32, error) {
 	form := network.Form{Blocked: p.engine.Blocks() && !low, Winograd: p.engine.Winograd()}
 	features := map[string]*engine.Tensor{}
 	for i, u := range m.Uses() {

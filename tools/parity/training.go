@@ -97,7 +97,7 @@ func (p *parity) compareLoss(ours, theirs float64) {
 }
 
 // trainee is a new decoder on a transformer of the published width.
-func (p *parity) trainee() (*network.Trainee, error) {
+func (p *parity) trainee() (*network.Head, error) {
 	path := filepath.Join(p.work, "tower.safetensors")
 	tower := networktest.Tensors(networktest.ViT("visual.", stepChannels, 14, 1, stepGrid))
 	if err := weights.Write(path, tower, nil); err != nil {
@@ -112,14 +112,14 @@ func (p *parity) trainee() (*network.Trainee, error) {
 	if err != nil {
 		return nil, err
 	}
-	return network.NewTrainee(network.Spec{Arch: backbones[0].Arch(), Layer: "layer0", Decoder: stepDecoder}, backbones, 1)
+	return network.NewHead(network.Spec{Arch: backbones[0].Arch(), Layer: "layer0", Decoder: stepDecoder}, backbones, 1)
 }
 
 // stepped is what a step leaves.
 type stepped struct{ params, gradients []network.Param }
 
 // step takes ours.
-func (p *parity) step(trainee *network.Trainee, config train.Config, rate float64, features, target []float32) (loss float64, after stepped, err error) {
+func (p *parity) step(trainee *network.Head, config train.Config, rate float64, features, target []float32) (loss float64, after stepped, err error) {
 	side := trainee.Spec().Output
 	step, err := p.open(trainee, config)
 	if err != nil {
@@ -138,7 +138,7 @@ func (p *parity) step(trainee *network.Trainee, config train.Config, rate float6
 	return loss, stepped{step.Params(), step.Gradients()}, err
 }
 
-func (p *parity) open(trainee *network.Trainee, config train.Config) (*train.Step, error) {
+func (p *parity) open(trainee *network.Head, config train.Config) (*train.Step, error) {
 	side := trainee.Spec().Output
 	config.BatchSize = stepBatch
 	return train.NewStep(p.engine, trainee, config.Defaults(), dataset.Shape{TargetHeight: side, TargetWidth: side})

@@ -81,7 +81,7 @@ func (p *parity) updates(other *twin.Twin, first map[string]any, features, targe
 }
 
 // fromTheirs takes AdamW's step from PyTorch's gradients, and compares all trained weights with PyTorch's.
-func (p *parity) fromTheirs(trainee *network.Trainee, folder string) error {
+func (p *parity) fromTheirs(trainee *network.Head, folder string) error {
 	step, err := p.open(trainee, train.Config{})
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ type Report struct {
 const Pictures = 2
 
 // side is that of the pictures that a network is compared on.
-func side(m *network.Model) int {
+func side(m *network.Pretrained) int {
 	if s := m.Spec(); s.Mode == network.ModeTiles {
 		return s.Tile
 	}
@@ -69,7 +69,7 @@ func run(ctx context.Context, e *engine.Engine, p network.Program, pictures []fl
 	if err != nil {
 		return nil, err
 	}
-	return runOn(ctx, e, p, map[string]*engine.Tensor{network.StandaloneInput: image})
+	return runOn(ctx, e, p, map[string]*engine.Tensor{network.PortImage: image})
 }
 
 // runOn is run for a program with any inputs.
@@ -84,7 +84,7 @@ func runOn(ctx context.Context, e *engine.Engine, p network.Program, inputs map[
 }
 
 // original gives a model's logits for the probes.
-func original(ctx context.Context, e *engine.Engine, m *network.Model) ([]float32, error) {
+func original(ctx context.Context, e *engine.Engine, m *network.Pretrained) ([]float32, error) {
 	var out map[string]*engine.Tensor
 	var err error
 	if uses := m.Uses(); len(uses) > 1 && uses[0].Backbone.Side() != uses[1].Backbone.Side() {
@@ -92,7 +92,7 @@ func original(ctx context.Context, e *engine.Engine, m *network.Model) ([]float3
 	} else {
 		size := side(m)
 		var p network.Program
-		if p, err = m.Whole(size, size); err != nil {
+		if p, err = m.Program(size, size); err != nil {
 			return nil, err
 		}
 		out, err = run(ctx, e, p, normalised(probes(size), size), size)
@@ -100,12 +100,12 @@ func original(ctx context.Context, e *engine.Engine, m *network.Model) ([]float3
 	if err != nil {
 		return nil, err
 	}
-	logits := out[network.StandaloneLogits].Float32s()
-	return logits, network.CheckNumbers(m.Path(), logits)
+	logits := out[network.PortLogits].Float32s()
+	return logits, network.CheckNaN(m.Path(), logits)
 }
 
 // runParts runs a model's backbones, each on the probes of its own size, and its decoder.
-func runParts(ctx context.Context, e *engine.Engine, m *network.Model) (map[string]*engine.Tensor, error) {
+func runParts(ctx context.Context, e *engine.Engine, m *network.Pretrained) (map[string]*engine.Tensor, error) {
 	features := map[string]*engine.Tensor{}
 	for i, u := range m.Uses() {
 		size := u.Backbone.Side()

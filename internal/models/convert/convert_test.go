@@ -21,7 +21,7 @@ import (
 var plan = networktest.AllStages(4, [4]int{8, 8, 4, 4})
 
 // transformer is a model in the published layout, with what inference does not need.
-func transformer(t *testing.T, gain float64) (*network.Model, *weights.File) {
+func transformer(t *testing.T, gain float64) (*network.Pretrained, *weights.File) {
 	t.Helper()
 	rules := slices.Concat(networktest.ViT("model.model.visual.", 64, 8, 3, 3), networktest.Conv("model.", 64, plan),
 		networktest.Layer("model.model.text_projection", 1, 64, 64), networktest.Layer("optimizer.state.0.exp_avg", 1, 8, 8))
@@ -35,9 +35,9 @@ func transformer(t *testing.T, gain float64) (*network.Model, *weights.File) {
 	return opened(t, networktest.Store(t, networktest.Tensors(rules), metadata))
 }
 
-func opened(t *testing.T, f *weights.File, beside ...*weights.File) (*network.Model, *weights.File) {
+func opened(t *testing.T, f *weights.File, beside ...*weights.File) (*network.Pretrained, *weights.File) {
 	t.Helper()
-	m, err := network.OpenModel(f, network.Override{}, beside...)
+	m, err := network.OpenPretrained(f, network.Override{}, beside...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,13 +45,13 @@ func opened(t *testing.T, f *weights.File, beside ...*weights.File) (*network.Mo
 }
 
 // fusion is a decoder and the two files that it needs.
-func fusion(t *testing.T) (*network.Model, *weights.File) { return fusionOf(t, 4) }
+func fusion(t *testing.T) (*network.Pretrained, *weights.File) { return fusionOf(t, 4) }
 
 // mixed is a fusion of backbones that take pictures of different sizes.
-func mixed(t *testing.T) (*network.Model, *weights.File) { return fusionOf(t, 3) }
+func mixed(t *testing.T) (*network.Pretrained, *weights.File) { return fusionOf(t, 3) }
 
 // fusionOf is a fusion whose transformer has so many patches in a row.
-func fusionOf(t *testing.T, grid int) (*network.Model, *weights.File) {
+func fusionOf(t *testing.T, grid int) (*network.Pretrained, *weights.File) {
 	t.Helper()
 	p := plan
 	p.Resize = true
@@ -62,7 +62,7 @@ func fusionOf(t *testing.T, grid int) (*network.Model, *weights.File) {
 }
 
 // lite is a network of ours over tiles.
-func lite(t *testing.T) (*network.Model, *weights.File) {
+func lite(t *testing.T) (*network.Pretrained, *weights.File) {
 	t.Helper()
 	net, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1}, Tile: 128, Overlap: 32}, 3)
 	if err != nil {
@@ -75,7 +75,7 @@ func lite(t *testing.T) (*network.Model, *weights.File) {
 	return opened(t, networktest.Store(t, list, map[string]string{network.SpecKey: net.SpecJSON(), "declip.train.data": "abc"}))
 }
 
-func logits(t *testing.T, e *engine.Engine, m *network.Model) []float32 {
+func logits(t *testing.T, e *engine.Engine, m *network.Pretrained) []float32 {
 	t.Helper()
 	got, err := original(context.Background(), e, m)
 	if err != nil {
@@ -86,8 +86,8 @@ func logits(t *testing.T, e *engine.Engine, m *network.Model) []float32 {
 
 func TestSafetensors(t *testing.T) {
 	e := enginetest.Open(t)
-	for name, make := range map[string]func(*testing.T) (*network.Model, *weights.File){
-		"transformer": func(t *testing.T) (*network.Model, *weights.File) { return transformer(t, 1) },
+	for name, make := range map[string]func(*testing.T) (*network.Pretrained, *weights.File){
+		"transformer": func(t *testing.T) (*network.Pretrained, *weights.File) { return transformer(t, 1) },
 		"fusion":      fusion,
 		"mixed":       mixed,
 		"lite":        lite,
@@ -265,7 +265,7 @@ func TestBackbone(t *testing.T) {
 
 func TestONNX(t *testing.T) {
 	e := enginetest.Open(t)
-	halves := func(t *testing.T) (*network.Model, *weights.File) {
+	halves := func(t *testing.T) (*network.Pretrained, *weights.File) {
 		m, f := transformer(t, 1)
 		path := filepath.Join(t.TempDir(), "halves.safetensors")
 		if _, err := Safetensors(t.Context(), path, Source{File: f, Model: m}, SafetensorsOptions{Halves: true}); err != nil {
@@ -279,10 +279,10 @@ func TestONNX(t *testing.T) {
 		return opened(t, out)
 	}
 	for name, c := range map[string]struct {
-		make  func(*testing.T) (*network.Model, *weights.File)
+		make  func(*testing.T) (*network.Pretrained, *weights.File)
 		in, h int
 	}{
-		"transformer": {func(t *testing.T) (*network.Model, *weights.File) { return transformer(t, 1) }, 24, 256},
+		"transformer": {func(t *testing.T) (*network.Pretrained, *weights.File) { return transformer(t, 1) }, 24, 256},
 		"halves":      {halves, 24, 256},
 		"fusion":      {fusion, 32, 256},
 		"lite":        {lite, 128, 32},

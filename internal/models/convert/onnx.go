@@ -19,11 +19,11 @@ import (
 const maxExported = 1e-4
 
 // ONNX writes a model, weights included, as one ONNX file (opset 17, standard operators). Its inputs and outputs are
-// those of network.Model.Standalone. The file is loaded and run beside the original before it appears at path. One
+// those of network.Pretrained.Standalone. The file is loaded and run beside the original before it appears at path. One
 // that would exceed 2 GiB is graph.ErrTooLarge.
-func ONNX(ctx context.Context, path string, m *network.Model, e *engine.Engine) (Report, error) {
+func ONNX(ctx context.Context, path string, m *network.Pretrained, e *engine.Engine) (Report, error) {
 	size := side(m)
-	program, err := m.Standalone(size, size)
+	program, err := m.Export(size, size)
 	if err != nil {
 		return Report{}, err
 	}
@@ -43,13 +43,13 @@ func ONNX(ctx context.Context, path string, m *network.Model, e *engine.Engine) 
 }
 
 // description is for whoever finds the file later.
-func description(m *network.Model, size int) string {
+func description(m *network.Pretrained, size int) string {
 	return fmt.Sprintf("%v, exported by declip. Input %q: float32 [N, 3, %d, %d], RGB in [0, 1], not normalised. "+
 		"Outputs %q and %q, float32 [N, 1, h, w]: the second is the probability that a pixel was manipulated.",
-		m.Spec(), network.StandaloneInput, size, size, network.StandaloneLogits, network.StandaloneProbabilities)
+		m.Spec(), network.PortImage, size, size, network.PortLogits, network.PortProbabilities)
 }
 
-func checkONNX(ctx context.Context, path string, m *network.Model, e *engine.Engine, r *Report) error {
+func checkONNX(ctx context.Context, path string, m *network.Pretrained, e *engine.Engine, r *Report) error {
 	want, err := original(ctx, e, m)
 	if err != nil {
 		return err
@@ -64,14 +64,14 @@ func checkONNX(ctx context.Context, path string, m *network.Model, e *engine.Eng
 	if err != nil {
 		return err
 	}
-	probabilities := out[network.StandaloneProbabilities].Float32s()
-	for i, v := range out[network.StandaloneLogits].Float32s() {
+	probabilities := out[network.PortProbabilities].Float32s()
+	for i, v := range out[network.PortLogits].Float32s() {
 		if d := float64(probabilities[i]) - sigmoid(v); !(d <= 1e-6 && d >= -1e-6) {
 			return fmt.Errorf("%w: probability %g for the logit %g", ErrDiffers, probabilities[i], v)
 		}
 	}
 	r.Compared = true
-	if r.Difference, err = difference(want, out[network.StandaloneLogits].Float32s()); err != nil {
+	if r.Difference, err = difference(want, out[network.PortLogits].Float32s()); err != nil {
 		return err
 	}
 	if r.Difference > maxExported {

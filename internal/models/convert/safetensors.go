@@ -32,7 +32,7 @@ const MaxDifference = 0.02
 // Source is what is converted: a model, or backbones without a decoder.
 type Source struct {
 	File  *weights.File // the model's own, or that of the backbones
-	Model *network.Model
+	Model *network.Pretrained
 	// Backbones are cut behind Layer; empty: they keep all layers. Unused if there is a model.
 	Backbones []*network.Backbone
 	Layer     string
@@ -96,11 +96,11 @@ func (i *interruptible) Write(p []byte) (int, error) {
 	return i.w.Write(p)
 }
 
-func (s Source) tensors() ([]network.Kept, error) {
+func (s Source) tensors() ([]network.RequiredTensor, error) {
 	if s.Model != nil {
 		return s.Model.Tensors()
 	}
-	var kept []network.Kept
+	var kept []network.RequiredTensor
 	for _, b := range s.Backbones {
 		list, err := b.Tensors(s.layer(b))
 		if err != nil {
@@ -119,7 +119,7 @@ func (s Source) layer(b *network.Backbone) string {
 }
 
 // metadata is what the original says about itself, without its optimizer, and what it became.
-func (s Source) metadata(kept []network.Kept, o SafetensorsOptions) (map[string]string, error) {
+func (s Source) metadata(kept []network.RequiredTensor, o SafetensorsOptions) (map[string]string, error) {
 	metadata := map[string]string{}
 	for key, value := range s.File.Metadata() {
 		if !strings.HasPrefix(key, "optimizer.") {
@@ -127,7 +127,7 @@ func (s Source) metadata(kept []network.Kept, o SafetensorsOptions) (map[string]
 		}
 	}
 	if s.Model != nil {
-		for key, value := range s.Model.Facts() {
+		for key, value := range s.Model.Metadata() {
 			metadata[key] = value
 		}
 	}
@@ -145,7 +145,7 @@ func (s Source) metadata(kept []network.Kept, o SafetensorsOptions) (map[string]
 }
 
 // compare reads the new file back.
-func (s Source) compare(ctx context.Context, path string, kept []network.Kept, o SafetensorsOptions, r *Report) error {
+func (s Source) compare(ctx context.Context, path string, kept []network.RequiredTensor, o SafetensorsOptions, r *Report) error {
 	file, err := weights.Open(path)
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func (s Source) compare(ctx context.Context, path string, kept []network.Kept, o
 }
 
 // recognise makes sure that the new file holds the same network; the model is nil for backbones.
-func (s Source) recognise(file *weights.File) (*network.Model, error) {
+func (s Source) recognise(file *weights.File) (*network.Pretrained, error) {
 	if s.Model == nil {
 		contents, err := network.Recognise(file)
 		if err != nil {
@@ -196,7 +196,7 @@ func (s Source) recognise(file *weights.File) (*network.Model, error) {
 		}
 		return nil, nil
 	}
-	model, err := network.OpenModel(file, network.Override{})
+	model, err := network.OpenPretrained(file, network.Override{})
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (s Source) recognise(file *weights.File) (*network.Model, error) {
 	return model, nil
 }
 
-func sameTensors(ctx context.Context, file *weights.File, kept []network.Kept) error {
+func sameTensors(ctx context.Context, file *weights.File, kept []network.RequiredTensor) error {
 	for _, k := range kept {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

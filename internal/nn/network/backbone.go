@@ -116,7 +116,7 @@ func (b *Backbone) build(form Form, l link, layers []string) (*builder, []graph.
 	builder.part, builder.form = &part{layout: &b.layout}, form
 	var x *graph.Node
 	if l.first == 0 {
-		x = b.tower.stem(builder, builder.g.Input("image", graph.Open, 3, b.Side(), b.Side()))
+		x = b.tower.stem(builder, builder.g.Input(PortImage, graph.Open, 3, b.Side(), b.Side()))
 	} else {
 		x = builder.g.Input(Carried, b.tower.features(b.Layers()[l.first-1]).Shape()...)
 	}
@@ -172,7 +172,7 @@ func prefixes(f *weights.File, mark string) []string {
 	var list []string
 	for _, name := range f.Names() {
 		prefix, ok := strings.CutSuffix(name, mark)
-		if ok && (prefix == "" || strings.HasSuffix(prefix, ".")) && !strings.HasPrefix(prefix, "optimizer.") {
+		if ok && (prefix == "" || strings.HasSuffix(prefix, ".")) && !strings.HasPrefix(prefix, OptimizerPrefix) {
 			list = append(list, prefix)
 		}
 	}

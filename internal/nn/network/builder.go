@@ -109,7 +109,7 @@ func declare(spec Spec) ([]declared, error) {
 		side = spec.Input
 	}
 	b := newBuilder(graph.New(), false)
-	b.network(spec, b.g.Input("image", graph.Open, 3, side, side))
+	b.network(spec, b.g.Input(PortImage, graph.Open, 3, side, side))
 	if err := b.g.Err(); err != nil {
 		return nil, fmt.Errorf("%v: %w", spec, err)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // chooseBackbones finds the backbones that the spec asks for, or that the file and its decoder are made for.
-func (m *Model) chooseBackbones(c *Contents, pool []*Backbone) error {
+func (m *Pretrained) chooseBackbones(c *FileContents, pool []*Backbone) error {
 	if m.spec.Arch == "" {
 		return m.guessBackbones(c, pool)
 	}
@@ -19,13 +19,13 @@ func (m *Model) chooseBackbones(c *Contents, pool []*Backbone) error {
 		return fmt.Errorf("%w: %s holds %s, arch %q was asked for", ErrSpec, c.file.Path(), archs(c.Backbones), m.spec.Arch)
 	}
 	if len(missing) > 0 {
-		return &NeedsError{c.file.Path(), missing, c.channels()}
+		return &MissingBackboneError{c.file.Path(), missing, c.channels()}
 	}
 	return m.orderFusion()
 }
 
 // takeNamed takes the backbones that the spec names out of a pool, and gives the names of those that are not there.
-func (m *Model) takeNamed(pool []*Backbone) (missing []string, err error) {
+func (m *Pretrained) takeNamed(pool []*Backbone) (missing []string, err error) {
 	wanted := strings.Split(m.spec.Arch, ",")
 	if len(wanted) > 2 {
 		return nil, fmt.Errorf("%w: arch %q: expected one backbone or two", ErrSpec, m.spec.Arch)
@@ -42,7 +42,7 @@ func (m *Model) takeNamed(pool []*Backbone) (missing []string, err error) {
 }
 
 // guessBackbones takes the file's own, and else those whose features have as many channels as the decoder takes.
-func (m *Model) guessBackbones(c *Contents, pool []*Backbone) error {
+func (m *Pretrained) guessBackbones(c *FileContents, pool []*Backbone) error {
 	if len(c.Backbones) > 0 {
 		for _, b := range c.Backbones[:min(2, len(c.Backbones))] {
 			m.uses = append(m.uses, Use{Backbone: b})
@@ -80,7 +80,7 @@ func (m *Model) guessBackbones(c *Contents, pool []*Backbone) error {
 		return fmt.Errorf("%s: its decoder takes %d channels, which %s does not have%s", c.file.Path(), takes, archs(pool),
 			lacking(pool, takes, known && cnn))
 	}
-	return &NeedsError{c.file.Path(), slices.DeleteFunc(guess, here), takes}
+	return &MissingBackboneError{c.file.Path(), slices.DeleteFunc(guess, here), takes}
 }
 
 // lacking tells who gave a transformer for a decoder of the fusion what else there must be.
@@ -112,7 +112,7 @@ func published(channels int, layer string, tokens, residual bool) []string {
 
 // madeForCNN tells by its tensors whether the decoder is for a convolutional backbone or for tokens, and whether they
 // tell it: layers of the two kinds may have as many channels.
-func (c *Contents) madeForCNN(spec Spec) (cnn, known bool) {
+func (c *FileContents) madeForCNN(spec Spec) (cnn, known bool) {
 	kind := spec.Decoder
 	if kind == "" {
 		kind, _ = c.decoderKind()
@@ -139,7 +139,7 @@ func (c *Contents) madeForCNN(spec Spec) (cnn, known bool) {
 }
 
 // orderFusion makes the transformer the first of two backbones.
-func (m *Model) orderFusion() error {
+func (m *Pretrained) orderFusion() error {
 	if len(m.uses) < 2 {
 		return nil
 	}
@@ -165,7 +165,7 @@ func archs(list []*Backbone) string {
 }
 
 // chooseLayers settles where features are taken, and completes the spec by the backbones' sizes.
-func (m *Model) chooseLayers(c *Contents) error {
+func (m *Pretrained) chooseLayers(c *FileContents) error {
 	layer, err := m.featureLayer(c, m.uses[0].Backbone)
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (m *Model) chooseLayers(c *Contents) error {
 }
 
 // settleLayers completes the spec and the uses, the first backbone's layer being given.
-func (m *Model) settleLayers(layer string) error {
+func (m *Pretrained) settleLayers(layer string) error {
 	first := m.uses[0].Backbone
 	m.uses[0].Layer = layer
 	names := []string{first.Arch()}
@@ -198,7 +198,7 @@ func (m *Model) settleLayers(layer string) error {
 
 // featureLayer is the layer that was stated, or the one that fits the decoder, or the last. Names on Xception, which
 // has but one layer for decoders, are only of interest for the rules of upsampling.
-func (m *Model) featureLayer(c *Contents, b *Backbone) (string, error) {
+func (m *Pretrained) featureLayer(c *FileContents, b *Backbone) (string, error) {
 	if _, ok := b.tower.(xception); ok && m.spec.Layer != "block1" {
 		return layerOf(b.tower, "")
 	}
@@ -213,7 +213,7 @@ func (m *Model) featureLayer(c *Contents, b *Backbone) (string, error) {
 }
 
 // chooseDecoder settles the decoder, and completes the spec.
-func (m *Model) chooseDecoder(c *Contents) error {
+func (m *Pretrained) chooseDecoder(c *FileContents) error {
 	if m.spec.Decoder == "" {
 		kind, err := c.decoderKind()
 		if err != nil {
@@ -228,7 +228,7 @@ func (m *Model) chooseDecoder(c *Contents) error {
 }
 
 // settleDecoder makes the decoder that the spec names, as new ones are, and completes the spec.
-func (m *Model) settleDecoder() error {
+func (m *Pretrained) settleDecoder() error {
 	cnn := isCNN(m.uses[len(m.uses)-1].Backbone.tower)
 	setDefault(&m.spec.Output, OutputSide)
 	d, err := newDecoder(m.spec.Decoder, m.spec.Layer, cnn, m.spec.Output)
@@ -243,7 +243,7 @@ func (m *Model) settleDecoder() error {
 }
 
 // readDecoder completes the decoder, which is as new ones are, by the shapes of the file's tensors.
-func (m *Model) readDecoder(c *Contents) error {
+func (m *Pretrained) readDecoder(c *FileContents) error {
 	d := &m.decoder
 	first, err := c.firstShape()
 	if err != nil {
@@ -271,7 +271,7 @@ func (m *Model) readDecoder(c *Contents) error {
 }
 
 // firstShape is that of the decoder's first weights.
-func (c *Contents) firstShape() ([]int, error) {
+func (c *FileContents) firstShape() ([]int, error) {
 	t, _, ok := c.decoder.find("fc.0.weight")
 	if !ok {
 		return nil, c.decoder.missing("fc.0.weight")

@@ -31,7 +31,7 @@ func TestDecoderTellsItsBackbone(t *testing.T) {
 	} {
 		f := networktest.Store(t, c.decoder, networktest.Published("layer3", ""))
 		for _, beside := range [][]*weights.File{{vision, residual}, {residual, vision}} {
-			if m, err := OpenModel(f, Override{}, beside...); err != nil || m.Spec().String() != c.want {
+			if m, err := OpenPretrained(f, Override{}, beside...); err != nil || m.Spec().String() != c.want {
 				t.Errorf("got %v, %v: expected %s", m, err, c.want)
 			}
 		}
@@ -56,7 +56,7 @@ func TestLackingBackbonesAreNamed(t *testing.T) {
 		plan := networktest.AllStages(4, [4]int{2, 2, 2, 2})
 		plan.Resize = c.cnn
 		f := networktest.Store(t, networktest.Tensors(networktest.Conv("", c.channels, plan)), networktest.Published(c.layer, "conv-4"))
-		_, err := OpenModel(f, Override{})
+		_, err := OpenPretrained(f, Override{})
 		if want := "it needs the weights of " + c.want + " in files of their own"; err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%d channels of %q: got %v, expected %s", c.channels, c.layer, err, want)
 		}
@@ -105,7 +105,7 @@ func TestUnknownTensorsAreRefused(t *testing.T) {
 	const v, block = "model.model.visual.", "model.model.visual.transformer.resblocks.0."
 	load := func(rules []networktest.Rule, extra weights.Tensor, layer string) error {
 		f := networktest.Store(t, append(networktest.Tensors(rules), extra), networktest.Published(layer, ""))
-		_, err := OpenModel(f, Override{})
+		_, err := OpenPretrained(f, Override{})
 		return err
 	}
 	residual := slices.Concat(networktest.ResNet("visual.", 8, [4]int{1, 1, 1, 1}, 2), networktest.Linear("", 64))
@@ -139,10 +139,10 @@ func TestUnknownTensorsAreRefused(t *testing.T) {
 
 func TestCheckNumbers(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
-	if err := CheckNumbers("a.pth", []float32{0, inf, -inf}); err != nil {
+	if err := CheckNaN("a.pth", []float32{0, inf, -inf}); err != nil {
 		t.Error(err) // they have probabilities
 	}
-	if err := CheckNumbers("a.pth", []float32{0, nan}); err == nil || !strings.HasPrefix(err.Error(), "a.pth: ") {
+	if err := CheckNaN("a.pth", []float32{0, nan}); err == nil || !strings.HasPrefix(err.Error(), "a.pth: ") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -76,7 +76,7 @@ func TestGolden(t *testing.T) {
 	for _, c := range g.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			f, beside := g.published(t, c)
-			m, err := OpenModel(f, Override{}, beside...)
+			m, err := OpenPretrained(f, Override{}, beside...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +133,7 @@ func (g golden) compare(t *testing.T, c goldenCase, logits []float32) {
 func sigmoid(v float32) float64 { return 1 / (1 + math.Exp(-float64(v))) }
 
 // runModel gives the logits [2, 256, 256] of the golden pictures, backbones and decoder in sessions of their own.
-func runModel(t *testing.T, e *engine.Engine, m *Model, form Form, lowMemory bool) []float32 {
+func runModel(t *testing.T, e *engine.Engine, m *Pretrained, form Form, lowMemory bool) []float32 {
 	t.Helper()
 	links := 1
 	if form.Blocked {
@@ -187,7 +187,7 @@ func runProgram(t *testing.T, e *engine.Engine, p Program, lowMemory bool, input
 func TestProgramRefersToTheFile(t *testing.T) {
 	g := readGolden(t)
 	f, _ := g.published(t, g.caseNamed(t, "vit layer3 conv-12"))
-	m, err := OpenModel(f, Override{})
+	m, err := OpenPretrained(f, Override{})
 	if err != nil {
 		t.Fatal(err)
 	}

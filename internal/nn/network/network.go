@@ -1,8 +1,3 @@
-// Package network holds the networks of declip as formulas over named weights: a backbone that turns a
-// picture into features, and a decoder that turns the features into a map of logits.
-//
-// A network is described by a Spec, built into a graph by Build, and stored in one safetensors file whose
-// metadata carry the Spec. Sizes are read off the Spec and the tensors' shapes.
 package network
 
 import (
@@ -258,6 +253,9 @@ func (n *Network) Count() int {
 // SpecJSON returns what a file of this network carries under SpecKey.
 func (n *Network) SpecJSON() string { return n.spec.json() }
 
+// Equal says whether two specs describe the same network.
+func (s Spec) Equal(other Spec) bool { return s.json() == other.json() }
+
 func (s Spec) json() string {
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -266,31 +264,49 @@ func (s Spec) json() string {
 	return string(text)
 }
 
-// Build adds the network to g and returns its logits [N, 1, h, w] for the normalised picture x
-// [N, 3, H, W]. With train set, batch norm uses the batch's statistics and updates holds the new running
-// statistics by parameter name; else updates is empty. Parameters become g.Param nodes by name.
-func (n *Network) Build(g *graph.Graph, x *graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node) {
+// Metadata is the metadata of a file with this network.
+func (n *Network) Metadata() (map[string]string, error) {
+	return map[string]string{SpecKey: n.SpecJSON()}, nil
+}
+
+// Uses is nil: the network takes pictures.
+func (n *Network) Uses() []Use { return nil }
+
+// Build adds the network to g; see Builder.
+func (n *Network) Build(g *graph.Graph, inputs []*graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node) {
 	b := newBuilder(g, train)
-	return b.network(n.spec, x), b.updates
+	return b.network(n.spec, inputs[0]), b.updates
 }
 
-// Inference returns the ONNX bytes of the network with its weights inside: input "image" [N, 3, H, W]
-// (normalised by Mean and Std, the batch open), output "logits" [N, 1, h, w].
+// Inference returns the ONNX bytes of the network with its weights inside: input PortImage
+// [N, 3, height, width], normalised by Mean and Std, the batch open; output PortLogits [N, 1, h, w].
 func (n *Network) Inference(height, width int) ([]byte, error) {
-	return Inference(n, n.params, height, width)
+	return Inference(n, n.params, Plain, height, width)
 }
 
-// Builder is a network as a formula; see Network.Build.
+// Builder is a network as a formula over named parameters. Network, Head and FineTuned are ones.
 type Builder interface {
 	Spec() Spec
-	Build(g *graph.Graph, x *graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node)
+	// Uses lists the features of frozen backbones that the network takes, in the order of its
+	// inputs; nil for a network that takes pictures.
+	Uses() []Use
+	// Build adds the network to g and returns its logits [N, 1, h, w]. inputs are the features of
+	// Uses, or one normalised picture [N, 3, H, W]. If train is set, batch norm uses the statistics
+	// of the batch, and updates holds the new running statistics by parameter name; otherwise
+	// updates is empty. Parameters become g.Param nodes of their names.
+	Build(g *graph.Graph, inputs []*graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node)
 }
 
-// Inference is Network.Inference for any network and weights.
-func Inference(b Builder, params []Param, height, width int) ([]byte, error) {
-	g := graph.New()
-	x := g.Input("image", graph.Open, 3, height, width)
-	logits, _ := b.Build(g, x, false)
+// Inference returns the ONNX bytes of a network with the given values of its parameters inside.
+// The inputs are FeatureInput(0), ... for the features of b's Uses, or PortImage
+// [N, 3, height, width] for a network that takes pictures; the output is PortLogits [N, 1, h, w].
+func Inference(b Builder, params []Param, form Form, height, width int) ([]byte, error) {
+	g := form.Graph()
+	inputs := featureInputs(g, b.Uses())
+	if inputs == nil {
+		inputs = append(inputs, g.Input(PortImage, graph.Open, 3, height, width))
+	}
+	logits, _ := b.Build(g, inputs, false)
 	if err := g.Err(); err != nil {
 		return nil, fmt.Errorf("%v for %d x %d pixels: %w", b.Spec(), width, height, err)
 	}
@@ -298,7 +314,7 @@ func Inference(b Builder, params []Param, height, width int) ([]byte, error) {
 	for _, p := range params {
 		inits[p.Name] = Initializer(p)
 	}
-	return g.Encode([]graph.Output{{Name: "logits", Node: logits}}, inits)
+	return g.Encode([]graph.Output{{Name: PortLogits, Node: logits}}, inits)
 }
 
 // Initializer gives a parameter's values to a graph.

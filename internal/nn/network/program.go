@@ -55,7 +55,7 @@ func (b *builder) check() error {
 			return err
 		}
 	}
-	return b.checkStrays()
+	return b.checkUnexpected()
 }
 
 // program encodes what was built. The weights stay in their files, but for those that are in memory anyway and those

@@ -16,8 +16,8 @@ const (
 	metaDecoder = "decoder_type"
 )
 
-// Contents is what a weights file was recognised to hold.
-type Contents struct {
+// FileContents is what a weights file was recognised to hold.
+type FileContents struct {
 	// Stated is what the file says about itself; fields that it does not speak of are empty.
 	Stated    Spec
 	Backbones []*Backbone
@@ -31,8 +31,8 @@ type Contents struct {
 // Recognise finds out what a file holds by its metadata and the names and shapes of its tensors: checkpoints of ours,
 // the published DeCLIP checkpoints, and CLIP in the naming of OpenAI, open_clip or Hugging Face. A file that holds
 // nothing of that is an error, as is a backbone whose sizes make none.
-func Recognise(f *weights.File) (*Contents, error) {
-	c := &Contents{file: f}
+func Recognise(f *weights.File) (*FileContents, error) {
+	c := &FileContents{file: f}
 	if text, ok := f.Metadata()[SpecKey]; ok {
 		if err := json.Unmarshal([]byte(text), &c.Stated); err != nil {
 			return nil, fmt.Errorf("%s: metadata %q: %w", f.Path(), SpecKey, err)
@@ -82,7 +82,7 @@ func Recognise(f *weights.File) (*Contents, error) {
 
 // leaveOutCopies keeps one of each backbone: files of training runs hold averages of their network beside it. If some
 // belong to the decoder, the others don't count.
-func (c *Contents) leaveOutCopies() {
+func (c *FileContents) leaveOutCopies() {
 	if c.HasDecoder {
 		foreign := func(b *Backbone) bool { return !strings.HasPrefix(b.layout.prefix, c.decoder.prefix) }
 		if own := slices.DeleteFunc(slices.Clone(c.Backbones), foreign); len(own) > 0 {
@@ -108,7 +108,7 @@ func stated(f *weights.File, key string) string {
 }
 
 // channels is how many channels the decoder in the file takes, 0 if its first layer is not of a known kind.
-func (c *Contents) channels() int {
+func (c *FileContents) channels() int {
 	t, _, ok := c.decoder.find("fc.0.weight")
 	if !ok || len(t.Shape) < 2 {
 		return 0
@@ -117,7 +117,7 @@ func (c *Contents) channels() int {
 }
 
 // decoderKind tells the decoder by its tensors, for files that don't state it.
-func (c *Contents) decoderKind() (string, error) {
+func (c *FileContents) decoderKind() (string, error) {
 	if _, _, ok := c.decoder.find("att1.ln_1.weight"); ok {
 		return DecoderAttention, nil
 	}
@@ -143,7 +143,7 @@ func (c *Contents) decoderKind() (string, error) {
 }
 
 // Backbone is the backbone that arch names, in any spelling; without a name the only one.
-func (c *Contents) Backbone(arch string) (*Backbone, error) {
+func (c *FileContents) Backbone(arch string) (*Backbone, error) {
 	var found []*Backbone
 	for _, b := range c.Backbones {
 		if arch == "" || sameArch(arch, b.Arch()) {

@@ -212,7 +212,7 @@ func TestRecognisesWithoutMetadata(t *testing.T) {
 		"RN-16x1.1.1.1@64px layer2 conv-4": slices.Concat(residual, networktest.Conv("", 128, early)),
 		"RN-16x1.1.1.1@64px layer3 linear": slices.Concat(residual, networktest.Linear("", 256)),
 	} {
-		m, err := OpenModel(networktest.Store(t, networktest.Tensors(rules), nil), Override{})
+		m, err := OpenPretrained(networktest.Store(t, networktest.Tensors(rules), nil), Override{})
 		if err != nil {
 			t.Errorf("%s: %v", want, err)
 			continue
@@ -242,7 +242,7 @@ func TestOverride(t *testing.T) {
 		{Override{Decoder: "linear"}, `tensor "model.fc.0.weight" has shape [8 64 5 5], expected [1 64 1 1]`},
 		{Override{Decoder: "attention"}, `tensor "model.att1.ln_1.weight" is missing`},
 	} {
-		m, err := OpenModel(f, c.o)
+		m, err := OpenPretrained(f, c.o)
 		if err != nil && !strings.Contains(err.Error(), c.want) || err == nil && m.Spec().String() != c.want {
 			t.Errorf("%+v: got %v, %v: expected %s", c.o, m, err, c.want)
 		}
@@ -295,7 +295,7 @@ func TestBadTensorsAreNamed(t *testing.T) {
 		{"model.fc.16.weight", shaped(1, 4, 3, 3), `tensor "model.fc.16.weight" has shape [1 4 3 3], expected [1 4 5 5]`},
 	} {
 		f := networktest.Store(t, change(c.name, c.to), networktest.Published("layer1", "conv-4"))
-		if _, err := OpenModel(f, Override{}); err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), f.Path()) && !errors.Is(err, ErrSpec) {
+		if _, err := OpenPretrained(f, Override{}); err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), f.Path()) && !errors.Is(err, ErrSpec) {
 			t.Errorf("%s: got %v, expected %s", c.name, err, c.want)
 		}
 	}
@@ -310,10 +310,10 @@ func TestStopsAtTheLayer(t *testing.T) {
 		}
 	}
 	f := networktest.Store(t, list, networktest.Published("layer0", "conv-4"))
-	if _, err := OpenModel(f, Override{}); err != nil {
+	if _, err := OpenPretrained(f, Override{}); err != nil {
 		t.Error(err)
 	}
-	if _, err := OpenModel(f, Override{Layer: "layer1"}); err == nil {
+	if _, err := OpenPretrained(f, Override{Layer: "layer1"}); err == nil {
 		t.Error("layer1 has no MLP, expected an error")
 	}
 }
@@ -346,20 +346,20 @@ func TestDecoderAlone(t *testing.T) {
 		{published, []*weights.File{vision}, Override{}, "its decoder takes 2048 channels, which ViT-64x2/8@24px does not have"},
 		{published, []*weights.File{vision, vision}, Override{Arch: "ViT,ViT"}, "expected a transformer and a residual network"},
 	} {
-		m, err := OpenModel(c.f, c.o, c.beside...)
+		m, err := OpenPretrained(c.f, c.o, c.beside...)
 		if err != nil && !strings.Contains(err.Error(), c.want) || err == nil && m.Spec().String() != c.want {
 			t.Errorf("%+v: got %v, %v: expected %s", c.o, m, err, c.want)
 		}
 	}
-	var needs *NeedsError
-	if _, err := OpenModel(published, Override{}); !errors.As(err, &needs) || !slices.Equal(needs.Archs, []string{"ViT-L/14", "RN50"}) {
-		t.Errorf("got %v, expected a NeedsError", err)
+	var needs *MissingBackboneError
+	if _, err := OpenPretrained(published, Override{}); !errors.As(err, &needs) || !slices.Equal(needs.Archs, []string{"ViT-L/14", "RN50"}) {
+		t.Errorf("got %v, expected a MissingBackboneError", err)
 	}
 }
 
 func TestNoTokensNoAttention(t *testing.T) {
 	rules := slices.Concat(networktest.ResNet("visual.", 16, [4]int{1, 1, 1, 1}, 2), networktest.Linear("", 256))
-	_, err := OpenModel(networktest.Store(t, networktest.Tensors(rules), nil), Override{Decoder: "attention"})
+	_, err := OpenPretrained(networktest.Store(t, networktest.Tensors(rules), nil), Override{Decoder: "attention"})
 	if err == nil || !strings.Contains(err.Error(), "attention needs a backbone with tokens, RN-16x1.1.1.1@64px has none") {
 		t.Errorf("got %v", err)
 	}

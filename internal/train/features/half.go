@@ -36,9 +36,9 @@ func halves(values []float32) bool {
 	return true
 }
 
-// Round changes values to what a record of halves gives back: the nearest half-precision numbers, ties to even. Where
+// RoundToHalf changes values to what a record of halves gives back: the nearest half-precision numbers, ties to even. Where
 // one of them is too large for a half, all stay as they are, as the record does.
-func Round(values []float32) {
+func RoundToHalf(values []float32) {
 	if !halves(values) {
 		return
 	}

@@ -13,8 +13,8 @@ type Info struct {
 	Bytes   int64  `json:"bytes"` // of all files
 }
 
-// Look counts what a folder holds; nothing, where there is no such folder.
-func Look(dir string) (Info, error) {
+// Inspect counts what a folder holds; nothing, where there is no such folder.
+func Inspect(dir string) (Info, error) {
 	info := Info{Dir: dir}
 	names, err := shardNames(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -41,7 +41,7 @@ func Look(dir string) (Info, error) {
 
 // Clear removes all shards but those that a running process uses. It tells what it removed and how many stay.
 func Clear(dir string) (removed Info, inUse int, err error) {
-	if removed, err = Look(dir); err != nil {
+	if removed, err = Inspect(dir); err != nil {
 		return removed, 0, err
 	}
 	removed = Info{Dir: dir}

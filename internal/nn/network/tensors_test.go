@@ -12,7 +12,7 @@ import (
 )
 
 // rewrite makes a file of what a model needs, and nothing else.
-func rewrite(t *testing.T, kept []Kept, metadata map[string]string) *weights.File {
+func rewrite(t *testing.T, kept []RequiredTensor, metadata map[string]string) *weights.File {
 	t.Helper()
 	var list []weights.Tensor
 	for _, k := range kept {
@@ -32,7 +32,7 @@ func TestTensorsAreEnough(t *testing.T) {
 	for _, c := range g.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			f, beside := g.published(t, c)
-			m, err := OpenModel(f, Override{}, beside...)
+			m, err := OpenPretrained(f, Override{}, beside...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,8 +40,8 @@ func TestTensorsAreEnough(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			alone := rewrite(t, kept, m.Facts())
-			again, err := OpenModel(alone, Override{})
+			alone := rewrite(t, kept, m.Metadata())
+			again, err := OpenPretrained(alone, Override{})
 			if err != nil {
 				t.Fatalf("what was kept, %q, is no model: %v", alone.Names(), err)
 			}
@@ -66,7 +66,7 @@ func TestTensorsLeaveOut(t *testing.T) {
 	g := readGolden(t)
 	for _, c := range g.Cases {
 		f, beside := g.published(t, c)
-		m, err := OpenModel(f, Override{}, beside...)
+		m, err := OpenPretrained(f, Override{}, beside...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,12 +133,12 @@ func TestStandalone(t *testing.T) {
 	for _, name := range []string{"vit layer3 conv-12", "resnet layer2 conv-4"} {
 		c := g.caseNamed(t, name)
 		f, _ := g.published(t, c)
-		m, err := OpenModel(f, Override{})
+		m, err := OpenPretrained(f, Override{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		side := m.Spec().Input
-		p, err := m.Standalone(side, side)
+		p, err := m.Export(side, side)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,15 +152,15 @@ func TestStandalone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := runProgram(t, e, p, false, map[string]*engine.Tensor{StandaloneInput: input})
-		logits, probabilities := out[StandaloneLogits].Float32s(), out[StandaloneProbabilities].Float32s()
+		out := runProgram(t, e, p, false, map[string]*engine.Tensor{PortImage: input})
+		logits, probabilities := out[PortLogits].Float32s(), out[PortProbabilities].Float32s()
 		g.compare(t, c, logits)
 		for i, v := range logits {
 			if d := float64(probabilities[i]) - sigmoid(v); d > 1e-6 || d < -1e-6 {
 				t.Fatalf("%s: probability %d is %g, expected %g", name, i, probabilities[i], sigmoid(v))
 			}
 		}
-		if _, err := m.Standalone(side+1, side); err == nil {
+		if _, err := m.Export(side+1, side); err == nil {
 			t.Errorf("%s: no error for a picture of another size", name)
 		}
 	}

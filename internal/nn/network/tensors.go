@@ -1,15 +1,14 @@
 package network
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// Kept is a tensor that a network needs, and its name in a file that holds the network and nothing else.
-type Kept struct {
+// RequiredTensor is a tensor that a network needs, and its name in a file that holds the network and nothing else.
+type RequiredTensor struct {
 	File   *weights.File
 	Tensor weights.Tensor // in File
 	Name   string
@@ -17,7 +16,7 @@ type Kept struct {
 
 // Tensors lists the tensors of files that the model needs, each once. They keep their names, except that those of
 // backbones in files beside the decoder's begin with "backbone0." or "backbone1.".
-func (m *Model) Tensors() ([]Kept, error) {
+func (m *Pretrained) Tensors() ([]RequiredTensor, error) {
 	var kept keeper
 	if len(m.uses) == 0 {
 		b, _ := m.buildWhole(64, 64)
@@ -25,7 +24,7 @@ func (m *Model) Tensors() ([]Kept, error) {
 		return kept.list, err
 	}
 	for i, u := range m.uses {
-		prefix := fmt.Sprintf("backbone%d.", i)
+		prefix := backbonePrefix(i)
 		if u.Backbone.layout.file == m.layout.file {
 			prefix = ""
 		}
@@ -42,13 +41,13 @@ func (m *Model) Tensors() ([]Kept, error) {
 }
 
 // Tensors lists the tensors of the file that the backbone needs up to a layer, each once.
-func (b *Backbone) Tensors(layer string) ([]Kept, error) {
+func (b *Backbone) Tensors(layer string) ([]RequiredTensor, error) {
 	var kept keeper
 	err := kept.backbone(b, layer, "")
 	return kept.list, err
 }
 
-type keeper struct{ list []Kept }
+type keeper struct{ list []RequiredTensor }
 
 // add takes every tensor that was asked for while building.
 func (k *keeper) add(b *builder, prefix string) error {
@@ -81,14 +80,14 @@ func (k *keeper) backbone(b *Backbone, layer, prefix string) error {
 }
 
 func (k *keeper) take(file *weights.File, t weights.Tensor, prefix string) {
-	known := slices.ContainsFunc(k.list, func(other Kept) bool { return other.File == file && other.Tensor.Name == t.Name })
+	known := slices.ContainsFunc(k.list, func(other RequiredTensor) bool { return other.File == file && other.Tensor.Name == t.Name })
 	if !known {
-		k.list = append(k.list, Kept{file, t, prefix + t.Name})
+		k.list = append(k.list, RequiredTensor{file, t, prefix + t.Name})
 	}
 }
 
-// Facts are the metadata by which Recognise knows a file of the model's Tensors for the same model.
-func (m *Model) Facts() map[string]string {
+// Metadata are the metadata by which Recognise knows a file of the model's Tensors for the same model.
+func (m *Pretrained) Metadata() map[string]string {
 	if _, ok := m.layout.file.Metadata()[SpecKey]; ok {
 		spec := m.spec
 		spec.Arch = m.arch()
@@ -98,7 +97,7 @@ func (m *Model) Facts() map[string]string {
 }
 
 // arch is Spec.Arch for a file that holds no layers behind those that the decoder reads.
-func (m *Model) arch() string {
+func (m *Pretrained) arch() string {
 	if len(m.uses) == 0 {
 		return m.spec.Arch
 	}

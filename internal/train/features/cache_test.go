@@ -27,7 +27,7 @@ func values(i, want int) []float32 {
 	return v
 }
 
-func key(i int) Key { return Picture{}.Key(fmt.Sprint(i)) }
+func key(i int) Key { return PictureHash{}.Key(fmt.Sprint(i)) }
 
 const small = 64 // values of a record
 
@@ -85,12 +85,12 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 		halves, rounded := make([]float32, 1000), values(2, 1000)
-		Round(rounded)
+		RoundToHalf(rounded)
 		if !c.Get(key(2), halves) || !slices.Equal(halves, rounded) || slices.Equal(rounded, values(2, 1000)) {
 			t.Error("a record of halves is not what Round gives")
 		}
 		two, kept := make([]float32, 2), slices.Clone(large)
-		Round(kept)
+		RoundToHalf(kept)
 		if !c.Get(key(3), two) || !slices.Equal(two, large) || !slices.Equal(kept, large) {
 			t.Errorf("a record with a value too large for a half is %v, rounded %v, expected %v", two, kept, large)
 		}
@@ -117,14 +117,14 @@ func TestHalves(t *testing.T) {
 // Equal pixels are one picture; another picture, layer or backbone is another key.
 func TestKeys(t *testing.T) {
 	pixels := values(1, 5000)
-	p := PictureOf(pixels)
-	if p != PictureOf(slices.Clone(pixels)) {
+	p := HashPicture(pixels)
+	if p != HashPicture(slices.Clone(pixels)) {
 		t.Error("equal pixels are two pictures")
 	}
 	for _, i := range []int{0, 4095, 4096, 4999} {
 		other := slices.Clone(pixels)
 		other[i] = math.Nextafter32(other[i], 9)
-		if p == PictureOf(other) {
+		if p == HashPicture(other) {
 			t.Errorf("pixel %d does not count", i)
 		}
 	}
@@ -262,9 +262,9 @@ func TestTwoAtOnce(t *testing.T) {
 		t.Error("what the one adds to a known shard is not found by the other")
 	}
 	// Known to one, so not stored by the other again.
-	before, _ := Look(dir)
+	before, _ := Inspect(dir)
 	b.Put(key(n), values(n, small), false)
-	if after, _ := Look(dir); after != before {
+	if after, _ := Inspect(dir); after != before {
 		t.Errorf("a record that is there was stored again: %+v, then %+v", before, after)
 	}
 }
@@ -333,7 +333,7 @@ func TestBounded(t *testing.T) {
 
 func TestInfoAndClear(t *testing.T) {
 	dir := t.TempDir()
-	if info, err := Look(filepath.Join(dir, "none")); err != nil || info.Shards != 0 {
+	if info, err := Inspect(filepath.Join(dir, "none")); err != nil || info.Shards != 0 {
 		t.Errorf("no folder: got %+v, %v", info, err)
 	}
 	must(t, os.WriteFile(filepath.Join(dir, "mine.txt"), []byte("x"), 0o644))
@@ -341,7 +341,7 @@ func TestInfoAndClear(t *testing.T) {
 	for i := range 7 {
 		c.Put(key(i), values(i, small), false)
 	}
-	info, err := Look(dir)
+	info, err := Inspect(dir)
 	if want := (Info{dir, 1, 7, 7 * (4*small + entryBytes)}); err != nil || info != want {
 		t.Errorf("got %+v, %v, expected %+v", info, err, want)
 	}
@@ -403,6 +403,6 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkPicture(b *testing.B) {
 	v := values(1, 3*224*224)
 	for b.Loop() {
-		PictureOf(v)
+		HashPicture(v)
 	}
 }

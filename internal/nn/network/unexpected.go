@@ -9,10 +9,10 @@ import (
 // bookkeeping are the last parts of the names of tensors that stand among a network's and don't change what it computes.
 var bookkeeping = []string{"num_batches_tracked", "position_ids", "attn_mask"}
 
-// checkStrays refuses files with tensors of numbers among those that were asked for while building that were not asked
+// checkUnexpected refuses files with tensors of numbers among those that were asked for while building that were not asked
 // for: scales of layers, adapters, biases, more layers. The network is another one then, and would give wrong answers.
 // What stands beside a network, as its text tower, or behind its last layer is of no interest.
-func (b *builder) checkStrays() error {
+func (b *builder) checkUnexpected() error {
 	used := map[*part]map[string]bool{}
 	var parts []*part
 	for _, d := range b.declared {
@@ -24,15 +24,15 @@ func (b *builder) checkStrays() error {
 		used[d.part][t.Name] = true
 	}
 	for _, p := range parts {
-		if err := p.checkStrays(used[p]); err != nil {
+		if err := p.checkUnexpected(used[p]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkStrays is builder.checkStrays for a part, of which the tensors with names are used.
-func (l *layout) checkStrays(names map[string]bool) error {
+// checkUnexpected is builder.checkUnexpected for a part, of which the tensors with names are used.
+func (l *layout) checkUnexpected(names map[string]bool) error {
 	modules := map[string]bool{} // that the used tensors are in, and those around them
 	for name := range names {
 		inner := parent(name)

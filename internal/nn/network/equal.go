@@ -13,10 +13,10 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// Same tells whether two backbones give the same features up to a layer: the same sizes, and the same values, bit for
+// Equal tells whether two backbones give the same features up to a layer: the same sizes, and the same values, bit for
 // bit, in all tensors up to there. Published checkpoints each hold a copy of CLIP; reading two copies is faster than
 // loading and running both.
-func (b *Backbone) Same(other *Backbone, layer string) (bool, error) {
+func (b *Backbone) Equal(other *Backbone, layer string) (bool, error) {
 	if b == other {
 		return true, nil
 	}
@@ -34,7 +34,7 @@ func (b *Backbone) Same(other *Backbone, layer string) (bool, error) {
 	// Small tensors first: backbones that differ do so everywhere, and the answer comes at once.
 	slices.SortStableFunc(params, func(a, b declared) int { return elements(a.shape) - elements(b.shape) })
 	for _, d := range params {
-		same, err := sameValues(&b.layout, &other.layout, d)
+		same, err := equalValues(&b.layout, &other.layout, d)
 		if err != nil || !same {
 			return false, err
 		}
@@ -50,8 +50,8 @@ func elements(shape []int) int {
 	return n
 }
 
-// sameValues compares a parameter in two places. One stored with fewer bits is the same if its values are.
-func sameValues(a, b *layout, d declared) (bool, error) {
+// equalValues compares a parameter in two places. One stored with fewer bits is the same if its values are.
+func equalValues(a, b *layout, d declared) (bool, error) {
 	ta, ra, err := a.get(d.name, d.shape)
 	if err != nil {
 		return false, err
@@ -69,7 +69,7 @@ func sameValues(a, b *layout, d declared) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		return sameBytes(sa, sb)
+		return equalBytes(sa, sb)
 	}
 	va, err := a.file.Float32s(ta.Name)
 	if err != nil {
@@ -94,9 +94,9 @@ const piece = 1 << 20
 
 var errDiffer = errors.New("contents differ")
 
-// sameBytes compares two sections of one size, some pieces at once: what takes time is copying them from the
+// equalBytes compares two sections of one size, some pieces at once: what takes time is copying them from the
 // system's file cache.
-func sameBytes(a, b *io.SectionReader) (bool, error) {
+func equalBytes(a, b *io.SectionReader) (bool, error) {
 	var group parallel.Group
 	var next atomic.Int64
 	for range min(int64(runtime.GOMAXPROCS(0)), a.Size()/piece+1) {

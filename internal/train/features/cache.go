@@ -28,16 +28,16 @@ const (
 // Key names a record: what was computed, of what.
 type Key [32]byte
 
-// Picture is a picture by its content.
-type Picture [32]byte
+// PictureHash is a picture by its content.
+type PictureHash [32]byte
 
-// PictureOf tells a picture by the values that a network is given for it: whatever file it came from, however it was
+// HashPicture tells a picture by the values that a network is given for it: whatever file it came from, however it was
 // prepared and varied, equal values mean the same picture.
-func PictureOf(pixels []float32) Picture { return weights.Sum(pixels) }
+func HashPicture(pixels []float32) PictureHash { return weights.Sum(pixels) }
 
 // Key is that of something computed from the picture, told by parts: the backbone's digest, the layer, and whatever
 // else it depends on.
-func (p Picture) Key(parts ...string) Key {
+func (p PictureHash) Key(parts ...string) Key {
 	hash := sha256.New()
 	hash.Write(p[:])
 	for _, part := range parts {

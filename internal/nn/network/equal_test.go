@@ -45,7 +45,7 @@ func TestSame(t *testing.T) {
 		{"another second block, up to the first", backbone(changed), "layer0", true},
 		{"more blocks", backbone(networktest.Tensors(networktest.ViT("visual.", 64, 8, 3, 3))), "layer1", false},
 	} {
-		if got, err := first.Same(c.other, c.layer); err != nil || got != c.want {
+		if got, err := first.Equal(c.other, c.layer); err != nil || got != c.want {
 			t.Errorf("%s: got %v, %v: expected %v", c.name, got, err, c.want)
 		}
 	}
@@ -55,12 +55,12 @@ func TestSame(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := first.Same(again, "layer1"); err != nil || !got {
+	if got, err := first.Equal(again, "layer1"); err != nil || !got {
 		t.Errorf("twice from one file: got %v, %v: expected true", got, err)
 	}
 }
 
-// Contents of several pieces are compared to their last byte.
+// FileContents of several pieces are compared to their last byte.
 func TestSameBytes(t *testing.T) {
 	data := make([]byte, 3*piece+17)
 	for i := range data {
@@ -74,15 +74,15 @@ func TestSameBytes(t *testing.T) {
 		if changed >= 0 {
 			other[changed] ^= 1
 		}
-		if got, err := sameBytes(section(data), section(other)); err != nil || got != (changed < 0) {
+		if got, err := equalBytes(section(data), section(other)); err != nil || got != (changed < 0) {
 			t.Errorf("byte %d changed: got %v, %v", changed, got, err)
 		}
 	}
 	short := io.NewSectionReader(bytes.NewReader(data[:piece]), 0, int64(len(data)))
-	if _, err := sameBytes(section(data), short); err == nil {
+	if _, err := equalBytes(section(data), short); err == nil {
 		t.Error("a file that ends early: no error")
 	}
-	if got, err := sameBytes(section(nil), section(nil)); err != nil || !got {
+	if got, err := equalBytes(section(nil), section(nil)); err != nil || !got {
 		t.Errorf("nothing: got %v, %v", got, err)
 	}
 }

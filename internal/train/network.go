@@ -12,7 +12,7 @@ import (
 
 // openModel makes what is trained: that of the checkpoint to start from, or a new one. The files, also after an error, are
 // the caller's to close after the last use of the model.
-func (c Config) openModel() (Model, []*weights.File, error) {
+func (c Config) openModel() (Network, []*weights.File, error) {
 	if c.Init != "" {
 		return c.openInit()
 	}
@@ -46,7 +46,7 @@ func (c Config) onBackbones() bool {
 
 // openInit opens the checkpoint to start from: a network in one piece, or a decoder whose backbones are in its file, in
 // BackboneFiles or in the models folder.
-func (c Config) openInit() (Model, []*weights.File, error) {
+func (c Config) openInit() (Network, []*weights.File, error) {
 	if whole, err := endToEnd(c.Init); err != nil || whole {
 		if err != nil {
 			return nil, nil, fmt.Errorf("weights to start from: %w", err)
@@ -68,11 +68,11 @@ func (c Config) openInit() (Model, []*weights.File, error) {
 	if err != nil {
 		return nil, files, fmt.Errorf("weights to start from: %w", err)
 	}
-	head, err := network.TraineeOf(m)
+	head, err := network.HeadOf(m)
 	if err != nil {
 		return nil, files, fmt.Errorf("weights to start from: %w", err)
 	}
-	return c.tuned(head, files)
+	return c.fineTuned(head, files)
 }
 
 // thawed opens a checkpoint that holds a network in one piece, to be trained as far as the configuration says.
@@ -128,7 +128,7 @@ func openNetwork(path string) (*network.Network, error) {
 }
 
 // newHead makes a new decoder on the backbones that the spec names, in BackboneFiles or in the models folder.
-func (c Config) newHead() (Model, []*weights.File, error) {
+func (c Config) newHead() (Network, []*weights.File, error) {
 	files, err := openAll(c.BackboneFiles)
 	if err != nil {
 		return nil, files, err
@@ -138,10 +138,10 @@ func (c Config) newHead() (Model, []*weights.File, error) {
 		if err != nil {
 			return nil, files, err
 		}
-		head, err := network.NewTrainee(c.Spec, backbones, c.Seed)
-		var needs *network.NeedsError
+		head, err := network.NewHead(c.Spec, backbones, c.Seed)
+		var needs *network.MissingBackboneError
 		if err == nil {
-			return c.tuned(head, files)
+			return c.fineTuned(head, files)
 		}
 		if !errors.As(err, &needs) {
 			return nil, files, err
@@ -155,12 +155,12 @@ func (c Config) newHead() (Model, []*weights.File, error) {
 	return nil, files, fmt.Errorf("%w: the models folder has no %s", network.ErrSpec, c.Spec.Arch)
 }
 
-// tuned is a decoder together with its backbones, where these are to be trained too.
-func (c Config) tuned(head *network.Trainee, files []*weights.File) (Model, []*weights.File, error) {
+// fineTuned is a decoder together with its backbones, where these are to be trained too.
+func (c Config) fineTuned(head *network.Head, files []*weights.File) (Network, []*weights.File, error) {
 	if !c.FineTune {
 		return head, files, nil
 	}
-	whole, err := head.Tuned()
+	whole, err := head.FineTuned()
 	if err != nil {
 		return nil, files, err
 	}

@@ -73,7 +73,7 @@ func checkAll(t *testing.T, dir string) (found int) {
 		found++
 		want := values(i, small)
 		if i%2 == 0 {
-			Round(want)
+			RoundToHalf(want)
 		}
 		for k := range want {
 			if got[k] != want[k] {

@@ -15,7 +15,7 @@ import (
 
 // counted counts the pictures that go through backbones.
 type counted struct {
-	of       Features
+	of       features.Source
 	pictures atomic.Int64
 }
 
@@ -46,7 +46,7 @@ func TestCacheChangesNothing(t *testing.T) {
 				if !sameTensors(t, plain.Last, cached.Last) || !sameTensors(t, plain.Best, cached.Best) {
 					t.Error("with the cache the weights are others")
 				}
-				info, err := features.Look(c.Cache.Dir)
+				info, err := features.Inspect(c.Cache.Dir)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -86,8 +86,8 @@ func TestBackboneRunsOnce(t *testing.T) {
 		}
 		defer tr.close()
 		count := &counted{}
-		load := tr.backbones.load
-		tr.backbones.load = func() (Features, error) {
+		load := tr.backbones.Load
+		tr.backbones.Load = func() (features.Source, error) {
 			var err error
 			count.of, err = load()
 			return count, err

@@ -5,42 +5,43 @@ import (
 	"fmt"
 )
 
-// Known is a backbone that a decoder was trained on.
-type Known struct {
+// BackboneOrigin identifies a backbone that a decoder was trained on.
+type BackboneOrigin struct {
 	Arch   string `json:"arch"`
 	SHA256 string `json:"sha256"` // see Backbone.Digest
 }
 
-// BackbonesKey is the metadata key under which a file with a decoder tells the backbones that it was trained on and does
-// not hold: a list of Known as JSON, in the order of its inputs.
+// BackbonesKey is the metadata key of the backbones that a decoder was trained on and that its file
+// does not hold: a list of BackboneOrigin as JSON, in the order of the decoder's inputs.
 const BackbonesKey = "declip.backbones"
 
-// KnownBackbones is what a file of the trainee carries under BackbonesKey.
-func (t *Trainee) KnownBackbones() (string, error) {
-	var list []Known
-	for _, u := range t.model.uses {
+// origins is the value of BackbonesKey in a file of the head.
+func (h *Head) origins() (string, error) {
+	var list []BackboneOrigin
+	for _, u := range h.model.uses {
 		digest, err := u.Backbone.Digest()
 		if err != nil {
 			return "", err
 		}
-		list = append(list, Known{u.Backbone.Arch(), digest})
+		list = append(list, BackboneOrigin{u.Backbone.Arch(), digest})
 	}
 	text, err := json.Marshal(list)
 	return string(text), err
 }
 
-// checkKnown refuses backbones in other files than the decoder's that are not those that it was trained on.
-func (m *Model) checkKnown() error {
+// checkOrigins returns an error if a backbone outside the decoder's file is not the one that the
+// decoder was trained on.
+func (m *Pretrained) checkOrigins() error {
 	text := m.layout.file.Metadata()[BackbonesKey]
 	if text == "" {
 		return nil
 	}
-	var list []Known
+	var list []BackboneOrigin
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		return fmt.Errorf("metadata %q: %w", BackbonesKey, err)
 	}
 	if len(list) != len(m.uses) {
-		return fmt.Errorf("metadata %q tells %d backbones, the decoder reads %d", BackbonesKey, len(list), len(m.uses))
+		return fmt.Errorf("metadata %q lists %d backbones, the decoder reads %d", BackbonesKey, len(list), len(m.uses))
 	}
 	for i, u := range m.uses {
 		if u.Backbone.layout.file == m.layout.file {

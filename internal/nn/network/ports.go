@@ -1,0 +1,33 @@
+package network
+
+import (
+	"fmt"
+
+	"github.com/declip/declip/internal/nn/graph"
+)
+
+// Names of the inputs and outputs of programs. Those of features are FeatureInput's.
+const (
+	PortImage         = "image"         // input: pictures [N, 3, H, W]
+	PortLogits        = "logits"        // output: [N, 1, h, w]
+	PortProbabilities = "probabilities" // output of exported programs: [N, 1, h, w]
+)
+
+// FeatureInput is the name of a decoder's input for the i-th of its Uses.
+func FeatureInput(i int) string { return fmt.Sprintf("features%d", i) }
+
+// backbonePrefix precedes the names of the i-th backbone's tensors where several networks share a
+// file or a graph.
+func backbonePrefix(i int) string { return fmt.Sprintf("backbone%d.", i) }
+
+// OptimizerPrefix precedes the names of an optimizer's state in published checkpoints.
+const OptimizerPrefix = "optimizer."
+
+// featureInputs adds a decoder's inputs to g.
+func featureInputs(g *graph.Graph, uses []Use) []*graph.Node {
+	var list []*graph.Node
+	for i, u := range uses {
+		list = append(list, g.Input(FeatureInput(i), u.Features().Shape()...))
+	}
+	return list
+}
