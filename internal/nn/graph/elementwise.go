@@ -94,7 +94,6 @@ type unaryKind string
 const (
 	negKind      unaryKind = "Neg"
 	sqrtKind     unaryKind = "Sqrt"
-	expKind      unaryKind = "Exp"
 	logKind      unaryKind = "Log"
 	absKind      unaryKind = "Abs"
 	signKind     unaryKind = "Sign"
@@ -126,8 +125,6 @@ func (u unary) gradient(c *call, dy []*Node) []*Node {
 		dx = Neg(d)
 	case sqrtKind:
 		dx = Div(Scale(d, 0.5), y)
-	case expKind:
-		dx = Mul(d, y)
 	case logKind:
 		dx = Div(d, x)
 	case absKind:
@@ -151,9 +148,6 @@ func Neg(x *Node) *Node { return apply1(unary{negKind}, x) }
 
 // Sqrt returns the square root of x.
 func Sqrt(x *Node) *Node { return apply1(unary{sqrtKind}, x) }
-
-// Exp returns e to the power of x.
-func Exp(x *Node) *Node { return apply1(unary{expKind}, x) }
 
 // Log returns the natural logarithm of x.
 func Log(x *Node) *Node { return apply1(unary{logKind}, x) }

@@ -174,7 +174,6 @@ func (g *Graph) Used(outputs []Output) (inputs, params []*Node) {
 type encoder struct {
 	inits  map[string]Initializer
 	names  map[*Node]string
-	wanted map[*Node]bool    // values that a written call or an output takes
 	ints64 map[string]string // int64 constants by content
 	opsets map[string]int    // operator sets in use, by domain
 	count  int

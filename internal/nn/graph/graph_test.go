@@ -75,7 +75,7 @@ func TestMistakes(t *testing.T) {
 			after, _, _ := BatchNormTrain(ReLU(MaxPool(Conv(y, y, y, ConvOptions{Stride: 2}), 2, 2, 0)), p, p, p, p, 1e-5, 0.1)
 			after = UpsampleBicubic(Linear(Reshape(Concat(0, after, y), -1, 2), y, y), 3, 3)
 			loss := BCEWithLogits(Pad(Softmax(LayerNorm(after, p, p, 1e-5), -1), nil, nil), y)
-			AdamW(p, Gradients(loss, []*Node{p})[0], p, p, AdamWStep{p, p, p}, DefaultAdamW())
+			AdamW(p, Gradients(loss, []*Node{p})[0], p, p, AdamWStep{p, p, p}, AdamWOptions{})
 			_, err := g.Encode([]Output{{"y", loss}}, nil)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, expected one with %q", err, test.want)

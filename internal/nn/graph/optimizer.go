@@ -9,9 +9,6 @@ type AdamWOptions struct {
 	WeightDecay  float64 // decoupled decay per step, times the learning rate
 }
 
-// DefaultAdamW returns PyTorch's constants without weight decay.
-func DefaultAdamW() AdamWOptions { return AdamWOptions{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8} }
-
 // AdamWStep holds the scalars that change from step to step, usually inputs
 // of the graph; [AdamWOptions.Corrections] computes two of them.
 type AdamWStep struct {
@@ -39,13 +36,4 @@ func AdamW(param, grad, m, v *Node, step AdamWStep, o AdamWOptions) (newParam, n
 	size := Add(Mul(Sqrt(newV), step.Correction2), scalar(param, o.Epsilon))
 	newParam = Sub(param, Mul(Mul(step.Rate, step.Correction1), Div(newM, size)))
 	return newParam, newM, newV
-}
-
-// SGD is one step of gradient descent without momentum:
-// param - rate (grad + decay param).
-func SGD(param, grad, rate *Node, weightDecay float64) *Node {
-	if weightDecay != 0 {
-		grad = Add(grad, Scale(param, weightDecay))
-	}
-	return Sub(param, Mul(rate, grad))
 }

@@ -112,9 +112,6 @@ func AvgPool(x *Node, k, stride, pad int) *Node {
 	return apply1(avgPool{pooling{k, stride, pad}}, x)
 }
 
-// GlobalAvgPool averages x [N,C,H,W] over its pixels: [N,C,1,1].
-func GlobalAvgPool(x *Node) *Node { return ReduceMean(x, []int{2, 3}, true) }
-
 // assemble adds up gradients that go from each window to one pixel of it:
 // taps[i*k+j] [N,C,OH,OW] goes to row i and column j of the windows. The
 // pixels are built by their phase (row and column modulo the stride), so that

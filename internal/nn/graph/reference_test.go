@@ -96,7 +96,6 @@ var pairs = map[pairKind]func(a, b float64) float64{
 var singles = map[unaryKind]func(x float64) float64{
 	negKind:      func(x float64) float64 { return -x },
 	sqrtKind:     math.Sqrt,
-	expKind:      math.Exp,
 	logKind:      math.Log,
 	absKind:      math.Abs,
 	sigmoidKind:  func(x float64) float64 { return 1 / (1 + math.Exp(-x)) },
