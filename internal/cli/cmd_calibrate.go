@@ -96,7 +96,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	if err := folderOf(o.out); err != nil { // said before the work, not after it
 		return fmt.Errorf("output folder: %w", err)
 	}
-	source, sets, err := openSources(o.data, o.pristine, o.limit, o.sets.into(dataset.Options{DefaultSplit: "valid"}))
+	source, sets, err := openSources(ctx, o.data, o.pristine, o.limit, o.sets.into(dataset.Options{DefaultSplit: "valid"}))
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	defer func() { bar.finish() }()
 	options := calibrate.Options{MaxFlagged: o.maxFlagged, Copies: o.copies, DoubleJPEG: o.doubleJPEG, Blobs: o.blobs, Open: a.predictor(o), Workers: runtime.GOMAXPROCS(0)}
 	for i := range source.Len() {
-		load := func() (dataset.Sample, error) { return source.Load(i) }
+		load := func() (dataset.Sample, error) { return source.Load(ctx, i) }
 		options.Pictures = append(options.Pictures, calibrate.Picture{Name: dataset.PathOf(source, i), Load: load})
 	}
 	options.Done = func(pass, done int) {

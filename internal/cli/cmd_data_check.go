@@ -104,7 +104,7 @@ func (a *app) runDataCheck(cmd *cobra.Command, o dataCheckOptions, name string) 
 	if len(options.Sets) == 0 {
 		options.Sets = []string{dataset.All}
 	}
-	set, err := dataset.Open(name, options)
+	set, err := dataset.Open(cmd.Context(), name, options)
 	if err != nil {
 		return sayResize(err)
 	}

@@ -207,7 +207,7 @@ func (o *studyOptions) readSets(cmd *cobra.Command, f *study.File) error {
 }
 
 func (a *app) runStudy(cmd *cobra.Command, f study.File, o studyOptions) error {
-	p, err := study.NewPlan(f)
+	p, err := study.NewPlan(cmd.Context(), f)
 	if err != nil {
 		return err
 	}

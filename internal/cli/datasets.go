@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -66,10 +67,10 @@ func (o *dataOptions) into(d dataset.Options) dataset.Options {
 }
 
 // openSets opens data sets, one after the other.
-func openSets(names []string, o dataset.Options) ([]*dataset.Set, error) {
+func openSets(ctx context.Context, names []string, o dataset.Options) ([]*dataset.Set, error) {
 	var sets []*dataset.Set
 	for _, name := range names {
-		s, err := dataset.Open(name, o)
+		s, err := dataset.Open(ctx, name, o)
 		if err != nil {
 			return nil, err
 		}
@@ -94,8 +95,8 @@ func openPristine(path string) (dataset.Source, error) {
 }
 
 // openSources opens data sets and the untouched pictures, at most limit pictures of each (0: all).
-func openSources(names []string, pristine string, limit int, o dataset.Options) (dataset.Source, []*dataset.Set, error) {
-	sets, err := openSets(names, o)
+func openSources(ctx context.Context, names []string, pristine string, limit int, o dataset.Options) (dataset.Source, []*dataset.Set, error) {
+	sets, err := openSets(ctx, names, o)
 	if err != nil {
 		return nil, nil, sayResize(err)
 	}

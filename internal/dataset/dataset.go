@@ -8,6 +8,7 @@
 package dataset
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -57,21 +58,21 @@ func (s Sample) Manipulated() bool {
 // the same sample for the same index every time.
 type Source interface {
 	Len() int
-	Load(i int) (Sample, error)
+	Load(ctx context.Context, i int) (Sample, error)
 }
 
 // Generated is a source whose samples are made when they are asked for, without a folder.
 type Generated struct {
 	Count int    // samples, by index in [0, Count)
 	ID    string // says how the samples come about; the same ID means the same samples
-	Make  func(i int) (Sample, error)
+	Make  func(ctx context.Context, i int) (Sample, error)
 }
 
 // Len implements Source.
 func (g Generated) Len() int { return g.Count }
 
 // Load implements Source.
-func (g Generated) Load(i int) (Sample, error) { return g.Make(i) }
+func (g Generated) Load(ctx context.Context, i int) (Sample, error) { return g.Make(ctx, i) }
 
 // Fingerprint is a hexadecimal SHA-256 of what tells the samples from others.
 func (g Generated) Fingerprint() string {

@@ -57,7 +57,7 @@ func readList(path string) ([]item, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("data set %w", named(path, err))
+		return nil, fmt.Errorf("data set %w", withPath(path, err))
 	}
 	if len(items) == 0 {
 		return nil, fmt.Errorf("data set %s: %w", path, ErrEmpty)
@@ -65,8 +65,8 @@ func readList(path string) ([]item, error) {
 	return items, nil
 }
 
-// named puts the path before an error that doesn't name it yet.
-func named(path string, err error) error {
+// withPath puts the path before an error that doesn't name it yet.
+func withPath(path string, err error) error {
 	if strings.HasPrefix(err.Error(), path+":") {
 		return err
 	}

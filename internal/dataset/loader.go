@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -19,26 +20,27 @@ type Batch struct {
 	Target []float32 // [N,1,h,w], in [0,1]
 	Names  []string  // of the pictures, [N]
 	Labels []float32 // of the whole pictures, [N]: 1 = manipulated, 0 = untouched
-	// Skipped are the pictures that were left out of this batch and those that are made of the same pictures.
+	// Skipped lists the pictures left out of this batch and of those made from the same pictures.
 	Skipped []Skipped
 	loader  *Loader
 }
 
-// Release gives the batch's memory back for a later batch. It must not be used afterwards.
+// Release gives the batch's memory back for a later batch. The batch must not be used afterwards.
 func (b *Batch) Release() { b.loader.spare.Put(b) }
 
 // LoaderOptions say how batches are put together.
 type LoaderOptions struct {
 	BatchSize int    // examples per batch
-	Draws     int    // examples made of each loaded picture, which go to as many batches in a row; default 1
+	Draws     int    // examples made of each loaded picture, for as many consecutive batches; default 1
 	Seed      uint64 // of the order and of every random choice
-	Workers   int    // pictures being loaded at a time; default: the cores the process may use
-	Ahead     int    // blocks (Draws batches each) prepared in advance; besides the one in use; default 1
+	Workers   int    // pictures loaded at a time; default: the cores that the process may use
+	Ahead     int    // blocks (Draws batches each) prepared in addition to the one in use; default 1
 	Epoch     int    // pictures per epoch; default: all of the source
-	// Reuse is how many random variations are made of each picture, which come in turn, lap after lap; 0 = a new one
-	// each time.
+	// Reuse is the number of random variations of each picture, used in turn from lap to lap; 0 draws
+	// a new one each time.
 	Reuse int
-	// SkipBad leaves out pictures that cannot be loaded: the next one in the source's order that can stands in for each.
+	// SkipBad leaves out pictures that cannot be loaded. Each is replaced by the next loadable one in
+	// the source's order.
 	SkipBad bool
 }
 
@@ -48,7 +50,7 @@ type Skipped struct {
 	Err  error // names the file
 }
 
-// NameOf is what a source calls a picture that it may be unable to load.
+// NameOf is what a source calls a picture, which it may be unable to load.
 func NameOf(source Source, i int) string {
 	if s, ok := source.(interface{ Name(int) string }); ok {
 		return s.Name(i)
@@ -59,8 +61,31 @@ func NameOf(source Source, i int) string {
 	return fmt.Sprintf("picture %d", i)
 }
 
+// Load loads picture i of a source. A panic on the way becomes an error that names the picture.
+func Load(ctx context.Context, source Source, i int) (Sample, error) {
+	var s Sample
+	err := parallel.Catch(func() (err error) {
+		parallel.Point("load")
+		s, err = source.Load(ctx, i)
+		return err
+	})
+	return s, named(source, i, err)
+}
+
+// named adds the picture's name to a panic, whose text does not have it.
+func named(source Source, i int, err error) error {
+	if parallel.Stack(err) == nil {
+		return err
+	}
+	name := PathOf(source, i)
+	if name == "" {
+		name = NameOf(source, i)
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
 // Loader makes batches out of a source. The pictures come in an endless sequence of laps, each a
-// shuffle of the whole source; a batch holds different pictures, as long as the source has enough.
+// shuffle of the whole source. A batch holds different pictures if the source has enough.
 type Loader struct {
 	source  Source
 	maker   Maker
@@ -74,7 +99,7 @@ func NewLoader(source Source, maker Maker, options LoaderOptions) (*Loader, erro
 		return nil, fmt.Errorf("training data: %w", ErrEmpty)
 	}
 	if options.BatchSize < 1 {
-		return nil, fmt.Errorf("batch size %d: want at least 1", options.BatchSize)
+		return nil, fmt.Errorf("batch size %d: expected at least 1", options.BatchSize)
 	}
 	if options.Draws < 1 {
 		options.Draws = 1
@@ -101,7 +126,7 @@ func (l *Loader) newBatch() *Batch {
 	}
 }
 
-// Shape is that of one example.
+// Shape is the shape of one example.
 func (l *Loader) Shape() Shape { return l.maker.Shape() }
 
 // StepsPerEpoch is the number of batches after which about every picture of an epoch was seen once
@@ -111,19 +136,20 @@ func (l *Loader) StepsPerEpoch() int64 {
 	return int64((l.options.Epoch+n-1)/n) * int64(l.options.Draws)
 }
 
-// Batches gives the endless sequence of batches from the given step on, until the context ends, the
-// caller breaks off, or a picture cannot be loaded: then the error is the last thing given. The
-// caller releases each batch. A batch depends on the seed and its step only.
+// Batches gives the endless sequence of batches from the given step on. It ends when the context
+// ends, the caller breaks off, or a picture cannot be loaded; in the first and the last case the
+// error comes last. The caller releases each batch. A batch depends on the seed and its step only.
 func (l *Loader) Batches(ctx context.Context, step int64) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		draws := int64(l.options.Draws)
 		blocks := make(chan *block, l.options.Ahead)
-		var producer sync.WaitGroup
-		producer.Go(func() { l.produce(ctx, step/draws, blocks) })
+		produced := parallel.Start(func() (struct{}, error) {
+			return struct{}{}, l.produce(ctx, step/draws, blocks)
+		})
 		defer func() {
 			cancel()
-			producer.Wait()
+			_, _ = produced() // its error was given, or the caller has broken off
 		}()
 		skip := step % draws
 		for b := range blocks {
@@ -140,15 +166,16 @@ func (l *Loader) Batches(ctx context.Context, step int64) iter.Seq2[*Batch, erro
 			}
 			skip = 0
 		}
-		if err := ctx.Err(); err != nil {
+		if _, err := produced(); err != nil {
 			yield(nil, err)
 		}
 	}
 }
 
-// block is the batches that are made of the same pictures: example n of each comes from picture n.
+// block is the batches made of the same pictures: example n of each comes from picture n.
 type block struct {
 	batches []*Batch
+	indices []int // of the pictures, in the source
 	loading sync.WaitGroup
 	once    sync.Once
 	err     error
@@ -157,51 +184,70 @@ type block struct {
 
 func (b *block) fail(err error) { b.once.Do(func() { b.err = err }) }
 
-// produce starts block after block, waiting where the consumer has not caught up.
-func (l *Loader) produce(ctx context.Context, number int64, out chan<- *block) {
-	var all sync.WaitGroup // so that no worker outlives the sequence
-	defer all.Wait()
+// newBlock takes memory for a block and looks up its pictures.
+func (l *Loader) newBlock(number int64, order *lap) *block {
+	n := l.options.BatchSize
+	b := &block{batches: make([]*Batch, l.options.Draws), indices: make([]int, n), skipped: make([][]Skipped, n)}
+	for i := range b.batches {
+		b.batches[i] = l.spare.Get().(*Batch)
+		b.batches[i].Skipped = nil
+		b.batches[i].Step = number*int64(l.options.Draws) + int64(i)
+	}
+	for i := range b.indices {
+		b.indices[i] = order.at(l.options.Seed, l.source.Len(), number*int64(n)+int64(i))
+	}
+	return b
+}
+
+// produce starts block after block until ctx ends, and waits where the consumer has not caught up.
+// Its error is why it ended.
+func (l *Loader) produce(ctx context.Context, number int64, out chan<- *block) error {
+	var all parallel.Group // so that no worker outlives the sequence
+	defer func() { _ = all.Wait() }()
 	defer close(out)
 	free := make(chan struct{}, l.options.Workers)
 	var order lap
 	for ; ctx.Err() == nil; number++ {
-		b := &block{batches: make([]*Batch, l.options.Draws), skipped: make([][]Skipped, l.options.BatchSize)}
-		for i := range b.batches {
-			b.batches[i] = l.spare.Get().(*Batch)
-			b.batches[i].Skipped = nil
-			b.batches[i].Step = number*int64(l.options.Draws) + int64(i)
-		}
-		b.loading.Add(l.options.BatchSize)
-		all.Go(b.loading.Wait)
+		b := l.newBlock(number, &order)
 		select {
-		case out <- b:
+		case out <- b.started():
 		case <-ctx.Done():
-			b.loading.Add(-l.options.BatchSize)
-			return
+			return ctx.Err()
 		}
-		for n := range l.options.BatchSize {
-			position := number*int64(l.options.BatchSize) + int64(n)
-			index := order.at(l.options.Seed, l.source.Len(), position)
+		for n := range b.indices {
+			position := number*int64(len(b.indices)) + int64(n)
 			free <- struct{}{}
-			go func() {
+			all.Go(func() error {
 				defer b.loading.Done()
 				defer func() { <-free }()
-				if ctx.Err() != nil {
-					b.fail(ctx.Err())
-				} else if err := l.fill(b, n, index, position); err != nil {
+				if err := parallel.Catch(func() error { return l.fill(ctx, b, n, position) }); err != nil {
 					b.fail(err)
 				}
-			}()
+				return nil
+			})
 		}
 	}
+	return ctx.Err()
 }
 
-// fill makes example n of every batch of a block.
-func (l *Loader) fill(b *block, n, index int, position int64) error {
-	sample, index, err := l.load(index, &b.skipped[n])
+// started makes the consumer of a block wait for its examples.
+func (b *block) started() *block {
+	b.loading.Add(len(b.indices))
+	return b
+}
+
+// fill makes example n of every batch of a block. A panic becomes an error that names the picture.
+func (l *Loader) fill(ctx context.Context, b *block, n int, position int64) error {
+	sample, index, err := l.load(ctx, b.indices[n], &b.skipped[n])
 	if err != nil {
 		return err
 	}
+	err = parallel.Catch(func() error { return l.make(sample, b, n, index, position) })
+	return named(l.source, index, err)
+}
+
+// make turns a sample into example n of every batch of a block.
+func (l *Loader) make(sample Sample, b *block, n, index int, position int64) error {
 	shape := l.maker.Shape()
 	label := float32(0)
 	if sample.Manipulated() {
@@ -222,7 +268,7 @@ func (l *Loader) fill(b *block, n, index int, position int64) error {
 	return l.maker.Make(sample, draws)
 }
 
-// uniformMask says of all pixels what is known of the picture as a whole.
+// uniformMask gives every pixel the label of the whole picture.
 func uniformMask(p *picture.RGB, label float32) *picture.Gray {
 	mask := picture.NewGray(p.Width, p.Height)
 	for i := range mask.Pix {
@@ -231,11 +277,14 @@ func uniformMask(p *picture.RGB, label float32) *picture.Gray {
 	return mask
 }
 
-// load loads a picture, or the next one that can be loaded.
-func (l *Loader) load(index int, skipped *[]Skipped) (Sample, int, error) {
+// load loads a picture or, with SkipBad, the next one that can be loaded.
+func (l *Loader) load(ctx context.Context, index int, skipped *[]Skipped) (Sample, int, error) {
 	for tried := 1; ; tried++ {
-		sample, err := l.source.Load(index)
-		if err == nil || !l.options.SkipBad {
+		if err := ctx.Err(); err != nil {
+			return Sample{}, 0, err
+		}
+		sample, err := Load(ctx, l.source, index)
+		if err == nil || !l.options.SkipBad || ctx.Err() != nil {
 			return sample, index, err
 		}
 		*skipped = append(*skipped, Skipped{NameOf(l.source, index), err})
@@ -246,8 +295,8 @@ func (l *Loader) load(index int, skipped *[]Skipped) (Sample, int, error) {
 	}
 }
 
-// random is where the random choices for a draw come from: those of the place in the sequence, or of one of the
-// variations of the picture that come in turn.
+// random is the source of a draw's random choices. It depends on the place in the sequence or, with
+// Reuse, on the picture and its variation.
 func (l *Loader) random(index int, position int64, draw int) *rand.Rand {
 	if l.options.Reuse < 1 {
 		return random(l.options.Seed, 1, uint64(position), uint64(draw))
@@ -257,7 +306,7 @@ func (l *Loader) random(index int, position int64, draw int) *rand.Rand {
 	return random(l.options.Seed, 2, uint64(index), uint64(turn))
 }
 
-// lap is one shuffle of the source; it is made anew when the sequence enters the next lap.
+// lap is one shuffle of the source. It is replaced when the sequence enters the next lap.
 type lap struct {
 	number int64
 	order  []int

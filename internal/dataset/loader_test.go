@@ -21,7 +21,7 @@ type numbered struct {
 
 func (s *numbered) Len() int { return s.n }
 
-func (s *numbered) Load(i int) (Sample, error) {
+func (s *numbered) Load(_ context.Context, i int) (Sample, error) {
 	now := s.loading.Add(1)
 	defer s.loading.Add(-1)
 	for most := s.most.Load(); now > most && !s.most.CompareAndSwap(most, now); most = s.most.Load() {

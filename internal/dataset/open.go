@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -84,7 +85,7 @@ type Options struct {
 //
 // Errors: a *PairError for missing or mis-sized masks, one that wraps ErrEmpty where there are no pictures, and
 // what the operating system says about files that cannot be read.
-func Open(name string, o Options) (*Set, error) {
+func Open(ctx context.Context, name string, o Options) (*Set, error) {
 	path, err := o.take(name)
 	if err != nil {
 		return nil, err
@@ -108,7 +109,7 @@ func Open(name string, o Options) (*Set, error) {
 	if s.items, err = o.choose(name, s.items); err != nil {
 		return nil, err
 	}
-	if err := s.check(o); err != nil {
+	if err := s.check(ctx, o); err != nil {
 		return nil, err
 	}
 	return s, nil

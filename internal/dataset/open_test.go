@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -44,7 +45,7 @@ func describe(t *testing.T, s *Set) string {
 	t.Helper()
 	var lines []string
 	for i := range s.Len() {
-		sample, err := s.Load(i)
+		sample, err := s.Load(context.Background(), i)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +136,7 @@ func TestLayouts(t *testing.T) {
 		{filepath.Join(folder, "list.csv") + ":test", Options{}, LayoutList, "a.png|test|||16 b.png|test|||0"},
 		{filepath.Join(folder, "list.csv") + ":train", Options{}, LayoutList, "a.png|train||paste|16"},
 	} {
-		s, err := Open(c.name, c.options)
+		s, err := Open(context.Background(), c.name, c.options)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -144,7 +145,7 @@ func TestLayouts(t *testing.T) {
 			t.Errorf("%s: %s %q, expected %s %q", c.name, s.Layout(), got, c.layout, c.want)
 		}
 	}
-	s, err := Open(dolos+":ldm,real,test", Options{})
+	s, err := Open(context.Background(), dolos+":ldm,real,test", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func TestOpenRefuses(t *testing.T) {
 		{dolos + ":ldm,test", Options{}, "fake/ldm/images/test/1.png has no fake/ldm/masks/test/1.png"},
 		{splice, Options{}, "Forged_JPEG75/7_a_0.png has no Mask/7_a_mask.png"},
 	} {
-		if _, err := Open(c.name, c.options); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Open(context.Background(), c.name, c.options); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %+v: got %v, expected ...%q", c.name, c.options, err, c.want)
 		}
 	}
@@ -206,7 +207,7 @@ func TestLists(t *testing.T) {
 		`{"image":"in/a.png","mask":"in/m.png","method":"x"}` + "\n\n":       "a.png|||x|16",
 		`{"polarity":"black","split":"val"}` + "\n" + `{"image":"in/a.png","mask":"in/n.png"}` + "\n" + `{"image":"in/a.png","label":0}`: "a.png|valid|||16 a.png|valid|||0",
 	} {
-		s, err := Open(write(t, text, dir, "list"), Options{})
+		s, err := Open(context.Background(), write(t, text, dir, "list"), Options{})
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
@@ -231,18 +232,18 @@ func TestLists(t *testing.T) {
 		"{\"split\":\"x\"}\n":                "no pictures",
 		"{\"image\":\"a\"}\n{\"image\":\"\"": "list:1: a has neither a mask nor a label",
 	} {
-		if _, err := Open(write(t, text, dir, "list"), Options{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Open(context.Background(), write(t, text, dir, "list"), Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, expected ...%q", text, err, want)
 		}
 	}
-	if _, err := Open(write(t, "a,b", dir, "list.jsonl"), Options{}); err == nil || !strings.Contains(err.Error(), "expected a JSON object a line") {
+	if _, err := Open(context.Background(), write(t, "a,b", dir, "list.jsonl"), Options{}); err == nil || !strings.Contains(err.Error(), "expected a JSON object a line") {
 		t.Errorf("CSV by the name of JSONL: %v", err)
 	}
-	s, err := Open(write(t, "image,label\nin/a.png,1\n", dir, "list"), Options{Labels: true})
+	s, err := Open(context.Background(), write(t, "image,label\nin/a.png,1\n", dir, "list"), Options{Labels: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sample, err := s.Load(0); err != nil || sample.Mask != nil || !sample.Manipulated() {
+	if sample, err := s.Load(context.Background(), 0); err != nil || sample.Mask != nil || !sample.Manipulated() {
 		t.Errorf("a picture with a label alone: %+v, %v", sample, err)
 	}
 }
@@ -251,14 +252,14 @@ func TestResizeMasks(t *testing.T) {
 	dir := t.TempDir()
 	draw(t, 100, 24, 20, dir, "images", "a.png")
 	draw(t, 0, 12, 10, dir, "masks", "a.png")
-	if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "is 24x20, its mask") {
+	if _, err := Open(context.Background(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "is 24x20, its mask") {
 		t.Errorf("a mask of another size: %v", err)
 	}
-	s, err := Open(dir, Options{ResizeMasks: true})
+	s, err := Open(context.Background(), dir, Options{ResizeMasks: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sample, err := s.Load(0)
+	sample, err := s.Load(context.Background(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +277,7 @@ func TestResizeMasks(t *testing.T) {
 
 func TestSelect(t *testing.T) {
 	dolos := makeDolos(t)
-	all, err := Open(dolos+":all", Options{})
+	all, err := Open(context.Background(), dolos+":all", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +295,7 @@ func TestSelect(t *testing.T) {
 	}
 	last := ""
 	for i := range joint.Len() {
-		s, err := joint.Load(i)
+		s, err := joint.Load(context.Background(), i)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,7 +307,7 @@ func TestSelect(t *testing.T) {
 			t.Errorf("untouched picture: %+v", s)
 		}
 	}
-	if _, err := Open(dolos+":real,train", Options{}); !errors.Is(err, ErrEmpty) {
+	if _, err := Open(context.Background(), dolos+":real,train", Options{}); !errors.Is(err, ErrEmpty) {
 		t.Errorf("got %v", err)
 	}
 }

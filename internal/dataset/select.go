@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -30,10 +31,17 @@ type part struct {
 	list   []int
 }
 
-func (p *part) Len() int                   { return len(p.list) }
-func (p *part) Load(i int) (Sample, error) { return p.source.Load(p.list[i]) }
-func (p *part) Path(i int) string          { return PathOf(p.source, p.list[i]) }
-func (p *part) Name(i int) string          { return NameOf(p.source, p.list[i]) }
+// Len implements Source.
+func (p *part) Len() int { return len(p.list) }
+
+// Load implements Source.
+func (p *part) Load(ctx context.Context, i int) (Sample, error) { return p.source.Load(ctx, p.list[i]) }
+
+// Path is sample i's file.
+func (p *part) Path(i int) string { return PathOf(p.source, p.list[i]) }
+
+// Name is what the source calls sample i.
+func (p *part) Name(i int) string { return NameOf(p.source, p.list[i]) }
 
 // Fingerprint tells the samples from others.
 func (p *part) Fingerprint() string {
@@ -69,9 +77,9 @@ func (j joined) at(i int) (Source, int) {
 	panic(fmt.Sprintf("dataset: sample %d past the end", i)) // as for a slice
 }
 
-func (j joined) Load(i int) (Sample, error) {
+func (j joined) Load(ctx context.Context, i int) (Sample, error) {
 	s, k := j.at(i)
-	return s.Load(k)
+	return s.Load(ctx, k)
 }
 
 func (j joined) Path(i int) string {
@@ -102,7 +110,10 @@ type untouched struct {
 func (u *untouched) Len() int          { return len(u.paths) }
 func (u *untouched) Path(i int) string { return u.paths[i] }
 
-func (u *untouched) Load(i int) (Sample, error) {
+func (u *untouched) Load(ctx context.Context, i int) (Sample, error) {
+	if ctx.Err() != nil {
+		return Sample{}, context.Cause(ctx)
+	}
 	d, err := picture.Open(u.paths[i], u.limits)
 	if err != nil {
 		return Sample{}, err

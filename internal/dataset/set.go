@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -105,7 +106,10 @@ func (s *Set) String() string {
 }
 
 // Load decodes picture i and its mask. Its errors name the file.
-func (s *Set) Load(i int) (Sample, error) {
+func (s *Set) Load(ctx context.Context, i int) (Sample, error) {
+	if ctx.Err() != nil {
+		return Sample{}, context.Cause(ctx)
+	}
 	it := s.items[i]
 	if it.problem != "" {
 		return Sample{}, &PairError{Dir: s.name, Problems: []string{it.problem}}
@@ -178,7 +182,7 @@ func (s *Set) Fingerprint() string {
 }
 
 // check finds what is wrong with the pictures before they are needed, as the options ask.
-func (s *Set) check(o Options) error {
+func (s *Set) check(ctx context.Context, o Options) error {
 	pair := &PairError{Dir: s.name}
 	for i := range s.items {
 		it := &s.items[i]
@@ -195,7 +199,11 @@ func (s *Set) check(o Options) error {
 		return nil
 	}
 	if !o.SkipSizes {
-		pair.Problems = append(pair.Problems, s.checkSizes()...)
+		problems, err := s.checkSizes(ctx)
+		if err != nil {
+			return err
+		}
+		pair.Problems = append(pair.Problems, problems...)
 	}
 	if len(pair.Problems) > 0 {
 		return pair
@@ -203,25 +211,34 @@ func (s *Set) check(o Options) error {
 	return nil
 }
 
-// checkSizes reads the headers of all pairs and gives a line for each that does not fit.
-func (s *Set) checkSizes() []string {
+// checkSizes reads the headers of all pairs and gives a line for each that does not fit. Its error is
+// that ctx ended.
+func (s *Set) checkSizes(ctx context.Context) ([]string, error) {
 	problems := make([]string, len(s.items))
-	var group parallel.Group
-	group.SetLimit(2 * runtime.GOMAXPROCS(0))
-	for i, it := range s.items {
+	workers := 2 * runtime.GOMAXPROCS(0) // they wait for the disk half of the time
+	err := parallel.For(ctx, len(s.items), workers, func(_ context.Context, i int) error {
+		it := s.items[i]
 		if it.problem != "" {
-			continue
+			return nil
 		}
-		group.Go(func() error {
+		err := parallel.Catch(func() error {
 			problems[i] = s.sizeProblem(it)
 			return nil
 		})
+		if err != nil {
+			problems[i] = fmt.Sprintf("%s: %v", it.Image, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	_ = group.Wait()
-	return slices.DeleteFunc(problems, func(s string) bool { return s == "" })
+	return slices.DeleteFunc(problems, func(s string) bool { return s == "" }), nil
 }
 
+// sizeProblem is what is wrong with the sizes of a picture and its mask; "" if nothing is.
 func (s *Set) sizeProblem(it item) string {
+	parallel.Point("header")
 	w, h, err := headerSize(it.Image)
 	if err != nil {
 		return err.Error()

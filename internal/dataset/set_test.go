@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ func TestFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "manifest.jsonl"), []byte(manifest), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f, err := Open(dir, Options{})
+	f, err := Open(context.Background(), dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestFolder(t *testing.T) {
 		name, method  string
 		width, height int
 	}{{"a.png", "splice", 8, 9}, {"b.png", "copy-move", 20, 10}} {
-		s, err := f.Load(i)
+		s, err := f.Load(context.Background(), i)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +62,7 @@ func TestFolder(t *testing.T) {
 	}
 	before := f.Fingerprint()
 	writePair(t, dir, "c.png", 8, 8, 8, 8)
-	g, err := Open(dir, Options{})
+	g, err := Open(context.Background(), dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestFolderProblems(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			c.prepare(t, dir)
-			_, err := Open(dir, Options{})
+			_, err := Open(context.Background(), dir, Options{})
 			if err == nil {
 				t.Fatal("got no error")
 			}
@@ -132,7 +133,7 @@ func TestFolderProblemsAreCounted(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		writePair(t, dir, name+".png", 8, 8, 9, 9)
 	}
-	_, err := Open(dir, Options{})
+	_, err := Open(context.Background(), dir, Options{})
 	var pair *PairError
 	if !errors.As(err, &pair) || len(pair.Problems) != 7 {
 		t.Fatalf("got %v, want a PairError with 7 problems", err)
@@ -140,11 +141,11 @@ func TestFolderProblemsAreCounted(t *testing.T) {
 	if !strings.Contains(err.Error(), "and 2 more") {
 		t.Errorf("error %q does not say how many more", err)
 	}
-	f, err := Open(dir, Options{SkipSizes: true})
+	f, err := Open(context.Background(), dir, Options{SkipSizes: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Load(0); err == nil || !strings.Contains(err.Error(), "a.png") {
+	if _, err := f.Load(context.Background(), 0); err == nil || !strings.Contains(err.Error(), "a.png") {
 		t.Errorf("Load of a mis-sized pair: got %v, want an error with its name", err)
 	}
 }

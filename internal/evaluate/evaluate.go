@@ -157,7 +157,10 @@ func (r *run) chunk(ctx context.Context, from, to int) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		s, err := r.source.Load(i)
+		s, err := dataset.Load(ctx, r.source, i)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err != nil {
 			r.fail(i, s, err)
 			continue

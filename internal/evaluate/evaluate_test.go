@@ -34,7 +34,7 @@ func square(i int) dataset.Sample {
 }
 
 func squares(n int) dataset.Source {
-	return dataset.Generated{Count: n, ID: "squares", Make: func(i int) (dataset.Sample, error) { return square(i), nil }}
+	return dataset.Generated{Count: n, ID: "squares", Make: func(_ context.Context, i int) (dataset.Sample, error) { return square(i), nil }}
 }
 
 // reader says what the red channel says, at half size; the second model says the opposite.
@@ -154,7 +154,7 @@ func TestRunDoesNotDependOnWorkers(t *testing.T) {
 
 // A picture that can't be read or predicted leaves the others as they are.
 func TestRunKeepsFailuresApart(t *testing.T) {
-	source := dataset.Generated{Count: 6, ID: "one is bad", Make: func(i int) (dataset.Sample, error) {
+	source := dataset.Generated{Count: 6, ID: "one is bad", Make: func(_ context.Context, i int) (dataset.Sample, error) {
 		if i == 2 {
 			return dataset.Sample{}, errors.New("p2.png: broken off")
 		}
@@ -186,7 +186,7 @@ func TestRunIsCalledOff(t *testing.T) {
 
 // Pictures with labels alone count for detection, and for nothing else.
 func TestLabelsWithoutMasks(t *testing.T) {
-	source := dataset.Generated{Count: 8, ID: "labels", Make: func(i int) (dataset.Sample, error) {
+	source := dataset.Generated{Count: 8, ID: "labels", Make: func(_ context.Context, i int) (dataset.Sample, error) {
 		s := square(i)
 		s.Label = dataset.Untouched
 		if s.Mask = nil; i%4 != 3 {

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -109,7 +110,7 @@ func TestRunKey(t *testing.T) {
 	plan := func(change func(*File)) string {
 		g := f
 		change(&g)
-		p, err := NewPlan(g)
+		p, err := NewPlan(context.Background(), g)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -210,7 +210,7 @@ func (p *Plan) drawMaps(ctx context.Context, o Options, shots []shot) error {
 
 func (p *Plan) drawWith(ctx context.Context, m *localize.Model, shots []shot) error {
 	for _, s := range shots {
-		sample, err := s.set.test.Load(s.index)
+		sample, err := dataset.Load(ctx, s.set.test, s.index)
 		if err != nil || sample.Mask == nil {
 			continue
 		}

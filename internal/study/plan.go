@@ -1,6 +1,7 @@
 package study
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -67,7 +68,7 @@ type Cell struct {
 
 // NewPlan opens the data and finds out what is there. A data set that can't be opened, or a network that can't be, is a
 // problem of its runs and cells; the error is about the study as a whole.
-func NewPlan(f File) (*Plan, error) {
+func NewPlan(ctx context.Context, f File) (*Plan, error) {
 	f = f.defaults()
 	if err := f.Check(); err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func NewPlan(f File) (*Plan, error) {
 		}
 		p.perturb = append(p.perturb, t)
 	}
-	p.openSets()
+	p.openSets(ctx)
 	variants, err := f.variants()
 	if err != nil {
 		return nil, err

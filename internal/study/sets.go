@@ -1,6 +1,7 @@
 package study
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -19,34 +20,34 @@ type set struct {
 }
 
 // openSets opens all data sets, those that are trained on first.
-func (p *Plan) openSets() {
+func (p *Plan) openSets(ctx context.Context) {
 	f := p.File
 	for i, d := range slices.Concat(f.Data, f.Tests) {
 		s := &set{Set: d}
 		p.sets = append(p.sets, s)
-		if err := s.open(len(f.Models) == 0 && i < len(f.Data), f.Train.SkipBad, f.Evaluation.Limit); err != nil {
+		if err := s.open(ctx, len(f.Models) == 0 && i < len(f.Data), f.Train.SkipBad, f.Evaluation.Limit); err != nil {
 			s.problem = err.Error()
 		}
 	}
 }
 
 // open opens what is to be tested on and, with training set, the rest, of which lenient lets bad pictures pass.
-func (s *set) open(training, lenient bool, limit int) error {
+func (s *set) open(ctx context.Context, training, lenient bool, limit int) error {
 	polarity, err := dataset.ParsePolarity(s.Masks)
 	if err != nil {
 		return err
 	}
 	base := dataset.Options{Polarity: polarity, ResizeMasks: s.Resize, Lenient: lenient}
 	if training {
-		if s.train, err = s.part(s.Train, "train", base); err != nil {
+		if s.train, err = s.part(ctx, s.Train, "train", base); err != nil {
 			return err
 		}
-		if s.valid, err = s.part(s.Valid, "valid", base); err != nil {
+		if s.valid, err = s.part(ctx, s.Valid, "valid", base); err != nil {
 			return err
 		}
 	}
 	base.Lenient = true // one bad picture is no reason to test none
-	test, err := s.part(s.Test, "test", base)
+	test, err := s.part(ctx, s.Test, "test", base)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (s *set) open(training, lenient bool, limit int) error {
 }
 
 // part opens a split of the data set, or the data set that was named for it. There may be none to validate on.
-func (s *set) part(name, split string, o dataset.Options) (dataset.Source, error) {
+func (s *set) part(ctx context.Context, name, split string, o dataset.Options) (dataset.Source, error) {
 	switch {
 	case name == "" && s.Data == "":
 		return nil, nil
@@ -66,19 +67,19 @@ func (s *set) part(name, split string, o dataset.Options) (dataset.Source, error
 		o.DefaultSplit = split
 	default:
 		name, o.Split = s.Data, split
-		if split == "valid" && !hasSplit(name, split) {
+		if split == "valid" && !hasSplit(ctx, name, split) {
 			return nil, nil
 		}
 	}
-	d, err := dataset.Open(name, o)
+	d, err := dataset.Open(ctx, name, o)
 	if err != nil {
 		return nil, err // not a nil *Set
 	}
 	return d, nil
 }
 
-func hasSplit(name, split string) bool {
-	d, err := dataset.Open(name, dataset.Options{Split: dataset.All, Lenient: true})
+func hasSplit(ctx context.Context, name, split string) bool {
+	d, err := dataset.Open(ctx, name, dataset.Options{Split: dataset.All, Lenient: true})
 	if err != nil {
 		return false
 	}

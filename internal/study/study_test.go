@@ -101,7 +101,7 @@ type done struct {
 // do runs a study and counts what it does.
 func do(t *testing.T, ctx context.Context, f File) (done, error) {
 	t.Helper()
-	p, err := NewPlan(f)
+	p, err := NewPlan(context.Background(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestStudyAfterInterruption(t *testing.T) {
 	f := tiny(t, dir)
 	whole := mustDo(t, f, 2, 4)
 	f.Out = filepath.Join(dir, "other")
-	p, err := NewPlan(f)
+	p, err := NewPlan(context.Background(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestStudyAfterInterruption(t *testing.T) {
 	if page, err := os.ReadFile(filepath.Join(f.Out, report.PageFile)); err != nil || !strings.Contains(string(page), "not trained yet") {
 		t.Errorf("the report of what was there: %v", err)
 	}
-	again, err := NewPlan(f)
+	again, err := NewPlan(context.Background(), f)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ type patches struct{ n int }
 
 func (s patches) Len() int { return s.n }
 
-func (s patches) Load(i int) (dataset.Sample, error) {
+func (s patches) Load(_ context.Context, i int) (dataset.Sample, error) {
 	r := rand.New(rand.NewPCG(uint64(i), 7))
 	w, h := 72+8*(i%3), 64
 	p, m := picture.NewRGB(w, h), picture.NewGray(w, h)

@@ -80,7 +80,7 @@ func TestBackboneRunsOnce(t *testing.T) {
 		}
 		var notices []string
 		c.Hooks.Notice = func(text string) { notices = append(notices, text) }
-		tr, err := prepare(c)
+		tr, err := prepare(context.Background(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestFeaturesAlone(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)
 	c := headConfig(t, e, network.Spec{Arch: "ViT", Layer: "layer1", Decoder: "linear"}, vit)
-	tr, err := prepare(c.Defaults())
+	tr, err := prepare(context.Background(), c.Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,8 +164,8 @@ func TestHeadRefuses(t *testing.T) {
 // labelled gives pictures with a label and no mask, but for a few manipulated ones.
 type labelled struct{ patches }
 
-func (l labelled) Load(i int) (dataset.Sample, error) {
-	s, err := l.patches.Load(i)
+func (l labelled) Load(ctx context.Context, i int) (dataset.Sample, error) {
+	s, err := l.patches.Load(ctx, i)
 	s.Label = dataset.Untouched
 	if i%4 != 3 {
 		s.Label = dataset.Manipulated

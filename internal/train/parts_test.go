@@ -76,7 +76,7 @@ func TestEvaluate(t *testing.T) {
 	masks := map[*uint8][]float32{}
 	loaded := fixed{}
 	for i := range source.n {
-		s, err := source.Load(i)
+		s, err := source.Load(context.Background(), i)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,8 +116,8 @@ func TestEvaluate(t *testing.T) {
 
 type fixed []dataset.Sample
 
-func (f fixed) Len() int                           { return len(f) }
-func (f fixed) Load(i int) (dataset.Sample, error) { return f[i], nil }
+func (f fixed) Len() int                                              { return len(f) }
+func (f fixed) Load(_ context.Context, i int) (dataset.Sample, error) { return f[i], nil }
 
 // The Dice term is one picture's at a time: of two pictures, one guessed right and one untouched on which everything is
 // marked, the mean is half of what the second costs.

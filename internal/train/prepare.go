@@ -2,6 +2,7 @@ package train
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,9 +15,9 @@ import (
 )
 
 // prepare opens everything that a run needs and, to resume, takes up its state.
-func prepare(config Config) (*trainer, error) {
+func prepare(ctx context.Context, config Config) (*trainer, error) {
 	t := &trainer{config: config, began: time.Now()}
-	steps := []func() error{t.checkOutput, t.openData, t.openModel, t.openEngine, t.openOutput}
+	steps := []func() error{t.checkOutput, func() error { return t.openData(ctx) }, t.openModel, t.openEngine, t.openOutput}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			t.close()
@@ -49,15 +50,15 @@ func (t *trainer) openModel() (err error) {
 	return nil
 }
 
-func (t *trainer) openData() (err error) {
+func (t *trainer) openData(ctx context.Context) (err error) {
 	if t.config.TrainSource == nil {
-		if t.config.TrainSource, err = dataset.Open(t.config.Data, t.config.reading("train")); err != nil {
+		if t.config.TrainSource, err = dataset.Open(ctx, t.config.Data, t.config.reading("train")); err != nil {
 			return fmt.Errorf("training data: %w", err)
 		}
 	}
 	t.valid = t.config.ValidSource
 	if t.valid == nil && t.config.Valid != "" {
-		if t.valid, err = dataset.Open(t.config.Valid, t.config.reading("valid")); err != nil {
+		if t.valid, err = dataset.Open(ctx, t.config.Valid, t.config.reading("valid")); err != nil {
 			return fmt.Errorf("validation data: %w", err)
 		}
 	}

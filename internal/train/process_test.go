@@ -37,11 +37,11 @@ type holed struct {
 
 var errHole = errors.New("a hole")
 
-func (h holed) Load(i int) (dataset.Sample, error) {
+func (h holed) Load(ctx context.Context, i int) (dataset.Sample, error) {
 	if slices.Contains(h.bad, i) {
 		return dataset.Sample{}, fmt.Errorf("%s: %w", h.Name(i), errHole)
 	}
-	return h.patches.Load(i)
+	return h.patches.Load(ctx, i)
 }
 
 func (h holed) Name(i int) string { return fmt.Sprintf("hole%d.jpg", i) }

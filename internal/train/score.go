@@ -117,7 +117,10 @@ func Evaluate(ctx context.Context, source dataset.Source, predict Predict, optio
 }
 
 func scoreOne(ctx context.Context, source dataset.Source, i int, predict Predict, o ScoreOptions) (PictureScore, error) {
-	sample, err := source.Load(i)
+	sample, err := dataset.Load(ctx, source, i)
+	if ctx.Err() != nil {
+		return PictureScore{}, context.Cause(ctx)
+	}
 	if err != nil && o.Bad != nil {
 		o.Bad(dataset.Skipped{Name: dataset.NameOf(source, i), Err: err})
 		return PictureScore{bad: true}, nil

@@ -64,7 +64,7 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 	if err := config.Validate(); err != nil {
 		return Summary{}, err
 	}
-	t, err := prepare(config)
+	t, err := prepare(ctx, config)
 	if err != nil {
 		return Summary{}, err
 	}

@@ -154,7 +154,7 @@ func TestNaNKeepsCheckpoint(t *testing.T) {
 	c := config(t, open(t))
 	c.Optimizer = SGD
 	last := filepath.Join(c.Out, lastFile)
-	tr, err := prepare(c.Defaults())
+	tr, err := prepare(context.Background(), c.Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}

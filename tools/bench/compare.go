@@ -196,7 +196,7 @@ func (b *bench) step(net *network.Network, file string, batch, repeats int) erro
 }
 
 // noisyPicture is a picture of noise with a square marked.
-func noisyPicture(i int) (dataset.Sample, error) {
+func noisyPicture(_ context.Context, i int) (dataset.Sample, error) {
 	const side = 256
 	r := rand.New(rand.NewPCG(uint64(i), 3))
 	p, m := picture.NewRGB(side, side), picture.NewGray(side, side)

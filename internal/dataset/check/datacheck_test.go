@@ -50,7 +50,7 @@ func save(t *testing.T, g *picture.Gray, parts ...string) {
 func open(t *testing.T, name string, o dataset.Options) *dataset.Set {
 	t.Helper()
 	o.Lenient, o.Labels, o.Sets = true, true, []string{dataset.All}
-	set, err := dataset.Open(name, o)
+	set, err := dataset.Open(context.Background(), name, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func Sheet(ctx context.Context, set *dataset.Set, r *Report, count int, limits p
 		if problem == "" {
 			problem = wrong[it.Mask]
 		}
-		drawCell(sheet, at, set, i, problem, limits)
+		drawCell(ctx, sheet, at, set, i, problem, limits)
 	}
 	return picture.FromImage(sheet), nil
 }
@@ -97,7 +97,7 @@ func choose(set *dataset.Set, wrong map[string]string, count int) []int {
 }
 
 // drawCell draws one picture with its letters.
-func drawCell(sheet *image.RGBA, at image.Point, set *dataset.Set, i int, problem string, limits picture.Limits) {
+func drawCell(ctx context.Context, sheet *image.RGBA, at image.Point, set *dataset.Set, i int, problem string, limits picture.Limits) {
 	it := set.Item(i)
 	letters := ink
 	if problem != "" {
@@ -110,7 +110,7 @@ func drawCell(sheet *image.RGBA, at image.Point, set *dataset.Set, i int, proble
 	} else {
 		small := shrunk(d.RGB)
 		facts = fmt.Sprintf("%d x %d", d.Width, d.Height)
-		if sample, err := set.Load(i); err == nil && sample.Mask != nil {
+		if sample, err := set.Load(ctx, i); err == nil && sample.Mask != nil {
 			facts += fmt.Sprintf(", %.1f %% marked", 100*outline(small, sample.Mask))
 		}
 		if problem != "" {
