@@ -34,7 +34,8 @@ type serveOptions struct {
 
 // AddFlags declares the flags with their defaults.
 func (o *serveOptions) AddFlags(f *pflag.FlagSet) {
-	d := serve.Defaults()
+	d := serve.DefaultConfig()
+	o.config = d
 	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address and port to listen at; port 0 takes a free one")
 	f.StringArrayVarP(&o.models, "model", "m", []string{models.Default},
 		"model, as for localize, or NAME=MODEL to call it NAME; repeatable, the first is the default")
@@ -51,15 +52,15 @@ func (o *serveOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.config.MaxBatch, "max-batch", 0, "pictures that go through a model together (default: 1 on a CPU and for models that look at tiles, else 8)")
 	f.DurationVar(&o.config.MaxWait, "max-wait", d.MaxWait, "how long the first picture of a batch waits for others")
 	f.Var(&o.memory, "memory", "memory for pictures, beside the models (default: what pictures of --max-pixels need, at least 2GiB)")
-	f.IntVar(&o.config.Conns, "max-conns", d.Conns, "connections that are open at once")
+	f.IntVar(&o.config.MaxConns, "max-conns", d.MaxConns, "connections that are open at once")
 	f.DurationVar(&o.config.Grace, "grace", d.Grace, "time for requests under way after SIGTERM or Ctrl-C")
 
 	f.StringVar(&o.tokenFile, "token-file", "", "file with a token that clients must send as \"Authorization: Bearer TOKEN\" (default: $DECLIP_TOKEN; neither: none)")
 	f.StringArrayVar(&o.config.Origins, "cors", nil, "origin, as https://example.org, whose pages may call the service; repeatable, \"*\" for any")
 	f.StringArrayVar(&o.hosts, "allow-host", nil, "host name that requests may be addressed to; repeatable (default: on loopback localhost, elsewhere any)")
 	f.BoolVar(&o.config.Fetch, "allow-fetch", false, "let requests name a picture by URL, on public addresses only")
-	f.StringVar(&o.config.Keep, "keep", "", "folder to keep pictures and results in (default: nothing is stored)")
-	f.DurationVar(&o.config.Links, "link-ttl", d.Links, "how long links to maps are good")
+	f.StringVar(&o.config.Archive, "keep", "", "folder to keep pictures and results in (default: nothing is stored)")
+	f.DurationVar(&o.config.LinkTTL, "link-ttl", d.LinkTTL, "how long links to maps are good")
 	f.StringVar(&o.log, "log", "text", "log of requests on standard error: text, json or off")
 }
 
@@ -76,7 +77,10 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 	}
 	o.config.Hosts = servedHosts(host, o.hosts)
 	o.config.MaxBytes, o.config.Memory = int64(o.maxBytes), int64(o.memory)
-	if o.config, err = o.config.WithDefaults(); err != nil {
+	if o.memory == 0 {
+		o.config.Memory = o.config.DefaultMemory()
+	}
+	if err := o.config.Validate(); err != nil {
 		return usagef(cmd, "%w", err)
 	}
 	return checkThreads(cmd, o.engine.threads)
@@ -138,8 +142,8 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 	if o.config.Token, err = readToken(o.tokenFile); err != nil {
 		return err
 	}
-	if o.config.Keep != "" {
-		if err := writableFolder(o.config.Keep); err != nil {
+	if o.config.Archive != "" {
+		if err := writableFolder(o.config.Archive); err != nil {
 			return err
 		}
 	}

@@ -170,22 +170,22 @@ func sameOverHTTP(address, path, out string, line []byte) error {
 	return nil
 }
 
-// readmeCurl finds the commands with curl in README's code blocks.
-var readmeCurl = regexp.MustCompile(`(?m)^curl .*$`)
+// curlCommand finds the commands with curl in a page's code blocks.
+var curlCommand = regexp.MustCompile(`(?m)^curl .*$`)
 
-// The README's examples work as they are printed, but for the port.
-func TestServeExamplesOfTheReadme(t *testing.T) {
+// The examples of docs/serve.md work as they are printed, except for the port.
+func TestServeExamplesInTheDocs(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not installed")
 	}
 	root := enginetest.ModuleRoot(t)
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs", "serve.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	commands := readmeCurl.FindAllString(string(readme), -1)
+	commands := curlCommand.FindAllString(string(page), -1)
 	if len(commands) < 4 {
-		t.Fatalf("README has %d commands with curl, expected more", len(commands))
+		t.Fatalf("docs/serve.md has %d commands with curl, expected more", len(commands))
 	}
 	dir := t.TempDir()
 	sample, err := encodePicture(".jpg", scene(200, 150))

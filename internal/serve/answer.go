@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -11,13 +12,22 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
-// answer is what is said about a picture, ready to be sent.
+// Names of response headers.
+const (
+	headerScore     = "Declip-Score"
+	headerThreshold = "Declip-Threshold"
+	headerSHA256    = "Declip-SHA256"
+)
+
+// answer is the response about one picture, encoded.
 type answer struct {
-	head resultBody
-	maps []namedPNG // those that were asked for
+	result resultBody
+	json   []byte     // result as JSON, without the closing brace if maps follow
+	maps   []namedPNG // those that go into the response
 }
 
 type namedPNG struct {
@@ -25,72 +35,71 @@ type namedPNG struct {
 	data []byte
 }
 
-// resultBody is the JSON object of a picture: that of "localize --json", with the
-// file's digest instead of the names of written files. The maps come last, see
-// answer.writeTo.
+// resultBody is the JSON object of a picture: that of "localize --json", with the file's digest
+// instead of the names of written files. With maps=data and maps=prob, answer.writeJSON adds the
+// maps.
 type resultBody struct {
 	localize.Record
-	SHA256    string   `json:"sha256"`
-	Mask      *runs    `json:"mask,omitempty"`
-	ElapsedMS float64  `json:"elapsed_ms"`
-	Maps      *mapURLs `json:"maps,omitempty"`
+	SHA256    string      `json:"sha256"`
+	Mask      *runLengths `json:"mask,omitempty"`
+	ElapsedMS float64     `json:"elapsed_ms"`
+	Maps      *mapURLs    `json:"maps,omitempty"`
 }
 
-// mapURLs are where the maps are: data: URLs, or links on this server.
+// mapURLs are the addresses of the maps: data: URLs, or links on this server.
 type mapURLs struct {
 	Prob    string `json:"prob"`
 	Mask    string `json:"mask,omitempty"`
 	Overlay string `json:"overlay,omitempty"`
-	Expires string `json:"expires,omitempty"` // RFC 3339, of links
+	Expires string `json:"expires,omitempty"` // of links, RFC 3339
 }
 
-// newAnswer encodes what a request wants of an outcome.
-func (s *Server) newAnswer(want wanted, j *job, o *outcome, start time.Time) (*answer, error) {
+// newAnswer encodes the result of a finished job. start is when the whole picture had arrived.
+func (s *Server) newAnswer(ctx context.Context, p params, j *job, start time.Time) (*answer, error) {
+	parallel.Point(stageEncode)
 	began := time.Now()
-	result, err := atThreshold(o.result, want.threshold)
+	result, err := atThreshold(j.result, p.threshold)
 	if err != nil {
 		return nil, err
 	}
 	a := &answer{}
-	for _, view := range want.views() {
-		png, err := picture.EncodePNG(draw(view, result, o.decoded), picture.Fast)
+	for _, view := range p.views() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		png, err := picture.EncodePNG(draw(view, result, j.decoded), picture.Fast)
 		if err != nil {
 			return nil, err
 		}
 		a.maps = append(a.maps, namedPNG{view, png})
 	}
-	a.head = resultBody{Record: localize.NewRecord(j.file.name, result), SHA256: j.sha256}
-	a.head.Model = j.lane.Name // not the path of its file on the server
-	if want.mask != "" {
-		a.head.Mask = newRuns(result, want.mask)
+	a.result = resultBody{Record: localize.NewRecord(j.file.name, result), SHA256: j.sha256}
+	a.result.Model = j.model.Name // not the path of its file on the server
+	if p.mask != "" {
+		a.result.Mask = newRunLengths(result, p.mask)
 	}
-	if want.maps == mapsLinks && want.view == "" {
-		if a.head.Maps, err = s.links.add(a.maps); err != nil {
+	if p.maps == mapsLinks && p.view == "" {
+		if a.result.Maps, err = s.links.add(a.maps); err != nil {
 			return nil, err
 		}
 		a.maps = nil
 	}
-	s.stats.took(j.lane.Name, stageEncode, time.Since(began))
-	a.head.ElapsedMS = localize.Milliseconds(time.Since(start))
-	if s.config.Keep != "" {
-		if err := s.keep(j, o, result, a); err != nil {
+	s.stats.took(j.model.Name, stageEncode, time.Since(began))
+	a.result.ElapsedMS = localize.Milliseconds(time.Since(start))
+	if s.config.Archive != "" {
+		if err := s.archive(ctx, j, result, a.result); err != nil {
 			return nil, err
 		}
 	}
-	return a, nil
+	return a, a.encode()
 }
 
-// views are the maps that are to be encoded.
-func (w wanted) views() []string {
-	switch {
-	case w.view != "":
-		return []string{w.view}
-	case w.maps == mapsNone:
-		return nil
-	case w.maps == mapsProb:
-		return []string{viewProb}
+// atThreshold is the result at the threshold that a request asks for.
+func atThreshold(r *localize.Result, threshold float64) (*localize.Result, error) {
+	if r.Threshold == threshold {
+		return r, nil
 	}
-	return viewValues
+	return r.WithThreshold(threshold)
 }
 
 func draw(view string, r *localize.Result, d *picture.Picture) image.Image {
@@ -103,8 +112,9 @@ func draw(view string, r *localize.Result, d *picture.Picture) image.Image {
 	return r.Gray()
 }
 
-// send sends an answer; its memory counts until the client has taken it.
-func (s *Server) send(w http.ResponseWriter, r *request, want wanted, a *answer) error {
+// send sends an answer. Its memory is counted until the client has read it.
+func (s *Server) send(w http.ResponseWriter, r *request, p params, a *answer) error {
+	parallel.Point(stageWrite)
 	size := min(a.size(), s.out.size)
 	if err := s.out.take(r.Context(), size); err != nil {
 		return err
@@ -112,82 +122,77 @@ func (s *Server) send(w http.ResponseWriter, r *request, want wanted, a *answer)
 	defer s.out.give(size)
 	to := s.patient(w)
 	h := w.Header()
-	if want.view != "" {
+	if p.view != "" {
 		h.Set("Content-Type", typePNG)
 		h.Set("Content-Length", strconv.Itoa(len(a.maps[0].data)))
-		h.Set("Declip-Score", strconv.FormatFloat(a.head.Score, 'g', -1, 64))
-		h.Set("Declip-Threshold", strconv.FormatFloat(a.head.Threshold, 'g', -1, 64))
-		h.Set("Declip-SHA256", a.head.SHA256)
-		_, _ = to.Write(a.maps[0].data)
+		h.Set(headerScore, strconv.FormatFloat(a.result.Score, 'g', -1, 64))
+		h.Set(headerThreshold, strconv.FormatFloat(a.result.Threshold, 'g', -1, 64))
+		h.Set(headerSHA256, a.result.SHA256)
+		_, _ = to.Write(a.maps[0].data) // an error means that the client has left
 		return nil
 	}
-	body, err := a.json()
-	if err != nil {
-		return err
-	}
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.FormatInt(body.length()+1, 10))
-	if err := body.writeTo(to); err == nil {
+	h.Set("Content-Type", typeJSON)
+	h.Set("Content-Length", strconv.FormatInt(a.lengthJSON()+1, 10))
+	if err := a.writeJSON(to); err == nil {
 		_, _ = io.WriteString(to, "\n")
 	}
-	return nil // a client that does not take its answer is not told why
+	return nil // as above
 }
 
+// size is the memory that an answer takes, in bytes.
 func (a *answer) size() int64 {
-	n := int64(4 << 10)
+	n := int64(4<<10 + len(a.json))
 	for _, m := range a.maps {
 		n += int64(len(m.data))
 	}
 	return n
 }
 
-// jsonBody is an answer's JSON in parts, so that large maps are encoded on their way.
-type jsonBody struct {
-	head []byte // without the closing brace if maps follow
-	maps []namedPNG
-}
-
+// dataURL begins the address of a map that is part of the response.
 const dataURL = "data:image/png;base64,"
 
-func (a *answer) json() (jsonBody, error) {
-	head, err := json.Marshal(a.head)
-	if err != nil {
-		return jsonBody{}, fmt.Errorf("encoding the answer: %w", err)
+// encode encodes the result. The maps are encoded when they are written, since they are large.
+func (a *answer) encode() (err error) {
+	if a.json, err = json.Marshal(a.result); err != nil {
+		return fmt.Errorf("encoding the result: %w", err)
 	}
 	if len(a.maps) > 0 {
-		head = append(head[:len(head)-1], `,"maps":{`...)
+		a.json = append(a.json[:len(a.json)-1], `,"maps":{`...)
 	}
-	return jsonBody{head, a.maps}, nil
+	return nil
 }
 
-// between is what stands before the i-th map.
-func (b jsonBody) between(i int) string {
+// beforeMap is the JSON before the i-th map's data, which a quotation mark ends.
+func (a *answer) beforeMap(i int) string {
 	comma := ","
 	if i == 0 {
 		comma = ""
 	}
-	return comma + `"` + b.maps[i].name + `":"` + dataURL
+	return comma + `"` + a.maps[i].name + `":"` + dataURL
 }
 
-const closing = "}}"
+// afterMaps is the JSON after the last map.
+const afterMaps = "}}"
 
-func (b jsonBody) length() int64 {
-	n := len(b.head)
-	for i, m := range b.maps {
-		n += len(b.between(i)) + base64.StdEncoding.EncodedLen(len(m.data)) + 1
+// lengthJSON is the number of bytes that writeJSON writes.
+func (a *answer) lengthJSON() int64 {
+	n := len(a.json)
+	for i, m := range a.maps {
+		n += len(a.beforeMap(i)) + base64.StdEncoding.EncodedLen(len(m.data)) + 1
 	}
-	if len(b.maps) > 0 {
-		n += len(closing)
+	if len(a.maps) > 0 {
+		n += len(afterMaps)
 	}
 	return int64(n)
 }
 
-func (b jsonBody) writeTo(w io.Writer) error {
-	if _, err := w.Write(b.head); err != nil {
+// writeJSON writes the result with its maps as data: URLs.
+func (a *answer) writeJSON(w io.Writer) error {
+	if _, err := w.Write(a.json); err != nil {
 		return err
 	}
-	for i, m := range b.maps {
-		if _, err := io.WriteString(w, b.between(i)); err != nil {
+	for i, m := range a.maps {
+		if _, err := io.WriteString(w, a.beforeMap(i)); err != nil {
 			return err
 		}
 		encoder := base64.NewEncoder(base64.StdEncoding, w)
@@ -201,46 +206,9 @@ func (b jsonBody) writeTo(w io.Writer) error {
 			return err
 		}
 	}
-	if len(b.maps) == 0 {
+	if len(a.maps) == 0 {
 		return nil
 	}
-	_, err := io.WriteString(w, closing)
+	_, err := io.WriteString(w, afterMaps)
 	return err
-}
-
-// patientWriter gives a client time for each part of a large answer, and in all as
-// long as the answer itself may take: who takes nothing is cut off soon.
-type patientWriter struct {
-	w       io.Writer
-	control *http.ResponseController
-	until   time.Time
-	since   int // bytes since the deadline was set
-}
-
-const patientPart = 256 << 10
-
-func (s *Server) patient(w http.ResponseWriter) *patientWriter {
-	return &patientWriter{w: w, control: http.NewResponseController(w), until: time.Now().Add(s.config.Timeout)}
-}
-
-// Write is part of io.Writer.
-func (p *patientWriter) Write(data []byte) (n int, err error) {
-	for len(data) > 0 {
-		if p.since == 0 {
-			deadline := time.Now().Add(answerPatience)
-			if p.until.Before(deadline) {
-				deadline = p.until
-			}
-			_ = p.control.SetWriteDeadline(deadline)
-		}
-		part := data[:min(len(data), patientPart-p.since)]
-		m, err := p.w.Write(part)
-		n += m
-		if err != nil {
-			return n, err
-		}
-		p.since = (p.since + m) % patientPart
-		data = data[m:]
-	}
-	return n, nil
 }

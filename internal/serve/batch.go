@@ -5,37 +5,39 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/declip/declip/internal/parallel"
 )
 
-// batchBody answers POST /v1/batch: for each picture, in the order in which they
-// were sent, its result or what was wrong with it.
+// batchBody is the response to POST /v1/batch: a resultBody or failedBody for each picture, in the
+// order in which the client sent them.
 type batchBody struct {
 	Results []json.RawMessage `json:"results"`
 }
 
-// failedBody stands in a batch for a picture that could not be localized.
+// failedBody is the result of a picture in a batch that could not be localized.
 type failedBody struct {
 	Image string      `json:"image"`
 	Error errorDetail `json:"error"`
 }
 
-// batch answers POST /v1/batch. The queue takes all of its pictures or none, and the
-// answer is written as the results come, so that it is never in memory whole.
+// batch handles POST /v1/batch. The queue takes all of its pictures or none. Results are written as
+// soon as they are there, so that the whole response is never in memory.
 func (s *Server) batch(w http.ResponseWriter, r *request) error {
-	want, err := s.wants(r)
+	p, err := s.parseParams(r)
 	if err != nil {
 		return err
 	}
-	if want.view != "" {
-		return problemf(http.StatusBadRequest, codeRequest, "a batch is answered with JSON, not with Accept: %s", typePNG)
+	if p.view != "" {
+		return problemf(http.StatusBadRequest, codeRequest, "the response to a batch is JSON, not Accept: %s", typePNG)
 	}
 	if _, form, err := isForm(r.Request); err == nil && !form {
-		return problemf(http.StatusUnsupportedMediaType, codeRequest, "a batch comes as multipart/form-data with fields %q", fieldImage)
+		return problemf(http.StatusUnsupportedMediaType, codeRequest, "expected multipart/form-data with fields %q", fieldImage)
 	}
-	if !r.query.values.Has("maps") {
-		want.maps = mapsNone
+	if !r.query.has(paramMaps) {
+		p.maps = mapsNone
 	}
-	if err := s.precheck(want.lane, r, s.config.MaxPictures); err != nil {
+	if err := s.precheck(p.model, r, s.config.MaxPictures); err != nil {
 		return err
 	}
 	b := s.newBody(w, r.Request, r.deadline)
@@ -45,111 +47,93 @@ func (s *Server) batch(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	start := time.Now()
-	members := s.members(r, want.lane, files)
+	jobs := make([]*job, len(files))
+	for i, f := range files {
+		jobs[i] = newJob(r.Context(), p.model, f)
+	}
 	defer func() {
-		for _, m := range members {
-			m.leave()
+		for _, j := range jobs {
+			j.leave()
 		}
 	}()
-	if err := s.enqueue(want.lane, members); err != nil {
+	if err := s.enqueue(r, p.model, jobs); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", typeJSON)
 	to := s.patient(w)
 	to.until = r.deadline.Add(s.config.Timeout) // results are computed and written in turn
-	return s.writeBatch(to, r, want, members, start)
+	s.writeBatch(to, r, p, jobs, start)
+	return nil
 }
 
-// member is a picture of a batch: a job, or why it is none.
-type member struct {
-	*job
-	name string
-	err  error
-}
-
-func (m member) leave() {
-	if m.job != nil {
-		m.job.leave()
-	}
-}
-
-func (s *Server) members(r *request, l *lane, files []upload) []member {
-	list := make([]member, len(files))
-	for i, f := range files {
-		j, err := s.newJob(r.Context(), l, f)
-		if list[i] = (member{j, f.name, err}); err == nil {
-			r.log.pixels += j.task.pixels
+// enqueue puts the jobs into the queue, except those whose picture is refused by its header.
+func (s *Server) enqueue(r *request, m *modelQueue, jobs []*job) error {
+	var good []*job
+	for _, j := range jobs {
+		err := parallel.Catch(func() error { return j.inspect(s.config.MaxPixels) })
+		if err != nil {
+			j.finish(nil, nil, err)
+			continue
 		}
+		r.log.pixels += j.pixels
+		good = append(good, j)
 	}
-	return list
-}
-
-func (s *Server) enqueue(l *lane, members []member) error {
-	var tasks []*task
-	for _, m := range members {
-		if m.err == nil {
-			tasks = append(tasks, m.task)
-		}
-	}
-	if !l.queue.put(tasks...) {
-		return s.full(l)
+	if !m.queue.put(good...) {
+		return s.queueFull(m)
 	}
 	return nil
 }
 
-// writeBatch writes the answers as they come. Once it has begun, what goes wrong
-// is said in the place of the picture.
-func (s *Server) writeBatch(w io.Writer, r *request, want wanted, members []member, start time.Time) error {
-	if _, err := io.WriteString(w, `{"results":[`); err != nil {
-		return nil // the client has left
-	}
-	for i, m := range members {
-		if i > 0 {
-			_, _ = io.WriteString(w, ",")
+// writeBatch writes the results in the order of the jobs. An error of a picture is written in its
+// place, because the response has begun with a status of 200.
+func (s *Server) writeBatch(w io.Writer, r *request, p params, jobs []*job, start time.Time) {
+	separator := `{"results":[`
+	for _, j := range jobs {
+		if _, err := io.WriteString(w, separator); err != nil {
+			return // the client has left
 		}
-		if err := s.writeMember(w, r, want, m, start); err != nil {
-			return nil
+		if err := s.writeResult(w, r, p, j, start); err != nil {
+			return
 		}
+		separator = ","
 	}
 	_, _ = io.WriteString(w, "]}\n")
-	return nil
 }
 
-// writeMember writes the answer about one picture. The error is that of writing.
-func (s *Server) writeMember(w io.Writer, r *request, want wanted, m member, start time.Time) error {
-	body, size, err := s.memberBody(r, want, m, start)
-	defer s.out.give(size)
-	if err != nil {
-		p := s.explain(r.Request, err)
-		text, err := json.Marshal(failedBody{m.name, errorDetail{p.code, p.message}})
-		if err != nil {
+// writeResult writes the result of a job, or why there is none. Its error is that of writing.
+func (s *Server) writeResult(w io.Writer, r *request, p params, j *job, start time.Time) error {
+	var a *answer
+	var held int64 // bytes of the memory for responses
+	defer func() { s.out.give(held) }()
+	err := parallel.Catch(func() (err error) {
+		if a, err = s.waitAnswer(r, p, j, start); err != nil {
 			return err
 		}
-		_, err = w.Write(text)
+		size := min(a.size(), s.out.size)
+		if err := s.out.take(r.Context(), size); err != nil {
+			return err
+		}
+		held = size
+		parallel.Point(stageWrite)
+		return nil
+	})
+	if err == nil {
+		return a.writeJSON(w)
+	}
+	problem := s.explain(r.Request, r.log.id, err)
+	text, err := json.Marshal(failedBody{j.file.name, errorDetail{problem.code, problem.message}})
+	if err != nil {
 		return err
 	}
-	return body.writeTo(w)
+	_, err = w.Write(text)
+	return err
 }
 
-// memberBody waits for a picture and encodes its answer, whose size bytes are
-// taken from the memory for answers, also after an error.
-func (s *Server) memberBody(r *request, want wanted, m member, start time.Time) (body jsonBody, size int64, err error) {
-	if m.err != nil {
-		return jsonBody{}, 0, m.err
+// waitAnswer waits for a job and encodes its result. The memory for its pixels is then free.
+func (s *Server) waitAnswer(r *request, p params, j *job, start time.Time) (*answer, error) {
+	defer j.leave()
+	if err := j.wait(r.Context()); err != nil {
+		return nil, err
 	}
-	defer m.leave()
-	o, err := m.wait(r.Context())
-	if err != nil {
-		return jsonBody{}, 0, err
-	}
-	a, err := s.newAnswer(want, m.job, o, start)
-	if err != nil {
-		return jsonBody{}, 0, err
-	}
-	size = min(a.size(), s.out.size)
-	if err := s.out.take(r.Context(), size); err != nil {
-		return jsonBody{}, 0, err
-	}
-	body, err = a.json()
-	return body, size, err
+	return s.newAnswer(r.Context(), p, j, start)
 }

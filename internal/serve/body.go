@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// A body must keep coming: something within each Config.patience, and at least
-// bodyRate bytes a second on the average, or the client is taken for broken.
+// bodyRate is the least number of bytes per second that a client must send on average. It must also
+// send something within each Limits.patience. Otherwise it is treated as stalled.
 const bodyRate = 16 << 10
 
-// body reads what a client sends, within the memory for it and the client's time.
+// body reads the body of a request, within a memory budget and the deadlines for the client.
 type body struct {
 	r        io.Reader
 	control  *http.ResponseController
 	start    time.Time
 	patience time.Duration
 	deadline time.Time // of the whole request
-	read     int64     // bytes that came
+	read     int64     // bytes received
 	budget   *budget
-	taken    int64 // of the budget
+	taken    int64 // bytes of the budget
 	retry    func() time.Duration
 }
 
@@ -40,14 +40,14 @@ func (b *body) Read(p []byte) (int, error) {
 			until = limit
 		}
 	}
-	_ = b.control.SetReadDeadline(until) // what cannot be set is set by the connection's own limits
+	_ = b.control.SetReadDeadline(until) // the limits of the connection remain if it fails
 	n, err := b.r.Read(p)
 	b.read += int64(n)
 	switch {
 	case err == nil || err == io.EOF:
 		return n, err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = problemf(http.StatusRequestTimeout, codeTimeout, "the picture did not arrive: %d bytes in %.0f s",
+		err = problemf(http.StatusRequestTimeout, codeTimeout, "the picture did not arrive in time: %d bytes in %.0f s",
 			b.read, time.Since(b.start).Seconds())
 	default:
 		err = problemf(http.StatusBadRequest, codeRequest, "the body cannot be read: %v", err)
@@ -55,13 +55,13 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// finish says that all was read: from now on the connection is only watched for
-// the client's leaving, which has no deadline.
+// finish removes the deadline once everything was read. net/http goes on reading, to notice that the
+// client leaves.
 func (b *body) finish() { _ = b.control.SetReadDeadline(time.Time{}) }
 
-// gather reads r, which reads from the body, to its end: at most limit bytes.
-// Memory is taken from the budget as it is needed, not as it is announced, so
-// that many who announce much and send little take little.
+// gather reads r, a part of the body, to its end: at most limit bytes. Memory is taken from the
+// budget as bytes arrive, not as they are announced, so that many clients that announce much and
+// send little do not use it up.
 func (b *body) gather(r io.Reader, limit int64) ([]byte, error) {
 	var data []byte
 	for {
@@ -71,7 +71,7 @@ func (b *body) gather(r io.Reader, limit int64) ([]byte, error) {
 				return nil, tooManyBytes(limit)
 			}
 			if !b.budget.tryTake(size - int64(cap(data))) {
-				return nil, busy(b.retry(), "the server holds as many pictures as it has memory for")
+				return nil, busy(b.retry(), "the memory for pictures is used up: try again later")
 			}
 			b.taken += size - int64(cap(data))
 			data = append(make([]byte, 0, size), data...)
@@ -91,10 +91,10 @@ func (b *body) gather(r io.Reader, limit int64) ([]byte, error) {
 }
 
 func tooManyBytes(limit int64) error {
-	return problemf(http.StatusRequestEntityTooLarge, codeLarge, "the picture has more than %d bytes, the limit here", limit)
+	return problemf(http.StatusRequestEntityTooLarge, codeLarge, "the picture has more than %d bytes, which is the limit", limit)
 }
 
-// release gives the memory back.
+// release returns the memory to the budget.
 func (b *body) release() {
 	b.budget.give(b.taken)
 	b.taken = 0

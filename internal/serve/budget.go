@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// budget is a number of bytes that can be taken and given back.
+// budget is an amount of memory, in bytes, that can be taken and returned.
 type budget struct {
 	size int64
 	sem  *semaphore.Weighted
@@ -18,7 +18,7 @@ func newBudget(size int64) *budget {
 	return &budget{size: size, sem: semaphore.NewWeighted(size)}
 }
 
-// tryTake takes n bytes if they are there.
+// tryTake takes n bytes if they are available.
 func (b *budget) tryTake(n int64) bool {
 	if !b.sem.TryAcquire(n) {
 		return false
@@ -27,8 +27,8 @@ func (b *budget) tryTake(n int64) bool {
 	return true
 }
 
-// take waits for n bytes, no more than there are in all. Who waits longest is
-// next, so that a large picture is not passed by for ever.
+// take waits for n bytes, at most the size of the budget. The longest waiter is served first, so
+// that small pictures do not overtake a large one forever.
 func (b *budget) take(ctx context.Context, n int64) error {
 	if err := b.sem.Acquire(ctx, n); err != nil {
 		return err
@@ -37,6 +37,7 @@ func (b *budget) take(ctx context.Context, n int64) error {
 	return nil
 }
 
+// give returns n bytes.
 func (b *budget) give(n int64) {
 	b.used.Add(-n)
 	b.sem.Release(n)

@@ -9,115 +9,155 @@ import (
 	"github.com/declip/declip/internal/localize"
 )
 
-// Config says how a server serves. Zero fields get the values of Defaults.
+// Config holds the settings of a server. Begin with DefaultConfig: zero means zero, not the default.
 type Config struct {
-	MaxBytes    int64 // of a picture's file
-	MaxPixels   int64 // width times height of a picture
-	MaxPictures int   // in one request to /v1/batch
-	Threshold   float64
+	Limits
+	Batching
+	Access
 
-	Queue    int           // pictures that wait for a model
-	MaxBatch int           // pictures that go to a model together; 0: see Model.batch
-	MaxWait  time.Duration // how long the first of a batch waits for others
-	Timeout  time.Duration // for a request, from its headers to its answer
-	Memory   int64         // bytes for pictures, beside models; 0: enough for MaxPixels, at least 2 GiB
-	Conns    int           // connections at once
-	Grace    time.Duration // for requests under way when the server is to end
+	// Threshold is the probability above which a pixel counts as manipulated, in (0,1), for
+	// requests that do not choose one.
+	Threshold float64
+	LinkTTL   time.Duration // how long links to maps are valid
+	Archive   string        // directory that pictures and results are written to; empty: none
 
-	Token   string        // what clients must show; empty: nothing
-	Origins []string      // of pages of other servers that may call this one; "*": any
-	Hosts   []string      // names that a request may be addressed to; empty: any
-	Fetch   bool          // pictures may be named by URL
-	Keep    string        // folder where pictures and results are kept; empty: nothing is
-	Links   time.Duration // how long links to maps are good
-
-	patience time.Duration // for a request's head, and for the next part of its body
-
-	Version string // of the program, for whoever asks
-	Log     *slog.Logger
+	Version string       // of the program, as clients are told
+	Log     *slog.Logger // of requests and errors
 }
 
-// Defaults are the values that a Config's zero fields stand for.
-func Defaults() Config {
-	return Config{
-		MaxBytes: 32 << 20, MaxPixels: 50_000_000, MaxPictures: 16, Threshold: localize.DefaultThreshold,
-		Queue: 32, MaxWait: 5 * time.Millisecond, Timeout: 2 * time.Minute, Conns: 4096, Grace: 30 * time.Second,
-		Links: 10 * time.Minute, patience: 10 * time.Second,
+// Limits bound what requests can take.
+type Limits struct {
+	MaxBytes    int64         // size of a picture's file
+	MaxPixels   int64         // width times height of a picture
+	MaxPictures int           // in one request to /v1/batch; at most Batching.Queue
+	MaxConns    int           // connections at a time
+	Memory      int64         // bytes for pictures, in addition to the models; see Config.LeastMemory
+	Timeout     time.Duration // from the headers of a request to its response
+	Grace       time.Duration // for requests in progress when the server stops
+
+	patience time.Duration // for the headers of a request, and for the next part of its body
+}
+
+// Batching says how pictures wait for a model.
+type Batching struct {
+	Queue    int           // pictures that may wait for each model
+	MaxBatch int           // pictures that run through a model together; 0: the model decides
+	MaxWait  time.Duration // how long the first picture of a batch waits for others
+}
+
+// Access says who may ask for what.
+type Access struct {
+	Token   string   // that clients must send; empty: none is required
+	Origins []string // whose pages may call this server; "*": any
+	Hosts   []string // names that a request may be addressed to; empty: any
+	Fetch   bool     // requests may name a picture by URL
+}
+
+// anyOrigin in Access.Origins stands for all origins.
+const anyOrigin = "*"
+
+// DefaultConfig gives the settings that "declip serve" has without flags.
+func DefaultConfig() Config {
+	c := Config{
+		Limits: Limits{
+			MaxBytes: 32 << 20, MaxPixels: 50_000_000, MaxPictures: 16, MaxConns: 4096,
+			Timeout: 2 * time.Minute, Grace: 30 * time.Second, patience: 10 * time.Second,
+		},
+		Batching:  Batching{Queue: 32, MaxWait: 5 * time.Millisecond},
+		Threshold: localize.DefaultThreshold,
+		LinkTTL:   10 * time.Minute,
+		Log:       slog.New(slog.DiscardHandler),
 	}
+	c.Memory = c.DefaultMemory()
+	return c
 }
 
-// Bytes that work on a picture takes at its peak, for each pixel: the decoder's
-// planes, the pixels, the map as float32, and the encoded maps; measured, and
+// bytesPerPixel is the memory that work on a picture takes at its peak, for each pixel: the
+// decoder's planes, the pixels, the map as float32 and the encoded maps. It was measured, and
 // rounded up.
 const bytesPerPixel = 32
 
-const leastMemory = 2 << 30
+// Bounds of settings.
+const (
+	maxFileBytes = 1 << 32
+	maxPixels    = 10 * localize.DefaultMaxPixels
+	maxBatch     = 256
+	minMemory    = 2 << 30 // of DefaultMemory
+)
 
-// The shares of Config.Memory: files that came in and wait, pictures in work,
-// answers that clients have yet to take.
+// Shares of Limits.Memory: files that were received and wait, pictures in progress, and responses
+// that clients have not read yet.
 func (c Config) memoryIn() int64   { return c.Memory / 4 }
 func (c Config) memoryWork() int64 { return c.Memory / 2 }
 func (c Config) memoryOut() int64  { return c.Memory / 4 }
 
-// WithDefaults fills in what is zero, and says what is wrong with the rest.
-func (c Config) WithDefaults() (Config, error) {
-	d := Defaults()
-	setDefault(&c.MaxBytes, d.MaxBytes)
-	setDefault(&c.MaxPixels, d.MaxPixels)
-	setDefault(&c.MaxPictures, d.MaxPictures)
-	setDefault(&c.Threshold, d.Threshold)
-	setDefault(&c.Queue, d.Queue)
-	setDefault(&c.Timeout, d.Timeout)
-	setDefault(&c.Conns, d.Conns)
-	setDefault(&c.Links, d.Links)
-	setDefault(&c.patience, d.patience)
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if c.MaxPixels > 0 && c.MaxPixels <= localize.DefaultMaxPixels*10 {
-		setDefault(&c.Memory, max(leastMemory, 2*bytesPerPixel*c.MaxPixels, 4*c.MaxBytes))
-	}
-	for _, origin := range c.Origins {
-		if err := checkOrigin(origin); err != nil {
-			return c, err
+// LeastMemory is the smallest Limits.Memory with which a picture of the largest size can be
+// processed, in bytes.
+func (c Config) LeastMemory() int64 { return max(2*bytesPerPixel*c.MaxPixels, 4*c.MaxBytes) }
+
+// DefaultMemory is the usual Limits.Memory for pictures of the largest size, in bytes.
+func (c Config) DefaultMemory() int64 { return max(minMemory, c.LeastMemory()) }
+
+// Validate checks all settings. Its error names the first one that is out of range.
+func (c Config) Validate() error {
+	for _, check := range []func() error{c.Limits.validate, c.Batching.validate, c.Access.validate} {
+		if err := check(); err != nil {
+			return err
 		}
 	}
-	return c, c.check()
-}
-
-func checkOrigin(origin string) error {
-	if origin == "*" {
-		return nil
-	}
-	if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {
-		return fmt.Errorf("origin %q: expected one such as https://example.org: %w", origin, err)
-	}
-	return nil
-}
-
-func (c Config) check() error {
 	switch {
-	case c.MaxBytes < 1 || c.MaxBytes > 1<<32:
-		return fmt.Errorf("max bytes %d: expected 1 to %d", c.MaxBytes, int64(1<<32))
-	case c.MaxPixels < 1 || c.MaxPixels > localize.DefaultMaxPixels*10:
-		return fmt.Errorf("max pixels %d: expected 1 to %d", c.MaxPixels, int64(localize.DefaultMaxPixels*10))
-	case c.MaxPictures < 1 || c.MaxPictures > c.Queue:
-		return fmt.Errorf("max pictures in a batch %d: expected 1 to the queue's length, %d", c.MaxPictures, c.Queue)
+	case c.MaxPictures > c.Queue:
+		return fmt.Errorf("max pictures in a batch %d: expected at most the queue length, %d", c.MaxPictures, c.Queue)
+	case c.Memory < c.LeastMemory():
+		return fmt.Errorf("memory of %d bytes: pictures of %d pixels in %d bytes need at least %d", c.Memory, c.MaxPixels, c.MaxBytes, c.LeastMemory())
 	case !(c.Threshold > 0 && c.Threshold < 1):
-		return fmt.Errorf("threshold %g: expected a number between 0 and 1, both excluded", c.Threshold)
-	case c.Queue < 1 || c.MaxBatch < 0 || c.MaxBatch > 256 || c.Conns < 1:
-		return fmt.Errorf("queue %d, max batch %d, connections %d: expected at least 1, 0 to 256, at least 1", c.Queue, c.MaxBatch, c.Conns)
-	case c.Timeout <= 0 || c.MaxWait < 0 || c.Grace < 0 || c.Links <= 0:
-		return fmt.Errorf("timeout %v, max wait %v, grace %v, links %v: expected positive times", c.Timeout, c.MaxWait, c.Grace, c.Links)
-	case c.memoryWork() < bytesPerPixel*c.MaxPixels || c.memoryIn() < c.MaxBytes:
-		return fmt.Errorf("memory of %d bytes: pictures of %d pixels in %d bytes take at least %d",
-			c.Memory, c.MaxPixels, c.MaxBytes, max(2*bytesPerPixel*c.MaxPixels, 4*c.MaxBytes))
+		return fmt.Errorf("threshold %g: expected a number between 0 and 1, exclusive", c.Threshold)
+	case c.LinkTTL <= 0:
+		return fmt.Errorf("lifetime of links %v: expected a positive duration", c.LinkTTL)
+	case c.Log == nil:
+		return fmt.Errorf("no log: expected one, such as that of DefaultConfig")
 	}
 	return nil
 }
 
-func setDefault[T comparable](field *T, value T) {
-	if zero := *new(T); *field == zero {
-		*field = value
+func (l Limits) validate() error {
+	switch {
+	case l.MaxBytes < 1 || l.MaxBytes > maxFileBytes:
+		return fmt.Errorf("max bytes %d: expected 1 to %d", l.MaxBytes, int64(maxFileBytes))
+	case l.MaxPixels < 1 || l.MaxPixels > maxPixels:
+		return fmt.Errorf("max pixels %d: expected 1 to %d", l.MaxPixels, int64(maxPixels))
+	case l.MaxPictures < 1:
+		return fmt.Errorf("max pictures in a batch %d: expected at least 1", l.MaxPictures)
+	case l.MaxConns < 1:
+		return fmt.Errorf("max connections %d: expected at least 1", l.MaxConns)
+	case l.Timeout <= 0 || l.patience <= 0:
+		return fmt.Errorf("timeout %v: expected a positive duration", min(l.Timeout, l.patience))
+	case l.Grace < 0:
+		return fmt.Errorf("grace %v: expected 0 or more", l.Grace)
 	}
+	return nil
+}
+
+func (b Batching) validate() error {
+	switch {
+	case b.Queue < 1:
+		return fmt.Errorf("queue length %d: expected at least 1", b.Queue)
+	case b.MaxBatch < 0 || b.MaxBatch > maxBatch:
+		return fmt.Errorf("max batch %d: expected 0 to %d", b.MaxBatch, maxBatch)
+	case b.MaxWait < 0:
+		return fmt.Errorf("max wait %v: expected 0 or more", b.MaxWait)
+	}
+	return nil
+}
+
+func (a Access) validate() error {
+	for _, origin := range a.Origins {
+		if origin == anyOrigin {
+			continue
+		}
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {
+			return fmt.Errorf("origin %q: expected one such as https://example.org: %w", origin, err)
+		}
+	}
+	return nil
 }

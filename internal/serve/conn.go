@@ -13,10 +13,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/declip/declip/internal/parallel"
 )
 
-// listener bounds the connections that are open at once: more wait to be
-// accepted. Its connections answer in JSON what net/http answers in words.
+// listener bounds the number of open connections; others wait to be accepted. Its connections turn
+// the plain-text errors of net/http into JSON.
 type listener struct {
 	net.Listener
 	places chan struct{}
@@ -49,41 +51,46 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// conn is a connection whose every refusal is JSON. What cannot be read as a
-// request never reaches a handler: net/http answers it with a line of text, and
-// a head that does not arrive in time with nothing.
+// conn is a connection on which every error is JSON. A request that cannot be parsed never reaches a
+// handler: net/http responds with a line of text. To headers that do not arrive in time it does not
+// respond at all.
 type conn struct {
 	net.Conn
 	release func()
-	handled atomic.Bool  // a handler has the request
-	partial atomic.Int64 // bytes that were read since the last answer
+	handled atomic.Bool  // a handler is responding
+	partial atomic.Int64 // bytes read since the last response
 }
 
 type connKey struct{}
 
+// withConn makes the connection of a request available to setHandling.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// handling notes that a handler has a connection's request.
-func handling(r *http.Request, yes bool) {
+// setHandling notes that a handler begins or ends to respond on the connection of a request.
+func setHandling(r *http.Request, yes bool) {
 	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 		c.handled.Store(yes)
 	}
 }
 
-func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
+// Read is part of net.Conn. net/http also calls it in a goroutine of its own, where a panic would end
+// the process.
+func (c *conn) Read(p []byte) (n int, err error) {
+	defer parallel.Recover(&err)
+	n, err = c.Conn.Read(p)
 	c.partial.Add(int64(n))
 	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && !c.handled.Load() && c.partial.Swap(0) > 0 {
-		c.refuse(http.StatusRequestTimeout, codeTimeout, "the request's head did not arrive in time")
+		c.refuse(http.StatusRequestTimeout, codeTimeout, "the headers of the request did not arrive in time")
 	}
 	return n, err
 }
 
-// plainRefusal is how net/http ends what it refuses, after the status line.
+// plainRefusal is what net/http sends between the status line and the text of an error.
 var plainRefusal = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 
+// Write is part of net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
 	c.partial.Store(0)
 	if c.handled.Load() {
@@ -93,20 +100,21 @@ func (c *conn) Write(p []byte) (int, error) {
 	switch {
 	case plain && len(head) < 100 && bytes.HasPrefix(head, []byte("HTTP/1.1 ")):
 		status, err := strconv.Atoi(string(head[9:min(12, len(head))]))
-		if err != nil || status >= http.StatusInternalServerError { // 501 and 505 are the client's fault too
+		if err != nil || status >= http.StatusInternalServerError { // 501 and 505 are the client's fault, too
 			status = http.StatusBadRequest
 		}
 		c.refuse(status, codeRequest, "the request cannot be read: "+string(text))
 		return len(p), nil
-	case bytes.HasPrefix(p, []byte("HTTP/1.1 417 ")): // which net/http says without a word
-		c.refuse(http.StatusExpectationFailed, codeRequest, "the header Expect asks for something else than 100-continue")
+	case bytes.HasPrefix(p, []byte("HTTP/1.1 417 ")): // which net/http sends without a body
+		c.refuse(http.StatusExpectationFailed, codeRequest, "header Expect: expected 100-continue")
 		return len(p), nil
 	}
 	return c.Conn.Write(p)
 }
 
+// refuse sends an error and closes the connection afterwards.
 func (c *conn) refuse(status int, code, message string) {
-	body, _ := json.Marshal(errorBody{errorDetail{code, message}}) // two strings can be encoded
+	body, _ := json.Marshal(errorBody{errorDetail{code, message}}) // cannot fail: two strings
 	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 	fmt.Fprintf(c.Conn, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s\n",
 		status, http.StatusText(status), len(body)+1, body)
@@ -118,8 +126,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite ends this side, so that the other one finds the answer before the
-// end.
+// CloseWrite closes the sending side, so that the client reads the response before the connection
+// ends.
 func (c *conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

@@ -61,7 +61,12 @@ func TestHostileRequests(t *testing.T) {
 	if len(kinds) < 200 {
 		t.Errorf("%d kinds, expected at least 200", len(kinds))
 	}
-	c := Config{MaxBytes: 1 << 20, MaxPixels: 1 << 20, Memory: 128 << 20, Timeout: 20 * time.Second}
+	c := configured(func(c *Config) {
+		c.MaxBytes = 1 << 20
+		c.MaxPixels = 1 << 20
+		c.Memory = 128 << 20
+		c.Timeout = 20 * time.Second
+	})
 	hasty := c
 	hasty.patience = time.Second
 	servers := targets{open: start(t, c), hasty: start(t, hasty)}

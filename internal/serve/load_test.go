@@ -27,19 +27,19 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 // held is a server whose model waits until it is let go.
-func held(t *testing.T, c Config) (*running, *fake, *lane) {
+func held(t *testing.T, c Config) (*running, *fake, *modelQueue) {
 	t.Helper()
 	f := &fake{hold: make(chan struct{})}
 	s := start(t, c, Model{Name: "fake", Localizer: f})
-	return s, f, s.lanes[0]
+	return s, f, s.models[0]
 }
 
 // inWork is how many pictures workers hold while the model stands still.
-const inWork = atOnce
+const inWork = workersPerModel
 
 func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	const places = 2
-	s, f, l := held(t, Config{Queue: places, MaxPictures: 2})
+	s, f, l := held(t, configured(func(c *Config) { c.Queue = places; c.MaxPictures = 2 }))
 	data := picturePNG(t, 16, 16)
 	answers := make(chan reply, inWork+places)
 	for i := range inWork + places {
@@ -72,7 +72,7 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 }
 
 func TestAClientThatLeavesFreesItsPlace(t *testing.T) {
-	s, f, l := held(t, Config{Queue: 1, MaxPictures: 1})
+	s, f, l := held(t, configured(func(c *Config) { c.Queue = 1; c.MaxPictures = 1 }))
 	data := picturePNG(t, 16, 16)
 	ctx, leave := context.WithCancel(context.Background())
 	for range inWork + 1 {
@@ -91,7 +91,7 @@ func TestAClientThatLeavesFreesItsPlace(t *testing.T) {
 }
 
 func TestTimeIsUp(t *testing.T) {
-	s, _, l := held(t, Config{Timeout: 100 * time.Millisecond})
+	s, _, l := held(t, configured(func(c *Config) { c.Timeout = 100 * time.Millisecond }))
 	a := s.post("/v1/localize", picturePNG(t, 16, 16))
 	refused(t, a, http.StatusServiceUnavailable, codeTimeout)
 	if a.header.Get("Retry-After") == "" {
@@ -102,7 +102,7 @@ func TestTimeIsUp(t *testing.T) {
 
 func TestPicturesGoTogether(t *testing.T) {
 	f := &fake{hold: make(chan struct{})}
-	s := start(t, Config{MaxBatch: 4, MaxWait: 10 * time.Second}, Model{Name: "fake", Localizer: f})
+	s := start(t, configured(func(c *Config) { c.MaxBatch = 4; c.MaxWait = 10 * time.Second }), Model{Name: "fake", Localizer: f})
 	data := picturePNG(t, 16, 16)
 	const pictures = 8
 	statuses := make(chan int, pictures)
@@ -123,14 +123,14 @@ func TestPicturesGoTogether(t *testing.T) {
 }
 
 func TestABatchDoesNotWaitForLong(t *testing.T) {
-	s := start(t, Config{MaxBatch: 4, MaxWait: 20 * time.Millisecond})
+	s := start(t, configured(func(c *Config) { c.MaxBatch = 4; c.MaxWait = 20 * time.Millisecond }))
 	if a := s.post("/v1/localize?maps=none", picturePNG(t, 16, 16)); a.status != http.StatusOK {
 		t.Errorf("status %d", a.status)
 	}
 }
 
 func TestABatchInOneRequest(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, testConfig())
 	body, kind := form(t, map[string][]byte{"a.png": picturePNG(t, 64, 32), "b.txt": []byte("no picture"), "c.png": picturePNG(t, 32, 64)}, "a.png", "b.txt", "c.png")
 	a := s.post("/v1/batch", body, "Content-Type", kind)
 	got := decode[batchBody](t, a)
@@ -144,7 +144,7 @@ func TestABatchInOneRequest(t *testing.T) {
 }
 
 func TestTheServerEndsInGoodOrder(t *testing.T) {
-	s, f, _ := held(t, Config{Grace: 10 * time.Second})
+	s, f, _ := held(t, configured(func(c *Config) { c.Grace = 10 * time.Second }))
 	answers := make(chan reply, 1)
 	go func() { answers <- s.post("/v1/localize?maps=none", picturePNG(t, 16, 16)) }()
 	eventually(t, "the picture is in work", func() bool { return f.started.Load() == 1 })
@@ -164,18 +164,24 @@ func TestTheServerEndsInGoodOrder(t *testing.T) {
 }
 
 func TestGraceEnds(t *testing.T) {
-	s, f, _ := held(t, Config{Grace: 50 * time.Millisecond})
+	s, f, _ := held(t, configured(func(c *Config) { c.Grace = 50 * time.Millisecond }))
 	go func() {
 		_, _ = s.try(context.Background(), http.MethodPost, "/v1/localize", bytes.NewReader(picturePNG(t, 16, 16)))
 	}()
 	eventually(t, "the picture is in work", func() bool { return f.started.Load() == 1 })
-	if err := s.stop(); err == nil || !strings.Contains(err.Error(), "under way") {
+	if err := s.stop(); err == nil || !strings.Contains(err.Error(), "in progress") {
 		t.Errorf("ended with %v", err)
 	}
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	s := start(t, Config{MaxBytes: 1 << 20, MaxPixels: 1 << 16, Memory: 4 << 20, Timeout: 10 * time.Second, patience: 300 * time.Millisecond})
+	s := start(t, configured(func(c *Config) {
+		c.MaxBytes = 1 << 20
+		c.MaxPixels = 1 << 16
+		c.Memory = 4 << 20
+		c.Timeout = 10 * time.Second
+		c.patience = 300 * time.Millisecond
+	}))
 	conns := make([]net.Conn, 16)
 	for i := range conns { // each sends a part of what it announces, more together than there is room for
 		var err error
@@ -197,25 +203,10 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestAModelThatPanics(t *testing.T) {
-	s := start(t, Config{}, Model{Name: "fake", Localizer: &fake{panics: true}})
-	a := s.post("/v1/localize", picturePNG(t, 16, 16))
-	refused(t, a, http.StatusInternalServerError, codeInternal)
-	if strings.Contains(string(a.body), "broken") {
-		t.Error("the client is told of the panic")
-	}
-	if !strings.Contains(s.log.String(), "the model is broken") {
-		t.Error("the log is not")
-	}
-	if a := s.do(http.MethodGet, "/healthz", nil); a.status != http.StatusOK {
-		t.Errorf("status %d", a.status)
-	}
-}
-
 func TestTheQueueKeepsToPixels(t *testing.T) {
 	q := newQueue(8)
-	tasks := []*task{{pixels: 10}, {pixels: 10}, {pixels: 100}, {pixels: 1}}
-	if !q.put(tasks...) || q.put(make([]*task, 5)...) {
+	tasks := []*job{{pixels: 10}, {pixels: 10}, {pixels: 100}, {pixels: 1}}
+	if !q.put(tasks...) || q.put(make([]*job, 5)...) {
 		t.Fatal("4 of 8 places, and then 5 more")
 	}
 	for _, want := range []int{2, 1, 1} { // 10 and 10; 100 alone, though it is more; 1
@@ -228,21 +219,49 @@ func TestTheQueueKeepsToPixels(t *testing.T) {
 	}
 }
 
-func TestConfigsThatCannotBe(t *testing.T) {
-	for name, c := range map[string]Config{
-		"bytes": {MaxBytes: -1}, "pixels": {MaxPixels: -1}, "threshold": {Threshold: 1}, "queue": {Queue: -1}, "batch": {MaxBatch: 257},
-		"timeout": {Timeout: -1}, "memory": {Memory: 1 << 20}, "origin": {Origins: []string{"example.org"}}, "pictures": {MaxPictures: 33},
+func TestConfigValidate(t *testing.T) {
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Errorf("the default is refused: %v", err)
+	}
+	for name, change := range map[string]func(*Config){
+		"max bytes":         func(c *Config) { c.MaxBytes = 0 },
+		"max pixels":        func(c *Config) { c.MaxPixels = 0 },
+		"more pixels":       func(c *Config) { c.MaxPixels = maxPixels + 1 },
+		"pictures":          func(c *Config) { c.MaxPictures = 0 },
+		"more than a queue": func(c *Config) { c.MaxPictures = c.Queue + 1 },
+		"connections":       func(c *Config) { c.MaxConns = 0 },
+		"memory":            func(c *Config) { c.Memory = c.LeastMemory() - 1 },
+		"timeout":           func(c *Config) { c.Timeout = 0 },
+		"grace":             func(c *Config) { c.Grace = -1 },
+		"queue":             func(c *Config) { c.Queue = 0 },
+		"batch":             func(c *Config) { c.MaxBatch = maxBatch + 1 },
+		"wait":              func(c *Config) { c.MaxWait = -1 },
+		"origin":            func(c *Config) { c.Origins = []string{"example.org"} },
+		"threshold":         func(c *Config) { c.Threshold = 0 },
+		"links":             func(c *Config) { c.LinkTTL = 0 },
+		"log":               func(c *Config) { c.Log = nil },
 	} {
-		if _, err := c.WithDefaults(); err == nil {
-			t.Errorf("%s: %+v is taken", name, c)
+		c := DefaultConfig()
+		change(&c)
+		if err := c.Validate(); err == nil {
+			t.Errorf("%s: %+v is accepted", name, c)
+		}
+		if _, err := New(c, []Model{{Name: "a", Localizer: &fake{}}}); err == nil {
+			t.Errorf("%s: a server is made", name)
 		}
 	}
-	if _, err := New(Config{}, nil); err == nil {
+}
+
+func TestNewRefusesModels(t *testing.T) {
+	if _, err := New(testConfig(), nil); err == nil {
 		t.Error("a server without a model")
 	}
 	m := Model{Name: "a", Localizer: &fake{}}
-	if _, err := New(Config{}, []Model{m, m}); err == nil {
-		t.Error("two models of one name")
+	if _, err := New(testConfig(), []Model{m, m}); err == nil {
+		t.Error("two models with the same name")
+	}
+	if _, err := New(testConfig(), []Model{{Localizer: &fake{}}}); err == nil {
+		t.Error("a model without a name")
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 func TestLocalize(t *testing.T) {
-	s := start(t, Config{Version: "v1"})
+	s := start(t, configured(func(c *Config) { c.Version = "v1" }))
 	data := picturePNG(t, 64, 32)
 	a := s.post("/v1/localize", data)
 	got := decode[resultBody](t, a)
@@ -62,7 +62,7 @@ func form(t *testing.T, files map[string][]byte, names ...string) (body []byte, 
 }
 
 func TestAForm(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, testConfig())
 	body, kind := form(t, map[string][]byte{`C:\pictures\a.png`: picturePNG(t, 64, 32)}, `C:\pictures\a.png`)
 	a := s.post("/v1/localize?maps=none", body, "Content-Type", kind)
 	if got := decode[resultBody](t, a); got.Image != "a.png" || got.Width != 64 || got.Maps != nil {
@@ -71,7 +71,7 @@ func TestAForm(t *testing.T) {
 }
 
 func TestLinks(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, testConfig())
 	got := decode[resultBody](t, s.post("/v1/localize?maps=links", picturePNG(t, 64, 32)))
 	if got.Maps == nil || got.Maps.Expires == "" {
 		t.Fatalf("got %+v", got)
@@ -87,7 +87,7 @@ func TestLinks(t *testing.T) {
 }
 
 func TestModels(t *testing.T) {
-	s := start(t, Config{Version: "v1"}, Model{Name: "a", Localizer: &fake{}}, Model{Name: "b", Localizer: &fake{}, KnownLimits: []string{"none"}})
+	s := start(t, configured(func(c *Config) { c.Version = "v1" }), Model{Name: "a", Localizer: &fake{}}, Model{Name: "b", Localizer: &fake{}, KnownLimits: []string{"none"}})
 	got := decode[modelsBody](t, s.do(http.MethodGet, "/v1/models", nil))
 	if len(got.Models) != 2 || !got.Models[0].Default || got.Models[1].Default || got.Models[0].KnownLimits == nil || got.Version != "v1" {
 		t.Errorf("got %+v", got)
@@ -99,7 +99,7 @@ func TestModels(t *testing.T) {
 }
 
 func TestThePageAndHealth(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, testConfig())
 	for path, kind := range map[string]string{"/": "text/html; charset=utf-8", "/healthz": "application/json", "/readyz": "application/json"} {
 		a := s.do(http.MethodGet, path, nil)
 		if a.status != http.StatusOK || a.header.Get("Content-Type") != kind || a.header.Get("Content-Security-Policy") == "" {
@@ -109,7 +109,7 @@ func TestThePageAndHealth(t *testing.T) {
 }
 
 func TestTheProbabilitiesAlone(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, testConfig())
 	a := s.post("/v1/localize?maps=prob", picturePNG(t, 40, 30))
 	var b struct{ Maps map[string]string }
 	if err := json.Unmarshal(a.body, &b); err != nil || a.status != http.StatusOK {

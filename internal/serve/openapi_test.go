@@ -74,7 +74,7 @@ func documented(s *Server) []route {
 }
 
 func TestOpenAPIHasTheRoutes(t *testing.T) {
-	d, s := openDocument(t), start(t, Config{})
+	d, s := openDocument(t), start(t, testConfig())
 	var patterns []string
 	for _, r := range documented(s.Server) {
 		patterns = append(patterns, r.pattern)
@@ -139,7 +139,7 @@ func TestOpenAPIHasTheValues(t *testing.T) {
 func TestOpenAPIHasTheFields(t *testing.T) {
 	d := openDocument(t)
 	described := map[string]any{
-		"Result": resultBody{}, "Region": resultBody{}.Regions, "Maps": mapURLs{}, "RunLengths": runs{}, "Batch": batchBody{},
+		"Result": resultBody{}, "Region": resultBody{}.Regions, "Maps": mapURLs{}, "RunLengths": runLengths{}, "Batch": batchBody{},
 		"Failed": failedBody{}, "Models": modelsBody{}, "Model": modelBody{}, "Limits": limitsBody{}, "Status": statusBody{},
 		"Error": errorBody{}, "Problem": errorDetail{},
 	}
@@ -230,7 +230,7 @@ func TestOpenAPIHasTheCodes(t *testing.T) {
 	d := openDocument(t)
 	described := texts(d.at(d.root, "components", "schemas", "Problem", "properties", "code", "enum"))
 	var used []string
-	for _, file := range []string{"problem.go", "guard.go"} {
+	for _, file := range []string{"problem.go", "middleware.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

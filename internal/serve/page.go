@@ -11,20 +11,20 @@ import (
 	"strconv"
 )
 
-// web is the page: files as they are, in no need of being built.
+// web holds the files of the page. They are served as they are; there is no build step.
 //
 //go:embed web
 var web embed.FS
 
-// pageTypes are the types of the page's files: the machine's own table may lack
-// some or say otherwise.
+// pageTypes are the media types of the page's files. The table of the operating system may lack some
+// or differ.
 var pageTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".webmanifest": "application/manifest+json",
 	".json": "application/json", ".woff2": "font/woff2",
 }
 
-// page answers with a file of the page.
+// page handles GET / and GET /assets/: it sends a file of the page.
 func (s *Server) page(w http.ResponseWriter, r *request) error {
 	name := "web/index.html"
 	if p := r.PathValue("path"); p != "" {
@@ -34,7 +34,7 @@ func (s *Server) page(w http.ResponseWriter, r *request) error {
 	}
 	data, err := fs.ReadFile(web, name)
 	if !fs.ValidPath(name) || err != nil {
-		return problemf(http.StatusNotFound, codeNotFound, "nothing is found at %.100q", r.URL.Path)
+		return nothingAt(r.URL.Path)
 	}
 	h := w.Header()
 	kind := pageTypes[path.Ext(name)]
@@ -45,7 +45,7 @@ func (s *Server) page(w http.ResponseWriter, r *request) error {
 	sum := sha256.Sum256(data)
 	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
 	h.Set("ETag", tag)
-	h.Set("Cache-Control", "no-cache") // ask whether it is still the same
+	h.Set("Cache-Control", "no-cache") // clients ask whether it has changed
 	if r.Header.Get("If-None-Match") == tag {
 		w.WriteHeader(http.StatusNotModified)
 		return nil

@@ -9,16 +9,17 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
-// problem is an error that a client is told about.
+// problem is an error as the client is told about it.
 type problem struct {
 	status  int
-	code    string // for programs; the names in openapi.yaml
-	message string // for people
-	retry   time.Duration
-	allow   string // methods, with 405
+	code    string        // for programs, listed in openapi.yaml
+	message string        // for people
+	retry   time.Duration // when the client may try again; 0: not said
+	allow   string        // the methods allowed, with status 405
 }
 
 func (p *problem) Error() string { return p.message }
@@ -45,7 +46,7 @@ const (
 	codeInternal  = "internal"
 )
 
-// errorBody is what every problem is answered with.
+// errorBody is the response to a request that fails.
 type errorBody struct {
 	Error errorDetail `json:"error"`
 }
@@ -55,11 +56,11 @@ type errorDetail struct {
 	Message string `json:"message"`
 }
 
-// asProblem says what a client is told about an error; what is not foreseen is
-// not told.
+// asProblem maps an error to what the client is told about it. Unexpected errors become a bare 500.
 func asProblem(err error) *problem {
 	var p *problem
 	switch {
+	case parallel.Stack(err) != nil: // a panic, whatever its value
 	case errors.As(err, &p):
 		return p
 	case errors.Is(err, localize.ErrTooLarge):
@@ -69,31 +70,41 @@ func asProblem(err error) *problem {
 	case errors.Is(err, localize.ErrFormat):
 		return problemf(http.StatusUnsupportedMediaType, codePicture, "%v", err)
 	}
-	return problemf(http.StatusInternalServerError, codeInternal, "the server failed; its log says why")
+	return problemf(http.StatusInternalServerError, codeInternal, "internal error; the server's log has the cause")
 }
 
-// badPicture says what is wrong with the bytes of a picture.
-func badPicture(err error) *problem {
+// badPicture maps an error of decoding. An unexpected error is the picture's fault; a panic and the
+// end of the context are not.
+func badPicture(err error) error {
+	if parallel.Stack(err) != nil || isContextError(err) {
+		return err
+	}
 	if p := asProblem(err); p.status != http.StatusInternalServerError {
 		return p
 	}
 	return problemf(http.StatusUnprocessableEntity, codePicture, "%v", err)
 }
 
-// busy says that there is no place now.
+// nothingAt is the problem of a request for an unknown path.
+func nothingAt(path string) *problem {
+	return problemf(http.StatusNotFound, codeNotFound, "nothing is found at %.100q", path)
+}
+
+// busy is the problem of a request that finds no room.
 func busy(retry time.Duration, format string, args ...any) *problem {
 	p := problemf(http.StatusTooManyRequests, codeBusy, format, args...)
 	p.retry = retry
 	return p
 }
 
-// timedOut says that a request's time was up.
+// timedOut is the problem of a request that was not answered in time.
 func timedOut(limit time.Duration) *problem {
-	p := problemf(http.StatusServiceUnavailable, codeTimeout, "no answer within %v: the server has too much to do", limit)
+	p := problemf(http.StatusServiceUnavailable, codeTimeout, "no result within %v: the server is overloaded", limit)
 	p.retry = limit
 	return p
 }
 
+// write sends the problem as the response.
 func (p *problem) write(w http.ResponseWriter) {
 	h := w.Header()
 	if p.retry > 0 {
@@ -108,20 +119,20 @@ func (p *problem) write(w http.ResponseWriter) {
 	writeJSON(w, p.status, errorBody{errorDetail{p.code, p.message}})
 }
 
-// retrySeconds are whole seconds, 1 to 120.
+// retrySeconds rounds up to whole seconds, 1 to 120.
 func retrySeconds(d time.Duration) int {
 	return min(max(int((d+time.Second-1)/time.Second), 1), 120)
 }
 
-// writeJSON answers with a value that can be encoded.
+// writeJSON sends a value as JSON.
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
 	if err != nil {
-		panic(fmt.Sprintf("an answer that is no JSON: %v", err)) // answers are structs of plain fields
+		panic(fmt.Errorf("encoding a response: %w", err)) // cannot fail: responses are structs of plain fields
 	}
 	body = append(body, '\n')
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", typeJSON)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has left needs no answer
+	_, _ = w.Write(body) // an error means that the client has left
 }

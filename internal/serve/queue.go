@@ -7,100 +7,101 @@ import (
 	"time"
 )
 
-// queue holds the tasks that wait for a model, in the order they came in. It is
-// bounded: what finds no place is refused, not made to wait.
+// queue holds the jobs that wait for a model, in order of arrival. It is bounded: a job that finds
+// no room is refused at once.
 type queue struct {
 	limit int
 
 	mu      sync.Mutex
-	waiting []*task
-	changed chan struct{} // closed, and made anew, when a task comes in
+	waiting []*job
+	changed chan struct{} // closed and replaced when a job arrives
 }
 
 func newQueue(limit int) *queue {
 	return &queue{limit: limit, changed: make(chan struct{})}
 }
 
-// put takes all tasks in, or none of them.
-func (q *queue) put(tasks ...*task) bool {
+// put adds all jobs, or none if there is not enough room.
+func (q *queue) put(jobs ...*job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting)+len(tasks) > q.limit {
+	if len(q.waiting)+len(jobs) > q.limit {
 		return false
 	}
-	q.waiting = append(q.waiting, tasks...)
+	q.waiting = append(q.waiting, jobs...)
 	close(q.changed)
 	q.changed = make(chan struct{})
 	return true
 }
 
-// remove frees the place of a task, if it waits still.
-func (q *queue) remove(t *task) {
+// remove removes a job that still waits.
+func (q *queue) remove(j *job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if i := slices.Index(q.waiting, t); i >= 0 {
+	if i := slices.Index(q.waiting, j); i >= 0 {
 		q.waiting = slices.Delete(q.waiting, i, i+1)
 	}
 }
 
-// length is how many wait.
+// length is the number of jobs that wait.
 func (q *queue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.waiting)
 }
 
-// take waits for a task and gives it with those behind it: at most most, of at
-// most pixels pixels together unless the first alone has more. While there are
-// fewer it waits for more until wait is over. It gives nothing when ctx ends.
-func (q *queue) take(ctx context.Context, most int, pixels int64, wait time.Duration) []*task {
+// take waits for a job and returns it with those behind it: at most n jobs, of at most pixels
+// pixels in total. A single job may have more pixels. If there are fewer jobs than n, take waits
+// for more, up to the given time. It returns nil when ctx ends.
+func (q *queue) take(ctx context.Context, n int, pixels int64, wait time.Duration) []*job {
 	var deadline <-chan time.Time
 	for {
-		q.mu.Lock()
-		n, full := q.fitting(most, pixels)
-		if n > 0 && deadline == nil {
+		jobs, waiting, changed := q.takeFull(n, pixels, wait <= 0)
+		if len(jobs) > 0 {
+			return jobs
+		}
+		if waiting && deadline == nil {
 			timer := time.NewTimer(wait)
 			defer timer.Stop()
 			deadline = timer.C
 		}
-		if full || n > 0 && wait <= 0 {
-			defer q.mu.Unlock()
-			return q.cut(n)
-		}
-		changed := q.changed
-		q.mu.Unlock()
 		select {
 		case <-changed:
 		case <-deadline:
-			q.mu.Lock()
-			n, _ := q.fitting(most, pixels)
-			batch := q.cut(n)
-			q.mu.Unlock()
-			if len(batch) > 0 {
-				return batch
+			if jobs, _, _ := q.takeFull(n, pixels, true); len(jobs) > 0 {
+				return jobs
 			}
-			deadline = nil // those that were there have left
+			deadline = nil // the jobs that were there have left
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// fitting is how many of the first tasks make a batch, and whether waiting could
-// not make it larger.
-func (q *queue) fitting(most int, pixels int64) (n int, full bool) {
-	for _, t := range q.waiting {
-		if n == most || n > 0 && t.pixels > pixels {
-			return n, true
-		}
-		pixels -= t.pixels
-		n++
+// takeFull takes the first jobs if waiting could not make the batch larger, or in any case if
+// partial is true. Otherwise it reports whether jobs wait, and gives the channel that is closed
+// when another one arrives.
+func (q *queue) takeFull(n int, pixels int64, partial bool) (jobs []*job, waiting bool, changed <-chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	size, full := q.fitting(n, pixels)
+	if !full && !partial {
+		return nil, size > 0, q.changed
 	}
-	return n, n == most
+	jobs = slices.Clone(q.waiting[:size])
+	q.waiting = slices.Delete(q.waiting, 0, size)
+	return jobs, false, q.changed
 }
 
-func (q *queue) cut(n int) []*task {
-	batch := slices.Clone(q.waiting[:n])
-	q.waiting = slices.Delete(q.waiting, 0, n)
-	return batch
+// fitting gives the number of jobs at the front that make a batch, and whether waiting could not
+// make the batch larger.
+func (q *queue) fitting(n int, pixels int64) (size int, full bool) {
+	for _, j := range q.waiting {
+		if size == n || size > 0 && j.pixels > pixels {
+			return size, true
+		}
+		pixels -= j.pixels
+		size++
+	}
+	return size, size == n
 }

@@ -1,11 +1,3 @@
-// Package serve is the HTTP service: pictures come in, what a model says about
-// them goes out, and a web page for those who would rather not write programs.
-//
-// A request passes, in this order: the checks of its head (host, origin, token,
-// path, method, parameters), the reading of its body within the memory for that
-// and with a deadline, the look at the picture's header, the queue of its model,
-// decoding, the network, and the encoding of its answer. Each place is bounded;
-// where there is none, the answer is 429 at once.
 package serve
 
 import (
@@ -14,31 +6,30 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/declip/declip/internal/parallel"
 )
 
-// Server answers requests with models that the caller has opened, and closes
-// after the server's end.
+// Server answers requests. The caller opens its models, and closes them after Serve has returned.
 type Server struct {
 	config  Config
-	lanes   []*lane
+	models  []*modelQueue // the first is the default
 	stats   *stats
 	handler http.Handler
-	in      *budget // files that came in and wait
-	work    *budget // pictures in work
-	out     *budget // answers that clients have yet to take
+	in      *budget // memory for files that were received and wait
+	work    *budget // memory for pictures in progress
+	out     *budget // memory for responses that clients have not read yet
 	links   *links
 	fetcher *fetcher
 
 	stopping atomic.Bool
 }
 
-// New makes a server of at least one model, each with a name of its own.
+// New makes a server of at least one model. Names of models must be unique.
 func New(c Config, models []Model) (*Server, error) {
-	c, err := c.WithDefaults()
-	if err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	if len(models) == 0 {
@@ -48,58 +39,61 @@ func New(c Config, models []Model) (*Server, error) {
 		config: c, stats: newStats(c.Version),
 		in: newBudget(c.memoryIn()), work: newBudget(c.memoryWork()), out: newBudget(c.memoryOut()),
 	}
-	s.links = newLinks(c.memoryOut(), c.Links)
+	s.links = newLinks(c.memoryOut(), c.LinkTTL)
 	s.fetcher = newFetcher(c.MaxBytes)
-	network := make(chan struct{}, atOnce)
+	network := make(chan struct{}, workersPerModel)
 	for _, m := range models {
-		if s.lane(m.Name) != nil || m.Name == "" {
+		if m.Name == "" || s.model(m.Name) != nil {
 			return nil, fmt.Errorf("model name %q: expected a name that no other model has", m.Name)
 		}
-		s.lanes = append(s.lanes, newLane(m, c, s.work, network, s.stats))
+		s.models = append(s.models, newModelQueue(m, c, s.work, network, s.stats))
 	}
-	s.stats.watch(s.lanes, map[string]*budget{"in": s.in, "work": s.work, "out": s.out})
+	s.stats.watch(s.models, map[string]*budget{"in": s.in, "work": s.work, "out": s.out})
 	s.handler = s.newHandler()
 	return s, nil
 }
 
-// lane finds a model by its name.
-func (s *Server) lane(name string) *lane {
-	for _, l := range s.lanes {
-		if l.Name == name {
-			return l
+// model finds a model by its name; nil if there is none.
+func (s *Server) model(name string) *modelQueue {
+	for _, m := range s.models {
+		if m.Name == name {
+			return m
 		}
 	}
 	return nil
 }
 
-// maxHeaderBytes bounds the head of a request.
+// maxHeaderBytes bounds the header of a request.
 const maxHeaderBytes = 32 << 10
 
-// Serve answers on a listener until ctx ends; then it takes no new requests and
-// gives those under way the time of Config.Grace. It closes the listener. The
-// error is nil if all were answered.
+// Serve accepts connections on l until ctx ends. It then refuses new requests and waits for those
+// in progress, for Config.Grace at most. It closes l. The error is nil if every request was answered.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	working, stop := context.WithCancel(context.Background())
-	var lanes sync.WaitGroup
-	for _, lane := range s.lanes {
-		lanes.Go(func() { lane.run(working) })
+	var workers parallel.Group
+	for _, m := range s.models {
+		for range workersPerModel {
+			workers.Go(func() error {
+				m.run(working)
+				return nil
+			})
+		}
 	}
-	defer lanes.Wait()
+	defer func() { _ = workers.Wait() }() // run handles its own errors
 	defer stop()
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: s.config.patience,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          discardLog(s.config.Log),
+		ErrorLog:          debugLog(s.config.Log),
 		ConnContext:       withConn,
 
 		DisableGeneralOptionsHandler: true,
-		// A context of its own: requests under way outlive ctx.
+		// Not ctx: requests in progress outlive it.
 		BaseContext: func(net.Listener) context.Context { return working },
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(newListener(l, s.config.Conns)) }()
+	failed := parallel.Go(func() error { return server.Serve(newListener(l, s.config.MaxConns)) })
 	select {
 	case err := <-failed:
 		return err
@@ -108,6 +102,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return s.drain(server)
 }
 
+// drain waits for the requests in progress, and closes their connections when the grace is over.
 func (s *Server) drain(server *http.Server) error {
 	s.stopping.Store(true)
 	s.config.Log.Info("stopping", "grace", s.config.Grace.String())
@@ -115,17 +110,17 @@ func (s *Server) drain(server *http.Server) error {
 	defer cancel()
 	err := server.Shutdown(grace)
 	if err != nil {
-		_ = server.Close() // the error is that of the requests that are cut off
-		return fmt.Errorf("stopped with requests under way, after %v of grace", s.config.Grace)
+		_ = server.Close() // its error is that of the requests that are cut off
+		return fmt.Errorf("stopped with requests in progress, after %v of grace", s.config.Grace)
 	}
 	return nil
 }
 
-// retryAfter is when a client may try again that found no place.
+// retryAfter estimates when a refused client may try again.
 func (s *Server) retryAfter() time.Duration {
 	longest := time.Second
-	for _, l := range s.lanes {
-		longest = max(longest, l.wait()/2)
+	for _, m := range s.models {
+		longest = max(longest, m.wait()/2)
 	}
 	return longest
 }

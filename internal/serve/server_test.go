@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -27,6 +28,7 @@ type fake struct {
 	delay   time.Duration
 	started atomic.Int64
 	hold    chan struct{} // not nil: each batch waits until it can receive
+	deaf    bool          // does not notice that ctx ends
 	panics  bool
 
 	mu      sync.Mutex
@@ -42,8 +44,9 @@ func (f *fake) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) (
 	f.mu.Lock()
 	f.batches = append(f.batches, len(pictures))
 	f.mu.Unlock()
-	if f.panics {
-		panic("the model is broken")
+	parallel.Point(stageNetwork)
+	if f.deaf {
+		ctx = context.WithoutCancel(ctx)
 	}
 	if f.hold != nil {
 		select {
@@ -51,6 +54,9 @@ func (f *fake) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) (
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+	if f.panics {
+		panic("the model is broken")
 	}
 	select {
 	case <-time.After(f.delay):
@@ -135,6 +141,20 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// testConfig is DefaultConfig for servers that stop at once and do not wait for larger batches.
+func testConfig() Config {
+	c := DefaultConfig()
+	c.Grace, c.MaxWait = 0, 0
+	return c
+}
+
+// configured is testConfig with some changes.
+func configured(change func(*Config)) Config {
+	c := testConfig()
+	change(&c)
+	return c
 }
 
 // start runs a server; the model "fake" is its first unless models are given.

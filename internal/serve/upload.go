@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// fieldImage is the multipart field of a picture.
+// fieldImage is the form field of a picture.
 const fieldImage = "image"
 
-// multipartRoom is what boundaries and the headers of parts may take, for each
-// picture; more is no form of a browser.
+// multipartRoom is the number of bytes that boundaries and headers may take for each picture. The
+// forms of browsers take less.
 const multipartRoom = 16 << 10
 
-// upload is a picture's file as a client sent it.
+// upload is a file as a client sent it.
 type upload struct {
-	name string // as the client calls it, for its own use; never opened
+	name string // as the client calls it; only repeated in the result, never opened
 	data []byte
 }
 
-// isForm tells whether the body is multipart/form-data, and its boundary.
+// isForm reports whether the body is multipart/form-data, and gives its boundary.
 func isForm(r *http.Request) (boundary string, ok bool, err error) {
 	header := r.Header.Get("Content-Type")
 	if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(header)), "multipart/") {
@@ -40,9 +40,9 @@ func isForm(r *http.Request) (boundary string, ok bool, err error) {
 	return parameters["boundary"], true, nil
 }
 
-// readUploads reads the pictures of a body: the body itself, or the parts of a
-// form. most is how many there may be.
-func (b *body) readUploads(r *http.Request, limit int64, most int) ([]upload, error) {
+// readUploads reads the pictures of a body, which is a picture or a form. A picture has at most limit
+// bytes; there are at most maxPictures.
+func (b *body) readUploads(r *http.Request, limit int64, maxPictures int) ([]upload, error) {
 	boundary, form, err := isForm(r)
 	if err != nil {
 		return nil, err
@@ -54,19 +54,19 @@ func (b *body) readUploads(r *http.Request, limit int64, most int) ([]upload, er
 		}
 		return []upload{{data: data}}, err
 	}
-	list, err := b.readForm(multipart.NewReader(&capped{r: b, left: (limit + multipartRoom) * int64(most)}, boundary), limit, most)
+	list, err := b.readForm(multipart.NewReader(&capped{r: b, left: (limit + multipartRoom) * int64(maxPictures)}, boundary), limit, maxPictures)
 	if err == nil {
 		b.finish()
 	}
 	return list, err
 }
 
-func (b *body) readForm(form *multipart.Reader, limit int64, most int) (list []upload, err error) {
+func (b *body) readForm(form *multipart.Reader, limit int64, maxPictures int) (list []upload, err error) {
 	stored := int64(0)
 	for {
 		part, err := form.NextRawPart()
 		if overhead := b.read - stored; err == nil && overhead > 64<<10+multipartRoom*int64(len(list)+1) {
-			return nil, problemf(http.StatusBadRequest, codeRequest, "the form has %d bytes beside its pictures", overhead)
+			return nil, problemf(http.StatusBadRequest, codeRequest, "the form has %d bytes in addition to its pictures", overhead)
 		}
 		if err == io.EOF {
 			break
@@ -77,22 +77,22 @@ func (b *body) readForm(form *multipart.Reader, limit int64, most int) (list []u
 		if name := part.FormName(); name != fieldImage {
 			return nil, problemf(http.StatusBadRequest, codeRequest, "the form has a field %.40q, expected %q only", name, fieldImage)
 		}
-		if len(list) == most {
-			return nil, problemf(http.StatusRequestEntityTooLarge, codeLarge, "the form has more than %d picture(s), the limit here", most)
+		if len(list) == maxPictures {
+			return nil, problemf(http.StatusRequestEntityTooLarge, codeLarge, "the form has more than %d picture(s), which is the limit", maxPictures)
 		}
 		if encoding := part.Header.Get("Content-Transfer-Encoding"); encoding != "" && !strings.EqualFold(encoding, "binary") {
-			return nil, problemf(http.StatusUnsupportedMediaType, codeEncoding, "a picture in Content-Transfer-Encoding %.40q, expected none", encoding)
+			return nil, problemf(http.StatusUnsupportedMediaType, codeEncoding, "Content-Transfer-Encoding %.40q is not supported, expected none", encoding)
 		}
 		data, err := b.gather(part, limit)
 		if err != nil {
 			return nil, formError(err)
 		}
 		stored += int64(len(data))
-		list = append(list, upload{name: shown(part.FileName()), data: data})
+		list = append(list, upload{name: printable(part.FileName()), data: data})
 	}
-	// What follows the form's end is read too, so that the connection is at the request's end.
+	// Read what follows the end of the form, so that the connection is at the end of the request.
 	if n, err := io.Copy(io.Discard, io.LimitReader(b, multipartRoom)); err != nil || n == multipartRoom {
-		return nil, problemf(http.StatusBadRequest, codeRequest, "the form goes on after its end")
+		return nil, problemf(http.StatusBadRequest, codeRequest, "the form continues after its end")
 	}
 	if len(list) == 0 {
 		return nil, problemf(http.StatusBadRequest, codeRequest, "the form has no field %q with a picture", fieldImage)
@@ -100,6 +100,7 @@ func (b *body) readForm(form *multipart.Reader, limit int64, most int) (list []u
 	return list, nil
 }
 
+// formError is the problem of a form that cannot be read.
 func formError(err error) error {
 	if p := (*problem)(nil); errors.As(err, &p) {
 		return err
@@ -107,24 +108,28 @@ func formError(err error) error {
 	return problemf(http.StatusBadRequest, codeRequest, "the form cannot be read: %v", err)
 }
 
-// capped ends with an error where io.LimitReader would end quietly.
+// capped returns an error at the limit, where io.LimitReader would end quietly.
 type capped struct {
 	r    io.Reader
 	left int64
 }
 
+// Read is part of io.Reader.
 func (c *capped) Read(p []byte) (int, error) {
 	if c.left <= 0 {
-		return 0, problemf(http.StatusRequestEntityTooLarge, codeLarge, "the form is larger than its pictures may be")
+		return 0, problemf(http.StatusRequestEntityTooLarge, codeLarge, "the form is larger than the limit for its pictures")
 	}
 	n, err := c.r.Read(p[:min(int64(len(p)), c.left)])
 	c.left -= int64(n)
 	return n, err
 }
 
-// shown is a file's name as it may be repeated: no folders, nothing that is not
-// printed, not for ever.
-func shown(name string) string {
+// maxNameRunes bounds the names of files in results.
+const maxNameRunes = 200
+
+// printable makes a client's text fit for results and the log: without directories and control
+// characters, and not too long.
+func printable(name string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == 0xfffd {
@@ -132,8 +137,8 @@ func shown(name string) string {
 		}
 		return r
 	}, name)
-	if runes := []rune(name); len(runes) > 200 {
-		name = string(runes[:200])
+	if runes := []rune(name); len(runes) > maxNameRunes {
+		name = string(runes[:maxNameRunes])
 	}
 	return name
 }

@@ -28,7 +28,7 @@ func (b *tab) hand(event, name string, data []byte) {
 
 func TestDropPasteAndExample(t *testing.T) {
 	data := readSample(t)
-	s := startServer(t, serve.Config{})
+	s := startServer(t, testConfig())
 	b := open(t, s.url, desktop)
 	b.hand("drop", "dropped.jpg", data)
 	b.until(shown)
@@ -72,7 +72,7 @@ func hugePNG() []byte {
 }
 
 func TestFilesThatAreRefusedBeforeTheyAreSent(t *testing.T) {
-	s := startServer(t, serve.Config{MaxBytes: 300 << 10})
+	s := startServer(t, configured(func(c *serve.Config) { c.MaxBytes = 300 << 10 }))
 	b := open(t, s.url, desktop)
 	for _, c := range []struct {
 		name, data string
@@ -103,7 +103,7 @@ func TestFilesThatAreRefusedBeforeTheyAreSent(t *testing.T) {
 }
 
 func TestDamagedPicture(t *testing.T) {
-	s := startServer(t, serve.Config{})
+	s := startServer(t, testConfig())
 	b := open(t, s.url, desktop, "status of 4")
 	b.hand("drop", "damaged.jpg", readSample(t)[:700])
 	b.until(wrong)
@@ -113,7 +113,7 @@ func TestDamagedPicture(t *testing.T) {
 }
 
 func TestBusyServerIsAskedAgain(t *testing.T) {
-	s := startServer(t, serve.Config{Queue: 1, MaxPictures: 1})
+	s := startServer(t, configured(func(c *serve.Config) { c.Queue = 1; c.MaxPictures = 1 }))
 	s.hold = make(chan struct{})
 	b := open(t, s.url, desktop, "status of 429")
 	s.fill(t, readSample(t))
@@ -124,7 +124,7 @@ func TestBusyServerIsAskedAgain(t *testing.T) {
 }
 
 func TestNoConnection(t *testing.T) {
-	s := startServer(t, serve.Config{})
+	s := startServer(t, testConfig())
 	b := open(t, s.url, desktop, "ERR_CONNECTION")
 	s.stop()
 	b.choose(sample)

@@ -35,7 +35,7 @@ func TestEmbeddedModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url, _ := listen(t, serve.Config{}, serve.Model{Name: "lite", Description: "the embedded model", Localizer: model})
+	url, _ := listen(t, testConfig(), serve.Model{Name: "lite", Description: "the embedded model", Localizer: model})
 	b := open(t, url, desktop)
 	b.choose(sample)
 	b.until(shown)

@@ -10,8 +10,6 @@ import (
 	"image/jpeg"
 	"image/png"
 	"testing"
-
-	"github.com/declip/declip/internal/serve"
 )
 
 // upright takes a point of stored pixels, as shares of width and height, to where a viewer sees it (Exif 2.3, tag
@@ -92,7 +90,7 @@ func near(got [3]int, want [3]int) bool {
 
 // Picture and map stand upright, and agree.
 func TestOrientations(t *testing.T) {
-	s := startServer(t, serve.Config{})
+	s := startServer(t, testConfig())
 	files := map[string]int{}
 	b := open(t, s.url, desktop)
 	for orientation := 1; orientation <= 8; orientation++ {

@@ -24,7 +24,7 @@ const (
 // opened is a page that shows the sample with two spots.
 func opened(t *testing.T, window size) (*server, *tab) {
 	t.Helper()
-	s := startServer(t, serve.Config{})
+	s := startServer(t, testConfig())
 	b := open(t, s.url, window)
 	b.choose(sample)
 	b.until(shown)
@@ -208,7 +208,7 @@ func TestRegionsAreHighlighted(t *testing.T) {
 }
 
 func TestPhoneWidth(t *testing.T) {
-	s := startServer(t, serve.Config{})
+	s := startServer(t, testConfig())
 	for _, width := range []int64{320, 390} {
 		b := open(t, s.url, size{width: width, height: 844, phone: true})
 		fits := func(when string) {
@@ -233,7 +233,7 @@ func TestPhoneWidth(t *testing.T) {
 }
 
 func TestSeveralPicturesAndModels(t *testing.T) {
-	s := startServer(t, serve.Config{})
+	s := startServer(t, testConfig())
 	b := open(t, s.url, desktop)
 	b.choose(sample, write(t, "notes.txt", []byte("no picture")), sample)
 	b.until(`document.querySelectorAll('.strip li').length === 3 && document.querySelectorAll('.strip [class^=grade]').length === 2`)
@@ -255,7 +255,7 @@ func TestSeveralPicturesAndModels(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
-	s := startServer(t, serve.Config{Token: "let-me-in-please"})
+	s := startServer(t, configured(func(c *serve.Config) { c.Token = "let-me-in-please" }))
 	b := open(t, s.url, desktop, "status of 401")
 	give := func(token string) {
 		b.run(chromedp.SendKeys(chromedp.ID("token-value"), token+kb.Enter))

@@ -89,7 +89,7 @@ func TestSavedReportStandsAlone(t *testing.T) {
 // A name that is far too long, a tall picture and many limits still leave one page.
 func TestReportOfATallPictureIsOnePage(t *testing.T) {
 	limits := strings.Split(strings.Repeat("says little about pictures of this kind and that, as far as it is known;", 8), ";")[:8]
-	url, _ := listen(t, serve.Config{}, serve.Model{Name: "spots", Description: strings.Repeat("a long description ", 6), KnownLimits: limits, Localizer: &spotter{strong: 0.95, weak: 0.62}})
+	url, _ := listen(t, testConfig(), serve.Model{Name: "spots", Description: strings.Repeat("a long description ", 6), KnownLimits: limits, Localizer: &spotter{strong: 0.95, weak: 0.62}})
 	b := open(t, url, desktop)
 	var file bytes.Buffer
 	if err := png.Encode(&file, image.NewGray(image.Rect(0, 0, 300, 900))); err != nil {
@@ -164,7 +164,7 @@ func TestPartsAreTheServers(t *testing.T) {
 
 // Noise has parts without number; counting them takes neither much memory nor a mistake.
 func TestPartsOfANoisyMap(t *testing.T) {
-	b := open(t, startServer(t, serve.Config{}).url, desktop)
+	b := open(t, startServer(t, testConfig()).url, desktop)
 	m := picture.NewGray(1500, 1000)
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range m.Pix {

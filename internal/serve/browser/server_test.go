@@ -78,6 +78,20 @@ type server struct {
 }
 
 // startServer serves two models for tests: "spots", and "one-spot" that finds the strong one alone.
+// testConfig is the default, for servers that stop at once.
+func testConfig() serve.Config {
+	c := serve.DefaultConfig()
+	c.Grace = 0
+	return c
+}
+
+// configured is testConfig with some changes.
+func configured(change func(*serve.Config)) serve.Config {
+	c := testConfig()
+	change(&c)
+	return c
+}
+
 func startServer(t *testing.T, c serve.Config) *server {
 	t.Helper()
 	s := &server{spotter: &spotter{strong: 0.95, weak: 0.62}}

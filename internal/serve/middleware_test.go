@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -15,7 +14,7 @@ import (
 )
 
 func TestToken(t *testing.T) {
-	s := start(t, Config{Token: "right"})
+	s := start(t, configured(func(c *Config) { c.Token = "right" }))
 	a := s.post("/v1/localize", picturePNG(t, 16, 16))
 	refused(t, a, http.StatusUnauthorized, codeToken)
 	if a.header.Get("WWW-Authenticate") == "" {
@@ -36,7 +35,7 @@ func TestToken(t *testing.T) {
 }
 
 func TestHosts(t *testing.T) {
-	s := start(t, Config{Hosts: []string{"localhost", "declip.example"}})
+	s := start(t, configured(func(c *Config) { c.Hosts = []string{"localhost", "declip.example"} }))
 	for host, want := range map[string]int{
 		"localhost": 200, "LOCALHOST:80": 200, "127.0.0.1:8080": 200, "[::1]:80": 200, "127.8.8.8": 200, "declip.example.": 200,
 		"evil.example": 403, "localhost.evil.example": 403, "192.168.0.1": 403,
@@ -54,7 +53,7 @@ func TestHosts(t *testing.T) {
 func TestPagesOfOtherServers(t *testing.T) {
 	const friend = "https://friend.example"
 	data := picturePNG(t, 16, 16)
-	closed, open := start(t, Config{}), start(t, Config{Origins: []string{friend}})
+	closed, open := start(t, testConfig()), start(t, configured(func(c *Config) { c.Origins = []string{friend} }))
 	a := closed.post("/v1/localize?maps=none", data, "Origin", friend)
 	refused(t, a, http.StatusForbidden, codeForbidden)
 	if a.header.Get("Access-Control-Allow-Origin") != "" {
@@ -72,7 +71,7 @@ func TestPagesOfOtherServers(t *testing.T) {
 }
 
 func TestTheLogHoldsNothingOfThePicture(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, testConfig())
 	body, kind := form(t, map[string][]byte{"secret-name.png": picturePNG(t, 16, 16)}, "secret-name.png")
 	if a := s.post("/v1/localize?maps=links", body, "Content-Type", kind); a.status != http.StatusOK {
 		t.Fatalf("status %d", a.status)
@@ -90,7 +89,7 @@ func TestTheLogHoldsNothingOfThePicture(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	s := start(t, Config{Version: "v7"})
+	s := start(t, configured(func(c *Config) { c.Version = "v7" }))
 	s.post("/v1/localize", picturePNG(t, 16, 16))
 	s.post("/v1/localize", []byte("nothing"))
 	var text string
@@ -131,7 +130,7 @@ func fetching(t *testing.T, files http.Handler) (s *running, source string) {
 	t.Helper()
 	other := httptest.NewServer(files)
 	t.Cleanup(other.Close)
-	s = start(t, Config{Fetch: true, MaxBytes: 1 << 16, Timeout: 5 * time.Second})
+	s = start(t, configured(func(c *Config) { c.Fetch = true; c.MaxBytes = 1 << 16; c.Timeout = 5 * time.Second }))
 	allowed := netip.MustParseAddrPort(other.Listener.Addr().String())
 	s.fetcher = newFetcherWith(s.config.MaxBytes, func(a netip.AddrPort) error {
 		if a == allowed {
@@ -179,7 +178,7 @@ func TestFetch(t *testing.T) {
 
 func TestKeep(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, Config{Keep: dir}, Model{Name: "../m", Localizer: &fake{}})
+	s := start(t, configured(func(c *Config) { c.Archive = dir }), Model{Name: "../m", Localizer: &fake{}})
 	body, kind := form(t, map[string][]byte{"x.png": picturePNG(t, 16, 16)}, "x.png")
 	got := decode[resultBody](t, s.post("/v1/localize?maps=none", body, "Content-Type", kind))
 	entries, err := os.ReadDir(dir)
@@ -220,19 +219,11 @@ func TestNothingIsKeptForGood(t *testing.T) {
 	if find(first) != nil || find(second) == nil || find(third) == nil {
 		t.Error("the oldest does not make room")
 	}
-	l.good = -time.Second
+	l.ttl = -time.Second
 	if expired := add(10); find(expired) != nil {
 		t.Error("a link that has expired is good still")
 	}
 	if _, err := l.add([]namedPNG{{viewProb, make([]byte, 2000)}}); err == nil {
 		t.Error("maps beyond all room are taken")
 	}
-}
-
-func TestAPanicInARoute(t *testing.T) {
-	s := start(t, Config{})
-	handler := s.guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("broken") }))
-	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(context.Background()))
-	refused(t, reply{w.Code, w.Header(), w.Body.Bytes()}, http.StatusInternalServerError, codeInternal)
 }

@@ -63,7 +63,7 @@ func TestCompressedRunsComeBack(t *testing.T) {
 }
 
 func TestRunsAreTheMask(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, testConfig())
 	data := picturePNG(t, 64, 32)
 	list := decode[resultBody](t, s.post("/v1/localize?mask=rle", data))
 	text := decode[resultBody](t, s.post("/v1/localize?mask=rle-string", data))
@@ -87,7 +87,7 @@ func TestRunsAreTheMask(t *testing.T) {
 // A request's threshold changes what follows from the map, and not the map.
 func TestThreshold(t *testing.T) {
 	var r *localize.Result
-	s := start(t, Config{Threshold: 0.25})
+	s := start(t, configured(func(c *Config) { c.Threshold = 0.25 }))
 	data := picturePNG(t, 64, 32)
 	for query, want := range map[string]float64{"": 0.25, "&threshold=0.75": 0.75} {
 		a := decode[resultBody](t, s.post("/v1/localize?maps=none"+query, data))

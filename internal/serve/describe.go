@@ -6,13 +6,14 @@ import (
 	"strconv"
 )
 
-// modelsBody answers GET /v1/models.
+// modelsBody is the response to GET /v1/models.
 type modelsBody struct {
 	Models  []modelBody `json:"models"`
 	Limits  limitsBody  `json:"limits"`
 	Version string      `json:"version"`
 }
 
+// modelBody describes a model.
 type modelBody struct {
 	Name        string   `json:"name"`
 	Default     bool     `json:"default"`
@@ -23,6 +24,7 @@ type modelBody struct {
 	KnownLimits []string `json:"known_limits"`
 }
 
+// limitsBody holds the limits on requests.
 type limitsBody struct {
 	MaxBytes         int64 `json:"max_bytes"`
 	MaxPixels        int64 `json:"max_pixels"`
@@ -30,49 +32,55 @@ type limitsBody struct {
 	MaxBatchPictures int   `json:"max_batch_pictures"`
 }
 
-func (s *Server) models(w http.ResponseWriter, _ *request) error {
+// describeModels handles GET /v1/models.
+func (s *Server) describeModels(w http.ResponseWriter, _ *request) error {
 	b := modelsBody{Version: s.config.Version, Limits: limitsBody{
 		MaxBytes: s.config.MaxBytes, MaxPixels: s.config.MaxPixels,
 		TimeoutMS: s.config.Timeout.Milliseconds(), MaxBatchPictures: s.config.MaxPictures,
 	}}
-	for i, l := range s.lanes {
-		info := l.Localizer.Info()
+	for i, m := range s.models {
+		info := m.Localizer.Info()
 		b.Models = append(b.Models, modelBody{
-			Name: l.Name, Default: i == 0, Description: l.Description, Arch: info.Network, SizeMode: info.SizeMode,
-			Threshold: s.config.Threshold, KnownLimits: append([]string{}, l.KnownLimits...),
+			Name: m.Name, Default: i == 0, Description: m.Description, Arch: info.Network, SizeMode: info.SizeMode,
+			Threshold: s.config.Threshold, KnownLimits: append([]string{}, m.KnownLimits...),
 		})
 	}
 	writeJSON(w, http.StatusOK, b)
 	return nil
 }
 
+// statusBody is the response to /healthz and /readyz.
 type statusBody struct {
 	Status string `json:"status"`
 }
 
-// healthy answers GET /healthz: the process is alive.
+// healthy handles GET /healthz: the process is alive.
 func (s *Server) healthy(w http.ResponseWriter, _ *request) error {
 	writeJSON(w, http.StatusOK, statusBody{"ok"})
 	return nil
 }
 
-// ready answers GET /readyz: new requests are welcome.
+// ready handles GET /readyz: new requests are accepted.
 func (s *Server) ready(w http.ResponseWriter, _ *request) error {
 	if s.stopping.Load() {
-		return problemf(http.StatusServiceUnavailable, codeStopping, "the server is about to end")
+		return problemf(http.StatusServiceUnavailable, codeStopping, "the server is stopping")
 	}
 	writeJSON(w, http.StatusOK, statusBody{"ready"})
 	return nil
 }
 
+// metrics handles GET /metrics.
 func (s *Server) metrics(w http.ResponseWriter, r *request) error {
 	s.stats.handler().ServeHTTP(w, r.Request)
 	return nil
 }
 
+// openAPI describes the API for programs.
+//
 //go:embed openapi.yaml
 var openAPI []byte
 
+// openAPI handles GET /openapi.yaml.
 func (s *Server) openAPI(w http.ResponseWriter, _ *request) error {
 	w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(openAPI)))
