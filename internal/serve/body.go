@@ -55,8 +55,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// finish removes the deadline once everything was read. net/http goes on reading, to notice that the
-// client leaves.
+// finish removes the deadline once everything was read. net/http keeps reading, to notice that
+// the client leaves.
 func (b *body) finish() { _ = b.control.SetReadDeadline(time.Time{}) }
 
 // gather reads r, a part of the body, to its end: at most limit bytes. Memory is taken from the

@@ -9,7 +9,8 @@ import (
 	"github.com/declip/declip/internal/localize"
 )
 
-// Config holds the settings of a server. Begin with DefaultConfig: zero means zero, not the default.
+// Config holds the settings of a server. Begin with DefaultConfig: zero means zero, not the
+// default.
 type Config struct {
 	Limits
 	Batching
@@ -21,7 +22,7 @@ type Config struct {
 	LinkTTL   time.Duration // how long links to maps are valid
 	Archive   string        // directory that pictures and results are written to; empty: none
 
-	Version string       // of the program, as clients are told
+	Version string       // of the program, as reported to clients
 	Log     *slog.Logger // of requests and errors
 }
 
@@ -53,7 +54,7 @@ type Access struct {
 	Fetch   bool     // requests may name a picture by URL
 }
 
-// anyOrigin in Access.Origins stands for all origins.
+// anyOrigin in Access.Origins allows all origins.
 const anyOrigin = "*"
 
 // DefaultConfig gives the settings that "declip serve" has without flags.

@@ -51,9 +51,9 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// conn is a connection on which every error is JSON. A request that cannot be parsed never reaches a
-// handler: net/http responds with a line of text. To headers that do not arrive in time it does not
-// respond at all.
+// conn is a connection on which every error is JSON. A request that cannot be parsed never reaches
+// a handler: net/http responds with a line of text. To headers that do not arrive in time it does
+// not respond at all.
 type conn struct {
 	net.Conn
 	release func()
@@ -75,8 +75,8 @@ func setHandling(r *http.Request, yes bool) {
 	}
 }
 
-// Read is part of net.Conn. net/http also calls it in a goroutine of its own, where a panic would end
-// the process.
+// Read is part of net.Conn. net/http also calls it in a goroutine of its own, where a panic would
+// end the process.
 func (c *conn) Read(p []byte) (n int, err error) {
 	defer parallel.Recover(&err)
 	n, err = c.Conn.Read(p)
@@ -100,7 +100,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	switch {
 	case plain && len(head) < 100 && bytes.HasPrefix(head, []byte("HTTP/1.1 ")):
 		status, err := strconv.Atoi(string(head[9:min(12, len(head))]))
-		if err != nil || status >= http.StatusInternalServerError { // 501 and 505 are the client's fault, too
+		// 501 and 505 are the client's fault, too.
+		if err != nil || status >= http.StatusInternalServerError {
 			status = http.StatusBadRequest
 		}
 		c.refuse(status, codeRequest, "the request cannot be read: "+string(text))
@@ -114,7 +115,7 @@ func (c *conn) Write(p []byte) (int, error) {
 
 // refuse sends an error and closes the connection afterwards.
 func (c *conn) refuse(status int, code, message string) {
-	body, _ := json.Marshal(errorBody{errorDetail{code, message}}) // cannot fail: two strings
+	body, _ := json.Marshal(errorBody{errorDetail{code, message}}) // strings can always be encoded
 	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 	fmt.Fprintf(c.Conn, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s\n",
 		status, http.StatusText(status), len(body)+1, body)

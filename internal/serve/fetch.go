@@ -29,8 +29,8 @@ var errNotPublic = errors.New("the address is not public")
 
 func newFetcher(limit int64) *fetcher { return newFetcherWith(limit, publicOnly) }
 
-// newFetcherWith makes a fetcher that connects to the addresses that allow accepts. The check is made
-// on the resolved address, right before connecting: a name that resolves to something else the
+// newFetcherWith makes a fetcher that connects to the addresses that allow accepts. The check is
+// made on the resolved address, right before connecting: a name that resolves to something else the
 // second time gains nothing. Proxies would resolve names themselves, so none is used.
 func newFetcherWith(limit int64, allow func(netip.AddrPort) error) *fetcher {
 	dialer := &net.Dialer{

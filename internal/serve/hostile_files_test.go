@@ -21,12 +21,12 @@ import (
 
 const target = "/v1/localize"
 
-// posted sends a body to be localized.
+// posted is a request to localize a body.
 func posted(name string, body []byte, headers ...string) hostile {
 	return hostile{name: name, raw: rawRequest("POST", target, body, headers...)}
 }
 
-// hostileFiles are bodies that are no pictures, or none that can be taken.
+// hostileFiles are bodies that are not pictures, or pictures that must be refused.
 func hostileFiles(t *testing.T) []hostile {
 	var list []hostile
 	for name, text := range map[string]string{
@@ -58,7 +58,7 @@ func hostileFiles(t *testing.T) []hostile {
 	return append(list, hostileCuts(t)...)
 }
 
-// hostileSizes are headers of a few bytes that claim much.
+// hostileSizes are headers of a few bytes that announce large pictures.
 func hostileSizes() []hostile {
 	list := []hostile{
 		posted("gif: 65535 x 65535", []byte("GIF89a\xff\xff\xff\xff\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x00;")),
@@ -120,7 +120,7 @@ func hugeTIFF(w, h, strips uint32) []byte {
 	return append(b, 0, 0, 0, 0)
 }
 
-// hostileCuts are good pictures that end early or were damaged on the way.
+// hostileCuts are good pictures that are truncated or damaged.
 func hostileCuts(t *testing.T) []hostile {
 	var list []hostile
 	m := image.NewPaletted(image.Rect(0, 0, 48, 32), color.Palette{color.Black, color.White, color.Gray{90}, color.Gray{40}})

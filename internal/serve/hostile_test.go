@@ -14,19 +14,18 @@ import (
 	"time"
 )
 
-// hostile is a request that no well-meaning client sends. Each must be answered
-// with a status of 400 to 499 and a JSON error.
+// hostile is an invalid or malicious request. The response must have a status of 400 to 499 and a
+// JSON error.
 type hostile struct {
 	name string
-	raw  []byte // what is sent over the connection, whole
-	slow bool   // the connection then stays open and silent; else its sending side is closed
-	// guarded requests go to the server with a token, and with names that it is
-	// called by.
+	raw  []byte // all that is sent over the connection
+	slow bool   // the connection then stays open; else its sending side is closed
+	// guarded requests go to the server that requires a token and a host name.
 	guarded bool
-	drip    time.Duration // between the last bytes, of which there are 40
+	drip    time.Duration // pause between each of the last 40 bytes
 }
 
-// request makes the bytes of a request; headers are given as lines.
+// rawRequest makes the bytes of a request; headers are given as lines.
 func rawRequest(method, target string, body []byte, headers ...string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: localhost\r\n", method, target)
@@ -54,7 +53,7 @@ func TestHostileRequests(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range kinds {
 		if seen[k.name] {
-			t.Errorf("%q stands twice in the table", k.name)
+			t.Errorf("%q is in the table twice", k.name)
 		}
 		seen[k.name] = true
 	}
@@ -75,7 +74,7 @@ func TestHostileRequests(t *testing.T) {
 
 	attack(t, kinds, servers)
 	before := measure(servers)
-	attack(t, kinds, servers) // what is kept for good would grow
+	attack(t, kinds, servers) // a leak would show
 	after := measure(servers)
 	t.Logf("%d kinds: goroutines %d to %d, heap %d to %d kB", len(kinds), before.goroutines, after.goroutines, before.heap>>10, after.heap>>10)
 	if after.goroutines > before.goroutines+2 {
@@ -86,7 +85,7 @@ func TestHostileRequests(t *testing.T) {
 	}
 	for _, s := range servers.all() {
 		if in, work, out := s.in.used.Load(), s.work.used.Load(), s.out.used.Load(); in != 0 || work != 0 || out != 0 {
-			t.Errorf("memory is still set aside: %d, %d, %d bytes", in, work, out)
+			t.Errorf("memory is still reserved: %d, %d, %d bytes", in, work, out)
 		}
 		if lines := s.log.errorLines(); len(lines) > 0 {
 			t.Errorf("the server failed %d times: %.1000s", len(lines), lines[0])
@@ -97,13 +96,13 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// targets are the servers that are attacked: one as it is, one without patience,
-// and one that asks for a token.
+// targets are the servers that are attacked: one with usual settings, one with short deadlines, and
+// one that requires a token.
 type targets struct{ open, hasty, guarded *running }
 
 func (s targets) all() []*running { return []*running{s.open, s.hasty, s.guarded} }
 
-// attack sends all kinds, some at a time.
+// attack sends all requests, several at a time.
 func attack(t *testing.T, kinds []hostile, servers targets) {
 	t.Helper()
 	var wait sync.WaitGroup
@@ -127,7 +126,7 @@ func attack(t *testing.T, kinds []hostile, servers targets) {
 	wait.Wait()
 }
 
-// judge sends the request, and says what is wrong with the answer.
+// judge sends the request and says what is wrong with the response.
 func (k hostile) judge(addr string) string {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -143,16 +142,16 @@ func (k hostile) judge(addr string) string {
 	defer func() { conn.Close(); <-sent }()
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		return fmt.Sprintf("no answer: %v", err)
+		return fmt.Sprintf("no response: %v", err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return fmt.Sprintf("the answer breaks off: %v", err)
+		return fmt.Sprintf("the response is cut: %v", err)
 	}
 	var e errorBody
 	if err := json.Unmarshal(body, &e); err != nil {
-		return fmt.Sprintf("status %d with %.100q: no JSON: %v", response.StatusCode, body, err)
+		return fmt.Sprintf("status %d with %.100q: not JSON: %v", response.StatusCode, body, err)
 	}
 	if response.StatusCode < 400 || response.StatusCode > 499 || e.Error.Code == "" || e.Error.Message == "" {
 		return fmt.Sprintf("status %d with %.200q, expected 4xx and an error", response.StatusCode, body)
@@ -165,7 +164,7 @@ func (k hostile) send(conn net.Conn) {
 	if k.drip > 0 {
 		data = k.raw[:len(k.raw)-40]
 	}
-	_, _ = conn.Write(data) // the server may have heard enough before the end
+	_, _ = conn.Write(data) // the server may refuse it before the end
 	for i := range len(k.raw) - len(data) {
 		time.Sleep(k.drip)
 		if _, err := conn.Write(k.raw[len(data)+i:][:1]); err != nil {
@@ -182,7 +181,7 @@ type measured struct {
 	heap       uint64
 }
 
-// measure counts goroutines and heap once the servers are at rest.
+// measure counts goroutines and heap once the servers are idle.
 func measure(servers targets) measured {
 	http.DefaultClient.CloseIdleConnections()
 	last := -1

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// hostileParameters are good pictures with parameters that are none.
+// hostileParameters are good pictures with invalid parameters.
 func hostileParameters(t *testing.T) []hostile {
 	data := picturePNG(t, 16, 16)
 	var list []hostile
@@ -43,7 +43,7 @@ func shortened(text string) string {
 	return text
 }
 
-// hostileForms are forms that are broken, or hold something else.
+// hostileForms are forms that are invalid, or have unexpected content.
 func hostileForms(t *testing.T) []hostile {
 	picture := string(picturePNG(t, 16, 16))
 	part := func(head string) string { return "--B\r\n" + head + "\r\n\r\n" + picture + "\r\n" }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// links keeps maps in memory for a while, under names that cannot be guessed. The oldest are dropped
-// when there is no room for new ones.
+// links keeps maps in memory for a while, under names that cannot be guessed. The oldest are
+// dropped when there is no room for new ones.
 type links struct {
 	room int64 // bytes
 	ttl  time.Duration

@@ -14,7 +14,7 @@ import (
 	"github.com/declip/declip/internal/localize"
 )
 
-// eventually waits for something that is about to be so.
+// eventually waits until a condition is true.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for range 1000 {
@@ -23,10 +23,10 @@ func eventually(t *testing.T, what string, is func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	t.Fatalf("does not come about: %s", what)
+	t.Fatalf("still not true: %s", what)
 }
 
-// held is a server whose model waits until it is let go.
+// held is a server whose model waits until f.hold is closed.
 func held(t *testing.T, c Config) (*running, *fake, *modelQueue) {
 	t.Helper()
 	f := &fake{hold: make(chan struct{})}
@@ -34,10 +34,10 @@ func held(t *testing.T, c Config) (*running, *fake, *modelQueue) {
 	return s, f, s.models[0]
 }
 
-// inWork is how many pictures workers hold while the model stands still.
+// inWork is the number of pictures that workers hold while the model waits.
 const inWork = workersPerModel
 
-func TestAFullQueueRefusesAtOnce(t *testing.T) {
+func TestFullQueueRefusesAtOnce(t *testing.T) {
 	const places = 2
 	s, f, l := held(t, configured(func(c *Config) { c.Queue = places; c.MaxPictures = 2 }))
 	data := picturePNG(t, 16, 16)
@@ -50,7 +50,7 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 			}
 			answers <- a
 		}()
-		eventually(t, "a picture is in work or waits", func() bool { return int(s.work.used.Load()/(bytesPerPixel*256))+l.queue.length() == i+1 })
+		eventually(t, "the picture waits or is in progress", func() bool { return int(s.work.used.Load()/(bytesPerPixel*256))+l.queue.length() == i+1 })
 	}
 	begin := time.Now()
 	a := s.post("/v1/localize", data)
@@ -66,12 +66,12 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	close(f.hold)
 	for range inWork + places {
 		if a := <-answers; a.status != http.StatusOK {
-			t.Errorf("a picture that had a place: status %d, %s", a.status, a.body)
+			t.Errorf("a picture with a place: status %d, %s", a.status, a.body)
 		}
 	}
 }
 
-func TestAClientThatLeavesFreesItsPlace(t *testing.T) {
+func TestLeavingClientFreesItsPlace(t *testing.T) {
 	s, f, l := held(t, configured(func(c *Config) { c.Queue = 1; c.MaxPictures = 1 }))
 	data := picturePNG(t, 16, 16)
 	ctx, leave := context.WithCancel(context.Background())
@@ -81,7 +81,7 @@ func TestAClientThatLeavesFreesItsPlace(t *testing.T) {
 	}
 	eventually(t, "the queue is full", func() bool { return l.queue.length() == 1 })
 	leave()
-	eventually(t, "the queue is empty, and all memory is given back", func() bool {
+	eventually(t, "the queue is empty, and all memory is returned", func() bool {
 		return l.queue.length() == 0 && s.in.used.Load() == 0 && s.work.used.Load() == 0
 	})
 	close(f.hold)
@@ -90,17 +90,17 @@ func TestAClientThatLeavesFreesItsPlace(t *testing.T) {
 	}
 }
 
-func TestTimeIsUp(t *testing.T) {
+func TestTimeout(t *testing.T) {
 	s, _, l := held(t, configured(func(c *Config) { c.Timeout = 100 * time.Millisecond }))
 	a := s.post("/v1/localize", picturePNG(t, 16, 16))
 	refused(t, a, http.StatusServiceUnavailable, codeTimeout)
 	if a.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	eventually(t, "the memory is given back", func() bool { return l.queue.length() == 0 && s.work.used.Load() == 0 })
+	eventually(t, "the memory is returned", func() bool { return l.queue.length() == 0 && s.work.used.Load() == 0 })
 }
 
-func TestPicturesGoTogether(t *testing.T) {
+func TestPicturesOfSeveralRequestsShareABatch(t *testing.T) {
 	f := &fake{hold: make(chan struct{})}
 	s := start(t, configured(func(c *Config) { c.MaxBatch = 4; c.MaxWait = 10 * time.Second }), Model{Name: "fake", Localizer: f})
 	data := picturePNG(t, 16, 16)
@@ -122,16 +122,16 @@ func TestPicturesGoTogether(t *testing.T) {
 	}
 }
 
-func TestABatchDoesNotWaitForLong(t *testing.T) {
+func TestPartialBatchRunsAfterMaxWait(t *testing.T) {
 	s := start(t, configured(func(c *Config) { c.MaxBatch = 4; c.MaxWait = 20 * time.Millisecond }))
 	if a := s.post("/v1/localize?maps=none", picturePNG(t, 16, 16)); a.status != http.StatusOK {
 		t.Errorf("status %d", a.status)
 	}
 }
 
-func TestABatchInOneRequest(t *testing.T) {
+func TestBatch(t *testing.T) {
 	s := start(t, testConfig())
-	body, kind := form(t, map[string][]byte{"a.png": picturePNG(t, 64, 32), "b.txt": []byte("no picture"), "c.png": picturePNG(t, 32, 64)}, "a.png", "b.txt", "c.png")
+	body, kind := form(t, map[string][]byte{"a.png": picturePNG(t, 64, 32), "b.txt": []byte("not a picture"), "c.png": picturePNG(t, 32, 64)}, "a.png", "b.txt", "c.png")
 	a := s.post("/v1/batch", body, "Content-Type", kind)
 	got := decode[batchBody](t, a)
 	if a.status != http.StatusOK || len(got.Results) != 3 {
@@ -143,38 +143,38 @@ func TestABatchInOneRequest(t *testing.T) {
 	}
 }
 
-func TestTheServerEndsInGoodOrder(t *testing.T) {
+func TestStopWaitsForRequests(t *testing.T) {
 	s, f, _ := held(t, configured(func(c *Config) { c.Grace = 10 * time.Second }))
 	answers := make(chan reply, 1)
 	go func() { answers <- s.post("/v1/localize?maps=none", picturePNG(t, 16, 16)) }()
-	eventually(t, "the picture is in work", func() bool { return f.started.Load() == 1 })
+	eventually(t, "the picture is in progress", func() bool { return f.started.Load() == 1 })
 	ended := make(chan error, 1)
 	go func() { ended <- s.stop() }()
 	eventually(t, "the server is stopping", s.stopping.Load)
 	if _, err := net.DialTimeout("tcp", s.addr, time.Second); err == nil {
-		eventually(t, "no connection is taken", func() bool { _, err := net.DialTimeout("tcp", s.addr, time.Second); return err != nil })
+		eventually(t, "no connection is accepted", func() bool { _, err := net.DialTimeout("tcp", s.addr, time.Second); return err != nil })
 	}
 	close(f.hold)
 	if a := <-answers; a.status != http.StatusOK {
-		t.Errorf("a request under way: status %d, %s", a.status, a.body)
+		t.Errorf("a request in progress: status %d, %s", a.status, a.body)
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("ended with %v", err)
 	}
 }
 
-func TestGraceEnds(t *testing.T) {
+func TestStopAfterGrace(t *testing.T) {
 	s, f, _ := held(t, configured(func(c *Config) { c.Grace = 50 * time.Millisecond }))
 	go func() {
 		_, _ = s.try(context.Background(), http.MethodPost, "/v1/localize", bytes.NewReader(picturePNG(t, 16, 16)))
 	}()
-	eventually(t, "the picture is in work", func() bool { return f.started.Load() == 1 })
+	eventually(t, "the picture is in progress", func() bool { return f.started.Load() == 1 })
 	if err := s.stop(); err == nil || !strings.Contains(err.Error(), "in progress") {
 		t.Errorf("ended with %v", err)
 	}
 }
 
-func TestMemoryIsBounded(t *testing.T) {
+func TestMemoryLimit(t *testing.T) {
 	s := start(t, configured(func(c *Config) {
 		c.MaxBytes = 1 << 20
 		c.MaxPixels = 1 << 16
@@ -183,7 +183,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		c.patience = 300 * time.Millisecond
 	}))
 	conns := make([]net.Conn, 16)
-	for i := range conns { // each sends a part of what it announces, more together than there is room for
+	for i := range conns { // each sends a part of a body, together more than the limit
 		var err error
 		if conns[i], err = net.Dial("tcp", s.addr); err != nil {
 			t.Fatal(err)
@@ -192,24 +192,24 @@ func TestMemoryIsBounded(t *testing.T) {
 		if _, err := io.WriteString(conns[i], "POST /v1/localize HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = conns[i].Write(make([]byte, 200_000)) // some are refused meanwhile
+		_, _ = conns[i].Write(make([]byte, 200_000)) // an error is expected: some are refused
 	}
 	if used := s.in.used.Load(); used > s.in.size {
-		t.Errorf("%d bytes are taken of %d", used, s.in.size)
+		t.Errorf("%d bytes are reserved, the limit is %d", used, s.in.size)
 	}
-	eventually(t, "the clients are given up", func() bool { return s.in.used.Load() == 0 })
+	eventually(t, "the stalled clients are disconnected", func() bool { return s.in.used.Load() == 0 })
 	if a := s.post("/v1/localize?maps=none", picturePNG(t, 16, 16)); a.status != http.StatusOK {
 		t.Errorf("status %d, %s", a.status, a.body)
 	}
 }
 
-func TestTheQueueKeepsToPixels(t *testing.T) {
+func TestQueueLimitsPixelsOfABatch(t *testing.T) {
 	q := newQueue(8)
-	tasks := []*job{{pixels: 10}, {pixels: 10}, {pixels: 100}, {pixels: 1}}
-	if !q.put(tasks...) || q.put(make([]*job, 5)...) {
-		t.Fatal("4 of 8 places, and then 5 more")
+	jobs := []*job{{pixels: 10}, {pixels: 10}, {pixels: 100}, {pixels: 1}}
+	if !q.put(jobs...) || q.put(make([]*job, 5)...) {
+		t.Fatal("expected room for 4 jobs, and not for 5 more")
 	}
-	for _, want := range []int{2, 1, 1} { // 10 and 10; 100 alone, though it is more; 1
+	for _, want := range []int{2, 1, 1} { // 10 and 10; 100 alone, although it exceeds the limit; 1
 		if got := q.take(context.Background(), 4, 30, 0); len(got) != want {
 			t.Errorf("a batch of %d, expected %d", len(got), want)
 		}
@@ -265,8 +265,8 @@ func TestNewRefusesModels(t *testing.T) {
 	}
 }
 
-// On a CPU, and where pictures are looked at tile by tile, a picture goes alone.
-func TestWhatGoesTogether(t *testing.T) {
+// On a CPU, and in models that process tiles, each picture runs alone.
+func TestDefaultBatch(t *testing.T) {
 	for _, c := range []struct {
 		info localize.Info
 		want int
@@ -276,7 +276,7 @@ func TestWhatGoesTogether(t *testing.T) {
 		{localize.Info{Device: "cuda:0", SizeMode: localize.SizeResize}, 8},
 	} {
 		if got := (Model{Localizer: described{info: c.info}}).batch(); got != c.want {
-			t.Errorf("%+v: %d together, expected %d", c.info, got, c.want)
+			t.Errorf("%+v: a batch of %d, expected %d", c.info, got, c.want)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestLocalize(t *testing.T) {
 		}
 		p := s.post("/v1/localize?view="+name, data, "Accept", "image/png")
 		if p.status != http.StatusOK || !bytes.Equal(p.body, m) || p.header.Get("Content-Type") != "image/png" {
-			t.Errorf("view=%s gives another picture than maps.%s (status %d)", name, name, p.status)
+			t.Errorf("view=%s differs from maps.%s (status %d)", name, name, p.status)
 		}
 	}
 }
@@ -61,7 +61,7 @@ func form(t *testing.T, files map[string][]byte, names ...string) (body []byte, 
 	return b.Bytes(), w.FormDataContentType()
 }
 
-func TestAForm(t *testing.T) {
+func TestForm(t *testing.T) {
 	s := start(t, testConfig())
 	body, kind := form(t, map[string][]byte{`C:\pictures\a.png`: picturePNG(t, 64, 32)}, `C:\pictures\a.png`)
 	a := s.post("/v1/localize?maps=none", body, "Content-Type", kind)
@@ -80,7 +80,7 @@ func TestLinks(t *testing.T) {
 		linked := s.do(http.MethodGet, link, nil)
 		direct := s.post("/v1/localize?view="+name, picturePNG(t, 64, 32), "Accept", "image/png")
 		if linked.status != http.StatusOK || !bytes.Equal(linked.body, direct.body) {
-			t.Errorf("%s: status %d, %d bytes, expected those of the view, %d", name, linked.status, len(linked.body), len(direct.body))
+			t.Errorf("%s: status %d, %d bytes, expected the %d bytes of the view", name, linked.status, len(linked.body), len(direct.body))
 		}
 	}
 	refused(t, s.do(http.MethodGet, "/v1/maps/NOPE/prob.png", nil), http.StatusNotFound, codeNotFound)
@@ -93,12 +93,12 @@ func TestModels(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	if b := decode[resultBody](t, s.post("/v1/localize?model=b&maps=none", picturePNG(t, 8, 8))); b.Model != "b" {
-		t.Errorf("model=b is answered by %s", b.Model)
+		t.Errorf("the model is %s, expected b", b.Model)
 	}
 	refused(t, s.post("/v1/localize?model=c", picturePNG(t, 8, 8)), http.StatusNotFound, codeModel)
 }
 
-func TestThePageAndHealth(t *testing.T) {
+func TestPageAndHealth(t *testing.T) {
 	s := start(t, testConfig())
 	for path, kind := range map[string]string{"/": "text/html; charset=utf-8", "/healthz": "application/json", "/readyz": "application/json"} {
 		a := s.do(http.MethodGet, path, nil)
@@ -108,7 +108,7 @@ func TestThePageAndHealth(t *testing.T) {
 	}
 }
 
-func TestTheProbabilitiesAlone(t *testing.T) {
+func TestMapsProb(t *testing.T) {
 	s := start(t, testConfig())
 	a := s.post("/v1/localize?maps=prob", picturePNG(t, 40, 30))
 	var b struct{ Maps map[string]string }
@@ -116,6 +116,6 @@ func TestTheProbabilitiesAlone(t *testing.T) {
 		t.Fatalf("status %d, %v: %s", a.status, err, a.body)
 	}
 	if len(b.Maps) != 1 || !strings.HasPrefix(b.Maps["prob"], "data:image/png;base64,") {
-		t.Errorf("maps are %v, expected prob alone, as a data: URL", b.Maps)
+		t.Errorf("maps are %v, expected only prob, as a data: URL", b.Maps)
 	}
 }

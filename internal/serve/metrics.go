@@ -107,8 +107,8 @@ func (s *stats) ran(model string, pictures int, d time.Duration) {
 	s.batches.WithLabelValues(model).Observe(float64(pictures))
 }
 
-// reportFailure logs an error that is the server's own, under the ID of the request if there is one.
-// A panic is logged with its stack, and counted.
+// reportFailure logs an error that is the server's own, under the ID of the request if there is
+// one. A panic is logged with its stack, and counted.
 func (s *stats) reportFailure(log *slog.Logger, id string, err error) {
 	attrs := []any{"error", err.Error()}
 	if id != "" {

@@ -111,8 +111,8 @@ func plainPath(p string) bool {
 	return strings.HasPrefix(p, "/") && clean == p && !strings.ContainsAny(p, "\\\x00")
 }
 
-// knownHost reports whether the server goes by a host name. Otherwise a page whose name was made to
-// resolve to this machine (DNS rebinding) could read responses.
+// knownHost reports whether the server may be addressed by a host name. Otherwise a page whose name
+// was made to resolve to this machine (DNS rebinding) could read responses.
 func (s *Server) knownHost(host string) bool {
 	if len(s.config.Hosts) == 0 {
 		return true
@@ -128,7 +128,7 @@ func (s *Server) knownHost(host string) bool {
 }
 
 // crossOrigin sets the headers that allow pages of the configured origins to call. It reports
-// whether it has handled the request, which is so for a preflight.
+// whether it has handled the request, as it does with a preflight.
 func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	if len(s.config.Origins) == 0 {
 		return false

@@ -50,14 +50,14 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-func TestPagesOfOtherServers(t *testing.T) {
+func TestOrigins(t *testing.T) {
 	const friend = "https://friend.example"
 	data := picturePNG(t, 16, 16)
 	closed, open := start(t, testConfig()), start(t, configured(func(c *Config) { c.Origins = []string{friend} }))
 	a := closed.post("/v1/localize?maps=none", data, "Origin", friend)
 	refused(t, a, http.StatusForbidden, codeForbidden)
 	if a.header.Get("Access-Control-Allow-Origin") != "" {
-		t.Error("leave is given though nobody asked for it")
+		t.Error("access is allowed without an origin in the settings")
 	}
 	a = open.post("/v1/localize?maps=none", data, "Origin", friend, "Sec-Fetch-Site", "cross-site")
 	if a.status != http.StatusOK || a.header.Get("Access-Control-Allow-Origin") != friend || a.header.Get("Vary") != "Origin" {
@@ -70,7 +70,7 @@ func TestPagesOfOtherServers(t *testing.T) {
 	}
 }
 
-func TestTheLogHoldsNothingOfThePicture(t *testing.T) {
+func TestLogHasNothingOfThePicture(t *testing.T) {
 	s := start(t, testConfig())
 	body, kind := form(t, map[string][]byte{"secret-name.png": picturePNG(t, 16, 16)}, "secret-name.png")
 	if a := s.post("/v1/localize?maps=links", body, "Content-Type", kind); a.status != http.StatusOK {
@@ -84,7 +84,7 @@ func TestTheLogHoldsNothingOfThePicture(t *testing.T) {
 		}
 	}
 	if !strings.Contains(log, `"pixels":256`) || !strings.Contains(log, `"model":"fake"`) {
-		t.Errorf("the log says too little: %s", log)
+		t.Errorf("the log lacks size or model: %s", log)
 	}
 }
 
@@ -125,7 +125,8 @@ func TestPublicAddresses(t *testing.T) {
 	}
 }
 
-// fetching is a server that may fetch from this machine, but from port 0 nothing.
+// fetching is a server that may fetch from another one on this machine, and from no other local
+// address.
 func fetching(t *testing.T, files http.Handler) (s *running, source string) {
 	t.Helper()
 	other := httptest.NewServer(files)
@@ -173,10 +174,10 @@ func TestFetch(t *testing.T) {
 		}
 	}
 	refused(t, s.post("/v1/localize?url="+source, data), http.StatusBadRequest, codeRequest)
-	eventually(t, "the memory is given back", func() bool { return s.in.used.Load() == 0 })
+	eventually(t, "the memory is returned", func() bool { return s.in.used.Load() == 0 })
 }
 
-func TestKeep(t *testing.T) {
+func TestArchive(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, configured(func(c *Config) { c.Archive = dir }), Model{Name: "../m", Localizer: &fake{}})
 	body, kind := form(t, map[string][]byte{"x.png": picturePNG(t, 16, 16)}, "x.png")
@@ -190,15 +191,15 @@ func TestKeep(t *testing.T) {
 		names = append(names, e.Name())
 	}
 	if want := []string{got.SHA256 + "..._m.json", got.SHA256 + "..._m.prob.png", got.SHA256 + ".png"}; !slices.Equal(names, want) {
-		t.Errorf("kept %v", names)
+		t.Errorf("the archive has %v", names)
 	}
 	kept, err := os.ReadFile(filepath.Join(dir, got.SHA256+".png"))
 	if err != nil || string(kept) != string(picturePNG(t, 16, 16)) {
-		t.Errorf("the kept picture is another one (%v)", err)
+		t.Errorf("the archived picture differs (%v)", err)
 	}
 }
 
-func TestNothingIsKeptForGood(t *testing.T) {
+func TestLinksExpire(t *testing.T) {
 	l := newLinks(1000, time.Minute)
 	add := func(size int) *mapURLs {
 		u, err := l.add([]namedPNG{{viewProb, make([]byte, size)}})
@@ -213,17 +214,17 @@ func TestNothingIsKeptForGood(t *testing.T) {
 	}
 	first, second := add(400), add(400)
 	if find(first) == nil || find(second) == nil {
-		t.Error("two that have room are not there")
+		t.Error("two maps with room for both are missing")
 	}
 	third := add(400)
 	if find(first) != nil || find(second) == nil || find(third) == nil {
-		t.Error("the oldest does not make room")
+		t.Error("the oldest is not dropped for a new one")
 	}
 	l.ttl = -time.Second
 	if expired := add(10); find(expired) != nil {
-		t.Error("a link that has expired is good still")
+		t.Error("an expired link still works")
 	}
 	if _, err := l.add([]namedPNG{{viewProb, make([]byte, 2000)}}); err == nil {
-		t.Error("maps beyond all room are taken")
+		t.Error("maps larger than all room are accepted")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// document gives ways into openapi.yaml.
+// document is openapi.yaml, parsed.
 type document struct {
 	t    *testing.T
 	root any
@@ -26,7 +26,7 @@ func openDocument(t *testing.T) document {
 	return document{t, root}
 }
 
-// at follows keys, and references on the way.
+// at gives the value at a path of keys. It resolves references.
 func (d document) at(from any, keys ...string) any {
 	d.t.Helper()
 	for _, key := range keys {
@@ -121,7 +121,7 @@ func pathParameters(pattern string) (names []string) {
 	return names
 }
 
-// The values that a parameter is said to have are those that are taken.
+// The documented values of parameters are those that are accepted.
 func TestOpenAPIHasTheValues(t *testing.T) {
 	d := openDocument(t)
 	for name, values := range map[string][]string{"maps": mapsValues, "view": viewValues, "mask": maskValues[1:]} {
@@ -135,7 +135,7 @@ func TestOpenAPIHasTheValues(t *testing.T) {
 	}
 }
 
-// What is answered has the fields that are described, with their types.
+// Responses have the documented fields and types.
 func TestOpenAPIHasTheFields(t *testing.T) {
 	d := openDocument(t)
 	described := map[string]any{
@@ -147,7 +147,7 @@ func TestOpenAPIHasTheFields(t *testing.T) {
 	for _, name := range keys(schemas) {
 		value, ok := described[name]
 		if !ok {
-			t.Errorf("schema %s is of no answer", name)
+			t.Errorf("schema %s belongs to no response", name)
 			continue
 		}
 		kind := reflect.TypeOf(value)
@@ -171,12 +171,11 @@ func TestOpenAPIHasTheFields(t *testing.T) {
 		delete(described, name)
 	}
 	if len(described) > 0 {
-		t.Errorf("not described: %v", described)
+		t.Errorf("not documented: %v", described)
 	}
 }
 
-// jsonFields gives the types of a struct's fields by their names in JSON, and in
-// their order those that are always there.
+// jsonFields gives the JSON types of a struct's fields by name, and the required ones in order.
 func jsonFields(kind reflect.Type) (fields map[string]string, required []string) {
 	fields = map[string]string{}
 	for i := range kind.NumField() {
@@ -225,7 +224,7 @@ func sortedKeys(m map[string]string) []string {
 	return list
 }
 
-// Every code that the package can answer with is described.
+// All error codes of the package are documented.
 func TestOpenAPIHasTheCodes(t *testing.T) {
 	d := openDocument(t)
 	described := texts(d.at(d.root, "components", "schemas", "Problem", "properties", "code", "enum"))

@@ -16,8 +16,8 @@ import (
 //go:embed web
 var web embed.FS
 
-// pageTypes are the media types of the page's files. The table of the operating system may lack some
-// or differ.
+// pageTypes are the media types of the page's files. The table of the operating system may lack
+// some or differ.
 var pageTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".webmanifest": "application/manifest+json",

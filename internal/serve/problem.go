@@ -13,7 +13,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// problem is an error as the client is told about it.
+// problem is an error in the form that the client sees.
 type problem struct {
 	status  int
 	code    string        // for programs, listed in openapi.yaml
@@ -56,11 +56,11 @@ type errorDetail struct {
 	Message string `json:"message"`
 }
 
-// asProblem maps an error to what the client is told about it. Unexpected errors become a bare 500.
+// asProblem maps an error to what the client sees of it. Unexpected errors become a bare 500.
 func asProblem(err error) *problem {
 	var p *problem
 	switch {
-	case parallel.Stack(err) != nil: // a panic, whatever its value
+	case parallel.Stack(err) != nil: // a panic, even of a value that matches below
 	case errors.As(err, &p):
 		return p
 	case errors.Is(err, localize.ErrTooLarge):
@@ -128,7 +128,8 @@ func retrySeconds(d time.Duration) int {
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
 	if err != nil {
-		panic(fmt.Errorf("encoding a response: %w", err)) // cannot fail: responses are structs of plain fields
+		// Responses are structs of plain fields, which can always be encoded.
+		panic(fmt.Errorf("encoding a response: %w", err))
 	}
 	body = append(body, '\n')
 	w.Header().Set("Content-Type", typeJSON)

@@ -40,10 +40,10 @@ func columnRuns(mask *picture.Gray) []int {
 	return append(counts, run)
 }
 
-// compressRuns gives COCO's compressed string of run lengths (rleToString in maskApi.c of pycocotools).
-// From the fourth on, a length is stored as the difference to the length two before it. Each number
-// is split into groups of 5 bits, lowest first. Adding 32 to a group marks that more follow, and
-// adding 48 makes it a printable character.
+// compressRuns gives COCO's compressed string of run lengths (rleToString in maskApi.c of
+// pycocotools). From the fourth on, a length is stored as the difference to the length two before
+// it. Each number is split into groups of 5 bits, lowest first. Adding 32 to a group marks that
+// more follow, and adding 48 makes it a printable character.
 func compressRuns(counts []int) string {
 	var b strings.Builder
 	for i, v := range counts {

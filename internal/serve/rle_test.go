@@ -10,7 +10,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-func TestRunsGoDownTheColumns(t *testing.T) {
+func TestColumnRuns(t *testing.T) {
 	for _, c := range []struct {
 		pix    []uint8
 		counts []int
@@ -28,7 +28,7 @@ func TestRunsGoDownTheColumns(t *testing.T) {
 	}
 }
 
-// expandRuns undoes compressRuns.
+// expandRuns reverses compressRuns.
 func expandRuns(text string) (counts []int) {
 	for at := 0; at < len(text); {
 		value, shift := 0, 0
@@ -49,7 +49,7 @@ func expandRuns(text string) (counts []int) {
 	return counts
 }
 
-func TestCompressedRunsComeBack(t *testing.T) {
+func TestCompressRunsIsReversible(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
 		counts := make([]int, r.IntN(40)+1)
@@ -57,12 +57,12 @@ func TestCompressedRunsComeBack(t *testing.T) {
 			counts[i] = r.IntN(1 << r.IntN(26))
 		}
 		if got := expandRuns(compressRuns(counts)); !slices.Equal(got, counts) {
-			t.Fatalf("%v comes back as %v", counts, got)
+			t.Fatalf("%v is expanded to %v", counts, got)
 		}
 	}
 }
 
-func TestRunsAreTheMask(t *testing.T) {
+func TestRunLengthsOfTheMask(t *testing.T) {
 	s := start(t, testConfig())
 	data := picturePNG(t, 64, 32)
 	list := decode[resultBody](t, s.post("/v1/localize?mask=rle", data))
@@ -84,7 +84,7 @@ func TestRunsAreTheMask(t *testing.T) {
 	}
 }
 
-// A request's threshold changes what follows from the map, and not the map.
+// A request's threshold changes the mask and the regions, not the map.
 func TestThreshold(t *testing.T) {
 	var r *localize.Result
 	s := start(t, configured(func(c *Config) { c.Threshold = 0.25 }))
@@ -101,7 +101,7 @@ func TestThreshold(t *testing.T) {
 		t.Errorf("got %+v, %v", low, err)
 	}
 	if _, err := r.WithThreshold(1); err == nil {
-		t.Error("a threshold of 1 is taken")
+		t.Error("a threshold of 1 is accepted")
 	}
 	if a := s.post("/v1/localize?threshold=0.3", data); a.status != http.StatusOK {
 		t.Errorf("status %d", a.status)

@@ -109,9 +109,9 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, e *accessLog
 	}
 }
 
-// explain maps an error to what the client is told. It logs errors that are the server's own under
-// the request's ID. An error of the context means that the request's time is up, or that the client
-// has left.
+// explain maps an error to what the client sees of it. It logs errors that are the server's own
+// under the request's ID. An error of the context means that the request's time is up, or that the
+// client has left.
 func (s *Server) explain(r *http.Request, id string, err error) *problem {
 	p := asProblem(err)
 	switch {

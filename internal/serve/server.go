@@ -67,7 +67,8 @@ func (s *Server) model(name string) *modelQueue {
 const maxHeaderBytes = 32 << 10
 
 // Serve accepts connections on l until ctx ends. It then refuses new requests and waits for those
-// in progress, for Config.Grace at most. It closes l. The error is nil if every request was answered.
+// in progress, for Config.Grace at most. It closes l. The error is nil if every request was
+// answered.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	working, stop := context.WithCancel(context.Background())
 	var workers parallel.Group

@@ -23,11 +23,11 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// fake is a model that marks what is bright: fast, and the same every time.
+// fake is a fast model that marks bright pixels.
 type fake struct {
 	delay   time.Duration
 	started atomic.Int64
-	hold    chan struct{} // not nil: each batch waits until it can receive
+	hold    chan struct{} // if not nil, each batch waits until it can receive
 	deaf    bool          // does not notice that ctx ends
 	panics  bool
 
@@ -81,7 +81,7 @@ func (f *fake) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) (
 	return list, nil
 }
 
-// picturePNG is a grey picture with a white square.
+// picturePNG is a black picture with a white rectangle.
 func picturePNG(t testing.TB, w, h int) []byte {
 	t.Helper()
 	m := image.NewGray(image.Rect(0, 0, w, h))
@@ -104,7 +104,7 @@ type running struct {
 	url  string
 	addr string
 	log  *lockedBuffer
-	stop func() error // ends the server and gives what Serve returned
+	stop func() error // stops the server and gives the error of Serve
 }
 
 type lockedBuffer struct {
@@ -118,7 +118,7 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-// errorLines are those of the log that tell of the server's own failures.
+// errorLines are the lines of the log about the server's own failures.
 func (l *lockedBuffer) errorLines() (list []string) {
 	for line := range strings.SplitSeq(l.String(), "\n") {
 		if strings.Contains(line, `"level":"ERROR"`) {
@@ -128,7 +128,7 @@ func (l *lockedBuffer) errorLines() (list []string) {
 	return list
 }
 
-// forget drops all but the lines about errors, so that a long test can measure memory.
+// forget drops all lines but those about errors, so that a long test can measure memory.
 func (l *lockedBuffer) forget() {
 	kept := strings.Join(l.errorLines(), "\n")
 	l.mu.Lock()
@@ -182,18 +182,18 @@ func start(t testing.TB, c Config, models ...Model) *running {
 		cancel()
 		return <-ended
 	})
-	t.Cleanup(func() { _ = r.stop() }) // who wants to know the error asks before
+	t.Cleanup(func() { _ = r.stop() }) // tests that check the error call stop themselves
 	return r
 }
 
-// reply is an answer, read to its end.
+// reply is a response with its body.
 type reply struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// do sends a request with headers given as name, value, name, value.
+// do sends a request. Headers are given as name, value, name, value.
 func (r *running) do(method, path string, body io.Reader, headers ...string) reply {
 	r.t.Helper()
 	a, err := r.try(context.Background(), method, path, body, headers...)
@@ -225,7 +225,7 @@ func (r *running) post(path string, body []byte, headers ...string) reply {
 	return r.do(http.MethodPost, path, bytes.NewReader(body), headers...)
 }
 
-// decode reads a JSON answer, in which no field may be unknown.
+// decode reads a JSON response, which must not have unknown fields.
 func decode[T any](t testing.TB, a reply) (v T) {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(a.body))
@@ -234,12 +234,12 @@ func decode[T any](t testing.TB, a reply) (v T) {
 		t.Fatalf("status %d, %q: %v", a.status, a.body, err)
 	}
 	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
-		t.Fatalf("%q: something follows the answer", a.body)
+		t.Fatalf("%q: more than one JSON value", a.body)
 	}
 	return v
 }
 
-// refused checks that an answer is a problem with a status and a code.
+// refused checks that a response is an error with the given status and code.
 func refused(t testing.TB, a reply, status int, code string) {
 	t.Helper()
 	b := decode[errorBody](t, a)
@@ -247,6 +247,6 @@ func refused(t testing.TB, a reply, status int, code string) {
 		t.Errorf("got %d %+v, expected %d %s", a.status, b.Error, status, code)
 	}
 	if kind := a.header.Get("Content-Type"); kind != "application/json" {
-		t.Errorf("a problem of type %q", kind)
+		t.Errorf("an error of type %q", kind)
 	}
 }

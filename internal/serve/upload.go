@@ -12,8 +12,8 @@ import (
 // fieldImage is the form field of a picture.
 const fieldImage = "image"
 
-// multipartRoom is the number of bytes that boundaries and headers may take for each picture. The
-// forms of browsers take less.
+// multipartRoom is the number of bytes allowed for the boundaries and headers of each picture. The
+// forms of browsers need less.
 const multipartRoom = 16 << 10
 
 // upload is a file as a client sent it.
@@ -40,8 +40,8 @@ func isForm(r *http.Request) (boundary string, ok bool, err error) {
 	return parameters["boundary"], true, nil
 }
 
-// readUploads reads the pictures of a body, which is a picture or a form. A picture has at most limit
-// bytes; there are at most maxPictures.
+// readUploads reads the pictures of a body, which is a picture or a form. A picture has at most
+// limit bytes; there are at most maxPictures.
 func (b *body) readUploads(r *http.Request, limit int64, maxPictures int) ([]upload, error) {
 	boundary, form, err := isForm(r)
 	if err != nil {

@@ -11,9 +11,9 @@ type yamlLine struct {
 	text   string
 }
 
-// parseYAML reads the part of YAML that openapi.yaml is written in: maps and lists by
-// indentation, flow lists of words, quoted and plain words, folded text. Everything
-// is a string, a []any or a map[string]any. Anything else is an error.
+// parseYAML reads the subset of YAML that openapi.yaml uses: maps and lists by indentation, flow
+// lists of words, quoted and plain words, folded text. Values are string, []any or map[string]any.
+// Anything else is an error.
 func parseYAML(text string) (any, error) {
 	var lines []yamlLine
 	for l := range strings.SplitSeq(text, "\n") {
@@ -31,7 +31,7 @@ func parseYAML(text string) (any, error) {
 
 type yamlParser struct{ lines []yamlLine }
 
-// block reads the lines that are indented by exactly indent, and what hangs on them.
+// block reads the lines that are indented by exactly indent, with the deeper ones below them.
 func (p *yamlParser) block(indent int) (any, error) {
 	if strings.HasPrefix(p.lines[0].text, "- ") {
 		return p.list(indent)
@@ -42,7 +42,7 @@ func (p *yamlParser) block(indent int) (any, error) {
 		key, rest, ok := strings.Cut(line.text, ":")
 		key = strings.Trim(key, `"`)
 		if _, twice := m[key]; !ok || twice {
-			return nil, fmt.Errorf("%q: expected a key that is not there yet", line.text)
+			return nil, fmt.Errorf("%q: expected a new key", line.text)
 		}
 		p.lines = p.lines[1:]
 		v, err := p.value(strings.TrimSpace(rest), indent)
@@ -59,7 +59,7 @@ func (p *yamlParser) list(indent int) (any, error) {
 	for len(p.lines) > 0 && p.lines[0].indent == indent && strings.HasPrefix(p.lines[0].text, "- ") {
 		item := strings.TrimPrefix(p.lines[0].text, "- ")
 		if strings.Contains(item, ": ") || strings.HasSuffix(item, ":") {
-			p.lines[0] = yamlLine{indent + 2, item} // a map whose first key stands behind the dash
+			p.lines[0] = yamlLine{indent + 2, item} // a map whose first key follows the dash
 			v, err := p.block(indent + 2)
 			if err != nil {
 				return nil, err

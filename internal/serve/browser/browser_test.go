@@ -1,4 +1,4 @@
-// Package browser holds no code, only tests that drive the web page in a real Chromium.
+// Package browser tests the web page in a real Chromium.
 package browser
 
 import (
@@ -64,7 +64,7 @@ func start(path string) {
 	shared.err = chromedp.Do(ctx)
 }
 
-// tab is a page of the browser and what it complained about.
+// tab is a tab of the browser, with the errors that it reported.
 type tab struct {
 	t         *testing.T
 	ctx       context.Context
@@ -75,7 +75,7 @@ type tab struct {
 	hosts    map[string]bool
 }
 
-// size is a window's inside, in CSS pixels.
+// size is the inner size of a window, in CSS pixels.
 type size struct {
 	width, height int64
 	phone         bool
@@ -86,8 +86,8 @@ var (
 	phone   = size{width: 390, height: 844, phone: true}
 )
 
-// open loads the page from an address in a fresh tab. After the test the tab must have asked no other host and
-// complained of nothing but what expect allows.
+// open loads the page from an address in a new tab. After the test, the tab must have sent no
+// request to another host and reported no errors except those that expect allows.
 func open(t *testing.T, address string, window size, expect ...string) *tab {
 	t.Helper()
 	path := chromium(t)
@@ -143,7 +143,7 @@ func (b *tab) prepare(window size) {
 	}()
 }
 
-// hear notes which hosts are asked.
+// hear notes the hosts that requests go to.
 func (b *tab) hear(event any) {
 	sent, ok := event.(*network.EventRequestWillBeSent)
 	if !ok {
@@ -156,13 +156,13 @@ func (b *tab) hear(event any) {
 	}
 }
 
-// verify fails the test for complaints and requests to other hosts.
+// verify fails the test for unexpected errors and requests to other hosts.
 func (b *tab) verify(address string, expect []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.problems {
 		if !slices.ContainsFunc(expect, func(e string) bool { return strings.Contains(p, e) }) {
-			b.t.Errorf("the page complained: %s", p)
+			b.t.Errorf("the page reported: %s", p)
 		}
 	}
 	u, err := url.Parse(address)
@@ -182,7 +182,7 @@ func (b *tab) verify(address string, expect []string) {
 func (b *tab) run(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.t.Fatalf("in the browser: %v; the page complained of: %s", err, strings.Join(b.problems, "; "))
+		b.t.Fatalf("in the browser: %v; the page reported: %s", err, strings.Join(b.problems, "; "))
 	}
 }
 
@@ -191,7 +191,7 @@ func (b *tab) until(expression string) {
 	b.t.Helper()
 	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Minute)))
 	if err != nil {
-		b.t.Fatalf("waiting for %s: %v; the page complained of: %s", expression, err, strings.Join(b.problems, "; "))
+		b.t.Fatalf("waiting for %s: %v; the page reported: %s", expression, err, strings.Join(b.problems, "; "))
 	}
 }
 
@@ -205,7 +205,7 @@ func (b *tab) click(selector string) {
 	b.run(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
-// value evaluates an expression, and waits for it where it is a promise.
+// value evaluates an expression. If it is a promise, value waits for it.
 func value[T any](b *tab, expression string) T {
 	b.t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -215,7 +215,7 @@ func value[T any](b *tab, expression string) T {
 	return v
 }
 
-// choose puts files into the page as a user's choice would.
+// choose adds files as if the user had chosen them.
 func (b *tab) choose(paths ...string) {
 	b.t.Helper()
 	for i, p := range paths {
@@ -238,7 +238,7 @@ func (b *tab) set(id string, v int) {
 	})()`, id, v))
 }
 
-// picture hashes what a pane shows, after the frames that are still to be painted.
+// picture hashes what a pane shows, after pending frames are painted.
 func (b *tab) picture(pane string) string {
 	b.t.Helper()
 	return value[string](b, fmt.Sprintf(`(async () => {
@@ -248,8 +248,8 @@ func (b *tab) picture(pane string) string {
 	})()`, pixels(pane)))
 }
 
-// pixels is an expression for what a pane shows, as RGBA bytes. They are read from a copy, for the browser warns
-// of reading a canvas again and again.
+// pixels is an expression for the RGBA bytes of a pane. They are read from a copy, because browsers
+// warn about repeated reads of a canvas.
 func pixels(pane string) string {
 	return fmt.Sprintf(`(() => {
 		const from = document.querySelector('#%s canvas');
@@ -273,7 +273,7 @@ func (b *tab) download(selector, name string) []byte {
 		if err == nil && len(data) > 0 && len(data) == size {
 			return data
 		}
-		size = len(data) // it is whole when it no longer grows
+		size = len(data) // the file is complete when it no longer grows
 	}
 	have, _ := filepath.Glob(filepath.Join(b.downloads, "*"))
 	b.t.Fatalf("%s was not downloaded; there is: %q", name, have)

@@ -13,7 +13,7 @@ import (
 	"github.com/declip/declip/internal/serve"
 )
 
-// hand hands a file to the page by an event, as a drop or a paste does.
+// hand passes a file to the page with an event, as a drop or a paste does.
 func (b *tab) hand(event, name string, data []byte) {
 	b.t.Helper()
 	value[bool](b, fmt.Sprintf(`(() => {
@@ -46,7 +46,7 @@ func TestDropPasteAndExample(t *testing.T) {
 		return document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true})) || true;
 	})()`)
 	if got := b.text("#notices"); !strings.Contains(got, "Links are not opened") {
-		t.Errorf("a pasted link is answered by %q", got)
+		t.Errorf("after a pasted link the page says %q", got)
 	}
 }
 
@@ -62,7 +62,7 @@ func TestExampleIsTheSample(t *testing.T) {
 	}
 }
 
-// hugePNG is a PNG file of a few bytes that says it has many pixels.
+// hugePNG is a PNG file of a few bytes whose header announces many pixels.
 func hugePNG() []byte {
 	header := []byte("IHDR\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x00")
 	binary.BigEndian.PutUint32(header[4:], 20000)
@@ -71,7 +71,7 @@ func hugePNG() []byte {
 	return binary.BigEndian.AppendUint32(data, crc32.ChecksumIEEE(header))
 }
 
-func TestFilesThatAreRefusedBeforeTheyAreSent(t *testing.T) {
+func TestRefusedFilesAreNotSent(t *testing.T) {
 	s := startServer(t, configured(func(c *serve.Config) { c.MaxBytes = 300 << 10 }))
 	b := open(t, s.url, desktop)
 	for _, c := range []struct {
@@ -91,7 +91,7 @@ func TestFilesThatAreRefusedBeforeTheyAreSent(t *testing.T) {
 		got := b.text("#over")
 		for _, say := range c.says {
 			if !strings.Contains(got, say) {
-				t.Errorf("%s is answered by %q, which does not mention %q", c.name, got, say)
+				t.Errorf("%s: the page says %q, which lacks %q", c.name, got, say)
 			}
 		}
 		b.click("#over button")
@@ -108,11 +108,11 @@ func TestDamagedPicture(t *testing.T) {
 	b.hand("drop", "damaged.jpg", readSample(t)[:700])
 	b.until(wrong)
 	if got := b.text("#over"); !strings.Contains(got, "damaged") || !strings.Contains(got, "jpeg") {
-		t.Errorf("a damaged file is answered by %q", got)
+		t.Errorf("after a damaged file the page says %q", got)
 	}
 }
 
-func TestBusyServerIsAskedAgain(t *testing.T) {
+func TestBusyServerIsRetried(t *testing.T) {
 	s := startServer(t, configured(func(c *serve.Config) { c.Queue = 1; c.MaxPictures = 1 }))
 	s.hold = make(chan struct{})
 	b := open(t, s.url, desktop, "status of 429")
@@ -130,6 +130,6 @@ func TestNoConnection(t *testing.T) {
 	b.choose(sample)
 	b.until(wrong)
 	if got := b.text("#over"); !strings.Contains(got, "No connection") || !strings.Contains(got, "Try again") {
-		t.Errorf("a server that is gone is answered by %q", got)
+		t.Errorf("without a server the page says %q", got)
 	}
 }

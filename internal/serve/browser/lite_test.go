@@ -16,10 +16,11 @@ import (
 	"github.com/declip/declip/internal/serve"
 )
 
-// shot is where a picture of the page goes: go test ./internal/serve/browser -run EmbeddedModel -shot docs/page.jpg
+// shot is the file to write a screenshot of the page to: go test ./internal/serve/browser -run
+// EmbeddedModel -shot docs/page.jpg
 var shot = flag.String("shot", "", "write a picture of the page with the bundled sample to this file, from the module's root")
 
-// The whole way, with the embedded model: the page and the library say the same of the bundled sample.
+// With the embedded model, the page and the library have the same result for the bundled sample.
 func TestEmbeddedModel(t *testing.T) {
 	chromium(t)
 	model, err := localize.Open("lite", localize.Options{Library: enginetest.Library(t)})
@@ -51,7 +52,7 @@ func TestEmbeddedModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Model != "lite" || got.Score < want.Score-1e-5 || got.Score > want.Score+1e-5 || len(got.Regions) != len(want.Regions) {
-		t.Errorf("the page says %+v, the library score %g and %d regions", got, want.Score, len(want.Regions))
+		t.Errorf("the page has %+v, the library a score of %g and %d regions", got, want.Score, len(want.Regions))
 	}
 	for i, r := range got.Regions {
 		if r.Area != want.Regions[i].Area {
@@ -60,7 +61,7 @@ func TestEmbeddedModel(t *testing.T) {
 	}
 }
 
-// photograph writes what the window shows as a JPEG file.
+// photograph writes a screenshot of the window as a JPEG file.
 func (b *tab) photograph(path string) {
 	b.t.Helper()
 	b.run(chromedp.EmulateViewport(1280, 890))

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// upright takes a point of stored pixels, as shares of width and height, to where a viewer sees it (Exif 2.3, tag
-// 274).
+// upright maps a point of the stored picture to the upright one (Exif 2.3, tag 274). Coordinates
+// are shares of width and height.
 var upright = map[int]func(x, y float64) (float64, float64){
 	1: func(x, y float64) (float64, float64) { return x, y },
 	2: func(x, y float64) (float64, float64) { return 1 - x, y },
@@ -25,8 +25,8 @@ var upright = map[int]func(x, y float64) (float64, float64){
 	8: func(x, y float64) (float64, float64) { return y, 1 - x },
 }
 
-// quarters is a picture of 120 x 80 stored pixels with a colour in each quarter: red, green, and under them blue and
-// black.
+// quarters is a picture of 120 x 80 stored pixels with a colour in each quarter: red, green, and
+// under them blue and black.
 func quarters() image.Image {
 	m := image.NewRGBA(image.Rect(0, 0, 120, 80))
 	for y := range 80 {
@@ -37,7 +37,7 @@ func quarters() image.Image {
 	return m
 }
 
-// exif is a TIFF structure that holds an orientation alone.
+// exif is a TIFF structure with nothing but an orientation.
 func exif(orientation int) []byte {
 	return binary.BigEndian.AppendUint16([]byte("MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01"), uint16(orientation))
 }
@@ -68,7 +68,8 @@ func turnedPNG(t *testing.T, orientation int) []byte {
 	return append(out, b.Bytes()[header:]...)
 }
 
-// at reads the colour that a pane shows at a point of the upright picture, given as shares of its sides.
+// at reads the colour that a pane shows at a point of the upright picture, given as shares of its
+// sides.
 func (b *tab) at(x, y, width, height float64) [3]int {
 	b.t.Helper()
 	return value[[3]int](b, fmt.Sprintf(`(() => {
@@ -88,7 +89,7 @@ func near(got [3]int, want [3]int) bool {
 	return true
 }
 
-// Picture and map stand upright, and agree.
+// Picture and map are shown upright, and match.
 func TestOrientations(t *testing.T) {
 	s := startServer(t, testConfig())
 	files := map[string]int{}

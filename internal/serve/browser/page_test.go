@@ -31,7 +31,7 @@ func opened(t *testing.T, window size) (*server, *tab) {
 	return s, b
 }
 
-func TestSlidersChangeWhatIsSeen(t *testing.T) {
+func TestSliders(t *testing.T) {
 	_, b := opened(t, desktop)
 	if got := b.text("#verdict"); !strings.Contains(got, "This is not proof.") || !strings.Contains(got, "traces") {
 		t.Errorf("the verdict says %q", got)
@@ -57,13 +57,13 @@ func TestSlidersChangeWhatIsSeen(t *testing.T) {
 	b.click("#threshold-reset")
 	b.until(`document.querySelectorAll('#regions li').length === 2`)
 	if b.picture("pane-map") != first {
-		t.Error("after a reset the picture is not what it was")
+		t.Error("after a reset the picture differs from before")
 	}
 	b.set("threshold", 99)
 	b.until(`document.querySelectorAll('#regions li').length === 0`)
 }
 
-func TestMaskMarksWhatIsOverTheThreshold(t *testing.T) {
+func TestMaskFollowsTheThreshold(t *testing.T) {
 	s, b := opened(t, desktop)
 	b.click("input[value=mask]")
 	for _, threshold := range []int{50, 30, 80} {
@@ -82,7 +82,7 @@ func TestMaskMarksWhatIsOverTheThreshold(t *testing.T) {
 	}
 }
 
-func TestViewsAndZoomInStep(t *testing.T) {
+func TestViewsAndZoom(t *testing.T) {
 	_, b := opened(t, desktop)
 	seen := map[string]string{}
 	for _, view := range []string{"original", "heat", "mask", "outline"} {
@@ -114,7 +114,7 @@ func TestViewsAndZoomInStep(t *testing.T) {
 	}
 	b.click("#zoom-fit")
 	if same("whole again") != before {
-		t.Error("the whole picture is not what it was")
+		t.Error("the whole picture differs from before")
 	}
 }
 
@@ -143,7 +143,7 @@ func TestKeyboard(t *testing.T) {
 	if b.picture("pane-map") != fit {
 		t.Error("0 does not fit the picture")
 	}
-	// From the panes with Tab alone to the sliders, the parts and the report.
+	// Tab leads from the panes to the sliders, the parts and the report.
 	for _, id := range []string{"opacity", "threshold"} {
 		b.run(chromedp.KeyEvent(kb.Tab))
 		if got := value[string](b, `document.activeElement.id`); got != id {
@@ -159,11 +159,11 @@ func TestKeyboard(t *testing.T) {
 		t.Errorf("after the parts Tab goes to %q, expected save-report", got)
 	}
 	if width := value[string](b, `getComputedStyle(document.activeElement).outlineStyle`); width != "solid" {
-		t.Errorf("the focus is shown by an outline %q, expected solid", width)
+		t.Errorf("the focus has an outline style %q, expected solid", width)
 	}
 }
 
-func TestEverythingHasAName(t *testing.T) {
+func TestControlsHaveNames(t *testing.T) {
 	_, b := opened(t, desktop)
 	tree, err := chromedp.Call(b.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	if err != nil {
@@ -199,7 +199,7 @@ func TestRegionsAreHighlighted(t *testing.T) {
 	b.run(chromedp.Focus(chromedp.CSS("#regions li button")))
 	first := b.picture("pane-map")
 	if plain == first || first == second {
-		t.Error("the parts that are pointed at are not highlighted, each in its place")
+		t.Error("a part under the pointer is not highlighted")
 	}
 	b.run(chromedp.Blur(chromedp.CSS("#regions li button")))
 	if b.picture("pane-map") != plain {
@@ -268,13 +268,13 @@ func TestToken(t *testing.T) {
 	b.until(shown)
 }
 
-// Two panes stand as they show the picture larger.
+// Two panes are arranged so that the picture is larger.
 func TestArrangement(t *testing.T) {
 	_, b := opened(t, desktop)
 	b.click("#side")
 	place := `[...document.querySelectorAll('.pane')].map((p) => p.getBoundingClientRect())`
 	if !value[bool](b, `(([a, b]) => a.bottom <= b.top)(`+place+`)`) {
-		t.Error("the panes of a wide picture do not stand over each other")
+		t.Error("the panes of a wide picture are not one above the other")
 	}
 	var tall bytes.Buffer
 	if err := png.Encode(&tall, image.NewGray(image.Rect(0, 0, 200, 600))); err != nil {
@@ -283,6 +283,6 @@ func TestArrangement(t *testing.T) {
 	b.hand("drop", "tall.png", tall.Bytes())
 	b.until(`document.title.startsWith('tall')`)
 	if !value[bool](b, `(([a, b]) => a.right <= b.left)(`+place+`)`) {
-		t.Error("the panes of a tall picture do not stand beside each other")
+		t.Error("the panes of a tall picture are not side by side")
 	}
 }

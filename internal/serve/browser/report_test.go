@@ -19,12 +19,12 @@ import (
 	"github.com/declip/declip/internal/serve"
 )
 
-// pages counts the pages of a PDF as Chromium writes it.
+// pages counts the pages of a PDF that Chromium has written.
 func pages(pdf []byte) int {
 	return len(regexp.MustCompile(`/Type\s*/Page\b[^s]`).FindAll(pdf, -1))
 }
 
-// prints prints what is shown on A4 and Letter and fails unless each is one page.
+// prints prints the page on A4 and Letter, and fails unless each takes one sheet.
 func (b *tab) prints(what string, show func()) {
 	b.t.Helper()
 	for name, paper := range map[string]chromedp.PaperSize{"A4": chromedp.PaperA4, "Letter": chromedp.PaperLetter} {
@@ -39,7 +39,7 @@ func (b *tab) prints(what string, show func()) {
 	}
 }
 
-// askToPrint brings the page to where a browser would show its dialog for printing.
+// askToPrint brings the page to the state in which a browser shows its print dialog.
 func (b *tab) askToPrint() {
 	b.t.Helper()
 	value[bool](b, `(window.print = () => {}, true)`)
@@ -57,7 +57,7 @@ func TestReport(t *testing.T) {
 		"This is not proof", "960 × 640 pixels, JPEG", "finds the same two spots", " UTC)", "upper left",
 	} {
 		if !strings.Contains(strings.ReplaceAll(report, "Finds", "finds"), want) {
-			t.Errorf("the report does not hold %q", want)
+			t.Errorf("the report lacks %q", want)
 		}
 	}
 	if regexp.MustCompile(`(src|href)="(https?:|/|assets)`).MatchString(report) {
@@ -71,8 +71,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// The saved report opens without a server, shows its pictures, and prints on one page.
-func TestSavedReportStandsAlone(t *testing.T) {
+// The saved report opens without a server, shows its pictures and prints on one page.
+func TestSavedReport(t *testing.T) {
 	s, b := opened(t, desktop)
 	path := write(t, "report.html", b.download("#save-report", "forged.report.html"))
 	s.stop()
@@ -86,7 +86,7 @@ func TestSavedReportStandsAlone(t *testing.T) {
 	b.prints("the saved report", func() {})
 }
 
-// A name that is far too long, a tall picture and many limits still leave one page.
+// The report fits one page even with a very long name, a tall picture and many limits.
 func TestReportOfATallPictureIsOnePage(t *testing.T) {
 	limits := strings.Split(strings.Repeat("says little about pictures of this kind and that, as far as it is known;", 8), ";")[:8]
 	url, _ := listen(t, testConfig(), serve.Model{Name: "spots", Description: strings.Repeat("a long description ", 6), KnownLimits: limits, Localizer: &spotter{strong: 0.95, weak: 0.62}})
@@ -109,7 +109,7 @@ func TestSavedFiles(t *testing.T) {
 	want := (&picture.Map{Prob: s.spots(960, 640), Width: 960, Height: 640}).Mask(0.5)
 	gray, ok := mask.(*image.Gray)
 	if !ok || !bytes.Equal(gray.Pix, want.Pix) {
-		t.Error("the saved mask is not what declip localize writes")
+		t.Error("the saved mask differs from that of declip localize")
 	}
 	overlay, err := png.Decode(bytes.NewReader(b.download("#save-overlay", "forged.overlay.png")))
 	if err != nil {
@@ -144,12 +144,13 @@ func TestSavedFiles(t *testing.T) {
 	}
 }
 
-// The parts that the page finds in the 8-bit map are those that the server finds in the map itself.
-func TestPartsAreTheServers(t *testing.T) {
+// The page finds the same parts in the 8-bit map as the server in the map itself.
+func TestPartsMatchTheServer(t *testing.T) {
 	_, b := opened(t, desktop)
 	list := func() string { return b.text("#regions ol") }
 	served := list()
-	// The server's list stands at its own threshold only; beside it, 0.495 would round to the same levels.
+	// The page uses the server's list only at the server's own threshold. 0.495 would round to the
+	// same levels.
 	value[bool](b, `(() => {
 		const slider = document.querySelector('#threshold');
 		slider.step = 'any';
@@ -162,7 +163,7 @@ func TestPartsAreTheServers(t *testing.T) {
 	}
 }
 
-// Noise has parts without number; counting them takes neither much memory nor a mistake.
+// A noisy map has very many parts, which are counted correctly and with little memory.
 func TestPartsOfANoisyMap(t *testing.T) {
 	b := open(t, startServer(t, testConfig()).url, desktop)
 	m := picture.NewGray(1500, 1000)

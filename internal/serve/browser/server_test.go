@@ -18,12 +18,12 @@ import (
 	"github.com/declip/declip/internal/serve"
 )
 
-// spotter is a model that finds spots in every picture, whatever that shows: a strong one at the upper left of the
-// stored pixels and a weaker one at the lower right.
+// spotter is a model that finds the same spots in every picture: a strong one at the upper left of
+// the stored pixels and a weaker one at the lower right.
 type spotter struct {
 	strong, weak float64
-	taken        atomic.Int32  // pictures that it was asked about
-	hold         chan struct{} // not nil: each picture waits until it is closed
+	taken        atomic.Int32  // number of pictures processed
+	hold         chan struct{} // if not nil, each picture waits until it is closed
 }
 
 func (s *spotter) Info() localize.Info {
@@ -54,7 +54,7 @@ func (s *spotter) LocalizeBatch(ctx context.Context, pictures []*picture.Picture
 	return list, nil
 }
 
-// spots are the probabilities, [height, width].
+// spots gives the probabilities, [height, width].
 func (s *spotter) spots(width, height int) []float32 {
 	prob := make([]float32, width*height)
 	bump := func(x, y, cx, cy, r float64) float64 { return math.Exp(-((x-cx)*(x-cx) + (y-cy)*(y-cy)) / (r * r)) }
@@ -77,7 +77,6 @@ type server struct {
 	*spotter
 }
 
-// startServer serves two models for tests: "spots", and "one-spot" that finds the strong one alone.
 // testConfig is the default, for servers that stop at once.
 func testConfig() serve.Config {
 	c := serve.DefaultConfig()
@@ -92,6 +91,8 @@ func configured(change func(*serve.Config)) serve.Config {
 	return c
 }
 
+// startServer serves two models for tests: "spots", and "one-spot", which finds only the strong
+// one.
 func startServer(t *testing.T, c serve.Config) *server {
 	t.Helper()
 	s := &server{spotter: &spotter{strong: 0.95, weak: 0.62}}
@@ -118,7 +119,7 @@ func listen(t *testing.T, c serve.Config, models ...serve.Model) (url string, st
 	go func() {
 		defer close(ended)
 		if err := s.Serve(ctx, l); err != nil && !t.Failed() {
-			t.Log("the server: ", err) // a browser may hold a connection to the end
+			t.Log("the server: ", err) // a browser may keep a connection open
 		}
 	}()
 	stop = sync.OnceFunc(func() { cancel(); <-ended })
@@ -126,8 +127,8 @@ func listen(t *testing.T, c serve.Config, models ...serve.Model) (url string, st
 	return "http://" + l.Addr().String() + "/", stop
 }
 
-// fill sends pictures as other clients would until the server has no room for one more; they wait for the model to go
-// on.
+// fill sends pictures, as other clients would, until the server has no room for one more. They wait
+// for the model.
 func (s *server) fill(t *testing.T, data []byte) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -152,7 +153,7 @@ func (s *server) fill(t *testing.T, data []byte) {
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
-	t.Fatalf("the server takes %d pictures at once", cap(full))
+	t.Fatalf("the server accepts %d pictures at once", cap(full))
 }
 
 // sample is the bundled forged picture, of 960 x 640 pixels.
@@ -167,7 +168,7 @@ func readSample(t *testing.T) []byte {
 	return data
 }
 
-// write puts a file for a test to choose into a folder of its own.
+// write writes a file for a test to choose, into a directory of its own.
 func write(t *testing.T, name string, data []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

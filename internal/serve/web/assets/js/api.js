@@ -1,6 +1,7 @@
-// The server's API: which models there are, and what a model says about a picture.
+// Client of the server's API.
 
-// ServerError carries the server's own word: code as in its JSON, or 'offline' where no answer came.
+// ServerError is an error response. code is that of the server's JSON, or 'offline' if no response
+// came.
 export class ServerError extends Error {
   constructor(code, message, { status = 0, retryAfter = 0 } = {}) {
     super(message);
@@ -21,16 +22,16 @@ export function setToken(token) {
   sessionStorage.setItem(tokenKey, token);
 }
 
-// serverError reads an answer that is not a success.
+// serverError reads an error response.
 function serverError(status, retryAfter, body) {
   let told;
   try {
     told = JSON.parse(body).error;
   } catch {
-    told = null; // an answer of something in between, such as a proxy
+    told = null; // the response comes from a proxy
   }
   const code = told?.code ?? (status === 429 ? 'busy' : status === 413 ? 'too_large' : status === 401 ? 'unauthorized' : 'failed');
-  return new ServerError(code, told?.message ?? `the server answered ${status}`, { status, retryAfter: Number(retryAfter) || 0 });
+  return new ServerError(code, told?.message ?? `the server responded with status ${status}`, { status, retryAfter: Number(retryAfter) || 0 });
 }
 
 // describe gives {models: [...], limits: {...}}.
@@ -39,24 +40,24 @@ export async function describe() {
   try {
     response = await fetch('v1/models', { headers: authorization() });
   } catch {
-    throw new ServerError('offline', 'no answer from the server');
+    throw new ServerError('offline', 'no response from the server');
   }
   const body = await response.text();
   if (!response.ok) throw serverError(response.status, response.headers.get('Retry-After'), body);
   return JSON.parse(body);
 }
 
-// localize sends a file and gives the server's answer, with the map of probabilities as a data: URL. onProgress hears the share of the
-// file that is sent, 0 to 1.
+// localize sends a file and gives the server's result, with the map of probabilities as a data:
+// URL. onProgress is called with the share of the file that was sent, 0 to 1.
 export function localize(file, { model, signal, onProgress }) {
   return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest(); // fetch doesn't tell how far a body is sent
+    const request = new XMLHttpRequest(); // fetch reports no progress of sending
     request.open('POST', `v1/localize?${new URLSearchParams({ model, maps: 'prob' })}`);
     request.setRequestHeader('Content-Type', file.type || 'application/octet-stream');
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     request.upload.onload = () => onProgress(1);
-    request.onerror = () => reject(new ServerError('offline', 'no answer from the server'));
+    request.onerror = () => reject(new ServerError('offline', 'no response from the server'));
     request.onload = () => {
       if (request.status !== 200) {
         reject(serverError(request.status, request.getResponseHeader('Retry-After'), request.responseText));
@@ -65,7 +66,7 @@ export function localize(file, { model, signal, onProgress }) {
       try {
         resolve(JSON.parse(request.responseText));
       } catch {
-        reject(new ServerError('failed', 'the answer is not JSON', { status: 200 }));
+        reject(new ServerError('failed', 'the response is not JSON', { status: 200 }));
       }
     };
     signal.addEventListener('abort', () => request.abort());

@@ -1,12 +1,12 @@
 // Layers painted from a map: the heat map in the colours of declip's overlays, and the mask.
 
-// Equal steps of probability; lightness rises evenly, so that the order shows in grey, too.
+// In equal steps of probability. Lightness rises evenly, so that the order also shows in greyscale.
 const stops = [
   [64, 40, 130], [112, 38, 142], [166, 42, 130], [212, 60, 96], [240, 96, 52], [250, 146, 22], [253, 190, 36], [255, 228, 74],
 ];
 
-// cover is how much of the picture a probability hides at full opacity: nothing up to 0.06, so that a map's floor
-// doesn't tint the picture, then rising smoothly.
+// cover is the opacity of a probability, before that of the slider. It is 0 up to 0.06, so that the
+// noise floor of a map does not tint the picture, and then rises smoothly.
 const cover = (p) => {
   const t = Math.min(Math.max((p - 0.06) / 0.74, 0), 1);
   return t * t * (3 - 2 * t);
@@ -22,10 +22,10 @@ const heat = Uint32Array.from({ length: 256 }, (_, i) => {
   return pack(r, g, b, Math.round(255 * cover(p)));
 });
 
-// gradient lists the heat map's colours for a legend, as CSS.
+// gradient is the CSS gradient of the heat map's colours, for the legend.
 export const gradient = `linear-gradient(to right, ${stops.map((s) => `rgb(${s.join(' ')})`).join(', ')})`;
 
-// Layer is a canvas of the map's size that is painted again in place.
+// Layer is a canvas of the map's size, which is repainted in place.
 export class Layer {
   constructor({ width, height, data }) {
     this.canvas = new OffscreenCanvas(width, height);
@@ -43,7 +43,7 @@ export class Layer {
 
   paintHeat() { this.#paint(heat); }
 
-  // paintMask makes white what is at or over a level, 0 to 255, and black the rest.
+  // paintMask paints pixels of at least `level`, 0 to 255, white and the others black.
   paintMask(level) {
     this.#paint(Uint32Array.from({ length: 256 }, (_, v) => (v >= level ? pack(255, 255, 255, 255) : pack(0, 0, 0, 255))));
   }

@@ -1,17 +1,19 @@
-// The line at which a map, taken as linear between its pixels, crosses a level: marching squares, with the pieces
-// chained so that a browser strokes a few long lines and not thousands of short ones.
+// The line at which a map, interpolated linearly between its pixels, crosses a level. It is found
+// with marching squares. The segments are joined, so that the browser strokes a few long lines and
+// not thousands of short ones.
 
-// Tracer outlines {width, height, data} again and again, keeping its tables.
+// Tracer outlines a map {width, height, data} at any level. It reuses its tables.
 export class Tracer {
   constructor(map) {
     this.map = map;
-    // Edge 2i goes from pixel i to its right neighbour, 2i + 1 to the one below. next[edge] is where the line
-    // that crosses it goes on.
+    // Edge 2i goes from pixel i to its right neighbour, 2i + 1 to the one below. next[edge] is the
+    // edge that the line crosses next.
     this.next = new Int32Array(2 * map.width * map.height);
     this.entered = new Uint8Array(this.next.length);
   }
 
-  // trace returns a Path2D in coordinates of width x height. The line lies where the map passes `level`, 0 to 255.
+  // trace returns the line where the map crosses `level`, 0 to 255, as a Path2D in coordinates of
+  // width x height.
   trace(level, width, height) {
     const edges = this.#link(level);
     const { map, next, entered } = this;
@@ -34,13 +36,13 @@ export class Tracer {
         path.lineTo(...point(edge));
       }
     };
-    for (const e of edges) if (!entered[e] && next[e] >= 0) walk(e); // lines that begin at the picture's border
+    for (const e of edges) if (!entered[e] && next[e] >= 0) walk(e); // lines that begin at the border of the picture
     for (const e of edges) if (next[e] >= 0) walk(e);
     return path;
   }
 
-  // link fills next with the directed pieces, the marked side always on the same hand, and returns the edges
-  // they leave from.
+  // link fills next with the directed segments, which have the marked side always on the same hand.
+  // It returns the edges at which segments begin.
   #link(level) {
     const { map: { width, height, data }, next, entered } = this;
     next.fill(-1);

@@ -1,4 +1,4 @@
-// View, opacity, threshold, zoom: the controls round the panes.
+// The controls around the panes: view, opacity, threshold, zoom.
 
 import { gradient } from './colour.js';
 import { $ } from './dom.js';
@@ -39,7 +39,7 @@ export class Controls {
     $('zoom-out').addEventListener('click', () => viewport.zoomBy(1 / 1.5));
     $('zoom-fit').addEventListener('click', () => viewport.fit());
     viewport.addEventListener('change', () => {
-      $('zoom-now').textContent = viewport.isFit ? 'Fit' : `${Math.round(100 * viewport.scale)} %`;
+      $('zoom-now').textContent = viewport.isFit ? 'Fit' : `${Math.round(100 * viewport.scale)}%`;
       $('zoom-out').disabled = viewport.isFit;
     });
   }
@@ -51,7 +51,7 @@ export class Controls {
     this.#tell();
   }
 
-  // key takes 1 to 4 for the views.
+  // key switches the view for keys 1 to 4, and reports whether it did.
   key(key) {
     const view = views[key - 1];
     if (view) this.#setView(view);
@@ -63,12 +63,12 @@ export class Controls {
     const slider = $('opacity');
     slider.value = Math.round(100 * opacity);
     slider.disabled = this.view === 'original' || this.off;
-    $('opacity-now').textContent = this.view === 'original' ? '–' : `${slider.value} %`;
+    $('opacity-now').textContent = this.view === 'original' ? '–' : `${slider.value}%`;
     $('legend').hidden = this.off || this.view !== 'heat';
     this.onOptions({ view: this.view, opacity });
   }
 
-  // setThreshold moves the threshold; with own it becomes the one to come back to.
+  // setThreshold moves the threshold; with `own` it also becomes the one that Reset returns to.
   setThreshold(threshold, { own = false } = {}) {
     this.threshold = threshold;
     if (own) this.ownThreshold = threshold;

@@ -1,8 +1,9 @@
-// Elements in one line.
+// Helpers to make elements.
 
 export const $ = (id) => document.getElementById(id);
 
-// make('button', {class: 'x', onclick: f, 'aria-label': 'y'}, children...) builds an element; text goes in as text.
+// make('button', {class: 'x', onclick: f, 'aria-label': 'y'}, children...) builds an element.
+// Strings become text, never HTML.
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {

@@ -1,10 +1,10 @@
-// Numbers and places in words.
+// Numbers and places as text.
 
 export const percent = (share) => {
   const v = 100 * share;
-  if (v === 0) return '0 %';
-  if (v < 0.1) return '< 0.1 %';
-  return `${v < 10 ? v.toFixed(1) : Math.round(v)} %`;
+  if (v === 0) return '0%';
+  if (v < 0.1) return '< 0.1%';
+  return `${v < 10 ? v.toFixed(1) : Math.round(v)}%`;
 };
 
 export const probability = (p) => p.toFixed(2);
@@ -15,7 +15,7 @@ export const megapixels = (n) => `${(n / 1e6).toFixed(n < 1e7 ? 1 : 0)} megapixe
 
 export const count = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 
-// whereabouts says in which part of an upright picture a box lies.
+// whereabouts describes where in an upright picture a box is.
 export function whereabouts([x, y, w, h], [width, height]) {
   if (w > 0.7 * width && h > 0.7 * height) return 'most of the picture';
   const third = (v, of) => Math.min(2, Math.floor(3 * v / of));
@@ -25,10 +25,10 @@ export function whereabouts([x, y, w, h], [width, height]) {
   return across === 'centre' ? (down === 'upper' ? 'top' : 'bottom') : `${down} ${across}`;
 }
 
-// moment gives a time as the reader's clock shows it, with the zone.
+// moment formats a time in the user's time zone and in UTC.
 export const moment = (date) => new Intl.DateTimeFormat('en-GB', {
   dateStyle: 'long', timeStyle: 'medium', hourCycle: 'h23', timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
 }).format(date) + ` (${date.toISOString().slice(0, 16).replace('T', ' ')} UTC)`;
 
-// stem is a file's name without its extension, safe as the beginning of another.
+// stem is a file's name without its extension, with characters that are safe in file names.
 export const stem = (name) => name.replace(/\.[^.]*$/, '').replace(/[\\/:*?"<>|\u0000-\u001f]/g, '_') || 'picture';

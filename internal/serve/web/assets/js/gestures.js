@@ -1,13 +1,14 @@
-// Mouse, touch, wheel and keys on a pane, as moves of the viewport.
+// Mouse, touch, wheel and keys on a pane, which move the viewport.
 
-const step = 60; // CSS pixels an arrow key moves the picture by
+const step = 60; // CSS pixels that an arrow key moves the picture
 const zoomStep = 1.25;
 
-// listen makes a canvas answer to the user. onPoint(x, y) hears where the mouse is, onPoint() that it left.
+// listen connects a canvas to the viewport. onPoint(x, y) is called when the mouse moves, onPoint()
+// when it leaves.
 export function listen(canvas, viewport, { onPoint, onKey }) {
   pointers(canvas, viewport, onPoint);
   canvas.addEventListener('wheel', (event) => {
-    // On a page that scrolls, the wheel alone scrolls it.
+    // If the page scrolls, the wheel scrolls it, unless Ctrl is pressed.
     const scrolls = document.documentElement.scrollHeight > innerHeight + 1;
     if (scrolls && !event.ctrlKey) return;
     event.preventDefault();
@@ -44,7 +45,7 @@ function place(canvas, event) {
 }
 
 function pointers(canvas, viewport, onPoint) {
-  const down = new Map(); // by pointer: its last place
+  const down = new Map(); // last position of each pointer
   canvas.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
@@ -69,7 +70,7 @@ function pointers(canvas, viewport, onPoint) {
   canvas.addEventListener('pointerleave', () => onPoint());
 }
 
-// pinch follows one of two fingers from before to now while the other stays.
+// pinch handles the move of one of two fingers from `before` to `now`, while the other stays.
 function pinch(viewport, before, now, other) {
   const far = (p) => Math.hypot(p[0] - other[0], p[1] - other[1]) || 1;
   const middle = [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2];

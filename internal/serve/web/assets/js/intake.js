@@ -1,8 +1,8 @@
-// The ways a picture comes in: dropped, pasted, chosen, photographed.
+// How pictures are added: dropped, pasted, chosen, photographed.
 
 import { $ } from './dom.js';
 
-// takePictures calls add(files) for each, and say(text) where what came is no file.
+// takePictures calls add(files) with pictures, and say(text) if something else was added.
 export function takePictures(add, say) {
   for (const [button, input] of [['choose', 'files'], ['add', 'files'], ['shoot', 'camera']]) {
     $(button).addEventListener('click', () => $(input).click());
@@ -10,7 +10,7 @@ export function takePictures(add, say) {
   for (const id of ['files', 'camera']) {
     $(id).addEventListener('change', (event) => {
       add([...event.target.files]);
-      event.target.value = ''; // the same file may be chosen again
+      event.target.value = ''; // so that the same file can be chosen again
     });
   }
   $('drop').addEventListener('click', (event) => {
@@ -28,12 +28,12 @@ function example(add, say) {
       if (!response.ok) throw new Error(`${response.status}`);
       add([new File([await response.blob()], 'example.jpg', { type: 'image/jpeg' })]);
     } catch {
-      say('The example could not be loaded: the server does not answer.');
+      say('The example could not be loaded: the server does not respond.');
     }
   });
 }
 
-const links = 'Links are not opened here. Save the picture as a file, in its original form, and drop that.';
+const links = 'Links are not opened. Save the picture as a file, in its original form, and drop that file.';
 
 function dropping(add, say) {
   const show = (on) => { $('dropping').hidden = !on; };
@@ -42,7 +42,7 @@ function dropping(add, say) {
     if (event.dataTransfer.types.includes('Files')) show(true);
   });
   addEventListener('dragleave', (event) => {
-    if (!event.relatedTarget) show(false); // out of the window
+    if (!event.relatedTarget) show(false); // the pointer has left the window
   });
   addEventListener('dragover', (event) => event.preventDefault());
   addEventListener('drop', (event) => {

@@ -1,4 +1,4 @@
-// The page, put together: state here, each part in a module of its own.
+// The page: its state, and how the modules work together.
 
 import * as api from './api.js';
 import { Controls } from './controls.js';
@@ -30,7 +30,7 @@ function notice(text, action) {
   $('notices').replaceChildren(bar);
 }
 
-// begin asks the server for its models; without them nothing works.
+// begin asks the server for its models, which everything else needs.
 async function begin() {
   try {
     const { models, limits, version } = await api.describe();
@@ -48,7 +48,7 @@ function askToken() {
   $('token-wrong').hidden = !api.hasToken();
   dialog.addEventListener('close', () => {
     if (dialog.returnValue !== 'use') {
-      notice('Without a token this server looks at no pictures.', { label: 'Give one', run: askToken });
+      notice('This server accepts no pictures without a token.', { label: 'Enter a token', run: askToken });
       return;
     }
     api.setToken($('token-value').value.trim());
@@ -67,7 +67,7 @@ function chooseModel(name) {
   if (state.current) open(state.current);
 }
 
-// add takes files in, whatever they are.
+// add adds files of any kind; those that are not pictures are refused in their entry.
 async function add(files) {
   const opened = !state.current;
   for (const file of files) {
@@ -91,7 +91,7 @@ async function add(files) {
   layout();
 }
 
-let glimpses = Promise.resolve(); // one at a time: a folder of large pictures must not be decoded at once
+let glimpses = Promise.resolve(); // one at a time, so that many large pictures are not decoded at once
 
 async function look(item) {
   if (!state.items.includes(item)) return;
@@ -100,7 +100,8 @@ async function look(item) {
   if (item === state.current && !state.result) stage.open(null, item.glimpse);
 }
 
-// enqueue sends an item to the chosen model unless that has seen it; later, while it isn't known what the file is.
+// enqueue sends an item to the chosen model, unless the model has seen it or the type of the file
+// is not known yet.
 function enqueue(item) {
   if (!item.kind || item.refusal || !state.model) return;
   const { name } = state.model;
@@ -162,7 +163,7 @@ function close() {
 
 let opening = 0;
 
-// open shows an item: its result, how far it is, or what went wrong.
+// open shows an item: its result, its progress or its error.
 async function open(item) {
   const before = state.current;
   state.current = item;
@@ -202,11 +203,11 @@ function show(item, result) {
   verdictPanel($('verdict'), answer);
   aboutPanel($('about'), { file: item.file, kind: item.kind, answer, model: result.model });
   result.setThreshold(controls.isOwn ? answer.threshold : controls.threshold);
-  if (!result.scene.picture) notice(`This browser cannot show ${item.kind.label} pictures: the map stands on plain ground.`);
+  if (!result.scene.picture) notice(`This browser cannot show ${item.kind.label} pictures: the map is shown on a plain background.`);
   document.title = `${item.file.name} · declip`;
 }
 
-// refresh brings an item's entry, and the stage where it is the open one, up to date.
+// refresh updates the entry of an item, and the stage if the item is open.
 function refresh(item) {
   strip.update(item, state.current);
   if (item !== state.current || state.result) return;
@@ -250,6 +251,6 @@ for (const [id, act] of [['save-report', 'saveReport'], ['print-report', 'printR
   });
 }
 $('model').addEventListener('change', (event) => chooseModel(event.target.value));
-$('privacy').textContent = `Pictures are sent to the declip server at ${location.host}, and nowhere else.`;
+$('privacy').textContent = `Pictures are sent only to the declip server at ${location.host}.`;
 takePictures(add, notice);
 begin();

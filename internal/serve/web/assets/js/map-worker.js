@@ -1,14 +1,14 @@
-// Keeps the open picture's probability map at its full size, off the page's own thread, and answers questions
-// about it: {call, op, ...} in, {call, result} or {call, error} out.
+// Holds the full probability map of the open picture outside of the page's thread. Messages in are
+// {call, op, ...}, messages out {call, result} or {call, error}.
 
 import { decodeGrey, encodeGrey } from './png.js';
 import { findRegions, firstMarked } from './regions.js';
 
-const maps = new Map(); // by key; the page closes what it no longer shows
+const maps = new Map(); // by key, until the page closes them
 
 const operations = {
-  // open decodes a PNG and gives what the page draws with: the map scaled down to at most `longest` pixels, and
-  // how many pixels have each of the 256 levels.
+  // open decodes a PNG. It gives the map scaled down to at most `longest` pixels, and the number of
+  // pixels of each of the 256 levels.
   async open({ key, png, longest }) {
     const full = await decodeGrey(new Uint8Array(png));
     maps.set(key, full);
@@ -21,7 +21,7 @@ const operations = {
     return findRegions(need(key), threshold);
   },
 
-  // mask is the file that `declip localize` would write: 255 over the threshold, else 0.
+  // mask makes the same file as `declip localize`: 255 over the threshold, else 0.
   mask({ key, threshold }) {
     const { width, height, data } = need(key);
     const level = firstMarked(threshold);
@@ -38,7 +38,7 @@ function need(key) {
   return maps.get(key);
 }
 
-// shrink averages areas so that neither side is longer than given; smaller maps stay as they are.
+// shrink averages areas so that no side is longer than `longest`; smaller maps are copied.
 function shrink(map, longest) {
   const scale = longest / Math.max(map.width, map.height);
   if (scale >= 1) return { ...map, data: map.data.slice() };

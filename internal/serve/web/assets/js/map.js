@@ -1,4 +1,4 @@
-// The probability map of one picture: small enough to draw with here, whole in the worker.
+// The probability map of a picture: a reduced copy to draw here, the full map in the worker.
 
 const worker = new Worker(new URL('map-worker.js', import.meta.url), { type: 'module' });
 const waiting = new Map();
@@ -19,12 +19,12 @@ function ask(op, rest, transfer = []) {
   });
 }
 
-// A map is drawn and outlined at this many pixels at most; lists and files use all.
+// Longest side of the copy that is drawn and outlined; lists and files use the full map.
 const longest = 1024;
 let keys = 0;
 
 export class ProbabilityMap {
-  // open reads a PNG file, a Blob.
+  // open reads a PNG file, given as a Blob.
   static async open(file) {
     const key = ++keys;
     const png = await file.arrayBuffer();
@@ -34,7 +34,7 @@ export class ProbabilityMap {
 
   constructor(key, { width, height, levels, small }) {
     Object.assign(this, { key, width, height, small });
-    // over[v] counts the pixels of level v and more.
+    // over[v] is the number of pixels with a level of v or more.
     this.over = new Uint32Array(257);
     for (let v = 255; v >= 0; v--) this.over[v] = this.over[v + 1] + levels[v];
   }
@@ -44,7 +44,7 @@ export class ProbabilityMap {
     return this.over[Math.floor(threshold * 255) + 1] / (this.width * this.height);
   }
 
-  // at gives the probability at a point of the stored picture, in its pixels.
+  // at gives the probability at a point, in pixels of the stored picture.
   at(x, y) {
     const { width, height, data } = this.small;
     const sx = Math.min(width - 1, Math.max(0, Math.floor(x * width / this.width)));
@@ -57,8 +57,8 @@ export class ProbabilityMap {
   close() { ask('close', { key: this.key }); }
 }
 
-// unpack makes a Blob of a data: URL: as long as a map isn't shown, it needs no memory of the page's. By hand, for the
-// page's policy forbids fetching such a URL.
+// unpack makes a Blob of a data: URL, which takes no memory of the page while the map is not shown.
+// The content security policy forbids fetching such a URL, so it is decoded here.
 export function unpack(url) {
   const [, type, text] = /^data:([^;,]*);base64,(.*)$/s.exec(url) ?? [];
   if (text === undefined) throw new Error('the server sent no map');

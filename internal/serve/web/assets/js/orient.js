@@ -1,8 +1,8 @@
-// EXIF orientations. Browsers show pictures upright; maps and regions follow the pixels as the file stores them, and
-// are turned here.
+// EXIF orientations. Browsers show pictures upright, while maps and regions are in stored pixels.
+// This module turns them.
 
-// upright gives [a, b, c, d, e, f], as canvas takes it, from stored to upright coordinates, of a stored picture
-// of w x h pixels. (Exif 2.3, tag 274.)
+// upright gives the canvas transform [a, b, c, d, e, f] from stored to upright coordinates, for a
+// stored picture of w x h pixels (Exif 2.3, tag 274).
 export function upright(orientation, w, h) {
   switch (orientation) {
     case 2: return [-1, 0, 0, 1, w, 0];
@@ -26,7 +26,7 @@ export function apply([a, b, c, d, e, f], x, y) {
   return [a * x + c * y + e, b * x + d * y + f];
 }
 
-// undo turns an upright point back to the stored grid.
+// undo turns an upright point back to stored coordinates.
 export function undo([a, b, c, d, e, f], x, y) {
   const det = a * d - b * c;
   return [(d * (x - e) - c * (y - f)) / det, (a * (y - f) - b * (x - e)) / det];

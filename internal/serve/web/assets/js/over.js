@@ -1,4 +1,4 @@
-// What lies over the panes while there is no map: progress, or what went wrong and what can be done.
+// The overlay on the panes while there is no map: progress, or an error and what can be done.
 
 import { make } from './dom.js';
 
@@ -11,7 +11,7 @@ export function over(root, what) {
   }
   root.className = `over ${what.busy ? 'busy' : 'problem'}`;
   if (what.busy) {
-    // Kept while it goes on, so that its animation doesn't begin anew.
+    // Reused, so that its animation does not restart.
     if (!root.querySelector('.pill')) {
       root.replaceChildren(make('div', { class: 'pill' }, make('span', {}), make('progress', { 'aria-label': 'Progress', max: 1 })));
     }

@@ -1,12 +1,12 @@
-// The side panel: what the result means, the marked parts, what is known of the file.
+// The side panel: what the result means, the marked parts, and facts about the file.
 
 import { make } from './dom.js';
 import { bytes, count, percent, probability, whereabouts } from './format.js';
 import { uprightBox } from './orient.js';
 import { grade, limits } from './verdict.js';
 
-const few = 5; // parts that are listed at first
-const most = 40; // parts that are listed when all are asked for
+const few = 5; // parts listed at first
+const most = 40; // parts listed when the user asks for all
 
 export function verdictPanel(root, answer) {
   const g = grade(answer);
@@ -20,9 +20,9 @@ export function verdictPanel(root, answer) {
   );
 }
 
-// regionsPanel lists the parts. onSpot(box or null) hears which is pointed at, onGo(box) which is chosen; boxes are
-// those of the stored grid. onAll() hears
-// that the short list doesn't do.
+// regionsPanel lists the parts. onSpot(box or null) is called when the pointer enters or leaves a
+// part, onGo(box) when one is chosen, and onAll() when the user asks for the long list. Boxes are
+// in stored pixels, before the EXIF orientation.
 export function regionsPanel(root, { regions, fraction, matrix, size, own, all }, { onSpot, onGo, onAll }) {
   const pixels = size[0] * size[1];
   const shown = all ? most : few;
@@ -64,5 +64,5 @@ export function aboutPanel(root, { file, kind, answer, model }) {
       ...row('SHA-256', make('code', {}, answer.sha256)),
       ...row('Model', answer.model, model.description ? make('small', {}, model.description) : null),
       ...row('Score', probability(answer.score)),
-      ...(answer.orientation > 1 ? row('Orientation', `${answer.orientation} (EXIF). Shown upright; mask and JSON follow the pixels as stored.`) : []))));
+      ...(answer.orientation > 1 ? row('Orientation', `${answer.orientation} (EXIF). The page shows it upright; mask and JSON are in stored pixels.`) : []))));
 }

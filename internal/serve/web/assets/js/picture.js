@@ -1,13 +1,13 @@
-// The picture itself as the browser decodes it.
+// The picture, as the browser decodes it.
 
 import { swapsSides, upright } from './orient.js';
 
-// A pane that shows the whole of a large picture draws this smaller copy.
+// Longest side of the smaller copy that is drawn when a pane shows all of a large picture.
 const previewSide = 2048;
 
 export class Picture {
-  // decode gives the pixels of a file whose EXIF orientation the server has told; null where the browser doesn't
-  // know the format.
+  // decode decodes a file whose size and EXIF orientation come from the server; null if the browser
+  // does not know the format.
   static async decode(file, { width, height, orientation }) {
     let bitmap;
     try {
@@ -15,13 +15,14 @@ export class Picture {
     } catch {
       return null;
     }
-    // Browsers turn pictures upright as they decode them and can't be told not to. One that doesn't know
-    // orientations in this format shows so by the sides.
+    // Browsers turn pictures upright when they decode them, which cannot be switched off. If a
+    // browser does not read orientations in this format, the sides of the bitmap show it.
     const stored = swapsSides(orientation) && width !== height && bitmap.width === width && bitmap.height === height;
     return new Picture(bitmap, await shrink(bitmap), stored ? upright(orientation, width, height) : null);
   }
 
-  // glimpse gives an upright picture of at most `side` pixels, null where the browser doesn't know the format.
+  // glimpse gives an upright preview of at most `side` pixels; null if the browser does not know
+  // the format.
   static async glimpse(file, side) {
     try {
       const bitmap = await createImageBitmap(file);
@@ -31,13 +32,13 @@ export class Picture {
     }
   }
 
-  // matrix is what turns the bitmap upright, null where it is.
+  // matrix turns the bitmap upright; null if it is upright already.
   constructor(bitmap, preview, matrix) {
     Object.assign(this, { bitmap, preview, matrix });
   }
 
-  // draw paints all of it upright at the origin, each of its pixels 1 x 1; `density` is how many device pixels that
-  // is.
+  // draw paints the whole picture upright at the origin, each of its pixels 1 x 1. `density` is the
+  // number of device pixels per picture pixel.
   draw(context, density) {
     const { bitmap, preview, matrix } = this;
     context.save();

@@ -1,5 +1,5 @@
-// Grey PNG files to bytes and back, exactly. A canvas would do it, too, but browsers that guard against
-// fingerprinting change what is read from one.
+// Exact conversion between greyscale PNG files and bytes. A canvas cannot be used: browsers that
+// guard against fingerprinting change the pixels that are read from it.
 
 const signature = [137, 80, 78, 71, 13, 10, 26, 10];
 
@@ -7,7 +7,8 @@ async function throughStream(parts, stream) {
   return new Uint8Array(await new Response(new Blob(parts).stream().pipeThrough(stream)).arrayBuffer());
 }
 
-// decodeGrey reads an 8-bit grey PNG without interlacing: {width, height, data}, a byte a pixel, row by row.
+// decodeGrey reads an 8-bit greyscale PNG without interlacing: {width, height, data}, one byte per
+// pixel, row by row.
 export async function decodeGrey(bytes) {
   if (signature.some((s, i) => bytes[i] !== s)) throw new Error('the map is not a PNG file');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -32,7 +33,7 @@ export async function decodeGrey(bytes) {
   return { width, height, data: unfilter(raw, width, height) };
 }
 
-// unfilter undoes PNG's prediction (PNG specification, 9.2), for pixels of one byte.
+// unfilter reverses the filters of PNG (PNG specification, 9.2) for pixels of one byte.
 function unfilter(raw, width, height) {
   const out = new Uint8Array(width * height);
   let above = new Uint8Array(width);
@@ -62,9 +63,9 @@ const undo = [
   },
 ];
 
-// encodeGrey writes an 8-bit grey PNG as a Blob.
+// encodeGrey makes an 8-bit greyscale PNG as a Blob.
 export async function encodeGrey(data, width, height) {
-  const raw = new Uint8Array((width + 1) * height); // each row after its filter, 0: none
+  const raw = new Uint8Array((width + 1) * height); // each row follows its filter type, 0: none
   for (let y = 0; y < height; y++) raw.set(data.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
   const header = new Uint8Array(13);
   const view = new DataView(header.buffer);

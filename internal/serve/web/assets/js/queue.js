@@ -1,20 +1,21 @@
-// Pictures on their way through the server: a few at once, the others wait; a busy server is asked again when it
-// says so.
+// Pictures on their way to the server: a few at a time, while the others wait. A busy server is
+// asked again after the time that it names.
 
 const slots = 2;
 const mostTries = 40;
 
-// Queue runs jobs {run(signal, job), state, progress, ...} and dispatches 'change' with the job as its detail
-// whenever one moves on, and each second while it waits for a busy server. States: waiting, sending, looking, busy, done, failed.
+// Queue runs jobs {run(signal, job), state, progress, ...}. It dispatches 'change' with the job as
+// its detail whenever a job changes, and each second while one waits for a busy server. States:
+// waiting, sending, looking, busy, done, failed.
 export class Queue extends EventTarget {
   constructor() {
     super();
     this.waiting = [];
     this.running = 0;
-    this.openAt = 0; // performance.now() before which nothing is sent
+    this.openAt = 0; // nothing is sent before this value of performance.now()
   }
 
-  // add queues a job, `first` before all others, and gives it back.
+  // add queues a job, with `first` before all others, and returns it.
   add(run, { first = false } = {}) {
     const job = { run, state: 'waiting', progress: 0, tries: 0, answer: null, error: null, againAt: 0, abort: new AbortController() };
     if (first) this.waiting.unshift(job);
@@ -23,7 +24,7 @@ export class Queue extends EventTarget {
     return job;
   }
 
-  // hurry puts a waiting job before the others.
+  // hurry moves a waiting job to the front.
   hurry(job) {
     const at = this.waiting.indexOf(job);
     if (at > 0) this.waiting.unshift(...this.waiting.splice(at, 1));
@@ -68,7 +69,7 @@ export class Queue extends EventTarget {
     this.#pump();
   }
 
-  // again puts a job back in front, to be sent when the server asked for it.
+  // again puts a job back at the front, to be sent after the given time.
   #again(job, seconds) {
     if (job.abort.signal.aborted) return;
     const at = performance.now() + Math.min(Math.max(seconds, 1), 120) * 1000;

@@ -1,21 +1,22 @@
-// The connected parts of a map that are marked, as the server finds them: joined through sides or corners, the
-// largest first. Works row by row on runs of marked pixels and keeps what touches the last row only, so that a
-// noisy map of many pixels takes no more memory than its width.
+// The marked parts of a map, as the server finds them: connected through sides or corners, the
+// largest first. The search goes row by row over runs of marked pixels. It keeps only what touches
+// the last row, so that its memory is bounded by the width of the map, however noisy the map is.
 
-// A map's value v is probability times 255, rounded. firstMarked is the lowest v that counts as over the threshold.
+// A map's value is the probability times 255, rounded. firstMarked is the lowest value over the
+// threshold.
 export const firstMarked = (threshold) => Math.floor(threshold * 255) + 1;
 
-// A part of less than this share of the picture is not listed.
+// Parts smaller than this share of the picture are not listed.
 const smallestShare = 1e-4;
 
-// findRegions lists {box: [x, y, width, height], area, mean, peak} of {width, height, data}, in pixels, and in
-// probability 0 to 1.
+// findRegions lists {box: [x, y, width, height], area, mean, peak} of a map {width, height, data}.
+// Box and area are in pixels, mean and peak are probabilities from 0 to 1.
 export function findRegions({ width, height, data }, threshold) {
   const level = firstMarked(threshold);
   const least = Math.max(1, Math.floor(width * height * smallestShare));
   const found = [];
   let above = { runs: [], parts: [] };
-  for (let y = 0; y <= height; y++) { // the row after the last closes what is open
+  for (let y = 0; y <= height; y++) { // the row after the last ends all open parts
     const row = y < height ? data.subarray(y * width, (y + 1) * width) : data.subarray(0, 0);
     const here = marked(row, y, level, above.parts);
     joinRows(above.runs, here.runs, here.parts);
@@ -24,7 +25,8 @@ export function findRegions({ width, height, data }, threshold) {
   return found.sort((a, b) => b.area - a.area || a.box[1] - b.box[1] || a.box[0] - b.box[0]);
 }
 
-// marked lists a row's runs of marked pixels; each begins a part of its own, after those that are open.
+// marked lists the runs of marked pixels in a row. Each begins a part, numbered after the open
+// ones.
 function marked(row, y, level, open) {
   const runs = [], parts = open;
   for (let x = 0; x < row.length;) {
@@ -36,7 +38,7 @@ function marked(row, y, level, open) {
       if (row[x] > peak) peak = row[x];
     }
     runs.push({ from, to: x, part: parts.length });
-    // A part stands for its set where parent is its own index.
+    // Parts are a union-find forest: a root is its own parent.
     parts.push({ parent: parts.length, x0: from, y0: y, x1: x, y1: y + 1, area: x - from, sum, peak });
   }
   return { runs, parts };
@@ -68,7 +70,8 @@ function unite(parts, i, j) {
   a.peak = Math.max(a.peak, b.peak);
 }
 
-// settle keeps the parts that this row touches, numbered anew, and reports the others: nothing can join them.
+// settle renumbers the parts that this row touches, and reports the others, which can no
+// longer grow.
 function settle({ runs, parts }, found, least) {
   const kept = [], number = new Map();
   for (const run of runs) {

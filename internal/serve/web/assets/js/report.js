@@ -1,5 +1,5 @@
-// The report: one page that holds all somebody needs to look at the same place and to repeat the analysis. The
-// same article is printed from the page and saved as a file that needs nothing else.
+// The report: one page with all that a reader needs to look at the same place and to repeat the
+// analysis. The same article is printed, and saved as a file without references to others.
 
 import { make } from './dom.js';
 import { bytes, count, moment, percent, probability, whereabouts } from './format.js';
@@ -7,10 +7,10 @@ import { uprightBox } from './orient.js';
 import { grade, limits } from './verdict.js';
 
 const mostParts = 8;
-const imageSide = 1200; // pixels: sharp on paper at half a page's width, and a small file
+const imageSide = 1200; // pixels: sharp on paper at half the width of a page, and still a small file
 
-// fill builds the report into an article. result: {file, kind, answer, model, version, at, threshold, fraction,
-// regions, own, opacity}.
+// fill builds the report into an article. result: {file, kind, answer, model, version, at,
+// threshold, fraction, regions, own, opacity}.
 export async function fill(article, scene, result) {
   const { file, answer } = result;
   const g = grade(answer);
@@ -19,7 +19,7 @@ export async function fill(article, scene, result) {
     make('header', {}, make('p', { class: 'r-kind' }, 'declip report'), make('h1', {}, file.name), make('p', { class: 'r-time' }, moment(result.at))),
     make('div', { class: `r-images ${scene.size[0] > 2.2 * scene.size[1] ? 'r-wide' : ''}` },
       await figure(scene.draw('original', 0, imageSide), scene.picture ? 'The picture' : 'The picture: this browser cannot show its format'),
-      await figure(numbered(scene, parts, result.opacity), `Heat map; lines go round what is over ${probability(result.threshold)}`)),
+      await figure(numbered(scene, parts, result.opacity), `Heat map; outlines enclose what is over ${probability(result.threshold)}`)),
     make('section', { class: `r-verdict r-level-${g.level}` },
       make('h2', {}, g.title), make('p', {}, g.text),
       make('p', {}, make('strong', {}, 'This is not proof'), ', in either direction. Look at the place, ask for the original file, and check where it came from.')),
@@ -44,7 +44,7 @@ async function figure(canvas, caption) {
   return make('figure', {}, make('img', { src, alt: caption, width: canvas.width, height: canvas.height }), make('figcaption', {}, caption));
 }
 
-// numbered draws the overlay with the parts' numbers beside them.
+// numbered draws the overlay with the number of each part next to it.
 function numbered(scene, parts, opacity) {
   const canvas = scene.draw('heat', opacity, imageSide);
   const context = canvas.getContext('2d');
@@ -54,7 +54,7 @@ function numbered(scene, parts, opacity) {
   context.font = `600 ${Math.round(radius * 1.25)}px sans-serif`;
   context.textAlign = 'center';
   context.textBaseline = 'middle';
-  // The largest part's number lies on top.
+  // The number of the largest part is drawn last, on top of the others.
   parts.map((part, i) => [part, i + 1]).reverse().forEach(([part, number]) => {
     const [x, y] = uprightBox(scene.matrix, part.box).map((v) => v * scale);
     const cx = Math.min(canvas.width - radius, Math.max(radius, x)), cy = Math.min(canvas.height - radius, Math.max(radius, y));
@@ -91,7 +91,7 @@ function facts({ file, kind, answer, model, version, threshold, fraction, own })
     ['Model', `${answer.model}${model.description ? `: ${model.description}` : ''}`],
     ['Program', version ? `declip ${version}` : 'declip'],
     ['Threshold', own ? probability(threshold) : `${probability(threshold)}, set by hand (the model's is ${probability(answer.threshold)})`],
-    ['Over it', `${percent(fraction)} of the picture`],
+    ['Over threshold', `${percent(fraction)} of the picture`],
     ['Score', probability(answer.score)],
     ['Picture', `${answer.width} × ${answer.height} pixels, ${kind.label}, ${bytes(file.size)}`],
     ['SHA-256', make('code', {}, answer.sha256)],
@@ -99,16 +99,17 @@ function facts({ file, kind, answer, model, version, threshold, fraction, own })
   return make('dl', {}, ...rows.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)]));
 }
 
-// asFile wraps a filled article as a document of its own.
+// asFile makes a standalone document of a filled article.
 export async function asFile(article, name) {
   const response = await fetch('assets/css/report.css');
-  if (!response.ok) throw new Error('the report could not be made: the server does not answer');
+  if (!response.ok) throw new Error('the report could not be made: the server does not respond');
   const style = await response.text();
   const body = article.cloneNode(true);
   body.removeAttribute('hidden');
   body.removeAttribute('id');
   const title = make('title', {}, `declip report: ${name}`);
-  // Put together as text: a document made here would be under this page's own policy, which allows no styles.
+  // Assembled as text: a document made here would be under the content security policy of this
+  // page, which allows no inline styles.
   return new Blob(['<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
     '<meta name="viewport" content="width=device-width, initial-scale=1">\n', title.outerHTML,
     '\n<style>\n', style, '</style>\n</head>\n<body>\n', body.outerHTML, '\n</body>\n</html>\n'], { type: 'text/html' });

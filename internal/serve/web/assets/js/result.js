@@ -1,4 +1,4 @@
-// The open picture's result at the threshold that the reader has set: what is marked, and its files.
+// The result of the open picture at the current threshold: the marked parts, and files to save.
 
 import { $ } from './dom.js';
 import { count, stem, whereabouts } from './format.js';
@@ -16,8 +16,8 @@ export class Result {
   get own() { return Math.abs(this.threshold - this.answer.threshold) < 1e-9; }
   get fraction() { return this.own ? this.answer.manipulated_fraction : this.scene.map.fraction(this.threshold); }
 
-  // setThreshold redraws at once; the list of parts follows when the worker has counted them. At the model's own
-  // threshold the server's list stands, to the digit.
+  // setThreshold redraws at once; the list of parts follows when the worker has counted them. At
+  // the model's own threshold the list is exactly that of the server.
   async setThreshold(threshold) {
     if (threshold === this.threshold) return;
     const first = this.threshold === undefined;
@@ -35,13 +35,14 @@ export class Result {
     } catch (error) {
       if (turn === this.asked) throw error;
     }
-    if (turn !== this.asked) return; // asked anew, or closed
+    if (turn !== this.asked) return; // another threshold was set, or the picture closed
     this.regions = regions;
     this.#list();
     if (!first) this.#announce();
   }
 
-  // count asks the worker, which is busy with one question at a time: of many only the last is asked.
+  // count asks the worker for the parts. It handles one request at a time, so that of several only
+  // the last is sent.
   async #count(turn) {
     await this.last?.catch(() => {});
     if (turn !== this.asked) return null;
@@ -107,7 +108,7 @@ export class Result {
     await this.#report();
     $('report').hidden = false;
     const title = document.title;
-    document.title = `${stem(this.file.name)}.report`; // the name that a browser proposes for a PDF
+    document.title = `${stem(this.file.name)}.report`; // browsers propose it as the name of a PDF
     addEventListener('afterprint', () => {
       document.title = title;
       $('report').hidden = true;

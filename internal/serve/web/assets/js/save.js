@@ -1,8 +1,8 @@
-// Files for the reader's own disk.
+// Files to save.
 
 import { make } from './dom.js';
 
-// save hands a Blob to the browser's downloads under a name.
+// save downloads a Blob under a name.
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);
   const link = make('a', { href: url, download: name });
@@ -12,8 +12,8 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-// resultJSON is the server's answer. At a threshold of the reader's own, what follows from the
-// threshold is replaced by what the page found in the 8-bit map.
+// resultJSON is the server's result. If the user has set another threshold, the fields that depend
+// on it are replaced by what the page found in the 8-bit map.
 export function resultJSON({ file, answer, version, at, threshold, fraction, regions, own }) {
   const result = { ...answer };
   Object.assign(result, { image: file.name, declip: version || undefined, time: at.toISOString() });

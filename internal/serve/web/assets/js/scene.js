@@ -1,4 +1,4 @@
-// One picture with its map: painted in any view, on a pane or into a file.
+// A picture with its map, painted in any view on a pane or into a file.
 
 import { Layer } from './colour.js';
 import { Tracer } from './contour.js';
@@ -6,7 +6,7 @@ import { upright, uprightBox, uprightSize } from './orient.js';
 import { firstMarked } from './regions.js';
 
 export class Scene {
-  // picture may be null: then the map stands on plain ground.
+  // picture may be null; then the map is painted on a plain background.
   constructor(picture, map, orientation) {
     Object.assign(this, { picture, map });
     this.matrix = upright(orientation, map.width, map.height);
@@ -26,9 +26,9 @@ export class Scene {
     this.outline = this.tracer.trace(level - 0.5, this.map.width, this.map.height);
   }
 
-  // paint draws the upright picture with its upper left corner at the context's origin. `density` is how many
-  // device pixels a picture pixel takes, `line` how many picture pixels a device-independent one: lines keep their
-  // width whatever the zoom.
+  // paint draws the upright picture with its upper left corner at the context's origin. `density`
+  // is the number of device pixels per picture pixel, `line` the number of picture pixels per CSS
+  // pixel, so that lines have the same width at every zoom.
   paint(context, { view, opacity, density, line, highlight }) {
     const { map } = this;
     context.save();
@@ -52,7 +52,7 @@ export class Scene {
     context.fillRect(0, 0, ...this.size);
   }
 
-  // line strokes the outline in white with a dark rim, to be seen on any ground.
+  // line strokes the outline in white with a dark rim, so that it is visible on any background.
   #line(context, line, weight) {
     context.lineJoin = context.lineCap = 'round';
     context.strokeStyle = 'rgb(0 0 0 / .65)';
@@ -63,7 +63,7 @@ export class Scene {
     context.stroke(this.outline);
   }
 
-  // spot dims all but a box and frames it.
+  // spot dims everything but a box, and frames the box.
   #spot(context, [x, y, w, h], line) {
     const room = 6 * line;
     const frame = new Path2D();
@@ -89,7 +89,7 @@ export class Scene {
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext('2d');
     context.scale(width / this.size[0], height / this.size[1]);
-    // A line as wide as that of `declip localize`, which grows with the picture.
+    // As wide as the line of `declip localize`, which grows with the picture.
     const line = Math.max(1, Math.min(...this.size) * scale / 900) / scale;
     this.paint(context, { view, opacity, density: scale, line });
     return canvas;

@@ -1,5 +1,5 @@
-// What a file is, told by its first bytes as the server does: its type, and the picture's size where the
-// header says it. Nothing is decoded.
+// The type of a file, recognised by its first bytes as on the server, and the size of the picture
+// if the header has it. Nothing is decoded.
 
 const ascii = (bytes, from, to) => String.fromCharCode(...bytes.subarray(from, to));
 
@@ -21,8 +21,8 @@ const foreign = [
   { label: 'an archive or Office document', is: (b) => ascii(b, 0, 4) === 'PK\x03\x04' },
 ];
 
-// sniff gives {type, label, width, height}; type is '' for what declip can't read, and width and height are 0
-// where the header doesn't tell.
+// sniff gives {type, label, width, height}. type is '' for files that declip cannot read; width and
+// height are 0 if the header does not have them.
 export async function sniff(file) {
   const head = new Uint8Array(await file.slice(0, 64).arrayBuffer());
   const known = readable.find((k) => k.is(head));
@@ -62,14 +62,14 @@ function webpSize(b) {
   return null;
 }
 
-// jpegSize walks from segment to segment, reading a few bytes of each, to the frame header.
+// jpegSize goes from segment to segment, reading a few bytes of each, to the frame header.
 async function jpegSize(_, file) {
   let at = 2;
   for (let i = 0; i < 1000 && at + 9 < file.size; i++) {
     const b = new Uint8Array(await file.slice(at, at + 9).arrayBuffer());
     if (b[0] !== 0xff) return null;
     const marker = b[1];
-    if (marker === 0xff) { at++; continue; } // a filling byte
+    if (marker === 0xff) { at++; continue; } // a fill byte
     if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
       return [view(b).getUint16(7), view(b).getUint16(5)];
     }

@@ -1,12 +1,12 @@
-// The panes: they paint the open scene through the shared viewport, once a frame at most.
+// The panes. They paint the open scene through the shared viewport, at most once per frame.
 
 import { listen } from './gestures.js';
 import { Viewport } from './viewport.js';
 import { undo } from './orient.js';
 
 export class Stage {
-  // onProbe(probability or null) hears what the map says under the mouse; onKey(key) takes keys that are not the
-  // viewport's own and tells whether it knew them.
+  // onProbe(probability or null) is called with the map's value under the mouse. onKey(key) is
+  // called for keys that are not the viewport's, and reports whether it handled them.
   constructor(root, { onProbe, onKey }) {
     this.panes = root.querySelector('#panes');
     this.original = root.querySelector('#pane-original');
@@ -24,12 +24,12 @@ export class Stage {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.paint());
   }
 
-  // open shows a scene, or until there is one a glimpse of the picture, or nothing.
+  // open shows a scene. Until there is one, it shows a preview of the picture, or nothing.
   open(scene, glimpse = null) {
     this.scene = scene;
     this.glimpse = glimpse;
     const shown = scene?.size ?? (glimpse ? [glimpse.width, glimpse.height] : [1, 1]);
-    this.panes.style.setProperty('--ratio', shown[0] / shown[1]); // for a page that scrolls
+    this.panes.style.setProperty('--ratio', shown[0] / shown[1]); // used when the page scrolls
     this.viewport.setPicture(...shown);
     this.#measure();
   }
@@ -52,7 +52,7 @@ export class Stage {
     this.paint();
   }
 
-  // arrange puts two panes beside or over each other, whichever shows the picture larger.
+  // arrange puts two panes side by side or one above the other, whichever shows the picture larger.
   #arrange() {
     const { clientWidth: w, clientHeight: h } = this.panes;
     const [pw, ph] = this.viewport.picture;
@@ -73,7 +73,7 @@ export class Stage {
       this.frame = 0;
       this.#paintPane(this.main.firstElementChild, this.options.view);
       if (!this.original.hidden) this.#paintPane(this.original.firstElementChild, 'original');
-      // On a touch screen a finger moves the picture only when there is more of it than is seen.
+      // On a touch screen, a finger moves the picture only when a part of it is hidden.
       this.panes.classList.toggle('zoomed', !this.viewport.isFit);
     });
   }

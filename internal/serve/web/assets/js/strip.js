@@ -1,16 +1,16 @@
-// The row of small pictures, each with how far it is.
+// The row of thumbnails, each with its progress.
 
 import { icon, make } from './dom.js';
 import { grade } from './verdict.js';
 
-// stateWords says how far an item is: what a reader of the strip hears.
+// stateWords describes the state of an item, also for screen readers.
 export function stateWords(item) {
   if (item.refusal) return item.refusal.title;
   const job = item.job;
   switch (job?.state) {
     case undefined: case 'waiting': return 'Waiting';
-    case 'sending': return `Sending, ${Math.round(100 * job.progress)} %`;
-    case 'looking': return 'Looking';
+    case 'sending': return `Sending, ${Math.round(100 * job.progress)}%`;
+    case 'looking': return 'Analysing';
     case 'busy': return `Server busy, trying again in ${Math.max(1, Math.ceil((job.againAt - performance.now()) / 1000))} s`;
     case 'failed': return 'Failed';
     case 'done': return grade(job.answer).title;
@@ -25,7 +25,7 @@ export class Strip {
     Object.assign(this, { nav, onOpen, onRemove, list: nav.querySelector('ul') });
   }
 
-  // add makes an item's entry; update shows its state.
+  // add makes the entry of an item; update shows its state.
   add(item) {
     item.canvas = make('canvas', { 'aria-hidden': true, width: 1, height: 1 });
     item.mark = make('span', { class: 'mark', 'aria-hidden': true });

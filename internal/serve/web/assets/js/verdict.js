@@ -1,5 +1,6 @@
-// How strong the evidence is, in four honest grades. They follow from the marked parts at the model's own
-// threshold, never from where the slider stands: lowering it must not make evidence stronger.
+// How strong the evidence is, as one of a few grades. A grade follows from the parts that are
+// marked at the model's own threshold, not at that of the slider: lowering it must not make the
+// evidence stronger.
 
 // grade gives {level: 0..3, name, title, text}.
 export function grade(answer) {
@@ -23,37 +24,37 @@ const grades = {
   },
   some: {
     level: 2, name: 'some', title: 'Some traces',
-    text: 'Parts of this picture carry other traces than the rest. Some untouched photographs look like this, too. It is a reason to look closely and to ask for the original, not a finding.',
+    text: 'Parts of this picture carry different traces from the rest. Some untouched photographs look like this, too. It is a reason to look closely and to ask for the original, not a finding.',
   },
   strong: {
     level: 3, name: 'strong', title: 'Clear traces',
-    text: 'At least one part stands out clearly from the rest, as seldom happens in untouched photographs. What was done there, if anything, the map cannot say: retouching and captions look the same as deceit.',
+    text: 'At least one part stands out clearly from the rest, which is rare in untouched photographs. What was done there, if anything, the map cannot say: retouching and captions look the same as deceit.',
   },
   everywhere: {
     level: 1, name: 'everywhere', title: 'Marked nearly everywhere',
-    text: 'No single place stands out. Often the whole picture was filtered, resized or made anew, or the model has never seen such pictures. The map does not say where.',
+    text: 'No single place stands out. Often the whole picture was filtered, resized or generated, or the model has never seen such pictures. The map does not say where.',
   },
 };
 
-// limits lists where a model is known to be wrong, as [title, sentences] each: in the server's words, or where it has
-// none, what holds for all.
+// limits lists where a model is known to be wrong, as pairs of [title, sentences]. The sentences
+// are the server's; if it has none, those that apply to all models.
 export function limits(model) {
-  return model.known_limits?.length ? [[`Known of ${model.name}`, model.known_limits], ['Of every model', always]]
-    : [['Often marked without a manipulation', alarms], ['Often missed', misses], ['Of every model', always]];
+  return model.known_limits?.length ? [[`Known limits of ${model.name}`, model.known_limits], ['Limits of every model', always]]
+    : [['Often marked without a manipulation', alarms], ['Often missed', misses], ['Limits of every model', always]];
 }
 
 const alarms = [
   'Clear sky, areas out of focus, saturated lights and text.',
-  'Captions, logos and retouching, which are changes but no deceit.',
+  'Captions, logos and retouching, which are changes but not deceit.',
   'Filters, portrait and HDR modes, panoramas.',
 ];
 
 const misses = [
-  'Manipulations unlike those that the model was trained on.',
-  'Pictures that were compressed strongly or resized, as messengers and social networks do.',
+  'Manipulations unlike those the model was trained on.',
+  'Pictures that were compressed strongly or resized, as messaging apps and social networks do.',
 ];
 
 const always = [
   'Screenshots and photographs of a screen have lost the traces.',
-  'What a picture shows is not judged, only what its pixels carry.',
+  'declip judges the traces in the pixels, not what the picture shows.',
 ];

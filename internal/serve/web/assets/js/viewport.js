@@ -1,6 +1,7 @@
-// Which part of the picture the panes show: all panes share one viewport, so zoom and place stay in step.
+// Which part of the picture the panes show. All panes share one viewport and thus show the same
+// part.
 
-// A picture pixel is never drawn larger than this many pixels of the page.
+// Largest size of a picture pixel, in CSS pixels.
 const largest = 16;
 
 export class Viewport extends EventTarget {
@@ -11,7 +12,7 @@ export class Viewport extends EventTarget {
     this.fit();
   }
 
-  // scale is how many CSS pixels a picture pixel takes.
+  // scale is the number of CSS pixels per picture pixel.
   get scale() { return this.fitScale * this.zoom; }
   get fitScale() { return Math.min(this.pane[0] / this.picture[0], this.pane[1] / this.picture[1]); }
   get isFit() { return this.zoom <= 1.0001; }
@@ -33,7 +34,7 @@ export class Viewport extends EventTarget {
     this.#moved();
   }
 
-  // offset is where the picture's upper left corner lies in a pane, in CSS pixels.
+  // offset is the position of the picture's upper left corner in a pane, in CSS pixels.
   get offset() {
     return [0, 1].map((k) => this.pane[k] / 2 - this.centre[k] * this.scale);
   }
@@ -43,7 +44,7 @@ export class Viewport extends EventTarget {
     return [(x - ox) / this.scale, (y - oy) / this.scale];
   }
 
-  // zoomBy multiplies the zoom and keeps the picture's point under (x, y) of the pane where it is.
+  // zoomBy multiplies the zoom. The point of the picture at (x, y) of the pane stays there.
   zoomBy(factor, x = this.pane[0] / 2, y = this.pane[1] / 2) {
     const [px, py] = this.toPicture(x, y);
     const most = Math.max(1, largest / this.fitScale);
@@ -57,7 +58,7 @@ export class Viewport extends EventTarget {
     this.#moved();
   }
 
-  // show brings a box of the picture into view with room around it.
+  // show zooms to a box of the picture, with a margin around it.
   show([x, y, width, height]) {
     const room = 3;
     const wanted = Math.min(this.pane[0] / (width * room), this.pane[1] / (height * room));
@@ -66,7 +67,8 @@ export class Viewport extends EventTarget {
     this.#moved();
   }
 
-  // moved keeps the picture in the pane: centred where it is smaller, covering the pane where it is larger.
+  // moved keeps the picture in the pane: centred if it is smaller, covering the pane if it is
+  // larger.
   #moved() {
     for (const k of [0, 1]) {
       const half = this.pane[k] / 2 / this.scale;
