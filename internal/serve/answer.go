@@ -56,7 +56,6 @@ type mapURLs struct {
 
 // newAnswer encodes the result of a finished job. start is when the whole picture had arrived.
 func (s *Server) newAnswer(ctx context.Context, p params, j *job, start time.Time) (*answer, error) {
-	parallel.Point(stageEncode)
 	began := time.Now()
 	result, err := atThreshold(j.result, p.threshold)
 	if err != nil {

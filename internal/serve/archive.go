@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/declip/declip/internal/files"
@@ -33,22 +31,11 @@ func (s *Server) archive(ctx context.Context, j *job, r *localize.Result, body r
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := writePrivate(path, data); err != nil {
+		if err := files.WriteBytesPrivate(path, data); err != nil {
 			return fmt.Errorf("archiving a result: %w", err)
 		}
 	}
 	return nil
-}
-
-// writePrivate writes a file that only the server's user may read.
-func writePrivate(path string, data []byte) error {
-	if err := files.Write(path, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	}); err != nil {
-		return err
-	}
-	return os.Chmod(path, 0o600)
 }
 
 // fileName replaces the characters of a model's name that do not belong in a file name.

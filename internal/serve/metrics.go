@@ -13,7 +13,7 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// Stages of the work on a picture. All are stages of parallel.Point; some are labels of metrics.
+// Stages of the work on a picture, as labels of metrics and for parallel.Point.
 const (
 	stageDecode  = "decode"
 	stageNetwork = "network"
