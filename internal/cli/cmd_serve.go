@@ -30,6 +30,7 @@ type serveOptions struct {
 	memory    size
 	hosts     []string
 	config    serve.Config
+	alive     bool // only ask a running server
 }
 
 // AddFlags declares the flags with their defaults.
@@ -61,6 +62,7 @@ func (o *serveOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.config.Fetch, "allow-fetch", false, "let requests name a picture by URL, on public addresses only")
 	f.StringVar(&o.config.Archive, "keep", "", "folder to keep pictures and results in (default: nothing is stored)")
 	f.DurationVar(&o.config.LinkTTL, "link-ttl", d.LinkTTL, "how long links to maps are good")
+	f.BoolVar(&o.alive, "check", false, "only ask the server that runs at --addr whether it is alive: exit code 0 if it is, else 1")
 	f.StringVar(&o.log, "log", "text", "log of requests on standard error: text, json or off")
 }
 
@@ -118,12 +120,20 @@ or URL that a request names (but see --allow-fetch), stores nothing (but see
 
 Work is bounded: pictures wait in a queue for each model, and what finds no place
 there is answered 429 with Retry-After at once. SIGTERM and Ctrl-C end the server
-when the requests under way are answered, or after --grace.`,
+when the requests under way are answered, or after --grace.
+
+With --check the command starts no server. It asks the one that runs at --addr
+for /healthz and exits with 0 if it is alive, else with 1: a health check for
+containers.`,
 		Example: `  declip serve
   declip serve --addr 0.0.0.0:8080 --token-file token.txt -m lite -m ldm=declip-vit-ldm
+  declip serve --check --addr 127.0.0.1:8080
   curl --data-binary @photo.jpg 'http://127.0.0.1:8080/v1/localize?maps=none'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.alive {
+				return a.runServeCheck(cmd, o.addr)
+			}
 			if err := o.check(cmd); err != nil {
 				return err
 			}

@@ -15,7 +15,7 @@ export function grade(answer) {
 
 const grades = {
   none: {
-    level: 0, name: 'none', title: 'Nothing stands out',
+    level: 0, name: 'none', title: 'Nothing stands out', // lint:allow the idiom
     text: 'The model marks no part of this picture. That does not show that it is genuine: many manipulations are missed, and compression hides them.',
   },
   weak: {
@@ -28,11 +28,11 @@ const grades = {
   },
   strong: {
     level: 3, name: 'strong', title: 'Clear traces',
-    text: 'At least one part stands out clearly from the rest, which is rare in untouched photographs. What was done there, if anything, the map cannot say: retouching and captions look the same as deceit.',
+    text: 'At least one part stands out clearly from the rest, which is rare in untouched photographs. What was done there, if anything, the map cannot say: retouching and captions look the same as deceit.', // lint:allow the idiom
   },
   everywhere: {
     level: 1, name: 'everywhere', title: 'Marked nearly everywhere',
-    text: 'No single place stands out. Often the whole picture was filtered, resized or generated, or the model has never seen such pictures. The map does not say where.',
+    text: 'No single place stands out. Often the whole picture was filtered, resized or generated, or the model has never seen such pictures. The map does not say where.', // lint:allow the idiom
   },
 };
 
