@@ -6,10 +6,11 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Augment changes a picture at random without moving its pixels, so that the mask stays true. It
-// leaves what it is given as it is and returns a new picture, or the same one for no change.
+// Augment changes a picture at random without moving its pixels, so that the mask stays valid. It
+// does not write to its argument: it returns a new picture, or the same one for no change.
 type Augment func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error)
 
+// apply runs augmentations one after the other.
 func apply(list []Augment, r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
 	var err error
 	for _, augment := range list {
@@ -40,8 +41,8 @@ func Tone(share, strength float64) Augment {
 	}
 }
 
-// Recompress stores the given share of pictures as JPEG (4:2:0) of a quality drawn evenly from
-// [low, high] and reads them back.
+// Recompress saves the given share of pictures as JPEG (4:2:0), at a quality drawn evenly from
+// [low, high], and reads them back.
 func Recompress(share float64, low, high int) Augment {
 	return func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
 		hit, quality := r.Float64() < share, low+r.IntN(max(high-low, 0)+1)
@@ -53,8 +54,8 @@ func Recompress(share float64, low, high int) Augment {
 	}
 }
 
-// Noise adds Gaussian noise of a standard deviation drawn evenly from (0, sigma] levels to the given
-// share of pictures.
+// Noise adds Gaussian noise to the given share of pictures. Its standard deviation is drawn evenly
+// from (0, sigma] levels.
 func Noise(share, sigma float64) Augment {
 	return func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
 		hit, sd := r.Float64() < share, sigma*r.Float64()

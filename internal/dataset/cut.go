@@ -2,8 +2,8 @@ package dataset
 
 import "github.com/declip/declip/internal/picture"
 
-// cutRGB copies the square of the given side whose upper left corner is (x,y). Where it reaches
-// beyond the picture, the picture is continued by its mirror image.
+// cutRGB copies the square of the given side whose upper left corner is (x,y). Beyond the picture's
+// border it holds the mirror image.
 func cutRGB(p *picture.RGB, x, y, side int) *picture.RGB {
 	out := &picture.RGB{Pix: make([]uint8, 3*side*side), Width: side, Height: side}
 	columns := mirrored(x, side, p.Width)
@@ -33,8 +33,8 @@ func cutGray(p *picture.Gray, x, y, side int) *picture.Gray {
 	return out
 }
 
-// mirrored gives count coordinates from start on, folded back into [0, size) at the far border, with
-// the border pixel itself repeated.
+// mirrored gives count coordinates from start on, reflected into [0, size) at the far border. The
+// border pixel is repeated.
 func mirrored(start, count, size int) []int {
 	out := make([]int, count)
 	for i := range out {
@@ -47,8 +47,8 @@ func mirrored(start, count, size int) []int {
 	return out
 }
 
-// source tells which pixel of a square goes to (x,y) after one of the eight turns: bit 0 mirrors
-// left-right, bit 1 top-bottom, bit 2 exchanges rows and columns.
+// source is the index of the pixel of a square that moves to (x,y) in one of the eight turns: bit 0
+// mirrors left-right, bit 1 mirrors top-bottom, bit 2 exchanges rows and columns.
 func source(turn, x, y, side int) int {
 	if turn&1 != 0 {
 		x = side - 1 - x
@@ -62,6 +62,7 @@ func source(turn, x, y, side int) int {
 	return y*side + x
 }
 
+// turnRGB applies one of the eight turns to a square.
 func turnRGB(p *picture.RGB, turn int) *picture.RGB {
 	if turn == 0 {
 		return p
@@ -76,6 +77,7 @@ func turnRGB(p *picture.RGB, turn int) *picture.RGB {
 	return out
 }
 
+// turnGray is turnRGB for a mask.
 func turnGray(p *picture.Gray, turn int) *picture.Gray {
 	if turn == 0 {
 		return p

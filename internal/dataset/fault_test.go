@@ -52,7 +52,7 @@ func TestLoaderPanicNamesThePicture(t *testing.T) {
 	t.Errorf("%d goroutines are left, %d were there before", runtime.NumGoroutine(), before)
 }
 
-// With SkipBad such a picture is left out, and the others go on.
+// With SkipBad such a picture is left out, and the loader continues with the others.
 func TestLoaderSkipsPanics(t *testing.T) {
 	breakAt(t, "load", 3)
 	l := newTestLoader(t, newFiles(), LoaderOptions{BatchSize: 2, SkipBad: true})
@@ -73,7 +73,8 @@ func TestLoaderSkipsPanics(t *testing.T) {
 	}
 }
 
-// A panic while examples are made is an error, too, SkipBad or not: the next picture would do the same.
+// A panic while examples are made is an error, too, SkipBad or not: the next picture would do the
+// same.
 func TestMakerPanicNamesThePicture(t *testing.T) {
 	l, err := NewLoader(newFiles(), brokenMaker{}, LoaderOptions{BatchSize: 2, SkipBad: true})
 	if err != nil {
@@ -93,8 +94,8 @@ type brokenMaker struct{}
 func (brokenMaker) Shape() Shape              { return Shape{1, 1, 1, 1} }
 func (brokenMaker) Make(Sample, []Draw) error { panic("broken maker") }
 
-// folder writes a data set of n pictures with masks.
-func folder(t *testing.T, n int) string {
+// writeSet writes a data set of n pictures with masks.
+func writeSet(t *testing.T, n int) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i := range n {
@@ -105,7 +106,7 @@ func folder(t *testing.T, n int) string {
 
 // A file whose header makes the check panic is one problem of the data set.
 func TestHeaderPanicIsAProblem(t *testing.T) {
-	dir := folder(t, 3)
+	dir := writeSet(t, 3)
 	breakAt(t, "header", 2)
 	_, err := Open(context.Background(), dir, Options{})
 	var pair *PairError
@@ -118,7 +119,7 @@ func TestHeaderPanicIsAProblem(t *testing.T) {
 func TestOpenStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	dir := folder(t, 3)
+	dir := writeSet(t, 3)
 	if _, err := Open(ctx, dir, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Open: got %v, want context.Canceled", err)
 	}

@@ -15,7 +15,7 @@ func headerSize(path string) (w, h int, err error) {
 		return 0, 0, err
 	}
 	defer file.Close()
-	const usual = 128 << 10 // bytes that hold nearly every header, a thumbnail in it included
+	const usual = 128 << 10 // bytes; enough for nearly every header, an embedded thumbnail included
 	start, err := io.ReadAll(io.LimitReader(file, usual))
 	if err != nil {
 		return 0, 0, err

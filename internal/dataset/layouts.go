@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// pairs lists the pictures of one folder with the masks of another; messages name them from root on. Errors are about the
-// folders; a picture without a mask is an item with a problem.
+// pairs lists the pictures of one directory with the masks of another. Messages name files relative
+// to root. Errors are about the directories; a picture without a mask is an item with a problem.
 func pairs(root, images, masks string, maskStem func(stem string) string) ([]item, error) {
 	names, err := pictureNames(images)
 	if err != nil {
 		return nil, err
 	}
 	inMasks := maskFiles(masks)
-	show := func(folder, name string) string {
-		path := filepath.Join(folder, name)
+	show := func(dir, name string) string {
+		path := filepath.Join(dir, name)
 		if short, err := filepath.Rel(root, path); err == nil {
 			path = short
 		}
@@ -41,9 +41,9 @@ func pairs(root, images, masks string, maskStem func(stem string) string) ([]ite
 	return items, nil
 }
 
-// maskFiles gives the picture files of a folder by their stems; a PNG goes before others.
+// maskFiles gives the picture files of a directory by their stems. A PNG takes precedence.
 func maskFiles(dir string) map[string]string {
-	names, _ := pictureNames(dir) // a folder that is not there has none
+	names, _ := pictureNames(dir) // a missing directory has none
 	files := map[string]string{}
 	for _, name := range names {
 		stem := stemOf(name)
@@ -71,7 +71,7 @@ func isImagesAndMasks(dir string) bool {
 
 func listFolder(dir string) ([]item, error) { return listFolderIn(dir, dir) }
 
-// listFolderIn lists a folder in that layout within root.
+// listFolderIn lists a directory in LayoutFolder. Messages name files relative to root.
 func listFolderIn(root, dir string) ([]item, error) {
 	images, masks := filepath.Join(dir, "images"), filepath.Join(dir, "masks")
 	if !isFolder(images) {
@@ -101,7 +101,7 @@ func listFolderIn(root, dir string) ([]item, error) {
 	return all, nil
 }
 
-// listSplits lists train/images and so on.
+// listSplits lists the splits that are above images: train/images and so on.
 func listSplits(dir string) ([]item, error) {
 	var all []item
 	for _, split := range splitFolders(dir) {
@@ -120,6 +120,7 @@ func listSplits(dir string) ([]item, error) {
 	return all, nil
 }
 
+// inSplit assigns items to a split.
 func inSplit(items []item, split string) []item {
 	for i := range items {
 		items[i].Split = splitOf(split)
@@ -132,7 +133,8 @@ func hasPictures(dir string) bool {
 	return err == nil && len(names) > 0
 }
 
-// dolosRoot is the folder that holds fake, for the data set itself or one of its sets, with that set's name.
+// dolosRoot is the directory that contains fake. dir is that directory or one of the sets below
+// fake, whose name is then given, too.
 func dolosRoot(dir string) (root, set string) {
 	if list, _ := filepath.Glob(filepath.Join(escaped(dir), "fake", "*", "images")); len(list) > 0 {
 		return dir, ""
@@ -144,10 +146,10 @@ func dolosRoot(dir string) (root, set string) {
 	return "", ""
 }
 
-// escaped keeps a path from being read as a pattern.
+// escaped escapes the signs of a path that filepath.Glob would read as a pattern.
 func escaped(path string) string {
 	if os.PathSeparator == '\\' {
-		return path // where a backslash parts names nothing can be escaped
+		return path // nothing can be escaped where a backslash separates names
 	}
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
@@ -160,7 +162,7 @@ func isDolos(dir string) bool {
 func listDolos(dir string) ([]item, error) {
 	root, only := dolosRoot(dir)
 	if root == "" {
-		return nil, fmt.Errorf("%s is no data set in the layout of Dolos: expected fake/SET/images/SPLIT in it", dir)
+		return nil, fmt.Errorf("%s is not a data set in the layout of Dolos: expected fake/SET/images/SPLIT in it", dir)
 	}
 	var all []item
 	entries, err := os.ReadDir(filepath.Join(root, "fake"))
@@ -168,21 +170,14 @@ func listDolos(dir string) ([]item, error) {
 		return nil, fmt.Errorf("data set: %w", err)
 	}
 	for _, e := range entries {
-		set := e.Name()
-		folder := filepath.Join(root, "fake", set)
-		if only != "" && set != only || !isFolder(filepath.Join(folder, "images")) {
+		if only != "" && e.Name() != only {
 			continue
 		}
-		for _, split := range splitFolders(filepath.Join(folder, "images")) {
-			items, err := pairs(root, filepath.Join(folder, "images", split), filepath.Join(folder, "masks", split), sameStem)
-			if err != nil {
-				return nil, err
-			}
-			for i := range items {
-				items[i].Set, items[i].Method = set, set
-			}
-			all = append(all, inSplit(items, split)...)
+		items, err := listDolosSet(root, e.Name())
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, items...)
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("data set %s: no train, valid or test below fake/SET/images: %w", dir, ErrEmpty)
@@ -200,7 +195,27 @@ func listDolos(dir string) ([]item, error) {
 	return all, nil
 }
 
-// realPictures lists the untouched pictures of a folder.
+// listDolosSet lists the pictures of fake/SET, none if there is no images below it.
+func listDolosSet(root, set string) ([]item, error) {
+	images, masks := filepath.Join(root, "fake", set, "images"), filepath.Join(root, "fake", set, "masks")
+	if !isFolder(images) {
+		return nil, nil
+	}
+	var all []item
+	for _, split := range splitFolders(images) {
+		items, err := pairs(root, filepath.Join(images, split), filepath.Join(masks, split), sameStem)
+		if err != nil {
+			return nil, err
+		}
+		for i := range items {
+			items[i].Set, items[i].Method = set, set
+		}
+		all = append(all, inSplit(items, split)...)
+	}
+	return all, nil
+}
+
+// realPictures lists the untouched pictures of a directory as the set SetReal.
 func realPictures(dir string) ([]item, error) {
 	items, err := listUntouched(dir)
 	for i := range items {
@@ -209,7 +224,7 @@ func realPictures(dir string) ([]item, error) {
 	return items, err
 }
 
-// autoSpliceSets lists the folders of forged pictures.
+// autoSpliceSets lists the directories of forged pictures.
 func autoSpliceSets(dir string) []string {
 	list, _ := filepath.Glob(filepath.Join(escaped(dir), "Forged_*"))
 	return slices.DeleteFunc(list, func(path string) bool { return !isFolder(path) })
@@ -221,7 +236,7 @@ func isAutoSplice(dir string) bool {
 
 func listAutoSplice(dir string) ([]item, error) {
 	if !isAutoSplice(dir) {
-		return nil, fmt.Errorf("%s is no data set in the layout of AutoSplice: expected Forged_JPEG75 (or 90, 100) and Mask in it", dir)
+		return nil, fmt.Errorf("%s is not a data set in the layout of AutoSplice: expected Forged_JPEG75 (or 90, 100) and Mask in it", dir)
 	}
 	maskOf := func(stem string) string {
 		if at := strings.LastIndexByte(stem, '_'); at >= 0 {
@@ -230,12 +245,12 @@ func listAutoSplice(dir string) ([]item, error) {
 		return stem + "_mask"
 	}
 	var all []item
-	for _, folder := range autoSpliceSets(dir) {
-		items, err := pairs(dir, folder, filepath.Join(dir, "Mask"), maskOf)
+	for _, forged := range autoSpliceSets(dir) {
+		items, err := pairs(dir, forged, filepath.Join(dir, "Mask"), maskOf)
 		if err != nil {
 			return nil, err
 		}
-		set := strings.TrimPrefix(filepath.Base(folder), "Forged_")
+		set := strings.TrimPrefix(filepath.Base(forged), "Forged_")
 		for i := range items {
 			items[i].Set, items[i].Method = set, set
 		}

@@ -28,11 +28,13 @@ type entry struct {
 // columns of a CSV list.
 var columns = []string{"image", "mask", "label", "method", "split", "set", "polarity"}
 
-// readList reads a list of pictures, one a line: CSV with a line of column names first (also parted by tabs or
-// semicolons), or JSON objects (.jsonl, .ndjson, .json). Columns or keys: image, mask, label (0, untouched, real,
-// pristine, authentic; 1, manipulated, fake, forged), method, split, set, polarity (white, black). Paths are relative to
-// the list's folder. A JSON object without an image says what goes for the lines after it. A picture without a mask
-// needs a label.
+// readList reads a list of pictures, one per line: CSV (also with tabs or semicolons) whose first
+// line has the column names, or JSON objects (.jsonl, .ndjson, .json).
+//
+// Columns or keys are image, mask, label (0, untouched, real, pristine, authentic; 1, manipulated,
+// fake, forged), method, split, set and polarity (white, black). Paths are relative to the list's
+// directory. A JSON object without an image sets the defaults of the lines after it. A picture
+// without a mask needs a label.
 func readList(path string) ([]item, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -45,7 +47,7 @@ func readList(path string) ([]item, error) {
 	case first[0] == '{':
 		read = readJSONL
 	case slices.Contains([]string{".jsonl", ".ndjson", ".json"}, strings.ToLower(filepath.Ext(path))):
-		return nil, fmt.Errorf("data set %s: expected a JSON object a line", path)
+		return nil, fmt.Errorf("data set %s: expected a JSON object on each line", path)
 	}
 	var items []item
 	err = read(text, func(line int, e entry) error {
@@ -65,7 +67,7 @@ func readList(path string) ([]item, error) {
 	return items, nil
 }
 
-// withPath puts the path before an error that doesn't name it yet.
+// withPath puts the path before an error that does not name it.
 func withPath(path string, err error) error {
 	if strings.HasPrefix(err.Error(), path+":") {
 		return err
@@ -73,8 +75,9 @@ func withPath(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
+// readCSV passes each row with its line number to take.
 func readCSV(text []byte, take func(line int, e entry) error) error {
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // what some programs begin UTF-8 with
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // some programs begin UTF-8 with this mark
 	r := csv.NewReader(bytes.NewReader(text))
 	r.TrimLeadingSpace = true
 	first, _, _ := bytes.Cut(text, []byte("\n"))
@@ -91,7 +94,7 @@ func readCSV(text []byte, take func(line int, e entry) error) error {
 		head[i] = strings.ToLower(strings.TrimSpace(name))
 	}
 	if !slices.Contains(head, "image") {
-		return fmt.Errorf("first line is %q: expected column names, %q and of the others what there is: %s", head, "image", strings.Join(columns[1:], ", "))
+		return fmt.Errorf("first line is %q: expected column names, %q and any of %s", head, "image", strings.Join(columns[1:], ", "))
 	}
 	for {
 		row, err := r.Read()
@@ -103,23 +106,7 @@ func readCSV(text []byte, take func(line int, e entry) error) error {
 		}
 		var e entry
 		for i, name := range head {
-			value := strings.TrimSpace(row[i])
-			switch name {
-			case "image":
-				e.Image = value
-			case "mask":
-				e.Mask = value
-			case "label":
-				e.Label = value
-			case "method":
-				e.Method = value
-			case "split":
-				e.Split = value
-			case "set":
-				e.Set = value
-			case "polarity":
-				e.Polarity = value
-			}
+			e.set(name, strings.TrimSpace(row[i]))
 		}
 		line, _ := r.FieldPos(0)
 		if err := take(line, e); err != nil {
@@ -128,6 +115,27 @@ func readCSV(text []byte, take func(line int, e entry) error) error {
 	}
 }
 
+// set stores the value of a column; other columns are ignored.
+func (e *entry) set(column, value string) {
+	switch column {
+	case "image":
+		e.Image = value
+	case "mask":
+		e.Mask = value
+	case "label":
+		e.Label = value
+	case "method":
+		e.Method = value
+	case "split":
+		e.Split = value
+	case "set":
+		e.Set = value
+	case "polarity":
+		e.Polarity = value
+	}
+}
+
+// readJSONL passes each picture with its line number to take.
 func readJSONL(text []byte, take func(line int, e entry) error) error {
 	var defaults entry
 	for i, line := range bytes.Split(text, []byte("\n")) {
@@ -151,11 +159,12 @@ func readJSONL(text []byte, take func(line int, e entry) error) error {
 
 // labels by their spellings.
 var labels = map[string]Label{
-	"": Unlabelled, "0": Untouched, "untouched": Untouched, "real": Untouched, "pristine": Untouched, "authentic": Untouched, "false": Untouched,
+	"":  Unlabelled,
+	"0": Untouched, "untouched": Untouched, "real": Untouched, "pristine": Untouched, "authentic": Untouched, "false": Untouched,
 	"1": Manipulated, "manipulated": Manipulated, "fake": Manipulated, "forged": Manipulated, "true": Manipulated,
 }
 
-// item checks a line of a list that lies in dir.
+// item checks a line of a list that is in dir.
 func (e entry) item(dir string) (item, error) {
 	if e.Image == "" {
 		return item{}, errors.New("no image")
@@ -182,14 +191,14 @@ func (e entry) item(dir string) (item, error) {
 	}
 	switch {
 	case !exists(it.Image):
-		it.problem = it.Image + " is not there"
+		it.problem = it.Image + " does not exist"
 	case it.Mask != "" && !exists(it.Mask):
-		it.problem = fmt.Sprintf("the mask %s of %s is not there", it.Mask, it.Image)
+		it.problem = fmt.Sprintf("the mask %s of %s does not exist", it.Mask, it.Image)
 	}
 	return it, nil
 }
 
-// within takes a relative path from dir.
+// within resolves a relative path from dir.
 func within(dir, path string) string {
 	if path = filepath.FromSlash(path); filepath.IsAbs(path) {
 		return path
@@ -197,7 +206,8 @@ func within(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// readManifest gives the method by the picture's stem. A folder without a manifest is a good folder.
+// readManifest gives the methods by the pictures' stems; none without a manifest, which is
+// optional.
 func readManifest(path string) (map[string]string, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {

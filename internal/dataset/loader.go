@@ -31,16 +31,16 @@ func (b *Batch) Release() { b.loader.spare.Put(b) }
 // LoaderOptions say how batches are put together.
 type LoaderOptions struct {
 	BatchSize int    // examples per batch
-	Draws     int    // examples made of each loaded picture, for as many consecutive batches; default 1
+	Draws     int    // examples of each loaded picture, one in each of as many batches; default 1
 	Seed      uint64 // of the order and of every random choice
 	Workers   int    // pictures loaded at a time; default: the cores that the process may use
 	Ahead     int    // blocks (Draws batches each) prepared in addition to the one in use; default 1
 	Epoch     int    // pictures per epoch; default: all of the source
-	// Reuse is the number of random variations of each picture, used in turn from lap to lap; 0 draws
-	// a new one each time.
+	// Reuse is the number of random variations of each picture, used in turn from lap to lap; 0
+	// draws a new one each time.
 	Reuse int
-	// SkipBad leaves out pictures that cannot be loaded. Each is replaced by the next loadable one in
-	// the source's order.
+	// SkipBad leaves out pictures that cannot be loaded. Each is replaced by the next loadable one
+	// in the source's order.
 	SkipBad bool
 }
 
@@ -137,7 +137,7 @@ func (l *Loader) StepsPerEpoch() int64 {
 }
 
 // Batches gives the endless sequence of batches from the given step on. It ends when the context
-// ends, the caller breaks off, or a picture cannot be loaded; in the first and the last case the
+// ends, the caller stops, or a picture cannot be loaded; in the first and the last case the
 // error comes last. The caller releases each batch. A batch depends on the seed and its step only.
 func (l *Loader) Batches(ctx context.Context, step int64) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
@@ -149,7 +149,7 @@ func (l *Loader) Batches(ctx context.Context, step int64) iter.Seq2[*Batch, erro
 		})
 		defer func() {
 			cancel()
-			_, _ = produced() // its error was given, or the caller has broken off
+			_, _ = produced() // its error was yielded, or the caller has stopped
 		}()
 		skip := step % draws
 		for b := range blocks {

@@ -21,11 +21,12 @@ func (s Shape) target() int { return s.TargetHeight * s.TargetWidth }
 // Maker turns samples into training examples.
 type Maker interface {
 	Shape() Shape
-	// Make fills one example for each draw, all from the same sample. It does not change the sample.
+	// Make fills one example for each draw, all from the same sample. It does not change the
+	// sample.
 	Make(s Sample, draws []Draw) error
 }
 
-// Draw is one example to be made: where its random choices come from and where it goes to.
+// Draw is one example to be made: the source of its random choices, and where its values go.
 type Draw struct {
 	Random *rand.Rand
 	Image  []float32 // [3,H,W], normalised
@@ -33,7 +34,8 @@ type Draw struct {
 }
 
 // Resize is the published way: the whole picture is resized to Size x Size with Pillow's bilinear
-// filter, the mask to Target x Target, so that the target is soft. Masks are not aspect-true either.
+// filter, and the mask to Target x Target, which makes the target soft. Neither keeps the aspect
+// ratio.
 type Resize struct {
 	Size, Target  int // pixels; 224 and 256 in the published method
 	Normalization picture.Normalization
@@ -60,14 +62,14 @@ func (m Resize) Make(s Sample, draws []Draw) error {
 	return nil
 }
 
-// Crop cuts squares out of the picture at its own resolution. Their origins are multiples of 8 in the
-// stored pixel grid, or lie so on the grid of the picture's JPEG blocks, and flips and quarter turns map 8x8 blocks onto 8x8 blocks, so that the traces
-// of the JPEG grid keep their phase.
+// Crop cuts squares out of the picture at its own resolution. To keep the phase of JPEG traces,
+// their origins are multiples of 8 in the stored pixels or, with Grid, in the picture's grid of
+// JPEG blocks, and turns map 8 x 8 blocks onto 8 x 8 blocks.
 type Crop struct {
 	Size          int     // pixels, a multiple of 8 and of Stride
 	Stride        int     // pixels of the picture per cell of the target: Target side = Size/Stride
-	Inside        float64 // share of the crops of a manipulated picture that are made to hold a manipulated pixel
-	Grid          bool    // origins lie on the picture's own grid of JPEG blocks (see blockgrid), where one is found
+	Inside        float64 // share of a manipulated picture's crops with a manipulated pixel
+	Grid          bool    // origins are on the picture's grid of JPEG blocks, if jpeggrid finds one
 	Turn          bool    // flips and quarter turns, all eight with the same probability
 	Normalization picture.Normalization
 	Augment       []Augment // applied to the crop, in order
@@ -78,16 +80,16 @@ func (m Crop) Shape() Shape {
 	return Shape{Height: m.Size, Width: m.Size, TargetHeight: m.Size / m.Stride, TargetWidth: m.Size / m.Stride}
 }
 
-// Validate says what is wrong with the sizes, if anything.
+// Validate reports the first value that Make cannot work with.
 func (m Crop) Validate() error {
 	if m.Size <= 0 || m.Size%8 != 0 {
-		return fmt.Errorf("crop size %d: want a positive multiple of 8", m.Size)
+		return fmt.Errorf("crop size %d: expected a positive multiple of 8", m.Size)
 	}
 	if m.Stride <= 0 || m.Size%m.Stride != 0 {
-		return fmt.Errorf("crop size %d is no multiple of the network's output stride %d", m.Size, m.Stride)
+		return fmt.Errorf("crop size %d is not a multiple of the network's output stride %d", m.Size, m.Stride)
 	}
 	if m.Inside < 0 || m.Inside > 1 {
-		return fmt.Errorf("share of crops inside the mask %g: want [0,1]", m.Inside)
+		return fmt.Errorf("share of crops inside the mask %g: expected 0 to 1", m.Inside)
 	}
 	return nil
 }
@@ -120,8 +122,8 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 	return nil
 }
 
-// origin draws the upper left corner of a crop: any, or one among those whose crop holds a
-// manipulated pixel that was drawn first.
+// origin draws the upper left corner of a crop: anywhere or, for the share Inside, so that the crop
+// contains a manipulated pixel, which is drawn first.
 func (m Crop) origin(r *rand.Rand, mask *picture.Gray, inside maskIndex, grid jpeggrid.Grid) (x, y int) {
 	if inside.total == 0 || r.Float64() >= m.Inside {
 		return gridPoint(r, 0, mask.Width-m.Size, grid.X), gridPoint(r, 0, mask.Height-m.Size, grid.Y)
@@ -132,8 +134,8 @@ func (m Crop) origin(r *rand.Rand, mask *picture.Gray, inside maskIndex, grid jp
 	return x, y
 }
 
-// gridPoint draws one of the points phase, phase+8, ... in [low, high]; where there is none, the last one before high,
-// but not one before the picture.
+// gridPoint draws one of the points phase, phase+8, ... in [low, high]. If there is none it is the
+// last one before high, or phase if that would be outside the picture.
 func gridPoint(r *rand.Rand, low, high, phase int) int {
 	first := (max(low-phase, 0) + 7) / 8
 	last := max(high-phase, 0) / 8
@@ -143,7 +145,7 @@ func gridPoint(r *rand.Rand, low, high, phase int) int {
 	return phase + 8*(first+r.IntN(last-first+1))
 }
 
-// maskIndex counts the manipulated pixels (> 127) above each row, to draw one of them evenly.
+// maskIndex counts the manipulated pixels (> 127) above each row, so that one can be drawn evenly.
 type maskIndex struct {
 	above []int // pixels in rows before y
 	total int

@@ -9,7 +9,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// tell makes a picture whose red is the mask and whose green and blue are the coordinates in blocks of 8.
+// tell makes a picture whose red is the mask and whose green and blue are the coordinates in blocks
+// of 8.
 func tell(w, h int, inside func(x, y int) bool) Sample {
 	p, m := picture.NewRGB(w, h), picture.NewGray(w, h)
 	for y := range h {
@@ -39,8 +40,8 @@ func make1(t *testing.T, m Maker, s Sample, seed uint64) (image, target []float3
 	return image, target
 }
 
-// The red channel is the mask, so its box average must be the target, whatever the turn; and on each
-// 8x8 block of the crop green and blue must be constant: the grid keeps its phase.
+// The red channel is the mask, so its box average must be the target in every turn. On
+// each 8x8 block of the crop green and blue must be constant: the grid keeps its phase.
 func TestCropKeepsGridAndMask(t *testing.T) {
 	s := tell(200, 136, func(x, y int) bool { return (x-90)*(x-90)+(y-60)*(y-60) < 900 })
 	m := Crop{Size: 64, Stride: 4, Inside: 1, Turn: true, Normalization: plain}
@@ -92,7 +93,8 @@ func TestCropCoversPicture(t *testing.T) {
 func TestCropOfSmallPictureIsMirrored(t *testing.T) {
 	s := tell(40, 24, func(x, y int) bool { return x >= 32 })
 	image, target := make1(t, Crop{Size: 64, Stride: 8, Inside: 1, Normalization: plain}, s, 1)
-	if got, want := image[64*64 : 64*64+64 : 64*64+64][47], image[64*64+32]; got != want { // 47 mirrors to 32
+	// Column 47 mirrors column 32.
+	if got, want := image[64*64 : 64*64+64 : 64*64+64][47], image[64*64+32]; got != want {
 		t.Errorf("column 47 shows block %g, want that of column 32, %g", got*255, want*255)
 	}
 	for x, want := range []float32{0, 0, 0, 0, 1, 1, 0, 0} {

@@ -14,34 +14,37 @@ import (
 
 // Layouts of data sets.
 const (
-	// LayoutFolder is images/NAME.EXT with masks/NAME.png beside them, and optionally manifest.jsonl, one JSON object a
-	// line, whose "method" is taken for the picture that its "name" or "image" names. Splits are folders below both
-	// (images/train, masks/train) or above (train/images, train/masks).
+	// LayoutFolder is images/NAME.EXT with masks/NAME.png, and optionally manifest.jsonl, with a
+	// JSON object per line whose "method" applies to the picture named by its "name" or "image".
+	// Splits are directories below both (images/train, masks/train) or above (train/images,
+	// train/masks).
 	LayoutFolder = "folder"
-	// LayoutDolos is fake/SET/images/SPLIT with fake/SET/masks/SPLIT, whose masks are inverted, and real/SPLIT.
+	// LayoutDolos is fake/SET/images/SPLIT with fake/SET/masks/SPLIT, whose masks are inverted, and
+	// real/SPLIT.
 	LayoutDolos = "dolos"
-	// LayoutAutoSplice is Forged_JPEG75, Forged_JPEG90 and Forged_JPEG100 with Mask/NAME_mask.png, where NAME is the
-	// picture's up to its last _, and optionally Authentic. The sets are JPEG75, JPEG90, JPEG100 and real.
+	// LayoutAutoSplice is Forged_JPEG75, Forged_JPEG90 and Forged_JPEG100 with Mask/NAME_mask.png,
+	// where NAME is the picture's name up to its last _, and optionally Authentic. The sets are
+	// JPEG75, JPEG90, JPEG100 and real.
 	LayoutAutoSplice = "autosplice"
-	// LayoutList is a CSV or JSONL file with a picture a line; see readList.
+	// LayoutList is a CSV or JSONL file with one picture per line; see readList.
 	LayoutList = "list"
-	// LayoutUntouched is a folder of pictures that nobody manipulated, looked for in the folders below, too.
+	// LayoutUntouched is a directory tree of untouched pictures.
 	LayoutUntouched = "untouched"
 )
 
-// Layouts lists them, in the order in which they are looked for.
+// Layouts lists the layouts in the order in which they are tried.
 var Layouts = []string{LayoutList, LayoutDolos, LayoutAutoSplice, LayoutFolder, LayoutUntouched}
 
 // SetReal is the set of the untouched pictures in layouts that have sets.
 const SetReal = "real"
 
-// All stands for every split, or every set, those of untouched pictures included.
+// All selects every split, or every set including the untouched pictures.
 const All = "all"
 
-// Polarity says what masks mean.
+// Polarity says which value of a mask means manipulated.
 type Polarity string
 
-// The polarities. The zero value is what the layout says: black for Dolos, white for all others.
+// The polarities. The zero value is the layout's: black for Dolos, white for all others.
 const (
 	White Polarity = "white" // 255 = manipulated
 	Black Polarity = "black" // 0 = manipulated
@@ -56,35 +59,39 @@ func ParsePolarity(text string) (Polarity, error) {
 	return "", fmt.Errorf("mask polarity %q: expected white (255 = manipulated) or black (0 = manipulated)", text)
 }
 
-// Options say how a data set is opened. The zero value is the usual way.
+// Options say how a data set is opened. The zero value detects the layout, takes all splits and all
+// manipulated sets, and checks every pair.
 type Options struct {
-	Layout string // one of Layouts; "": recognised
+	Layout string // one of Layouts; "": detected
 	Split  string // train, valid, test, All; "": DefaultSplit
-	// DefaultSplit is taken of a data set that has splits where none is asked for; "" means All.
+	// DefaultSplit is used for a data set that has splits when Split is ""; "" means All.
 	DefaultSplit string
-	// Sets are the parts of the data set to take, as "ldm" of Dolos; none: all but the untouched pictures.
+	// Sets are the parts of the data set to use, such as "ldm" of Dolos; none: all but the
+	// untouched pictures.
 	Sets     []string
 	Polarity Polarity
-	// ResizeMasks scales masks of another size to the picture's, by the nearest pixel. Without it they are errors.
+	// ResizeMasks scales masks of another size to the picture's, by the nearest pixel. Otherwise
+	// they are errors.
 	ResizeMasks bool
-	// Labels admits pictures that come with a label and no mask; their samples have none.
+	// Labels accepts pictures with a label and no mask; their samples have no mask either.
 	Labels bool
 
 	Limits picture.Limits
-	// SkipSizes leaves out the look into every file's header for the sizes of picture and mask,
-	// which otherwise finds a bad pair before hours of training do.
+	// SkipSizes does not compare the sizes of pictures and masks. The comparison reads every file's
+	// header, and finds a bad pair before hours of training do.
 	SkipSizes bool
-	// Lenient keeps pictures without a fitting mask in the data set, for Load to say what is wrong with each. Sizes
-	// are then not looked at beforehand either.
+	// Lenient keeps pictures without a fitting mask in the data set; Load reports what is wrong
+	// with each. Sizes are then not compared either.
 	Lenient bool
 }
 
-// Open opens the data set at a path. After a colon may follow, parted by commas, what to take of it: a split ("train",
-// "valid", "test"), sets, "all", and "untouched" for LayoutUntouched, as in "dolos:ldm,real,test"; these go before the
-// options. Pictures are in the order of their file names.
+// Open opens the data set at a path. After a colon the name may list, separated by commas, what to
+// use of it: a split ("train", "valid", "test"), sets, "all", and "untouched" for LayoutUntouched,
+// as in "dolos:ldm,real,test". The list overrides the options. Pictures are in the order of their
+// file names.
 //
-// Errors: a *PairError for missing or mis-sized masks, one that wraps ErrEmpty where there are no pictures, and
-// what the operating system says about files that cannot be read.
+// Errors: a *PairError for missing masks and masks of another size, one that wraps ErrEmpty if
+// there are no pictures, and the operating system's errors about files.
 func Open(ctx context.Context, name string, o Options) (*Set, error) {
 	path, err := o.take(name)
 	if err != nil {
@@ -115,8 +122,8 @@ func Open(ctx context.Context, name string, o Options) (*Set, error) {
 	return s, nil
 }
 
-// take takes the part after the colon of a name into the options and gives the path before it. A path that is there
-// is taken as it is.
+// take moves the part after the colon of a name into the options and returns the path before it.
+// The name of an existing file or directory has no such part.
 func (o *Options) take(name string) (path string, err error) {
 	at := strings.LastIndexByte(name, ':')
 	if at < 0 || exists(name) {
@@ -124,13 +131,13 @@ func (o *Options) take(name string) (path string, err error) {
 	}
 	path = name[:at]
 	if !exists(path) {
-		return name, nil // the message is about the whole
+		return name, nil // the message is about the whole name
 	}
 	var sets []string
 	for _, word := range strings.Split(name[at+1:], ",") {
 		switch word = strings.TrimSpace(word); {
 		case word == "":
-			return "", fmt.Errorf("data set %q: expected splits or sets after the colon, parted by commas", name)
+			return "", fmt.Errorf("data set %q: expected splits or sets after the colon, separated by commas", name)
 		case word == LayoutUntouched:
 			o.Layout = LayoutUntouched
 		case word == All:
@@ -147,8 +154,10 @@ func (o *Options) take(name string) (path string, err error) {
 	return path, nil
 }
 
-// splitNames are the folder names that count as splits, and what they are called here.
-var splitNames = map[string]string{"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test", "testing": "test"}
+// splitNames are the directory names that count as splits, and their usual names.
+var splitNames = map[string]string{
+	"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test", "testing": "test",
+}
 
 func isSplit(name string) bool { return splitNames[strings.ToLower(name)] != "" }
 
@@ -160,25 +169,21 @@ func splitOf(name string) string {
 	return name
 }
 
-// choose leaves the items of the split and the sets that were asked for.
+// choose returns the items of the split and the sets that the options select.
 func (o *Options) choose(name string, items []item) ([]item, error) {
 	splits, sets := kinds(items)
 	split := splitOf(o.Split)
 	if split == "" && len(splits) > 0 {
 		split = splitOf(o.DefaultSplit)
 	}
-	if split != "" && split != All && !slices.Contains(splits, split) {
-		if len(splits) == 0 {
-			return nil, fmt.Errorf("data set %s has no splits: expected one named %q", name, split)
+	if split != "" {
+		if err := has(name, "split", splits, split); err != nil {
+			return nil, err
 		}
-		return nil, fmt.Errorf("data set %s has no split %q: it has %s", name, split, strings.Join(splits, ", "))
 	}
 	for _, set := range o.Sets {
-		if set != All && !slices.Contains(sets, set) {
-			if len(sets) == 0 {
-				return nil, fmt.Errorf("data set %s has no sets: expected one named %q", name, set)
-			}
-			return nil, fmt.Errorf("data set %s has no set %q: it has %s", name, set, strings.Join(sets, ", "))
+		if err := has(name, "set", sets, set); err != nil {
+			return nil, err
 		}
 	}
 	onlyReal := len(sets) == 1 && sets[0] == SetReal
@@ -197,7 +202,18 @@ func (o *Options) choose(name string, items []item) ([]item, error) {
 	return chosen, nil
 }
 
-// kinds lists the splits and the sets that items have.
+// has is an error if a data set lacks the wanted split or set.
+func has(name, kind string, list []string, wanted string) error {
+	switch {
+	case wanted == All || slices.Contains(list, wanted):
+		return nil
+	case len(list) == 0:
+		return fmt.Errorf("data set %s has no %ss: expected one named %q", name, kind, wanted)
+	}
+	return fmt.Errorf("data set %s has no %s %q: it has %s", name, kind, wanted, strings.Join(list, ", "))
+}
+
+// kinds lists the splits and the sets of items.
 func kinds(items []item) (splits, sets []string) {
 	for _, it := range items {
 		if it.Split != "" && !slices.Contains(splits, it.Split) {
@@ -212,24 +228,24 @@ func kinds(items []item) (splits, sets []string) {
 	return splits, sets
 }
 
-// layout is a data set that was recognised.
+// layout is a data set whose layout is known.
 type layout struct {
 	layout string
 	list   func() ([]item, error)
 }
 
-// recognise finds out what layout the data set at path has, or checks the one that was asked for.
+// recognise detects the layout of the data set at path, or checks the given one.
 func recognise(path, asked string) (*layout, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, errNotThere(path, err)
+		return nil, missing(path, err)
 	}
 	if asked != "" && !slices.Contains(Layouts, asked) {
 		return nil, fmt.Errorf("data layout %q: expected one of %s", asked, strings.Join(Layouts, ", "))
 	}
 	if !info.IsDir() {
 		if asked != "" && asked != LayoutList {
-			return nil, fmt.Errorf("data set %s is a file: layout %s is a folder", path, asked)
+			return nil, fmt.Errorf("data set %s is a file: layout %s is a directory", path, asked)
 		}
 		return &layout{LayoutList, func() ([]item, error) { return readList(path) }}, nil
 	}
@@ -248,22 +264,22 @@ func recognise(path, asked string) (*layout, error) {
 		}
 	}
 	if asked == LayoutList {
-		return nil, fmt.Errorf("data set %s is a folder: expected a CSV or JSONL file", path)
+		return nil, fmt.Errorf("data set %s is a directory: expected a CSV or JSONL file", path)
 	}
 	return nil, unknownLayout(path)
 }
 
-// unknownLayout says what was looked for.
+// unknownLayout is the error about a directory in none of the layouts.
 func unknownLayout(path string) error {
 	hint := ""
 	if names, err := pictureNames(path); err == nil {
-		hint = fmt.Sprintf(" (it holds %d pictures: if nobody manipulated them, name it %s:%s)", len(names), path, LayoutUntouched)
+		hint = fmt.Sprintf(" (it contains %d pictures: if they are all untouched, name it %s:%s)", len(names), path, LayoutUntouched)
 	}
-	return fmt.Errorf("%s is no data set: expected folders images and masks in it, also below train, valid or test; "+
+	return fmt.Errorf("%s is not a data set: expected directories images and masks in it, also below train, valid or test; "+
 		"or fake/SET/images and fake/SET/masks as in Dolos; or Forged_JPEG75 and Mask as in AutoSplice%s", path, hint)
 }
 
-// extensions that count as pictures in a folder, in lower case.
+// extensions of the files that count as pictures, in lower case.
 var extensions = []string{".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 
 func isPicture(name string) bool {
@@ -272,7 +288,8 @@ func isPicture(name string) bool {
 
 func stemOf(name string) string { return strings.TrimSuffix(name, filepath.Ext(name)) }
 
-// pictureNames lists the picture files of a folder, sorted by stem, then by name. None is an error that wraps ErrEmpty.
+// pictureNames lists the picture files of a directory, sorted by stem, then by name. If there are
+// none the error wraps ErrEmpty.
 func pictureNames(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -296,9 +313,9 @@ func pictureNames(dir string) ([]string, error) {
 	return names, nil
 }
 
-// splitFolders lists the folders below dir that are named as splits.
+// splitFolders lists the directories in dir that are named as splits.
 func splitFolders(dir string) []string {
-	entries, _ := os.ReadDir(dir) // one that can't be read has none
+	entries, _ := os.ReadDir(dir) // an unreadable one has none
 	var names []string
 	for _, e := range entries {
 		if isSplit(e.Name()) && isFolder(filepath.Join(dir, e.Name())) {
@@ -308,7 +325,7 @@ func splitFolders(dir string) []string {
 	return names
 }
 
-// listUntouched lists the pictures of a folder and of those below it.
+// listUntouched lists the pictures of a directory tree.
 func listUntouched(dir string) ([]item, error) {
 	var items []item
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {

@@ -12,7 +12,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// draw writes a picture of w x h pixels, grey at the given level, with a square at 255 - level in its corner.
+// draw writes a picture of w x h pixels, grey at the given level, with a square at 255 - level in
+// its corner.
 func draw(t *testing.T, level uint8, w, h int, parts ...string) {
 	t.Helper()
 	path := filepath.Join(parts...)
@@ -174,12 +175,12 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"nowhere", Options{}, "data set nowhere: file does not exist"},
 		{"nowhere:test", Options{}, "data set nowhere:test: file does not exist"},
-		{t.TempDir(), Options{}, "is no data set: expected folders images and masks in it"},
-		{photos, Options{}, "it holds 1 pictures: if nobody manipulated them, name it " + photos + ":untouched"},
+		{t.TempDir(), Options{}, "is not a data set: expected directories images and masks in it"},
+		{photos, Options{}, "it contains 1 pictures: if they are all untouched, name it " + photos + ":untouched"},
 		{folder, Options{Layout: "coco"}, `data layout "coco": expected one of list, dolos`},
 		{folder, Options{Layout: LayoutDolos}, "expected fake/SET/images/SPLIT in it"},
 		{folder, Options{Layout: LayoutAutoSplice}, "expected Forged_JPEG75 (or 90, 100) and Mask in it"},
-		{folder, Options{Layout: LayoutList}, "is a folder: expected a CSV or JSONL file"},
+		{folder, Options{Layout: LayoutList}, "is a directory: expected a CSV or JSONL file"},
 		{folder + ":test", Options{}, `has no splits: expected one named "test"`},
 		{folder + ":ldm", Options{}, `has no sets: expected one named "ldm"`},
 		{folder + ":,", Options{}, "expected splits or sets after the colon"},
@@ -224,8 +225,8 @@ func TestLists(t *testing.T) {
 		"image,mask\nin/a.png,\n":            "list:2: in/a.png has neither a mask nor a label",
 		"image,label\nin/a.png,maybe\n":      `list:2: label "maybe": expected 0 or untouched`,
 		"image,mask,polarity\na,b,red":       `list:2: mask polarity "red": expected white`,
-		"image,mask\nin/a.png,in/x.png\n":    "in/x.png of " + filepath.Join(dir, "in/a.png") + " is not there",
-		"image,mask\nin/x.png,in/m.png\n":    "in/x.png is not there",
+		"image,mask\nin/a.png,in/x.png\n":    "in/x.png of " + filepath.Join(dir, "in/a.png") + " does not exist",
+		"image,mask\nin/x.png,in/m.png\n":    "in/x.png does not exist",
 		"image,label\nin/a.png,1\n":          "in/a.png has no mask",
 		`{"image":"in/a.png"`:                "line 1: unexpected end",
 		`{"image":3}`:                        "line 1: json: cannot unmarshal number",
@@ -236,7 +237,7 @@ func TestLists(t *testing.T) {
 			t.Errorf("%q: got %v, expected ...%q", text, err, want)
 		}
 	}
-	if _, err := Open(context.Background(), write(t, "a,b", dir, "list.jsonl"), Options{}); err == nil || !strings.Contains(err.Error(), "expected a JSON object a line") {
+	if _, err := Open(context.Background(), write(t, "a,b", dir, "list.jsonl"), Options{}); err == nil || !strings.Contains(err.Error(), "expected a JSON object on each line") {
 		t.Errorf("CSV by the name of JSONL: %v", err)
 	}
 	s, err := Open(context.Background(), write(t, "image,label\nin/a.png,1\n", dir, "list"), Options{Labels: true})

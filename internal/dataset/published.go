@@ -7,10 +7,11 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// The published augmentations, as torchvision and Pillow define them. Each changes every picture that it is given.
+// The augmentations of the published method, as torchvision and Pillow define them. Each changes
+// every picture.
 
-// GaussianBlur convolves with a 5 x 5 Gaussian of a standard deviation drawn evenly from [low, high] pixels. Beyond the
-// border the picture is continued by its mirror image, without repeating the border.
+// GaussianBlur convolves with a 5 x 5 Gaussian whose standard deviation is drawn evenly from
+// [low, high] pixels. Beyond the border it reads the mirror image, without repeating the border.
 func GaussianBlur(low, high float64) Augment {
 	return func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
 		return blur5(p, low+(high-low)*r.Float64()), nil
@@ -48,7 +49,7 @@ func blur5(p *picture.RGB, sigma float64) *picture.RGB {
 	return out
 }
 
-// reflected folds a place outside [0, size) back, the border being the axis.
+// reflected mirrors an index outside [0, size) at the border pixel.
 func reflected(i, size int) int {
 	if size == 1 {
 		return 0
@@ -58,8 +59,9 @@ func reflected(i, size int) int {
 	return min(i, period-i)
 }
 
-// ColorJitter changes brightness, contrast and saturation by factors drawn evenly from [1-strength, 1+strength] and turns
-// the hue by a share of the circle drawn from [-strength, strength], one after the other in random order.
+// ColorJitter changes brightness, contrast and saturation by factors drawn evenly from [1-strength,
+// 1+strength], and the hue by a share of the colour circle drawn evenly from [-strength, strength],
+// in random order.
 func ColorJitter(strength float64) Augment {
 	return func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
 		order := r.Perm(4)
@@ -83,7 +85,7 @@ func ColorJitter(strength float64) Augment {
 	}
 }
 
-// blend is from + factor (to - from), cut off below a whole level, as Pillow's.
+// blend is from + factor (to - from), truncated to a whole level as in Pillow.
 func blend(from, to uint8, factor float64) uint8 {
 	v := float32(from) + float32(float32(factor)*(float32(to)-float32(from)))
 	return uint8(min(max(v, 0), 255))
@@ -109,7 +111,7 @@ func saturate(p *picture.RGB, factor float64) *picture.RGB {
 	return mapped(p, func(grey, v uint8) uint8 { return blend(grey, v, factor) })
 }
 
-// mapped makes a picture whose values are f of the pixel's luma and the value.
+// mapped applies f to each value and its pixel's luma.
 func mapped(p *picture.RGB, f func(grey, v uint8) uint8) *picture.RGB {
 	out := &picture.RGB{Pix: make([]uint8, len(p.Pix)), Width: p.Width, Height: p.Height}
 	for i := 0; i < len(p.Pix); i += 3 {
@@ -121,9 +123,9 @@ func mapped(p *picture.RGB, f func(grey, v uint8) uint8) *picture.RGB {
 	return out
 }
 
-// turnHue turns the hue by a share of the circle, in Pillow's HSV of 8 bits each.
+// turnHue turns the hue by a share of the circle, in Pillow's HSV with 8 bits per channel.
 func turnHue(p *picture.RGB, share float64) *picture.RGB {
-	turn := uint8(int(share * 255)) // cut off towards zero, then around the circle
+	turn := uint8(int(share * 255)) // truncated towards zero, then modulo the circle
 	out := &picture.RGB{Pix: make([]uint8, len(p.Pix)), Width: p.Width, Height: p.Height}
 	for i := 0; i < len(p.Pix); i += 3 {
 		h, s, v := toHSV(p.Pix[i], p.Pix[i+1], p.Pix[i+2])
@@ -132,6 +134,7 @@ func turnHue(p *picture.RGB, share float64) *picture.RGB {
 	return out
 }
 
+// toHSV converts as Pillow does, in the same precisions.
 func toHSV(r, g, b uint8) (h, s, v uint8) {
 	high, low := max(r, g, b), min(r, g, b)
 	if high == low {
@@ -152,6 +155,7 @@ func toHSV(r, g, b uint8) (h, s, v uint8) {
 	return uint8(float64(hue) * 255), uint8(float64(spread/float32(high)) * 255), high
 }
 
+// fromHSV is the inverse of toHSV, as in Pillow.
 func fromHSV(h, s, v uint8) (r, g, b uint8) {
 	if s == 0 {
 		return v, v, v

@@ -37,7 +37,7 @@ func TestPublishedAugmentations(t *testing.T) {
 		for i, want := range c.Pixels {
 			most := 0
 			if c.What == "blur" {
-				most = 1 // the sum lies between two levels, but for rounding in float32
+				most = 1 // the sum is between two levels, up to rounding in float32
 			}
 			if d := int(got[i]) - int(want); d > most || d < -most {
 				t.Errorf("%s %g: value %d is %d, want %d", c.What, c.Value, i, got[i], want)
@@ -50,7 +50,8 @@ func TestPublishedAugmentations(t *testing.T) {
 	}
 }
 
-// What is drawn changes the picture, differently each time, and leaves the one that was given as it is.
+// What is drawn changes the picture, differently each time, and leaves the one that was given as it
+// is.
 func TestAugmentationsDraw(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	p := picture.NewRGB(20, 12)

@@ -13,8 +13,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Some is at most limit samples of a source, always the same ones, in the source's order; 0 means all. They are drawn
-// and not evenly spaced, because a source may repeat its methods with a period.
+// Some is at most limit samples of a source, always the same ones, in the source's order; 0 means
+// all. They are drawn and not evenly spaced, because a source may repeat its methods with a period.
 func Some(source Source, limit int) Source {
 	n := source.Len()
 	if limit <= 0 || limit >= n {
@@ -25,7 +25,7 @@ func Some(source Source, limit int) Source {
 	return &part{source, list}
 }
 
-// part is some samples of a source.
+// part is a selection of a source's samples.
 type part struct {
 	source Source
 	list   []int
@@ -43,7 +43,7 @@ func (p *part) Path(i int) string { return PathOf(p.source, p.list[i]) }
 // Name is what the source calls sample i.
 func (p *part) Name(i int) string { return NameOf(p.source, p.list[i]) }
 
-// Fingerprint tells the samples from others.
+// Fingerprint identifies the samples.
 func (p *part) Fingerprint() string {
 	return digest(fmt.Sprint("part ", Fingerprint(p.source), p.list))
 }
@@ -58,6 +58,7 @@ func Join(sources ...Source) Source {
 
 type joined []Source
 
+// Len implements Source.
 func (j joined) Len() int {
 	n := 0
 	for _, s := range j {
@@ -66,7 +67,7 @@ func (j joined) Len() int {
 	return n
 }
 
-// at finds the source that holds sample i, and its index there.
+// at is the source of sample i, and its index there.
 func (j joined) at(i int) (Source, int) {
 	for _, s := range j {
 		if i < s.Len() {
@@ -74,20 +75,22 @@ func (j joined) at(i int) (Source, int) {
 		}
 		i -= s.Len()
 	}
-	panic(fmt.Sprintf("dataset: sample %d past the end", i)) // as for a slice
+	panic(fmt.Sprintf("dataset: sample %d past the end", i)) // like an index into a slice
 }
 
+// Load implements Source.
 func (j joined) Load(ctx context.Context, i int) (Sample, error) {
 	s, k := j.at(i)
 	return s.Load(ctx, k)
 }
 
+// Path is sample i's file.
 func (j joined) Path(i int) string {
 	s, k := j.at(i)
 	return PathOf(s, k)
 }
 
-// Fingerprint tells the samples from others.
+// Fingerprint identifies the samples.
 func (j joined) Fingerprint() string {
 	text := "joined"
 	for _, s := range j {
@@ -96,7 +99,8 @@ func (j joined) Fingerprint() string {
 	return digest(text)
 }
 
-// UntouchedFiles are pictures that nobody manipulated, by their paths, with empty masks and the method given.
+// UntouchedFiles is a source of untouched pictures, by their paths, with empty masks and the given
+// method.
 func UntouchedFiles(paths []string, method string, limits picture.Limits) Source {
 	return &untouched{paths, method, limits}
 }
@@ -107,9 +111,13 @@ type untouched struct {
 	limits picture.Limits
 }
 
-func (u *untouched) Len() int          { return len(u.paths) }
+// Len implements Source.
+func (u *untouched) Len() int { return len(u.paths) }
+
+// Path is sample i's file.
 func (u *untouched) Path(i int) string { return u.paths[i] }
 
+// Load implements Source.
 func (u *untouched) Load(ctx context.Context, i int) (Sample, error) {
 	if ctx.Err() != nil {
 		return Sample{}, context.Cause(ctx)
@@ -122,7 +130,7 @@ func (u *untouched) Load(ctx context.Context, i int) (Sample, error) {
 	return Sample{Picture: d.RGB, Mask: mask, Label: Untouched, Name: u.paths[i], Path: u.paths[i], Method: u.method}, nil
 }
 
-// PathOf is a sample's file, "" where the source has none.
+// PathOf is a sample's file; "" if it has none.
 func PathOf(source Source, i int) string {
 	if p, ok := source.(interface{ Path(i int) string }); ok {
 		return p.Path(i)
@@ -130,8 +138,8 @@ func PathOf(source Source, i int) string {
 	return ""
 }
 
-// Fingerprint is a hexadecimal SHA-256 that tells a source's samples from others; a source that has none is told by
-// its length.
+// Fingerprint is a hexadecimal SHA-256 that identifies a source's samples. A source without a
+// fingerprint of its own is identified by its type and length.
 func Fingerprint(source Source) string {
 	if s, ok := source.(interface{ Fingerprint() string }); ok {
 		return s.Fingerprint()
@@ -139,7 +147,7 @@ func Fingerprint(source Source) string {
 	return digest(fmt.Sprintf("%T %d", source, source.Len()))
 }
 
-// fileFingerprint is of files' names and lengths.
+// fileFingerprint is a hexadecimal SHA-256 of files' names and lengths.
 func fileFingerprint(paths []string) string {
 	hash := sha256.New()
 	for _, path := range paths {
@@ -152,10 +160,12 @@ func fileFingerprint(paths []string) string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
+// digest is the hexadecimal SHA-256 of a text.
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 
-// Fingerprint is a hexadecimal SHA-256 of the files' names and lengths. It does not read the pictures.
+// Fingerprint is a hexadecimal SHA-256 of the files' names and lengths. It does not read the
+// pictures.
 func (u *untouched) Fingerprint() string { return fileFingerprint(u.paths) }

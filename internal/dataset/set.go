@@ -18,20 +18,20 @@ import (
 
 // Set is a data set on disk, in one of the layouts; see Open.
 type Set struct {
-	name   string // as it was asked for
+	name   string // as passed to Open
 	layout string
 	limits picture.Limits
 	resize bool // masks of another size
 	items  []item
 }
 
-// Item is what a data set says about one of its pictures.
+// Item describes one picture of a data set.
 type Item struct {
 	Image  string // file
-	Mask   string // file; "" where there is none, as for untouched pictures
-	Split  string // train, valid, test, or what the data calls it; "" where it has none
-	Set    string // the part of the data set, as "ldm" of Dolos; "" where it has none
-	Method string // how it was manipulated; "" where nobody said
+	Mask   string // file; "" if there is none, as for untouched pictures
+	Split  string // train, valid, test, or the data set's own name for it; "" if it has none
+	Set    string // the part of the data set, such as "ldm" of Dolos; "" if it has none
+	Method string // how it was manipulated; "" if unknown
 	Label  Label
 	// Inverted masks are 0 where the picture was manipulated, and 255 elsewhere.
 	Inverted bool
@@ -44,7 +44,8 @@ type item struct {
 	problem string // why there is no fitting mask; only in a lenient set
 }
 
-// PairError lists the pictures of a data set that cannot be read, or whose masks cannot, are missing or do not fit.
+// PairError lists the pictures of a data set that are unreadable, or whose masks are unreadable,
+// missing or of another size.
 type PairError struct {
 	Dir      string
 	Problems []string // each names the file
@@ -74,13 +75,13 @@ func (s *Set) Name(i int) string { return s.items[i].name }
 // Path is picture i's file.
 func (s *Set) Path(i int) string { return s.items[i].Image }
 
-// Item is what the data set says about picture i.
+// Item describes picture i.
 func (s *Set) Item(i int) Item { return s.items[i].Item }
 
-// Layout is the layout that the data set has, one of Layouts.
+// Layout is the data set's layout, one of Layouts.
 func (s *Set) Layout() string { return s.layout }
 
-// String tells what was opened, such as "dolos (dolos, test: ldm 900, real 900)".
+// String describes the data set, such as "dolos (dolos, test: ldm 900, real 900)".
 func (s *Set) String() string {
 	counts, order, splits := map[string]int{}, []string{}, []string{}
 	for _, it := range s.items {
@@ -155,8 +156,8 @@ func sizesDiffer(it item, w, h, mw, mh int) string {
 	return fmt.Sprintf("%s is %dx%d, its mask %s is %dx%d", it.Image, w, h, it.Mask, mw, mh)
 }
 
-// nearest scales a mask by taking for every pixel the one that its centre falls on, as Pillow's NEAREST does: what
-// was 0 or 255 stays so.
+// nearest scales a mask by the nearest pixel, as Pillow's NEAREST does. Values of 0 and 255 stay
+// so.
 func nearest(m *picture.Gray, w, h int) *picture.Gray {
 	out := picture.NewGray(w, h)
 	for y := range h {
@@ -168,8 +169,8 @@ func nearest(m *picture.Gray, w, h int) *picture.Gray {
 	return out
 }
 
-// Fingerprint is a hexadecimal SHA-256 of the names and lengths of all pictures, so that a
-// checkpoint can say what it was trained on. It does not read the pictures.
+// Fingerprint is a hexadecimal SHA-256 of the names and lengths of all pictures. A checkpoint
+// records it for the data it was trained on. It does not read the pictures.
 func (s *Set) Fingerprint() string {
 	hash := sha256.New()
 	for _, it := range s.items {
@@ -181,7 +182,7 @@ func (s *Set) Fingerprint() string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// check finds what is wrong with the pictures before they are needed, as the options ask.
+// check looks for problems of the pictures before they are needed, as far as the options allow.
 func (s *Set) check(ctx context.Context, o Options) error {
 	pair := &PairError{Dir: s.name}
 	for i := range s.items {
@@ -211,8 +212,8 @@ func (s *Set) check(ctx context.Context, o Options) error {
 	return nil
 }
 
-// checkSizes reads the headers of all pairs and gives a line for each that does not fit. Its error is
-// that ctx ended.
+// checkSizes reads the headers of all pairs and gives a line for each that does not fit. Its error
+// is that ctx ended.
 func (s *Set) checkSizes(ctx context.Context) ([]string, error) {
 	problems := make([]string, len(s.items))
 	workers := 2 * runtime.GOMAXPROCS(0) // they wait for the disk half of the time
@@ -266,14 +267,14 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// errNotThere says that there is nothing at a path.
-func errNotThere(path string, err error) error {
+// missing is the error about a path that cannot be found.
+func missing(path string, err error) error {
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("data set %s: %w", path, os.ErrNotExist)
 	}
 	return fmt.Errorf("data set: %w", err)
 }
 
-// Problem is why picture i has no fitting mask as far as that is known without reading it, "" otherwise. Only a lenient
-// data set has such pictures.
+// Problem is why picture i has no fitting mask, as far as that is known without reading it; "" if
+// it has one. Only a lenient data set contains such pictures.
 func (s *Set) Problem(i int) string { return s.items[i].problem }

@@ -11,7 +11,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// writePair puts a picture and a mask of the given sizes into a data set's folder.
+// writePair adds a picture and a mask of the given sizes to a data set.
 func writePair(t *testing.T, dir, name string, w, h, mw, mh int) {
 	t.Helper()
 	for _, sub := range []string{"images", "masks"} {

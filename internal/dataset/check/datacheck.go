@@ -1,5 +1,5 @@
-// Package check looks a data set over before it is used: what is in it, what is missing, broken or doubtful, which
-// way round its masks are, and what it looks like on one sheet.
+// Package check looks a data set over before it is used: what is in it, what is missing, broken or
+// doubtful, which way round its masks are, and what it looks like on one sheet.
 package check
 
 import (
@@ -53,7 +53,8 @@ type Group struct {
 	Manipulated int    `json:"manipulated"` // by mask or label
 	Untouched   int    `json:"untouched"`
 	Unknown     int    `json:"unknown"` // could not be told
-	// Marked is the mean share of the pixels that masks mark, over the manipulated pictures with readable masks.
+	// Marked is the mean share of the pixels that masks mark, over the manipulated pictures with
+	// readable masks.
 	Marked float64 `json:"marked"`
 
 	masks int
@@ -103,8 +104,8 @@ type looked struct {
 	findings    []Finding
 }
 
-// Run reads every picture and mask of a data set, which should be opened leniently. Its error is that the work was
-// called off.
+// Run reads every picture and mask of a data set, which should be opened leniently. Its error is
+// that the work was called off.
 func Run(ctx context.Context, set *dataset.Set, o Options) (*Report, error) {
 	if o.Workers < 1 {
 		o.Workers = runtime.GOMAXPROCS(0)
@@ -194,7 +195,8 @@ func look(item dataset.Item, problem string, o Options) looked {
 func (l *looked) judgeMask(find func(kind, file string, wrong bool, format string, args ...any)) {
 	m := l.mask
 	marked := m.marked(l.item.Inverted)
-	// Who says that a picture was manipulated? A method does, unless it is named as forge names untouched ones.
+	// Who says that a picture was manipulated? A method does, unless it is named as forge names
+	// untouched ones.
 	said := l.item.Label == dataset.Manipulated || l.item.Method != "" && !untouchedMethods[l.item.Method]
 	switch {
 	case marked == 0 && m.highest > 0 && m.highest <= 127 && !l.item.Inverted:

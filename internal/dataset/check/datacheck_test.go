@@ -192,7 +192,8 @@ func TestSheet(t *testing.T) {
 		t.Fatalf("%d x %d pixels, expected %d x %d", sheet.Width, sheet.Height, wide, high)
 	}
 	at := func(x, y int) [3]uint8 { return [3]uint8(sheet.Pix[3*(y*sheet.Width+x):][:3]) }
-	// The first thumbnail is 192 x 144, in the middle of its square; the mask's left edge lies at 11/40 of it.
+	// The first thumbnail is 192 x 144, in the middle of its square; the mask's left edge lies at
+	// 11/40 of it.
 	middle := title + gap + thumb/2
 	if got := at(gap+thumb/4-20, middle); got != [3]uint8{100, 100, 100} {
 		t.Errorf("beside the mask: %v", got)

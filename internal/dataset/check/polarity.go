@@ -58,8 +58,9 @@ type Guess struct {
 	Advice string           `json:"advice"`
 }
 
-// guess looks at each set's masks. What was manipulated is mostly the smaller part of a picture, and seldom touches
-// most of its border; where both hold for one colour in nearly all masks, this is the one that marks.
+// guess looks at each set's masks. What was manipulated is mostly the smaller part of a picture,
+// and seldom touches most of its border; where both hold for one colour in nearly all masks, this
+// is the one that marks.
 func (r *Report) guess(all []looked) {
 	sets := map[string][]looked{}
 	for _, l := range all {

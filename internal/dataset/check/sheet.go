@@ -35,9 +35,10 @@ var (
 	marker = [3]float64{255, 60, 0} // of what a mask marks
 )
 
-// Sheet draws a contact sheet of at most count pictures, the same share of every group: each with the outline of its
-// mask as the data set is read, its name, where it belongs, its size and how much is marked. Pictures with something wrong
-// come first and are lettered in red. Its error is that the work was called off.
+// Sheet draws a contact sheet of at most count pictures, the same share of every group: each with
+// the outline of its mask as the data set is read, its name, where it belongs, its size and how
+// much is marked. Pictures with something wrong come first and are lettered in red. Its error is
+// that the work was called off.
 func Sheet(ctx context.Context, set *dataset.Set, r *Report, count int, limits picture.Limits) (*picture.RGB, error) {
 	wrong := map[string]string{}
 	for _, f := range r.Findings {
@@ -67,8 +68,8 @@ func Sheet(ctx context.Context, set *dataset.Set, r *Report, count int, limits p
 	return picture.FromImage(sheet), nil
 }
 
-// choose gives the indices of the pictures to show: those with something wrong, up to a third of the sheet, then an even
-// share of each group.
+// choose gives the indices of the pictures to show: those with something wrong, up to a third of
+// the sheet, then an even share of each group.
 func choose(set *dataset.Set, wrong map[string]string, count int) []int {
 	var chosen []int
 	groups, order := map[string][]int{}, []string{}
@@ -140,7 +141,8 @@ func shrunk(p *picture.RGB) *picture.RGB {
 	return picture.Resize(p, max(1, p.Width*thumb/longer), max(1, p.Height*thumb/longer)).Clone()
 }
 
-// outline tints what a mask marks on a thumbnail, draws its outline, and gives the share that it marks.
+// outline tints what a mask marks on a thumbnail, draws its outline, and gives the share that it
+// marks.
 func outline(p *picture.RGB, mask *picture.Gray) float64 {
 	marked := 0
 	for _, v := range mask.Pix {
