@@ -110,7 +110,9 @@ func (a *app) runDataCheck(cmd *cobra.Command, o dataCheckOptions, name string) 
 	}
 	bar := a.newProgress(set.Len(), "checking")
 	defer bar.finish()
-	report, err := check.Run(cmd.Context(), set, check.Options{ResizeMasks: o.resizeMasks, Done: func(done, _ int) { bar.set(done) }})
+	checking := check.DefaultOptions()
+	checking.ResizeMasks, checking.Done = o.resizeMasks, func(done, _ int) { bar.set(done) }
+	report, err := check.Run(cmd.Context(), set, checking)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -8,7 +9,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// maskFacts are what counts of a mask as it is stored.
+// maskFacts describes a mask as stored.
 type maskFacts struct {
 	white   float64 // share of the pixels over 127
 	border  float64 // the same along the picture's border
@@ -24,6 +25,7 @@ func (m *maskFacts) marked(inverted bool) float64 {
 	return m.white
 }
 
+// measureMask counts the pixels of a mask.
 func measureMask(g *picture.Gray) *maskFacts {
 	m := &maskFacts{}
 	white, border, onBorder, soft := 0, 0, 0, 0
@@ -48,19 +50,19 @@ func measureMask(g *picture.Gray) *maskFacts {
 	return m
 }
 
-// Guess says which way round the masks of a set are.
+// Guess is the probable polarity of a set's masks.
 type Guess struct {
 	Set    string           `json:"set,omitempty"`
-	Masks  int              `json:"masks"`   // that were looked at: those with both kinds of pixels
+	Masks  int              `json:"masks"`   // examined: those with both kinds of pixels
 	ReadAs dataset.Polarity `json:"read_as"` // white: 255 = manipulated
-	Guess  dataset.Polarity `json:"guess"`   // "" where it can't be told
+	Guess  dataset.Polarity `json:"guess"`   // "" if undecided
 	Reason string           `json:"reason"`
 	Advice string           `json:"advice"`
 }
 
-// guess looks at each set's masks. What was manipulated is mostly the smaller part of a picture,
-// and seldom touches most of its border; where both hold for one colour in nearly all masks, this
-// is the one that marks.
+// guess estimates the polarity of each set's masks. A manipulated region is mostly the smaller part
+// of a picture and seldom touches most of its border. If both hold for one colour in nearly all
+// masks, this colour marks what was manipulated.
 func (r *Report) guess(all []looked) {
 	sets := map[string][]looked{}
 	for _, l := range all {
@@ -76,36 +78,29 @@ func (r *Report) guess(all []looked) {
 			if set != "" {
 				name = "masks of " + set
 			}
-			text := fmt.Sprintf("seem to be the other way round: %s; pass --mask-polarity %s", g.Reason, g.Guess)
+			text := fmt.Sprintf("seem to be inverted: %s; pass --mask-polarity %s", g.Reason, g.Guess)
 			r.Findings = append(r.Findings, Finding{Polarity, name, text, true})
 		}
 		r.Polarity = append(r.Polarity, g)
 	}
-	slices.SortFunc(r.Polarity, func(a, b Guess) int { return compare(a.Set, b.Set) })
+	slices.SortFunc(r.Polarity, func(a, b Guess) int { return cmp.Compare(a.Set, b.Set) })
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
-		if a.Wrong != b.Wrong {
-			if a.Wrong {
-				return -1
-			}
-			return 1
-		}
-		return compare(a.Kind, b.Kind)
+		return cmp.Or(cmp.Compare(rank(a.Wrong), rank(b.Wrong)), cmp.Compare(a.Kind, b.Kind))
 	})
 }
 
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+// rank sorts what is wrong first.
+func rank(wrong bool) int {
+	if wrong {
+		return 0
 	}
-	return 0
+	return 1
 }
 
 // sure is the share of the masks that must agree.
 const sure = 0.8
 
+// guessOf estimates the polarity of the masks of one set.
 func guessOf(list []looked) Guess {
 	white, black := 0, 0
 	border, area, inverted := 0.0, 0.0, 0
@@ -135,7 +130,7 @@ func guessOf(list []looked) Guess {
 	g.Reason = fmt.Sprintf("in %d of %d masks %s is the smaller part and off most of the border (on average %.0f %% of the area, %.0f %% of the border)",
 		agree, len(list), colour, 100*area, 100*border)
 	if float64(agree) < sure*float64(len(list)) {
-		g.Advice = fmt.Sprintf("can't be told from the masks; they are read as %s = manipulated: look at the sheet (--sheet)", g.ReadAs)
+		g.Advice = fmt.Sprintf("cannot be decided from the masks; they are read as %s = manipulated: look at the sheet (--sheet)", g.ReadAs)
 		return g
 	}
 	if g.Guess = dataset.White; colour == "black" {

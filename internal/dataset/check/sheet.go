@@ -14,15 +14,16 @@ import (
 	"golang.org/x/image/math/fixed"
 
 	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
-// Measures of a sheet, in pixels.
+// Sizes on a sheet, in pixels, and the number of columns.
 const (
 	thumb   = 192 // the longer side of a picture
 	gap     = 12
-	line    = 14 // of text
-	lines   = 3
+	line    = 14 // height of a line of text
+	lines   = 3  // below a picture
 	columns = 6
 	title   = 2*line + gap
 )
@@ -32,13 +33,13 @@ var (
 	ink    = color.RGBA{30, 30, 30, 255}
 	faint  = color.RGBA{110, 110, 110, 255}
 	alarm  = color.RGBA{190, 20, 20, 255}
-	marker = [3]float64{255, 60, 0} // of what a mask marks
+	marker = [3]float64{255, 60, 0} // of the area that a mask marks
 )
 
-// Sheet draws a contact sheet of at most count pictures, the same share of every group: each with
-// the outline of its mask as the data set is read, its name, where it belongs, its size and how
-// much is marked. Pictures with something wrong come first and are lettered in red. Its error is
-// that the work was called off.
+// Sheet draws a contact sheet of at most count pictures, the same share of every group. Each has
+// the outline of its mask with the polarity as read, and below it the file's name, its set, split
+// and method, its size and the share that is marked. Pictures with a wrong finding come first, with
+// red text. The error is that ctx ended.
 func Sheet(ctx context.Context, set *dataset.Set, r *Report, count int, limits picture.Limits) (*picture.RGB, error) {
 	wrong := map[string]string{}
 	for _, f := range r.Findings {
@@ -51,8 +52,8 @@ func Sheet(ctx context.Context, set *dataset.Set, r *Report, count int, limits p
 	cell := image.Pt(thumb+gap, thumb+lines*line+2*gap)
 	sheet := image.NewRGBA(image.Rect(0, 0, gap+columns*cell.X, title+gap+rows*cell.Y))
 	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(paper), image.Point{}, draw.Src)
-	write(sheet, gap, gap+line, ink, fmt.Sprintf("%s: %d of %d pictures, %d findings that are wrong", r.Data, len(chosen), set.Len(), r.Wrong), sheet.Rect.Dx()-2*gap)
-	write(sheet, gap, gap+2*line, faint, "outlined in orange: what the masks mark as manipulated", sheet.Rect.Dx()-2*gap)
+	write(sheet, gap, gap+line, ink, fmt.Sprintf("%s: %d of %d pictures, %d problems", r.Data, len(chosen), set.Len(), r.Wrong), sheet.Rect.Dx()-2*gap)
+	write(sheet, gap, gap+2*line, faint, "outlined in orange: the areas that the masks mark as manipulated", sheet.Rect.Dx()-2*gap)
 	for k, i := range chosen {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -68,8 +69,8 @@ func Sheet(ctx context.Context, set *dataset.Set, r *Report, count int, limits p
 	return picture.FromImage(sheet), nil
 }
 
-// choose gives the indices of the pictures to show: those with something wrong, up to a third of
-// the sheet, then an even share of each group.
+// choose gives the indices of the pictures to show: first those with wrong findings, up to a third
+// of the sheet, then an even share of each group.
 func choose(set *dataset.Set, wrong map[string]string, count int) []int {
 	var chosen []int
 	groups, order := map[string][]int{}, []string{}
@@ -97,7 +98,7 @@ func choose(set *dataset.Set, wrong map[string]string, count int) []int {
 	return chosen
 }
 
-// drawCell draws one picture with its letters.
+// drawCell draws one picture with its text.
 func drawCell(ctx context.Context, sheet *image.RGBA, at image.Point, set *dataset.Set, i int, problem string, limits picture.Limits) {
 	it := set.Item(i)
 	letters := ink
@@ -106,15 +107,11 @@ func drawCell(ctx context.Context, sheet *image.RGBA, at image.Point, set *datas
 	}
 	about := strings.Join(nonEmpty(it.Set, it.Split, it.Method), ", ")
 	facts := problem
-	if d, err := picture.Open(it.Image, limits); err != nil {
-		facts = "can't be read"
+	small, size, err := thumbnail(ctx, set, i, limits)
+	if err != nil {
+		facts = "unreadable"
 	} else {
-		small := shrunk(d.RGB)
-		facts = fmt.Sprintf("%d x %d", d.Width, d.Height)
-		if sample, err := set.Load(ctx, i); err == nil && sample.Mask != nil {
-			facts += fmt.Sprintf(", %.1f %% marked", 100*outline(small, sample.Mask))
-		}
-		if problem != "" {
+		if facts = size; problem != "" {
 			facts = problem + ", " + facts
 		}
 		corner := at.Add(image.Pt((thumb-small.Width)/2, (thumb-small.Height)/2))
@@ -125,6 +122,22 @@ func drawCell(ctx context.Context, sheet *image.RGBA, at image.Point, set *datas
 	write(sheet, at.X, at.Y+thumb+3*line, letters, facts, thumb)
 }
 
+// thumbnail is picture i with its mask's outline, and its size and marked share in words. A panic
+// becomes an error.
+func thumbnail(ctx context.Context, set *dataset.Set, i int, limits picture.Limits) (small *picture.RGB, size string, err error) {
+	defer parallel.Recover(&err)
+	d, err := picture.Open(set.Item(i).Image, limits)
+	if err != nil {
+		return nil, "", err
+	}
+	small, size = shrunk(d.RGB), fmt.Sprintf("%d x %d", d.Width, d.Height)
+	if sample, err := dataset.Load(ctx, set, i); err == nil && sample.Mask != nil {
+		size += fmt.Sprintf(", %.1f %% marked", 100*outline(small, sample.Mask))
+	}
+	return small, size, nil
+}
+
+// nonEmpty leaves out empty words and repetitions of the first.
 func nonEmpty(words ...string) []string {
 	var list []string
 	for _, w := range words {
@@ -135,14 +148,14 @@ func nonEmpty(words ...string) []string {
 	return list
 }
 
-// shrunk brings a picture to the size of a thumbnail.
+// shrunk scales a picture to the size of a thumbnail.
 func shrunk(p *picture.RGB) *picture.RGB {
 	longer := max(p.Width, p.Height)
 	return picture.Resize(p, max(1, p.Width*thumb/longer), max(1, p.Height*thumb/longer)).Clone()
 }
 
-// outline tints what a mask marks on a thumbnail, draws its outline, and gives the share that it
-// marks.
+// outline tints the area that a mask marks on a thumbnail, draws its outline, and returns the
+// marked share of the mask.
 func outline(p *picture.RGB, mask *picture.Gray) float64 {
 	marked := 0
 	for _, v := range mask.Pix {
@@ -172,7 +185,7 @@ func outline(p *picture.RGB, mask *picture.Gray) float64 {
 	return float64(marked) / float64(len(mask.Pix))
 }
 
-// write sets a line of text, cut to fit the width.
+// write draws a line of text, shortened to the width.
 func write(to *image.RGBA, x, y int, c color.Color, text string, width int) {
 	face := basicfont.Face7x13
 	if most := width / face.Advance; len(text) > most {

@@ -6,9 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -59,6 +61,7 @@ func open(t *testing.T, name string, o dataset.Options) *dataset.Set {
 
 func report(t *testing.T, set *dataset.Set, o Options) *Report {
 	t.Helper()
+	o.Workers = 2
 	r, err := Run(context.Background(), set, o)
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +176,7 @@ func TestPolarity(t *testing.T) {
 	}
 }
 
-// The sheet shows what it is asked to, and the outline where the mask is.
+// The sheet shows the requested number of pictures, and an outline along the mask.
 func TestSheet(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 10 {
@@ -192,7 +195,7 @@ func TestSheet(t *testing.T) {
 		t.Fatalf("%d x %d pixels, expected %d x %d", sheet.Width, sheet.Height, wide, high)
 	}
 	at := func(x, y int) [3]uint8 { return [3]uint8(sheet.Pix[3*(y*sheet.Width+x):][:3]) }
-	// The first thumbnail is 192 x 144, in the middle of its square; the mask's left edge lies at
+	// The first thumbnail is 192 x 144, in the middle of its square. The mask begins at
 	// 11/40 of it.
 	middle := title + gap + thumb/2
 	if got := at(gap+thumb/4-20, middle); got != [3]uint8{100, 100, 100} {
@@ -217,7 +220,7 @@ func TestSheet(t *testing.T) {
 	if _, err := Sheet(ctx, set, r, 3, picture.Limits{}); err == nil {
 		t.Error("a sheet that was called off")
 	}
-	if _, err := Run(ctx, set, Options{}); err == nil {
+	if _, err := Run(ctx, set, DefaultOptions()); err == nil {
 		t.Error("a check that was called off")
 	}
 }
@@ -239,5 +242,39 @@ func TestChooseSharesTheSheet(t *testing.T) {
 	}
 	if len(chosen) != 12 || set.Item(chosen[0]).Image != set.Item(20).Image || splits["test"] != 3 {
 		t.Errorf("chose %v: %v", chosen, splits)
+	}
+}
+
+// A picture that makes the check panic is one finding, and the check continues with the others.
+func TestPanicIsAFinding(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 4 {
+		name := fmt.Sprintf("%d.png", i)
+		put(t, uint8(50*i), dir, "images", name)
+		mask(t, 255, 0, 40, 30, dir, "masks", name)
+	}
+	set := open(t, dir, dataset.Options{})
+	var calls atomic.Int32
+	restore := parallel.Inject(func(stage string) {
+		if stage == "load" && calls.Add(1) == 2 {
+			panic("injected fault")
+		}
+	})
+	defer restore()
+	r := report(t, set, Options{})
+	if len(r.Findings) != 1 || r.Findings[0].Kind != Unreadable || !strings.Contains(r.Findings[0].Detail, "injected fault") {
+		t.Errorf("findings %+v, want the one panic", r.Findings)
+	}
+	if len(r.Groups) != 1 || r.Groups[0].Manipulated != 3 || r.Groups[0].Unknown != 1 {
+		t.Errorf("groups %+v, want 3 manipulated pictures and 1 unknown", r.Groups)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	dir := t.TempDir()
+	put(t, 1, dir, "images", "a.png")
+	mask(t, 255, 0, 40, 30, dir, "masks", "a.png")
+	if _, err := Run(context.Background(), open(t, dir, dataset.Options{}), Options{}); err == nil {
+		t.Error("no workers were accepted")
 	}
 }
