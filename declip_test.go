@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	tiled   = network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1, 2}, Tile: 128, Overlap: 32}
+	tiled   = network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, TileOptions: network.TileOptions{Tile: 128, Overlap: 32}, LiteOptions: network.LiteOptions{Context: 8, Dilations: []int{1, 2}}}
 	resized = network.Spec{Arch: network.ArchXception, Decoder: "linear"}
 )
 

@@ -11,6 +11,7 @@ import (
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/study"
 	"github.com/declip/declip/internal/study/report"
+	"github.com/declip/declip/internal/train"
 )
 
 // studyOptions are the flags of "declip study".
@@ -26,7 +27,7 @@ type studyOptions struct {
 func (o *studyOptions) AddFlags(f *pflag.FlagSet) {
 	s := &o.file
 	c := &o.training.config
-	*c = c.Defaults()
+	*c = train.DefaultConfig()
 	f.StringVar(&s.Out, "out", "", "folder for the models, scores and the report; a study that is there is gone on with")
 	f.BoolVar(&o.plan, "plan", false, "say what there is to do, and do nothing")
 	addEngineFlags(f, &c.Device, &c.Threads)

@@ -26,7 +26,7 @@ type trainOptions struct {
 // AddFlags declares the flags with their defaults.
 func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	c := &o.config
-	*c = train.Config{}.Defaults()
+	*c = train.DefaultConfig()
 	f.StringVar(&c.Data, "data", "", "data set to train on: a folder or list, as DIR or DIR:split")
 	o.sets.addFlags(f)
 	f.StringVar(&c.Valid, "valid", "", "data set to validate on after each epoch; without one the best checkpoint is the latest")
@@ -164,11 +164,8 @@ have splits.`,
 			if err := o.sets.check(cmd); err != nil {
 				return err
 			}
-			if err := o.config.CheckOptions(); err != nil { // before zeros are filled in
-				return usagef(cmd, "%w", err)
-			}
 			o.config.Reading = o.sets.into(dataset.Options{})
-			o.config = o.config.Defaults()
+			o.config = o.config.Completed()
 			if err := o.config.Validate(); err != nil {
 				return usagef(cmd, "%w", err)
 			}

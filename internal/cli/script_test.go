@@ -128,7 +128,7 @@ func scriptTruncate(ts *testscript.TestScript, _ bool, args []string) {
 
 // scriptModel writes a small network with random weights: model FILE tiles|resize.
 func scriptModel(ts *testscript.TestScript, _ bool, args []string) {
-	spec := network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1}, Tile: 128, Overlap: 32}
+	spec := network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, TileOptions: network.TileOptions{Tile: 128, Overlap: 32}, LiteOptions: network.LiteOptions{Context: 8, Dilations: []int{1}}}
 	if args[1] == "resize" {
 		spec = network.Spec{Arch: network.ArchXception, Decoder: "linear"}
 	}

@@ -19,7 +19,7 @@ import (
 // writeModel writes a small network of random weights.
 func writeModel(t *testing.T, name string, seed uint64) string {
 	t.Helper()
-	net, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1}, Tile: 64, Overlap: 16}, seed)
+	net, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, TileOptions: network.TileOptions{Tile: 64, Overlap: 16}, LiteOptions: network.LiteOptions{Context: 8, Dilations: []int{1}}}, seed)
 	if err != nil {
 		t.Fatal(err)
 	}

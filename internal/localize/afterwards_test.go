@@ -12,7 +12,7 @@ import (
 // small is a network with random weights that runs in tiles.
 func small(t *testing.T) *network.Network {
 	t.Helper()
-	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, Context: 4, Dilations: []int{1}}, 1)
+	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, LiteOptions: network.LiteOptions{Context: 4, Dilations: []int{1}}}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

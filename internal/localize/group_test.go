@@ -135,7 +135,7 @@ func tiles(t *testing.T) *network.Pretrained {
 // tilesWith is tiles with weights changed.
 func tilesWith(t *testing.T, change func(*network.Param)) *network.Pretrained {
 	t.Helper()
-	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1}, Tile: 64, Overlap: 8}, 7)
+	n, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, TileOptions: network.TileOptions{Tile: 64, Overlap: 8}, LiteOptions: network.LiteOptions{Context: 8, Dilations: []int{1}}}, 7)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ var Kinds = []string{report.CrossGenerator, report.Layers, report.Decoders, repo
 
 // Read reads a study's file.
 func Read(path string) (File, error) {
-	f := File{Train: train.Config{}.Defaults(), Evaluation: Evaluation{Threshold: threshold}}
+	f := File{Train: train.DefaultConfig(), Evaluation: Evaluation{Threshold: threshold}}
 	f.Train.Spec, f.Train.BestBy, f.Train.Seed = network.Spec{}, "", seed
 	if err := yamlfile.Read(path, &f); err != nil {
 		return File{}, err
@@ -122,7 +122,7 @@ func (f File) CheckGiven() error {
 	case f.Train.Seed == 0:
 		return errors.New("training options: seed 0: want at least 1")
 	}
-	return f.Train.CheckOptions()
+	return f.Train.ValidateOptions()
 }
 
 // UnmarshalText takes the name of the data set.

@@ -112,7 +112,7 @@ func (f File) variants() (list []variant, err error) {
 	add := func(name string, change func(c *train.Config)) {
 		c := base
 		change(&c)
-		list = append(list, variant{name, c.Defaults()})
+		list = append(list, variant{name, c.Completed()})
 	}
 	switch f.Kind {
 	case report.Layers:
@@ -132,7 +132,7 @@ func (f File) variants() (list []variant, err error) {
 			add(b.Name, func(c *train.Config) { b.apply(c) })
 		}
 	default:
-		list = []variant{{"", base.Defaults()}}
+		list = []variant{{"", base.Completed()}}
 	}
 	names := map[string]bool{}
 	for _, v := range list {

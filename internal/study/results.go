@@ -101,7 +101,7 @@ func (p *Plan) options() []report.Option {
 	if len(f.Models) == 0 {
 		c := f.Train
 		c.Spec = f.Network
-		c = c.Defaults()
+		c = c.Completed()
 		add("network", describe(c.Spec))
 		for _, o := range trainingOptions(c) {
 			add(o.Name, o.Value)

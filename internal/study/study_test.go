@@ -77,9 +77,12 @@ func tiny(t *testing.T, dir string) File {
 			t.Fatal(err)
 		}
 	}
+	training := train.DefaultConfig()
+	training.Spec = network.Spec{}
+	training.Epochs, training.BatchSize, training.LR, training.BackboneFiles = 2, 2, 0.01, []string{clip}
 	f := File{Kind: report.CrossGenerator, Out: filepath.Join(dir, "out"),
 		Network: network.Spec{Arch: "ViT", Layer: "layer1", Decoder: network.DecoderLinear},
-		Train:   train.Config{Epochs: 2, BatchSize: 2, LR: 0.01, BackboneFiles: []string{clip}},
+		Train:   training,
 		Cache:   Cache{Dir: filepath.Join(dir, "cache")}}
 	draws, samples := 20, 1
 	f.Evaluation = Evaluation{Bootstrap: &draws, Samples: &samples}

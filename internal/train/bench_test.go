@@ -16,7 +16,8 @@ func BenchmarkStep(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := Config{Spec: model.Spec(), BatchSize: 16, Augment: Augment{Turn: true}, Clip: 1}.Defaults()
+	c := DefaultConfig()
+	c.Spec, c.BatchSize, c.Augment.Turn, c.Clip = model.Spec(), 16, true, 1
 	loader, err := dataset.NewLoader(patches{64}, c.maker(c.Spec), dataset.LoaderOptions{BatchSize: c.BatchSize})
 	if err != nil {
 		b.Fatal(err)
@@ -43,8 +44,9 @@ func BenchmarkStep(b *testing.B) {
 
 // BenchmarkBatch is the preparation of such a batch, without the decoding.
 func BenchmarkBatch(b *testing.B) {
-	c := Config{Augment: Augment{Turn: true, Tone: 0.3, JPEG: 0.3}}.Defaults()
-	maker := c.maker(network.Spec{Mode: network.ModeTiles, Stride: 4})
+	c := DefaultConfig()
+	c.Augment.Turn, c.Augment.Tone, c.Augment.JPEG = true, 0.3, 0.3
+	maker := c.maker(network.Spec{Mode: network.ModeTiles, TileOptions: network.TileOptions{Stride: 4}})
 	loader, err := dataset.NewLoader(patches{64}, maker, dataset.LoaderOptions{BatchSize: 16, Draws: 4})
 	if err != nil {
 		b.Fatal(err)

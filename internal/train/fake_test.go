@@ -23,7 +23,7 @@ import (
 type tiny struct{ spec network.Spec }
 
 func newTiny(mode string) tiny {
-	return tiny{network.Spec{Arch: "tiny", Decoder: "none", Mode: mode, Stride: 4, Tile: 64, Overlap: 16, Input: 32, Output: 8}}
+	return tiny{network.Spec{Arch: "tiny", Decoder: "none", Mode: mode, ResizeOptions: network.ResizeOptions{Input: 32, Output: 8}, TileOptions: network.TileOptions{Stride: 4, Tile: 64, Overlap: 16}}}
 }
 
 func (m tiny) Spec() network.Spec { return m.spec }
@@ -103,12 +103,12 @@ func (s patches) Load(_ context.Context, i int) (dataset.Sample, error) {
 // config is a training of the tiny network that takes a fraction of a second.
 func config(t *testing.T, e *engine.Engine) Config {
 	t.Helper()
-	return Config{
-		Network: newTiny(network.ModeTiles), Engine: e, Out: t.TempDir(),
-		TrainSource: patches{12}, ValidSource: patches{5},
-		Epochs: 3, BatchSize: 4, Draws: 2, CropSize: 32, LR: 0.01, Average: 0.9, Seed: 3,
-		Augment: Augment{Turn: true, Tone: 0.5},
-	}
+	c := DefaultConfig()
+	c.Network, c.Engine, c.Out = newTiny(network.ModeTiles), e, t.TempDir()
+	c.TrainSource, c.ValidSource = patches{12}, patches{5}
+	c.Epochs, c.BatchSize, c.Draws, c.CropSize, c.LR, c.Average, c.Seed = 3, 4, 2, 32, 0.01, 0.9, 3
+	c.Augment.Turn, c.Augment.Tone = true, 0.5
+	return c
 }
 
 func open(t *testing.T) *engine.Engine { return enginetest.Open(t) }

@@ -73,7 +73,7 @@ func TestBackboneRunsOnce(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)
 	for _, varied := range []bool{false, true} {
-		c := headConfig(t, e, network.Spec{Arch: "ViT", Layer: "layer0", Decoder: "linear"}, vit).Defaults()
+		c := headConfig(t, e, network.Spec{Arch: "ViT", Layer: "layer0", Decoder: "linear"}, vit).Completed()
 		c.Draws, c.Epochs, c.Augment, c.Cache.Dir = 1, 3, Augment{JPEGLow: 60, JPEGHigh: 100}, t.TempDir()
 		if varied {
 			c.Augment.Noise = 1
@@ -126,7 +126,7 @@ func TestFeaturesAlone(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)
 	c := headConfig(t, e, network.Spec{Arch: "ViT", Layer: "layer1", Decoder: "linear"}, vit)
-	tr, err := prepare(context.Background(), c.Defaults())
+	tr, err := prepare(context.Background(), c.Completed())
 	if err != nil {
 		t.Fatal(err)
 	}

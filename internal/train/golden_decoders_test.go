@@ -61,13 +61,14 @@ func TestDecodersFollowPyTorch(t *testing.T) {
 	}
 	e := open(t)
 	for _, c := range cases {
-		config := Config{BatchSize: 2, LR: 1e-3, Supervision: Localization}
+		config := DefaultConfig()
+		config.BatchSize = 2
 		if c.Detection {
 			config.Supervision = Detection
 		}
-		t.Run(c.Decoder+" "+config.Supervision, func(t *testing.T) { c.check(t, e, config.Defaults(), false) })
+		t.Run(c.Decoder+" "+config.Supervision, func(t *testing.T) { c.check(t, e, config, false) })
 		if e.Winograd() {
-			t.Run(c.Decoder+" "+config.Supervision+" by Winograd", func(t *testing.T) { c.check(t, e, config.Defaults(), true) })
+			t.Run(c.Decoder+" "+config.Supervision+" by Winograd", func(t *testing.T) { c.check(t, e, config, true) })
 		}
 	}
 }

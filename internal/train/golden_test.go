@@ -42,7 +42,8 @@ func TestStepsFollowPyTorch(t *testing.T) {
 				p.Data = c.Start[p.Name]
 				model.params = append(model.params, p)
 			}
-			config := Config{Optimizer: c.Optimizer, Clip: c.Clip, BatchSize: 2, WeightDecay: 0.1}.Defaults()
+			config := DefaultConfig()
+			config.Optimizer, config.Clip, config.BatchSize, config.WeightDecay = c.Optimizer, c.Clip, 2, 0.1
 			rate := 0.01
 			if c.Optimizer == SGD {
 				config.WeightDecay, rate = 0, 0.1

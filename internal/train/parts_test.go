@@ -14,7 +14,8 @@ import (
 )
 
 func TestCosine(t *testing.T) {
-	c := Config{Schedule: Cosine, LR: 1, Warmup: 10}
+	var c Config
+	c.Schedule, c.LR, c.Warmup = Cosine, 1, 10
 	for step, want := range map[int64]float64{0: 0.1, 9: 1, 10: 1, 60: 0.505, 110: 0.01, 200: 0.01} {
 		if got := c.rate(State{Step: step}, 110); math.Abs(got-want) > 1e-12 {
 			t.Errorf("rate at step %d of 110 is %g, want %g", step, got, want)
@@ -24,7 +25,8 @@ func TestCosine(t *testing.T) {
 
 // The published early stopping: five epochs that do not improve by 0.001 divide the rate by ten.
 func TestPlateau(t *testing.T) {
-	c := Config{Schedule: Plateau, LR: 1e-3, BestBy: ByIoU}
+	var c Config
+	c.Schedule, c.LR, c.BestBy = Plateau, 1e-3, ByIoU
 	s := State{}
 	epoch := func(value float64) bool {
 		s.Epoch++
@@ -124,7 +126,8 @@ func (f fixed) Load(_ context.Context, i int) (dataset.Sample, error) { return f
 func TestDice(t *testing.T) {
 	e := open(t)
 	const side = 8
-	f := &formula{g: graph.New(), config: Config{Loss: Loss{Positive: 1, Dice: 1}}}
+	f := &formula{g: graph.New()}
+	f.config.Loss = Loss{Positive: 1, Dice: 1}
 	z, target := f.g.Input("z", 2, 1, side, side), f.g.Input("t", 2, 1, side, side)
 	dice := graph.Reshape(graph.Sub(f.loss(z, target), graph.BCEWithLogits(z, target)), 1)
 	model, err := f.g.Encode([]graph.Output{{Name: "dice", Node: dice}}, nil)

@@ -60,7 +60,7 @@ type trainer struct {
 // with a Summary that says Interrupted. When the loss is no longer a number the error wraps ErrNotFinite and the
 // checkpoints stay as they were.
 func Run(ctx context.Context, config Config) (Summary, error) {
-	config = config.Defaults()
+	config = config.Completed()
 	if err := config.Validate(); err != nil {
 		return Summary{}, err
 	}

@@ -154,7 +154,7 @@ func TestNaNKeepsCheckpoint(t *testing.T) {
 	c := config(t, open(t))
 	c.Optimizer = SGD
 	last := filepath.Join(c.Out, lastFile)
-	tr, err := prepare(context.Background(), c.Defaults())
+	tr, err := prepare(context.Background(), c.Completed())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,14 +250,14 @@ func equal(a, b []float32) bool {
 
 func TestRunRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Config){
-		"folder to train on": func(c *Config) { c.TrainSource = nil },
-		"batch size -1":      func(c *Config) { c.BatchSize = -1 },
-		"crop size 30":       func(c *Config) { c.CropSize = 30 },
-		"optimizer":          func(c *Config) { c.Optimizer = "lbfgs" },
-		"schedule":           func(c *Config) { c.Schedule = "step" },
-		"learning rate":      func(c *Config) { c.LR = -1 },
-		"no pictures":        func(c *Config) { c.TrainSource = patches{0} },
-		"not-there":          func(c *Config) { c.TrainSource, c.Data = nil, "not-there" },
+		"no data to train on": func(c *Config) { c.TrainSource = nil },
+		"batch size -1":       func(c *Config) { c.BatchSize = -1 },
+		"crop size 30":        func(c *Config) { c.CropSize = 30 },
+		"optimizer":           func(c *Config) { c.Optimizer = "lbfgs" },
+		"schedule":            func(c *Config) { c.Schedule = "step" },
+		"learning rate":       func(c *Config) { c.LR = -1 },
+		"no pictures":         func(c *Config) { c.TrainSource = patches{0} },
+		"not-there":           func(c *Config) { c.TrainSource, c.Data = nil, "not-there" },
 	} {
 		c := config(t, nil)
 		change(&c)
@@ -283,10 +283,9 @@ func TestReadOnlyOutput(t *testing.T) {
 // they stay.
 func TestInit(t *testing.T) {
 	e := open(t)
-	first := Config{
-		Spec:   network.Spec{Arch: network.ArchLite, Widths: []int{2, 2, 4, 4}, Context: 4, Dilations: []int{1}},
-		Engine: e, Out: t.TempDir(), TrainSource: patches{4}, Epochs: 1, BatchSize: 4, CropSize: 32, LR: 0.01, Seed: 3,
-	}
+	first := config(t, e)
+	first.Network, first.TrainSource, first.ValidSource, first.Epochs = nil, patches{4}, nil, 1
+	first.Spec = network.Spec{Arch: network.ArchLite, Widths: []int{2, 2, 4, 4}, LiteOptions: network.LiteOptions{Context: 4, Dilations: []int{1}}}
 	from := mustRun(t, first)
 	second := first
 	second.Spec, second.Init, second.Out, second.LR, second.Seed = network.Spec{}, from.Best, t.TempDir(), 1e-12, 9
@@ -307,7 +306,7 @@ func TestInit(t *testing.T) {
 
 // A frozen backbone is taken from a checkpoint and stays as it is there, until it is thawed.
 func TestFrozenBackbone(t *testing.T) {
-	spec := network.Spec{Arch: network.ArchLite, Widths: []int{2, 2, 4, 4}, Context: 3, Dilations: []int{1}, DCT: 2}
+	spec := network.Spec{Arch: network.ArchLite, Widths: []int{2, 2, 4, 4}, LiteOptions: network.LiteOptions{Context: 3, Dilations: []int{1}, DCT: 2}}
 	c := config(t, open(t))
 	c.Network, c.Spec, c.Epochs = nil, spec, 1
 	first := mustRun(t, c).Last

@@ -19,8 +19,10 @@ func TestUpdate(t *testing.T) {
 	}
 	target[5], target[20] = 1, 1
 	steps := [2]*Step{}
+	c := DefaultConfig()
+	c.BatchSize = 2
 	for i := range steps {
-		s, err := NewStep(open(t), newTiny(network.ModeTiles), Config{BatchSize: 2}.Defaults(), shape)
+		s, err := NewStep(open(t), newTiny(network.ModeTiles), c, shape)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -173,11 +173,11 @@ func (b *bench) step(net *network.Network, file string, batch, repeats int) erro
 	if err != nil {
 		return err
 	}
-	config := train.Config{
-		Network: net, Engine: b.engine, Threads: b.threads, Out: out, Data: "noise",
-		TrainSource: dataset.Generated{Count: batch, ID: "noise", Make: noisyPicture},
-		BatchSize:   batch, CropSize: crop, Epochs: 1, EpochPictures: batch * (repeats + 1), Workers: 1, Seed: 1,
-	}
+	config := train.DefaultConfig()
+	config.Network, config.Engine, config.Threads, config.Out, config.Data = net, b.engine, b.threads, out, "noise"
+	config.TrainSource = dataset.Generated{Count: batch, ID: "noise", Make: noisyPicture}
+	config.BatchSize, config.CropSize, config.Epochs, config.EpochPictures = batch, crop, 1, batch*(repeats+1)
+	config.Workers, config.Seed = 1, 1
 	config.Hooks.Step = func(s train.StepReport) {
 		answer, err := b.askTorch(request)
 		if err != nil && failed == nil {

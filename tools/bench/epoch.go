@@ -176,13 +176,12 @@ func takeEpochs(o options) error {
 	var t epochTimes
 	var latest time.Time
 	var epoch, scored int
-	c := train.Config{
-		Spec:          network.Spec{Arch: "ViT-L/14", Layer: epochLayer, Decoder: o.decoder},
-		BackboneFiles: []string{filepath.Join(o.train, "clip.safetensors")},
-		Data:          filepath.Join(o.train, "train"), Valid: filepath.Join(o.train, "valid"), Out: filepath.Join(o.train, "out-"+o.decoder),
-		Epochs: 2, BatchSize: epochBatch, Device: "cpu", Threads: o.threads,
-		Cache: train.CacheConfig{Dir: filepath.Join(o.train, "cache")},
-	}
+	c := train.DefaultConfig()
+	c.Spec = network.Spec{Arch: "ViT-L/14", Layer: epochLayer, Decoder: o.decoder}
+	c.BackboneFiles = []string{filepath.Join(o.train, "clip.safetensors")}
+	c.Data, c.Valid, c.Out = filepath.Join(o.train, "train"), filepath.Join(o.train, "valid"), filepath.Join(o.train, "out-"+o.decoder)
+	c.Epochs, c.BatchSize, c.Device, c.Threads = 2, epochBatch, "cpu", o.threads
+	c.Cache.Dir = filepath.Join(o.train, "cache")
 	c.Hooks.Step = func(r train.StepReport) {
 		now := time.Now()
 		if r.Epoch == epoch {

@@ -128,7 +128,7 @@ func openModel(name, work string) (*network.Network, string, error) {
 	file, err := models.Open(name)
 	if errors.Is(err, models.ErrNotFound) && name == models.Default {
 		fmt.Printf("model %s is not built in: random weights stand in for it\n", name)
-		net, err := network.New(network.Spec{Arch: network.ArchLite, Residual: true, DCT: 48}, 1)
+		net, err := network.New(network.Spec{Arch: network.ArchLite, LiteOptions: network.LiteOptions{Residual: true, DCT: 48}}, 1)
 		if err != nil {
 			return nil, "", err
 		}

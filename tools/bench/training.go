@@ -91,7 +91,9 @@ func takeSteps(o options) error {
 		return err
 	}
 	side := model.Spec().Output
-	step, err := train.NewStep(e, model, train.Config{BatchSize: o.step}.Defaults(), dataset.Shape{TargetHeight: side, TargetWidth: side})
+	config := train.DefaultConfig()
+	config.BatchSize = o.step
+	step, err := train.NewStep(e, model, config, dataset.Shape{TargetHeight: side, TargetWidth: side})
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (p *parity) training(python, program string, threads int) error {
 		return err
 	}
 	defer other.Stop()
-	trainee, err := p.trainee()
+	head, err := p.head()
 	if err != nil {
 		return err
 	}
@@ -53,13 +53,13 @@ func (p *parity) training(python, program string, threads int) error {
 		return err
 	}
 	var tensors []weights.Tensor
-	for _, w := range trainee.Params() {
+	for _, w := range head.Params() {
 		tensors = append(tensors, weights.FromFloat32s(w.Name, w.Shape, w.Data))
 	}
 	if err := weights.Write(request["weights"].(string), tensors, nil); err != nil {
 		return err
 	}
-	side := trainee.Spec().Output
+	side := head.Spec().Output
 	r := rand.New(rand.NewPCG(3, 4))
 	features := make([]float32, stepBatch*(1+stepGrid*stepGrid)*stepChannels)
 	for i := range features {
@@ -79,7 +79,7 @@ func (p *parity) training(python, program string, threads int) error {
 	if err := other.Ask(request, &answer); err != nil {
 		return err
 	}
-	loss, after, err := p.step(trainee, train.Config{}, 1e-3, features, target)
+	loss, after, err := p.step(head, train.DefaultConfig(), 1e-3, features, target)
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,8 @@ func (p *parity) compareLoss(ours, theirs float64) {
 	fmt.Printf("%-52s %12.1e  %s\n", "loss, relative", off, p.verdict(off <= mostLoss))
 }
 
-// trainee is a new decoder on a transformer of the published width.
-func (p *parity) trainee() (*network.Head, error) {
+// head is a new decoder on a transformer of the published width.
+func (p *parity) head() (*network.Head, error) {
 	path := filepath.Join(p.work, "tower.safetensors")
 	tower := networktest.Tensors(networktest.ViT("visual.", stepChannels, 14, 1, stepGrid))
 	if err := weights.Write(path, tower, nil); err != nil {
@@ -119,9 +119,9 @@ func (p *parity) trainee() (*network.Head, error) {
 type stepped struct{ params, gradients []network.Param }
 
 // step takes ours.
-func (p *parity) step(trainee *network.Head, config train.Config, rate float64, features, target []float32) (loss float64, after stepped, err error) {
-	side := trainee.Spec().Output
-	step, err := p.open(trainee, config)
+func (p *parity) step(head *network.Head, config train.Config, rate float64, features, target []float32) (loss float64, after stepped, err error) {
+	side := head.Spec().Output
+	step, err := p.open(head, config)
 	if err != nil {
 		return 0, stepped{}, err
 	}
@@ -138,10 +138,10 @@ func (p *parity) step(trainee *network.Head, config train.Config, rate float64, 
 	return loss, stepped{step.Params(), step.Gradients()}, err
 }
 
-func (p *parity) open(trainee *network.Head, config train.Config) (*train.Step, error) {
-	side := trainee.Spec().Output
+func (p *parity) open(head *network.Head, config train.Config) (*train.Step, error) {
+	side := head.Spec().Output
 	config.BatchSize = stepBatch
-	return train.NewStep(p.engine, trainee, config.Defaults(), dataset.Shape{TargetHeight: side, TargetWidth: side})
+	return train.NewStep(p.engine, head, config, dataset.Shape{TargetHeight: side, TargetWidth: side})
 }
 
 // clear is how large a gradient must be, of the largest of its tensor, for the step to be judged. AdamW's first step is the

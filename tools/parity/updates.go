@@ -28,18 +28,18 @@ const (
 // the gradient's times the rate; and AdamW's step from PyTorch's gradients.
 func (p *parity) updates(other *twin.Twin, first map[string]any, features, target []float32) error {
 	adam := first["folder"].(string)
-	trainee, err := p.trainee()
+	head, err := p.head()
 	if err != nil {
 		return err
 	}
-	if err := p.fromTheirs(trainee, adam); err != nil {
+	if err := p.fromTheirs(head, adam); err != nil {
 		return err
 	}
-	if trainee, err = p.trainee(); err != nil { // with its first weights
+	if head, err = p.head(); err != nil { // with its first weights
 		return err
 	}
 	steepest := 0.0
-	for _, w := range trainee.Params() {
+	for _, w := range head.Params() {
 		if w.Trainable {
 			g, err := twin.ReadFloats(filepath.Join(adam, gradientOf+w.Name))
 			if err != nil {
@@ -68,7 +68,9 @@ func (p *parity) updates(other *twin.Twin, first map[string]any, features, targe
 	if err != nil {
 		return err
 	}
-	loss, after, err := p.step(trainee, train.Config{Optimizer: train.SGD}, rate, features, target)
+	sgd := train.DefaultConfig()
+	sgd.Optimizer = train.SGD
+	loss, after, err := p.step(head, sgd, rate, features, target)
 	if err != nil {
 		return err
 	}
@@ -81,8 +83,8 @@ func (p *parity) updates(other *twin.Twin, first map[string]any, features, targe
 }
 
 // fromTheirs takes AdamW's step from PyTorch's gradients, and compares all trained weights with PyTorch's.
-func (p *parity) fromTheirs(trainee *network.Head, folder string) error {
-	step, err := p.open(trainee, train.Config{})
+func (p *parity) fromTheirs(head *network.Head, folder string) error {
+	step, err := p.open(head, train.DefaultConfig())
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func fusionOf(t *testing.T, grid int) (*network.Pretrained, *weights.File) {
 // lite is a network of ours over tiles.
 func lite(t *testing.T) (*network.Pretrained, *weights.File) {
 	t.Helper()
-	net, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1}, Tile: 128, Overlap: 32}, 3)
+	net, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, TileOptions: network.TileOptions{Tile: 128, Overlap: 32}, LiteOptions: network.LiteOptions{Context: 8, Dilations: []int{1}}}, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,10 +10,10 @@ import (
 func TestShiftLogits(t *testing.T) {
 	e := enginetest.Open(t)
 	for name, spec := range map[string]Spec{
-		"context.out.bias": {Arch: ArchLite, Widths: []int{4, 4, 8, 8}, Context: 8, Dilations: []int{1}},
+		"context.out.bias": {Arch: ArchLite, Widths: []int{4, 4, 8, 8}, LiteOptions: LiteOptions{Context: 8, Dilations: []int{1}}},
 		"pyramid.out.bias": pyramid(),
-		"fc.0.bias":        {Arch: ArchXception, Decoder: "linear", Input: 64, Output: 64},
-		"fc.17.bias":       {Arch: ArchXception, Decoder: "conv-4", Input: 32, Output: 32},
+		"fc.0.bias":        {Arch: ArchXception, Decoder: "linear", ResizeOptions: ResizeOptions{Input: 64, Output: 64}},
+		"fc.17.bias":       {Arch: ArchXception, Decoder: "conv-4", ResizeOptions: ResizeOptions{Input: 32, Output: 32}},
 	} {
 		net, err := New(spec, 5)
 		if err != nil {

@@ -29,51 +29,67 @@ const (
 	ModeTiles = "tiles"
 )
 
-// Spec says which network a file holds.
+// Spec describes a network. Its JSON form is stored in checkpoints.
 type Spec struct {
-	// Arch is the backbone: "xceptionnet" (the published baseline), "xceptionnet-lite", one of CLIP's as
-	// "ViT-L/14" or "RN50", or a transformer and a residual network as "ViT-L/14,RN50".
+	// Arch is the backbone: "xceptionnet" (the published baseline), "xceptionnet-lite", one of CLIP's
+	// such as "ViT-L/14" or "RN50", or a transformer and a residual network as "ViT-L/14,RN50".
 	Arch string `json:"arch"`
-	// Layer is where the decoder takes the backbone's features, as "layer20"; the transformer's in the fusion.
+	// Layer is the backbone's layer whose features the decoder reads, such as "layer20"; for two
+	// backbones it is the transformer's.
 	Layer string `json:"layer,omitempty"`
-	// Decoder is "linear", "attention", "conv-K" with K a multiple of 4, or "context" or "pyramid" (xceptionnet-lite's
-	// own).
+	// Decoder is "linear", "attention", "conv-K" with K a multiple of 4, or, for xceptionnet-lite,
+	// "context" or "pyramid".
 	Decoder string `json:"decoder"`
 	// Mode is ModeResize or ModeTiles.
 	Mode string `json:"mode"`
-	// Input is the side in pixels of the square input in ModeResize.
-	Input int `json:"input,omitempty"`
-	// Output is the side of the map of logits in ModeResize.
-	Output int `json:"output,omitempty"`
-	// Stride is the number of picture pixels a logit stands for, in ModeTiles.
-	Stride int `json:"stride,omitempty"`
-	// Tile and Overlap are the sides in pixels of a tile and of what neighbours share, in ModeTiles.
-	Tile    int `json:"tile,omitempty"`
-	Overlap int `json:"overlap,omitempty"`
-	// Widths are the channels of conv1, conv2, block1 and block2 of xceptionnet-lite.
+	ResizeOptions
+	TileOptions
+	// Widths are the channels of a conv decoder's four stages, or of conv1, conv2, block1 and block2
+	// of xceptionnet-lite.
 	Widths []int `json:"widths,omitempty"`
-	// Context is the channels of the context decoder.
-	Context int `json:"context,omitempty"`
-	// Pyramid is the channels of the pyramid decoder at stride 8; the context decoder belongs to its backbone.
-	Pyramid int `json:"pyramid,omitempty"`
-	// Dilations are those of the context decoder's residual blocks, in order.
-	Dilations []int `json:"dilations,omitempty"`
-	// Pool is how xceptionnet-lite's blocks halve a map: "max", as Xception does, or "mean", which keeps the
-	// strength of noise-like traces.
-	Pool string `json:"pool,omitempty"`
-	// DCT is the channels of xceptionnet-lite's look at JPEG's blocks; 0 leaves it out.
-	DCT int `json:"dct,omitempty"`
-	// Frozen keeps xceptionnet-lite's backbone as it is in training: its weights, and the statistics of its batch norms.
-	Frozen bool `json:"frozen,omitempty"`
-	// FrozenTrunk keeps only what xceptionnet-lite's context decoder looks at: Xception's blocks and the look at JPEG's.
-	FrozenTrunk bool `json:"frozen_trunk,omitempty"`
+	LiteOptions
 	// Copies adds to xceptionnet-lite's map what appears twice in a picture (package copymove).
 	Copies bool `json:"copies,omitempty"`
 	// DoubleJPEG adds to xceptionnet-lite's map what JPEG has not rounded along with the rest of a picture (package doublejpeg).
 	DoubleJPEG bool `json:"double_jpeg,omitempty"`
-	// Blobs judges the parts of xceptionnet-lite's map as wholes (package blobs).
+	// Blobs drops small and low-confidence regions of xceptionnet-lite's map.
 	Blobs bool `json:"blobs,omitempty"`
-	// Residual adds fixed high-pass channels to xceptionnet-lite's input.
+}
+
+// ResizeOptions are the sides in pixels of a network's square input and map in ModeResize.
+type ResizeOptions struct {
+	Input  int `json:"input,omitempty"`
+	Output int `json:"output,omitempty"` // of the map of logits
+}
+
+// TileOptions say how a network runs over a picture in ModeTiles.
+type TileOptions struct {
+	Stride  int `json:"stride,omitempty"`  // picture pixels per logit
+	Tile    int `json:"tile,omitempty"`    // side of a tile in pixels
+	Overlap int `json:"overlap,omitempty"` // pixels that neighbouring tiles share
+}
+
+// LiteOptions are those of xceptionnet-lite.
+type LiteOptions struct {
+	// Context is the number of channels of the context decoder.
+	Context int `json:"context,omitempty"`
+	// Pyramid is the number of channels of the pyramid decoder at stride 8. The context decoder counts
+	// as its backbone.
+	Pyramid int `json:"pyramid,omitempty"`
+	// Dilations are those of the context decoder's residual blocks, in order.
+	Dilations []int `json:"dilations,omitempty"`
+	// Pool says how blocks halve a map: "max", as in Xception, or "mean", which keeps the strength of
+	// noise-like traces.
+	Pool string `json:"pool,omitempty"`
+	// DCT is the number of channels of the branch over JPEG's blocks; 0 leaves it out.
+	DCT int `json:"dct,omitempty"`
+	// Frozen keeps the backbone's weights and the statistics of its batch norms in training. For
+	// xceptionnet it makes a decoder on the backbone's features.
+	Frozen bool `json:"frozen,omitempty"`
+	// FrozenTrunk keeps only what the context decoder reads: Xception's blocks and the branch over
+	// JPEG's blocks.
+	FrozenTrunk bool `json:"frozen_trunk,omitempty"`
+	// Residual adds fixed high-pass channels to the input.
 	Residual bool `json:"residual,omitempty"`
 }
 

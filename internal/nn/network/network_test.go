@@ -17,7 +17,7 @@ import (
 
 // small is a lite network that runs in no time.
 func small() Spec {
-	return Spec{Arch: ArchLite, Widths: []int{8, 8, 16, 16}, Context: 8, Dilations: []int{1, 2}, Residual: true, DCT: 8}
+	return Spec{Arch: ArchLite, Widths: []int{8, 8, 16, 16}, LiteOptions: LiteOptions{Context: 8, Dilations: []int{1, 2}, Residual: true, DCT: 8}}
 }
 
 // pyramid is small with the other decoder and a backbone that is not trained.
@@ -102,7 +102,7 @@ func TestXceptionFeatures(t *testing.T) {
 
 func TestFileGivesTheSameLogits(t *testing.T) {
 	e := enginetest.Open(t)
-	for _, spec := range []Spec{small(), pyramid(), {Arch: ArchXception, Decoder: "linear", Input: 64, Output: 32}} {
+	for _, spec := range []Spec{small(), pyramid(), {Arch: ArchXception, Decoder: "linear", ResizeOptions: ResizeOptions{Input: 64, Output: 32}}} {
 		n := mustNew(t, spec, 7)
 		file := encode(t, n, nil)
 		again, err := Open(file)
@@ -136,11 +136,11 @@ func TestOpenRefuses(t *testing.T) {
 		"width 100000: expected":                                   withSpec(t, Spec{Arch: ArchLite, Widths: []int{8, 8, 8, 100000}}),
 		"K must be a multiple of 4":                                withSpec(t, Spec{Arch: ArchXception, Decoder: "conv-6"}),
 		"needs a backbone with tokens":                             withSpec(t, Spec{Arch: ArchXception, Decoder: "attention"}),
-		"dilation -1":                                              withSpec(t, Spec{Arch: ArchLite, Dilations: []int{-1}}),
-		"overlap 512":                                              withSpec(t, Spec{Arch: ArchLite, Overlap: 512}),
-		"-1 channels for JPEG's blocks":                            withSpec(t, Spec{Arch: ArchLite, DCT: -1}),
-		"input 100000":                                             withSpec(t, Spec{Arch: ArchXception, Input: 100000}),
-		`pool "median"`:                                            withSpec(t, Spec{Arch: ArchLite, Pool: "median"}),
+		"dilation -1":                                              withSpec(t, Spec{Arch: ArchLite, LiteOptions: LiteOptions{Dilations: []int{-1}}}),
+		"overlap 512":                                              withSpec(t, Spec{Arch: ArchLite, TileOptions: TileOptions{Overlap: 512}}),
+		"-1 channels for JPEG's blocks":                            withSpec(t, Spec{Arch: ArchLite, LiteOptions: LiteOptions{DCT: -1}}),
+		"input 100000":                                             withSpec(t, Spec{Arch: ArchXception, ResizeOptions: ResizeOptions{Input: 100000}}),
+		`pool "median"`:                                            withSpec(t, Spec{Arch: ArchLite, LiteOptions: LiteOptions{Pool: "median"}}),
 		`runs in mode "resize", got "tiles"`:                       withSpec(t, Spec{Arch: ArchXception, Mode: ModeTiles}),
 		`has decoder "context" or "pyramid" and mode "tiles", got`: withSpec(t, Spec{Arch: ArchLite, Mode: ModeResize}),
 	} {

@@ -65,7 +65,7 @@ func outBias(t *testing.T, path string) float32 {
 // model writes a small network in halves whose last bias is zero, with metadata and a tensor beside it.
 func model(t *testing.T) *weights.File {
 	t.Helper()
-	net, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, Context: 4, Dilations: []int{1}}, 1)
+	net, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, LiteOptions: network.LiteOptions{Context: 4, Dilations: []int{1}}}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
