@@ -84,39 +84,33 @@ type PictureScore struct {
 }
 
 // Evaluate runs predict over the pictures of a source and scores the maps at full resolution, in the
-// source's order. The result does not depend on the number of workers.
+// source's order. The result does not depend on the number of workers. A panic on the way becomes an
+// error that names the picture.
 func Evaluate(ctx context.Context, source dataset.Source, predict Predict, options ScoreOptions) ([]PictureScore, error) {
 	source = dataset.Some(source, options.Limit)
 	total := source.Len()
 	results := make([]PictureScore, total)
-	group, ctx := parallel.WithContext(ctx)
-	group.SetLimit(max(1, options.Workers))
 	var mu sync.Mutex
 	done := 0
-	for i := range results {
-		group.Go(func() (err error) {
-			if err = ctx.Err(); err != nil {
-				return err
-			}
-			if results[i], err = scoreOne(ctx, source, i, predict, options); err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			if options.Done != nil {
-				options.Done(done, total)
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
+	err := parallel.For(ctx, total, max(1, options.Workers), func(ctx context.Context, i int) (err error) {
+		if results[i], err = loadAndScore(ctx, source, i, predict, options); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		if options.Done != nil {
+			options.Done(done, total)
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(results, func(r PictureScore) bool { return r.bad }), nil
 }
 
-func scoreOne(ctx context.Context, source dataset.Source, i int, predict Predict, o ScoreOptions) (PictureScore, error) {
+func loadAndScore(ctx context.Context, source dataset.Source, i int, predict Predict, o ScoreOptions) (r PictureScore, err error) {
 	sample, err := dataset.Load(ctx, source, i)
 	if ctx.Err() != nil {
 		return PictureScore{}, context.Cause(ctx)
@@ -128,26 +122,38 @@ func scoreOne(ctx context.Context, source dataset.Source, i int, predict Predict
 	if err != nil {
 		return PictureScore{}, &loadError{err}
 	}
-	r := PictureScore{Name: sample.Name, Method: sample.Method}
-	prob, err := predict(ctx, sample.Picture)
+	err = parallel.Catch(func() (err error) {
+		parallel.Point("validate")
+		r, err = score(ctx, sample, predict, func(prob []float32) {
+			if o.Look != nil {
+				o.Look(i, sample, prob)
+			}
+		})
+		return err
+	})
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", sample.Name, err)
 	}
-	if o.Look != nil {
-		o.Look(i, sample, prob)
+	return r, nil
+}
+
+// score scores the map of one picture, which look is shown, too.
+func score(ctx context.Context, sample dataset.Sample, predict Predict, look func(prob []float32)) (PictureScore, error) {
+	r := PictureScore{Name: sample.Name, Method: sample.Method}
+	prob, err := predict(ctx, sample.Picture)
+	if err != nil {
+		return r, err
 	}
+	look(prob)
 	for _, v := range prob {
 		r.Mean += float64(v) / float64(len(prob))
 	}
-	r.Fake, r.Masked = sample.Manipulated(), sample.Mask != nil
-	if !r.Masked {
-		return r, nil
-	}
 	mask := sample.Mask
-	if r.Result, err = metric.Evaluate(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, metric.DefaultThreshold); err != nil {
-		return r, fmt.Errorf("%s: %w", sample.Name, err)
+	r.Fake, r.Masked = sample.Manipulated(), mask != nil
+	if r.Masked {
+		r.Result, err = metric.Evaluate(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, metric.DefaultThreshold)
 	}
-	return r, nil
+	return r, err
 }
 
 // Summarize averages scores of pictures.

@@ -11,6 +11,7 @@ import (
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/train/features"
 )
 
@@ -56,9 +57,11 @@ type trainer struct {
 }
 
 // Run trains as configured and writes best.safetensors, last.safetensors and log.jsonl into the output
-// folder. Results that are there already are gone on from (Config.Resume), never replaced: ErrOccupied. When ctx ends it finishes the step under way, writes last.safetensors and returns ctx's cause
-// with a Summary that says Interrupted. When the loss is no longer a number the error wraps ErrNotFinite and the
-// checkpoints stay as they were.
+// directory. Existing results are resumed with Config.Resume, never overwritten (ErrOccupied).
+//
+// When ctx ends, Run finishes the current step, writes last.safetensors and returns ctx's cause; the
+// Summary says Interrupted. When the loss is not a number, the error wraps ErrNotFinite and the
+// checkpoints stay as they were. A panic becomes an error; that of a picture names the picture.
 func Run(ctx context.Context, config Config) (Summary, error) {
 	config = config.Completed()
 	if err := config.Validate(); err != nil {
@@ -69,7 +72,7 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 		return Summary{}, err
 	}
 	defer t.close()
-	err = t.loop(ctx)
+	err = parallel.Catch(func() error { return t.loop(ctx) })
 	return t.summary(err), err
 }
 

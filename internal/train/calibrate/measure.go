@@ -44,28 +44,30 @@ type pictureScore struct {
 // measure runs a model over all pictures once. The result does not depend on the number of workers.
 func measure(ctx context.Context, o Options, predict Predict, pass int) (*measured, error) {
 	scores := make([]pictureScore, len(o.Pictures))
-	group, ctx := parallel.WithContext(ctx)
-	group.SetLimit(max(1, o.Workers))
 	var mu sync.Mutex
 	done := 0
-	for i, p := range o.Pictures {
-		group.Go(func() (err error) {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if scores[i], err = score(ctx, p, predict); err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			if o.Done != nil {
-				o.Done(pass, done)
-			}
-			return nil
+	err := parallel.For(ctx, len(o.Pictures), max(1, o.Workers), func(ctx context.Context, i int) error {
+		p := o.Pictures[i]
+		err := parallel.Catch(func() (err error) {
+			parallel.Point("validate")
+			scores[i], err = score(ctx, p, predict)
+			return err
 		})
-	}
-	if err := group.Wait(); err != nil {
+		if parallel.Stack(err) != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		if o.Done != nil {
+			o.Done(pass, done)
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return sum(scores)
