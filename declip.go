@@ -80,7 +80,10 @@ func Open(name string, o Options) (*Model, error) {
 // their probabilities. Models with the same backbone share one pass of it.
 // Options.Arch, Layer and Decoder apply to all of them.
 func OpenSeveral(names []string, o Options) (*Model, error) {
-	m, err := localize.OpenSeveral(names, localize.Options(o))
+	m, err := localize.OpenSeveral(names, localize.Options{
+		Library: o.Library, Device: o.Device, Threads: o.Threads, Threshold: o.Threshold, LowMemory: o.LowMemory,
+		Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Backbones: o.Backbones, Each: o.Each,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"image"
 
 	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/picture"
 )
 
 // Result is what a model says about one picture.
@@ -63,7 +64,7 @@ func newResult(r *localize.Result) *Result {
 		Width: r.Width, Height: r.Height, Model: r.Model, Format: r.Format, Orientation: r.Orientation,
 		Score: r.Score, MeanProbability: r.MeanProbability, ManipulatedFraction: r.ManipulatedFraction,
 		Threshold: r.Threshold, Regions: regions,
-		Prob: r.Prob, Raw: Map(r.Raw), Each: newResults(r.Each),
+		Prob: r.Prob, Raw: Map{r.Raw.Prob, r.Raw.Width, r.Raw.Height}, Each: newResults(r.Each),
 	}
 }
 
@@ -84,7 +85,7 @@ func (r *Result) inner() *localize.Result {
 	return &localize.Result{
 		Width: r.Width, Height: r.Height, Model: r.Model, Format: r.Format, Orientation: r.Orientation,
 		Score: r.Score, MeanProbability: r.MeanProbability, ManipulatedFraction: r.ManipulatedFraction,
-		Threshold: r.Threshold, Prob: r.Prob, Raw: localize.Map(r.Raw), Each: each,
+		Threshold: r.Threshold, Prob: r.Prob, Raw: picture.Map{Prob: r.Raw.Prob, Width: r.Raw.Width, Height: r.Raw.Height}, Each: each,
 	}
 }
 

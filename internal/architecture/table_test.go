@@ -27,26 +27,27 @@ var rooms = []room{
 	},
 	{
 		name: "train", shared: []string{"train/calibrate", "train/features"},
-		below: []string{"localize", "dataset", "models", "nn", "picture", "metric", "parallel", "files"},
+		below: []string{"localize", "dataset", "models", "nn", "picture", "metric", "numeric", "parallel", "files"},
 	},
 	{name: "evaluate", below: []string{"localize", "dataset", "nn", "picture", "metric", "parallel"}},
-	{name: "localize", below: []string{"forensics", "models", "nn", "picture", "metric", "parallel"}},
+	{name: "localize", below: []string{"forensics", "models", "nn", "picture", "metric", "numeric", "parallel"}},
 	{name: "dataset", below: []string{"forensics", "picture", "parallel"}, shared: []string{"dataset/check"}},
 	{
-		name: "forensics", below: []string{"picture", "parallel"},
-		shared: []string{"forensics/copymove", "forensics/doublejpeg", "forensics/jpeggrid"},
+		name: "forensics", below: []string{"picture", "numeric", "parallel"},
+		shared: []string{"forensics/jpeggrid"},
 	},
 	{name: "forge", below: []string{"nn", "picture", "parallel"}, shared: []string{"forge/autoencoder"}},
 	{
-		name: "models", below: []string{"nn", "files"},
+		name: "models", below: []string{"nn", "numeric", "files"},
 		shared: []string{"models/convert", "models/download"},
 	},
 	{
-		name: "nn", below: []string{"parallel", "files"},
+		name: "nn", below: []string{"numeric", "parallel", "files"},
 		shared: []string{"nn/network", "nn/graph", "nn/weights", "nn/weights/npy", "nn/engine", "nn/optimizer"},
 	},
 	{name: "picture", below: []string{"parallel", "files"}, shared: []string{"picture/components"}},
 	{name: "metric"},
+	{name: "numeric"},
 	{name: "parallel"},
 	{name: "files"},
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -27,6 +29,7 @@ type calibrateOptions struct {
 	limit                int
 	json, copies, blobs  bool
 	doubleJPEG           bool
+	detectors            []string
 	device               string
 	threads              int
 }
@@ -38,8 +41,9 @@ func (o *calibrateOptions) AddFlags(f *pflag.FlagSet) {
 	o.sets.AddFlags(f)
 	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
 	f.Float64Var(&o.maxFlagged, "max-flagged", 0.05, "largest share of the untouched pictures that may be flagged")
-	f.BoolVar(&o.copies, "copies", false, "make the model look for parts that appear twice in a picture, too (xceptionnet-lite)")
-	f.BoolVar(&o.doubleJPEG, "double-jpeg", false, "make the model look for what JPEG has not rounded along with the rest of a picture, too (xceptionnet-lite)")
+	f.StringSliceVar(&o.detectors, "detectors", nil, "also mark what these detectors find, separated by commas: "+strings.Join(localize.Detectors(), ", ")+" (xceptionnet-lite)")
+	f.BoolVar(&o.copies, "copies", false, "short for --detectors copies")
+	f.BoolVar(&o.doubleJPEG, "double-jpeg", false, "short for --detectors double-jpeg")
 	f.BoolVar(&o.blobs, "blobs", false, "make the model judge the parts of its map as wholes afterwards (xceptionnet-lite)")
 	f.StringVarP(&o.out, "out", "o", "", "file for the calibrated model")
 	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each data set, drawn once for all (default: all)")
@@ -54,6 +58,9 @@ func (o *calibrateOptions) check(cmd *cobra.Command) error {
 	case o.limit < 0:
 		return usagef(cmd, "--limit %d: expected 0 or more", o.limit)
 	}
+	if err := localize.CheckDetectors(o.detectors); err != nil {
+		return usagef(cmd, "--detectors: %v", err)
+	}
 	if err := checkThreads(cmd, o.threads); err != nil {
 		return err
 	}
@@ -61,6 +68,18 @@ func (o *calibrateOptions) check(cmd *cobra.Command) error {
 		return err
 	}
 	return required(cmd, "data", "out")
+}
+
+// detectorNames are the detectors that the flags name.
+func (o *calibrateOptions) detectorNames() []string {
+	names := slices.Clone(o.detectors)
+	if o.copies {
+		names = append(names, "copies")
+	}
+	if o.doubleJPEG {
+		names = append(names, "double-jpeg")
+	}
+	return names
 }
 
 func (a *app) newCalibrate() *cobra.Command {
@@ -107,7 +126,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	defer file.Close()
 	bar := &progress{}
 	defer func() { bar.finish() }()
-	options := calibrate.Options{MaxFlagged: o.maxFlagged, Copies: o.copies, DoubleJPEG: o.doubleJPEG, Blobs: o.blobs, Open: a.predictor(o), Workers: runtime.GOMAXPROCS(0)}
+	options := calibrate.Options{MaxFlagged: o.maxFlagged, Detectors: o.detectorNames(), Blobs: o.blobs, Open: a.predictor(o), Workers: runtime.GOMAXPROCS(0)}
 	for i := range source.Len() {
 		load := func() (dataset.Sample, error) { return source.Load(ctx, i) }
 		options.Pictures = append(options.Pictures, calibrate.Picture{Name: dataset.PathOf(source, i), Load: load})

@@ -143,7 +143,7 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 	if err := protectInputs(inputs, o.out, write.suffixes()); err != nil {
 		return err
 	}
-	model, err := a.open(cmd, o.modelOptions, localize.Options{Threshold: o.threshold, MaxPixels: o.maxPixels, Each: o.each})
+	model, err := a.open(cmd, o.modelOptions, localize.Options{Threshold: o.threshold, Each: o.each})
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func testModels(t *testing.T, dir string) (names, flags []string) {
 		names, flags = append(names, name), append(flags, "-m", name+"="+path)
 	}
 	for name, spec := range map[string]network.Spec{
-		"tiles":  {Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Copies: true, TileOptions: network.TileOptions{Tile: 128, Overlap: 32}, LiteOptions: network.LiteOptions{Context: 8, Dilations: []int{1}}},
+		"tiles":  {Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, Detectors: []string{"copies"}, TileOptions: network.TileOptions{Tile: 128, Overlap: 32}, LiteOptions: network.LiteOptions{Context: 8, Dilations: []int{1}}},
 		"resize": {Arch: network.ArchXception, Decoder: "linear"},
 	} {
 		net, err := network.New(spec, 3)

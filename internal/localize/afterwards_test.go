@@ -22,7 +22,10 @@ func small(t *testing.T) *network.Network {
 // alone runs a network, as it is now, on one picture.
 func alone(t *testing.T, n *network.Network, rgb *picture.RGB) Output {
 	t.Helper()
-	r := New(enginetest.Open(t), n)
+	r, err := New(enginetest.Open(t), n)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer r.Close()
 	out, err := r.Run(context.Background(), rgb)
 	if err != nil {

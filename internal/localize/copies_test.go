@@ -7,7 +7,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// A network that is told to look for copies has both twins over one half, and is otherwise as it was.
+// The detector "copies" raises both twins above 0.5 and changes nothing else.
 func TestCopiesAreMarked(t *testing.T) {
 	const w, h, side = 400, 320, 110
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -25,7 +25,7 @@ func TestCopiesAreMarked(t *testing.T) {
 	}
 	n := small(t)
 	plain := alone(t, n, rgb).Prob
-	if err := n.FindCopies(); err != nil {
+	if err := n.AddDetectors("copies"); err != nil {
 		t.Fatal(err)
 	}
 	marked := alone(t, n, rgb).Prob

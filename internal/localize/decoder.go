@@ -6,6 +6,7 @@ import (
 
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -31,5 +32,25 @@ func (d *Decoder) Maps(ctx context.Context, features map[string]*engine.Tensor) 
 	return decode(ctx, d.session, d.name, features)
 }
 
-// Close frees the session; no call of Maps must be under way.
+// Close frees the session; no call of Maps may be in progress.
 func (d *Decoder) Close() error { return d.session.Close() }
+
+// decode runs a decoder on features of N pictures. Errors about what it computes begin with name.
+func decode(ctx context.Context, decoder *engine.Session, name string, inputs map[string]*engine.Tensor) ([]picture.Map, error) {
+	parallel.Point("network")
+	out, err := decoder.Run(ctx, inputs, nil)
+	if err != nil {
+		return nil, err
+	}
+	shape, prob := out["logits"].Shape(), out["logits"].Float32s()
+	if err := network.CheckNaN(name, prob); err != nil {
+		return nil, err
+	}
+	toProbabilities(prob)
+	h, w := shape[2], shape[3]
+	maps := make([]picture.Map, shape[0])
+	for i := range maps {
+		maps[i] = picture.Map{Prob: prob[i*h*w:][:h*w], Width: w, Height: h}
+	}
+	return maps, nil
+}

@@ -10,8 +10,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// A network that is told to look for what was not rounded along with the rest has it over one half, and is otherwise as it was; its own
-// map never changes.
+// The detector "double-jpeg" raises areas without the picture's earlier compression above 0.5 and changes nothing else. The
+// network's own map never changes.
 func TestDoubleJPEGIsMarked(t *testing.T) {
 	const w, h = 400, 320
 	put := image.Rect(160, 120, 264, 216)
@@ -44,7 +44,7 @@ func TestDoubleJPEGIsMarked(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := alone(t, n, rgb)
-	if err := n.FindDoubleJPEG(); err != nil {
+	if err := n.AddDetectors("double-jpeg"); err != nil {
 		t.Fatal(err)
 	}
 	marked := alone(t, n, rgb)

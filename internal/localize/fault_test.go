@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/declip/declip/internal/forensics"
 	"github.com/declip/declip/internal/nn/engine/enginetest"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/network/networktest"
@@ -22,7 +23,7 @@ import (
 func detecting(t *testing.T) *Model {
 	t.Helper()
 	n := small(t)
-	if err := errors.Join(n.FindCopies(), n.FindDoubleJPEG()); err != nil {
+	if err := n.AddDetectors(forensics.Names()...); err != nil {
 		t.Fatal(err)
 	}
 	var list []weights.Tensor
@@ -103,7 +104,7 @@ func TestPanicsBelongToThePicture(t *testing.T) {
 // When the caller's context ends, in whichever stage, so does the work.
 func TestStopsWithItsContext(t *testing.T) {
 	m, p := detecting(t), grain(800, 600)
-	for _, stage := range []string{"detector", "tile", "network", "keypoints", "match"} {
+	for _, stage := range []string{"detector", "tile", "network", "keypoints", "match", "enlarge"} {
 		before := runtime.NumGoroutine()
 		ctx, cancel := context.WithCancel(t.Context())
 		restore := parallel.Inject(func(at string) {

@@ -1,16 +1,12 @@
 package localize
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/declip/declip/internal/localize/tile"
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
-	"github.com/declip/declip/internal/parallel"
-	"github.com/declip/declip/internal/picture"
 )
 
 // Group runs models on the same pictures. Those that read the same backbone share one pass of it, also where each has
@@ -86,7 +82,7 @@ func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
 	mb := &member{name: m.Path(), spec: m.Spec()}
 	g.members = append(g.members, mb)
 	if len(m.Uses()) == 0 {
-		mb.whole = newRunner(mb.spec, func(h, w int) (*engine.Session, error) {
+		whole, err := newRunner(mb.spec, func(h, w int) (*engine.Session, error) {
 			program, err := m.Program(h, w)
 			if err != nil {
 				return nil, err
@@ -94,6 +90,10 @@ func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
 			// Not in low memory: such networks have small weights and large maps.
 			return e.Load(program.ONNX, engine.SessionOptions{ExternalFolder: program.Folder})
 		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.Path(), err)
+		}
+		mb.whole = whole
 		return nil
 	}
 	for _, use := range m.Uses() {
@@ -109,11 +109,11 @@ func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
 // passFor finds or makes the pass of a backbone, up to the layer that is used.
 func (g *Group) passFor(use network.Use) (*pass, error) {
 	for _, p := range g.passes {
-		same, err := p.backbone.Equal(use.Backbone, use.Layer)
+		equal, err := p.backbone.Equal(use.Backbone, use.Layer)
 		if err != nil {
 			return nil, err
 		}
-		if !same {
+		if !equal {
 			continue
 		}
 		if !slices.Contains(p.layers, use.Layer) {
@@ -141,7 +141,7 @@ func (g *Group) Specs() []network.Spec {
 	return list
 }
 
-// Close frees the sessions; no call of Run must be under way.
+// Close frees the sessions; no call of Run may be in progress.
 func (g *Group) Close() error {
 	var errs []error
 	for _, p := range g.passes {
@@ -156,153 +156,4 @@ func (g *Group) Close() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// decodedParts is how many parts of pictures that went through a backbone go through a decoder together: a decoder's kernels
-// are transformed for each run, and its maps are small.
-const decodedParts = 4
-
-// Run runs all models on each picture, and gives for each picture the models' outputs in their order. Pictures go
-// through backbones and decoders together; on a CPU in parts, through backbones of as many as there are threads: more are
-// no faster there and take memory. A picture's outputs do not depend on the others beyond the last bits of float32 arithmetic.
-func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) (outputs [][]Output, err error) {
-	defer parallel.Recover(&err)
-	for part := range slices.Chunk(pictures, decodedParts*min(g.atOnce, max(1, len(pictures)))) {
-		some, err := g.run(ctx, part)
-		if err != nil {
-			return nil, err
-		}
-		outputs = append(outputs, some...)
-	}
-	return outputs, nil
-}
-
-func (g *Group) run(ctx context.Context, pictures []*picture.RGB) ([][]Output, error) {
-	outputs := make([][]Output, len(pictures))
-	for i := range outputs {
-		outputs[i] = make([]Output, len(g.members))
-	}
-	features, err := g.features(ctx, pictures)
-	if err != nil {
-		return nil, err
-	}
-	for k, m := range g.members {
-		if m.whole != nil {
-			for i, rgb := range pictures {
-				if outputs[i][k], err = m.whole.Run(ctx, rgb); err != nil {
-					return nil, err
-				}
-			}
-			continue
-		}
-		maps, err := m.decode(ctx, features)
-		if err != nil {
-			return nil, err
-		}
-		for i, raw := range maps {
-			outputs[i][k] = Output{Raw: raw}
-		}
-	}
-	return outputs, nil
-}
-
-// features runs the backbones.
-func (g *Group) features(ctx context.Context, pictures []*picture.RGB) (map[reading]*engine.Tensor, error) {
-	images, features := map[int]*engine.Tensor{}, map[reading]*engine.Tensor{}
-	for _, p := range g.passes {
-		side := p.backbone.Side()
-		if images[side] == nil {
-			var err error
-			if images[side], err = Scaled(pictures, side); err != nil {
-				return nil, err
-			}
-		}
-		out, err := p.parts(ctx, images[side])
-		if err != nil {
-			return nil, err
-		}
-		for layer, t := range out {
-			features[reading{p, layer}] = t
-		}
-	}
-	return features, nil
-}
-
-// decode gives the probabilities of a batch of pictures, at the decoder's own size.
-func (m *member) decode(ctx context.Context, features map[reading]*engine.Tensor) ([]picture.Map, error) {
-	inputs := map[string]*engine.Tensor{}
-	for i, r := range m.reads {
-		inputs[network.FeatureInput(i)] = features[r]
-	}
-	return decode(ctx, m.decoder, m.name, inputs)
-}
-
-// decode runs a decoder, whose name errors begin with.
-func decode(ctx context.Context, decoder *engine.Session, name string, inputs map[string]*engine.Tensor) ([]picture.Map, error) {
-	parallel.Point("network")
-	out, err := decoder.Run(ctx, inputs, nil)
-	if err != nil {
-		return nil, err
-	}
-	shape, prob := out["logits"].Shape(), out["logits"].Float32s()
-	if err := network.CheckNaN(name, prob); err != nil {
-		return nil, err
-	}
-	for i, v := range prob {
-		prob[i] = tile.Sigmoid(v)
-	}
-	h, w := shape[2], shape[3]
-	maps := make([]picture.Map, shape[0])
-	for i := range maps {
-		maps[i] = picture.Map{Prob: prob[i*h*w:][:h*w], Width: w, Height: h}
-	}
-	return maps, nil
-}
-
-// Mean is the mean of several models' outputs for a picture of the given size in pixels. Its Raw is the mean of the
-// models' own maps where these have one size, and else the mean at the picture's size.
-func Mean(outputs []Output, width, height int) Output {
-	raw := make([]picture.Map, len(outputs))
-	alike := true
-	for i, o := range outputs {
-		raw[i] = o.Raw
-		alike = alike && o.Prob == nil && o.Raw.Width == raw[0].Width && o.Raw.Height == raw[0].Height
-	}
-	if alike {
-		return Output{Raw: mean(raw)}.Enlarged(width, height)
-	}
-	for i, o := range outputs {
-		raw[i] = picture.Map{Prob: o.Enlarged(width, height).Prob, Width: width, Height: height}
-	}
-	if len(outputs) == 1 {
-		return Output{outputs[0].Raw, raw[0].Prob}
-	}
-	m := mean(raw)
-	return Output{m, m.Prob}
-}
-
-// mean averages maps of one size; a single one is returned as it is.
-func mean(maps []picture.Map) picture.Map {
-	if len(maps) == 1 {
-		return maps[0]
-	}
-	sum := make([]float32, len(maps[0].Prob))
-	for _, m := range maps {
-		for i, v := range m.Prob {
-			sum[i] += v
-		}
-	}
-	for i := range sum {
-		sum[i] /= float32(len(maps))
-	}
-	return picture.Map{Prob: sum, Width: maps[0].Width, Height: maps[0].Height}
-}
-
-// Enlarged brings the output to the picture's size, if it is not there yet.
-func (o Output) Enlarged(width, height int) Output {
-	if o.Prob == nil {
-		parallel.Point("enlarge")
-		o.Prob = picture.FitFloat(o.Raw.Prob, o.Raw.Width, o.Raw.Height, width, height)
-	}
-	return o
 }

@@ -2,174 +2,11 @@ package localize
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/declip/declip/internal/models"
-	"github.com/declip/declip/internal/nn/engine"
-	"github.com/declip/declip/internal/nn/network"
-	"github.com/declip/declip/internal/nn/weights"
-	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
-
-// Errors that callers may want to tell apart, with errors.Is. Each is wrapped
-// in one that names the file or model and says more.
-var (
-	// ErrNoLibrary: ONNX Runtime's shared library was not found. The message
-	// says the three ways to get it.
-	ErrNoLibrary = engine.ErrNoLibrary
-	// ErrNoModel: no built-in model, file or installed model has this name.
-	ErrNoModel = models.ErrNotFound
-	// ErrTooLarge: the picture has more pixels than Options.MaxPixels.
-	ErrTooLarge = picture.ErrTooLarge
-	// ErrFormat: the data are no picture in a format that is read.
-	ErrFormat = picture.ErrFormat
-	// ErrTruncated: the file ends before the picture does.
-	ErrTruncated = picture.ErrTruncated
-)
-
-// DefaultThreshold is the probability above which a pixel counts as manipulated.
-const DefaultThreshold = 0.5
-
-// DefaultMaxPixels is the largest picture that is read by default, in pixels.
-const DefaultMaxPixels = picture.DefaultMaxPixels
-
-// Options of Open. The zero value is the usual way.
-type Options struct {
-	// Library is the path of ONNX Runtime's shared library; empty: search.
-	Library string
-	// Device runs the network: "auto" (or empty), "cpu", "cuda:0", ...
-	Device string
-	// Threads for the network; 0: as many as the process may use cores.
-	Threads int
-	// Threshold in (0,1) above which a pixel counts as manipulated; 0 means
-	// DefaultThreshold.
-	Threshold float64
-	// MaxPixels (width times height) above which a file is refused by its
-	// header, before it is decoded; 0 means DefaultMaxPixels.
-	MaxPixels int64
-	// LowMemory leaves weights where they are, mapped from their files and shared
-	// between processes, instead of packing them for the processor. Loads at
-	// once, runs some per cent slower.
-	LowMemory bool
-
-	// Arch, Layer and Decoder, such as "ViT-L/14", "layer20" and "conv-20",
-	// replace what a model's file says about itself, or does not say.
-	Arch, Layer, Decoder string
-	// Backbones are files with the weights of CLIP, for models that come without
-	// them. Where they are not given, the models folder is searched.
-	Backbones []string
-	// Each asks for Result.Each.
-	Each bool
-}
-
-// Model is an opened model, or several that answer together. It is safe for
-// concurrent use.
-type Model struct {
-	names     []string
-	threshold float64
-	limits    picture.Limits
-	files     []*weights.File
-	group     *Group
-	info      Info
-	each      bool
-	byMean    []bool // a picture's score by a model is its mean probability
-}
-
-// Open opens a model by the name of a built-in one ("lite"), by the path of a
-// file, or by its name in the models folder ($DECLIP_MODELS, else declip/models
-// in the user's cache folder). Files are checkpoints of this program, and the
-// published ones of DeCLIP as they are. The caller closes the model.
-func Open(name string, o Options) (*Model, error) {
-	return OpenSeveral([]string{name}, o)
-}
-
-// OpenSeveral opens models that answer together: their result is the mean of
-// their probabilities. Models with the same backbone share one pass of it.
-// Options.Arch, Layer and Decoder go for all of them.
-func OpenSeveral(names []string, o Options) (*Model, error) {
-	if o.Threshold == 0 {
-		o.Threshold = DefaultThreshold
-	}
-	if err := checkThreshold(o.Threshold); err != nil {
-		return nil, err
-	}
-	if len(names) == 0 {
-		return nil, errors.New("no model is given")
-	}
-	m := &Model{names: names, threshold: o.Threshold, limits: picture.Limits{MaxPixels: o.MaxPixels}, each: o.Each}
-	if err := m.open(o); err != nil {
-		m.closeFiles()
-		return nil, err
-	}
-	return m, nil
-}
-
-func checkThreshold(threshold float64) error {
-	if !(threshold > 0 && threshold < 1) {
-		return fmt.Errorf("threshold %g: expected a probability between 0 and 1, both excluded", threshold)
-	}
-	return nil
-}
-
-// open opens the files, finds out what they hold, and loads it.
-func (m *Model) open(o Options) error {
-	var beside []*weights.File
-	for _, name := range o.Backbones {
-		f, err := m.openFile(name)
-		if err != nil {
-			return err
-		}
-		beside = append(beside, f)
-	}
-	var networks []*network.Pretrained
-	for _, name := range m.names {
-		n, opened, err := models.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder}, beside)
-		m.files = append(m.files, opened...)
-		if err != nil {
-			return err
-		}
-		networks = append(networks, n)
-		m.byMean = append(m.byMean, n.Spec().Mode == network.ModeResize)
-	}
-	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
-	if err != nil {
-		return err
-	}
-	if m.group, err = NewGroup(e, networks, LoadOptions{LowMemory: o.LowMemory}); err != nil {
-		return err
-	}
-	m.info = describe(e.Info().Device, m.group.Specs())
-	return nil
-}
-
-// openFile opens a weights file that lives as long as the model.
-func (m *Model) openFile(name string) (*weights.File, error) {
-	f, err := models.Open(name)
-	if err == nil {
-		m.files = append(m.files, f)
-	}
-	return f, err
-}
-
-// Name is what the model was opened as; several names are joined by " + ".
-func (m *Model) Name() string { return strings.Join(m.names, " + ") }
-
-// Close frees the model. It must not be in use any more.
-func (m *Model) Close() error {
-	return errors.Join(m.group.Close(), m.closeFiles())
-}
-
-func (m *Model) closeFiles() error {
-	var errs []error
-	for _, f := range m.files {
-		errs = append(errs, f.Close())
-	}
-	return errors.Join(errs...)
-}
 
 // Localize gives the probability of manipulation for every pixel of p, on p's own grid.
 func (m *Model) Localize(ctx context.Context, p *picture.Picture) (*Result, error) {
@@ -180,40 +17,72 @@ func (m *Model) Localize(ctx context.Context, p *picture.Picture) (*Result, erro
 	return results[0], nil
 }
 
-// LocalizeBatch is Localize for several pictures at once, with one result for each in their order. Models that
-// see a picture scaled to their input take them through the network together, which is a little faster for each
-// and needs memory for all.
-func (m *Model) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) (results []*Result, err error) {
-	defer parallel.Recover(&err)
-	pixels := make([]*picture.RGB, len(pictures))
-	for i, p := range pictures {
-		if p.Width == 0 || p.Height == 0 {
-			return nil, fmt.Errorf("picture of %d x %d pixels: it is empty", p.Width, p.Height)
-		}
-		pixels[i] = p.RGB
-	}
-	outputs, err := m.group.Run(ctx, pixels)
-	if err != nil {
+// LocalizeBatch is Localize for several pictures at once, with one result for each in their order. Models that see a
+// picture scaled to their input take them through the network together, which is a little faster for each and needs
+// memory for all. A panic is an error of these pictures.
+func (m *Model) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) ([]*Result, error) {
+	b := &batch{model: m, pictures: pictures}
+	if err := runSteps(ctx, batchSteps, b); err != nil {
 		return nil, err
 	}
-	results = make([]*Result, len(pictures))
-	for i, p := range pictures {
-		results[i] = m.result(m.Name(), p, Mean(outputs[i], p.Width, p.Height), !slices.Contains(m.byMean, false))
-		if !m.each {
-			continue
-		}
-		for k, o := range outputs[i] {
-			results[i].Each = append(results[i].Each, m.result(m.names[k], p, o.Enlarged(p.Width, p.Height), m.byMean[k]))
-		}
-	}
-	return results, nil
+	return b.results, nil
 }
 
-func (m *Model) result(name string, p *picture.Picture, o Output, byMean bool) *Result {
-	r := &Result{
-		Width: p.Width, Height: p.Height, Format: p.Format, Orientation: p.Orientation,
-		Model: name, Threshold: m.threshold, Prob: o.Prob, Raw: Map(o.Raw),
+// batch is pictures on their way through a model, by batchSteps.
+type batch struct {
+	model    *Model
+	pictures []*picture.Picture
+	outputs  [][]Output // of each picture, one for each network
+	results  []*Result
+}
+
+func (b *batch) check(context.Context) error {
+	for _, p := range b.pictures {
+		if p.Width == 0 || p.Height == 0 {
+			return fmt.Errorf("picture of %d x %d pixels: it is empty", p.Width, p.Height)
+		}
 	}
-	r.measure(byMean)
-	return r
+	return nil
+}
+
+func (b *batch) runNetworks(ctx context.Context) (err error) {
+	pixels := make([]*picture.RGB, len(b.pictures))
+	for i, p := range b.pictures {
+		pixels[i] = p.RGB
+	}
+	b.outputs, err = b.model.group.Run(ctx, pixels)
+	return err
+}
+
+// combine makes the results' maps: the mean of the networks' and, if asked for, each network's own.
+func (b *batch) combine(context.Context) error {
+	for i, p := range b.pictures {
+		r := b.newResult(b.model.Name(), p, Mean(b.outputs[i], p.Width, p.Height))
+		if b.model.each {
+			for k, o := range b.outputs[i] {
+				r.Each = append(r.Each, b.newResult(b.model.names[k], p, o.Enlarged(p.Width, p.Height)))
+			}
+		}
+		b.results = append(b.results, r)
+	}
+	return nil
+}
+
+func (b *batch) newResult(name string, p *picture.Picture, o Output) *Result {
+	return &Result{
+		Width: p.Width, Height: p.Height, Format: p.Format, Orientation: p.Orientation,
+		Model: name, Threshold: b.model.threshold, Prob: o.Prob, Raw: o.Raw,
+	}
+}
+
+// summarize computes scores and regions.
+func (b *batch) summarize(context.Context) error {
+	allByMean := !slices.Contains(b.model.byMean, false)
+	for _, r := range b.results {
+		r.measure(allByMean)
+		for k, own := range r.Each {
+			own.measure(b.model.byMean[k])
+		}
+	}
+	return nil
 }

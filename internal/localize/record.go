@@ -1,5 +1,3 @@
-// Package localize is what is said about a picture, as JSON: the object that the
-// command line prints and the service answers with.
 package localize
 
 import (
@@ -7,8 +5,8 @@ import (
 	"time"
 )
 
-// Record is what a result says about a picture, whoever asks. Others embed it
-// and add where the maps are.
+// Record is the JSON form of a result. The command line and the service embed it and
+// add where the maps are.
 type Record struct {
 	Image               string         `json:"image"` // as the user names it
 	Width               int            `json:"width"`

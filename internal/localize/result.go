@@ -34,7 +34,7 @@ type Result struct {
 	// Raw is the network's own output before it is brought to the picture's
 	// size. Of several models it is the mean, at the picture's size where their
 	// own outputs differ in size.
-	Raw Map
+	Raw picture.Map
 	// Each holds each model's own result, in the order in which they were given;
 	// only with Options.Each.
 	Each []*Result
@@ -45,12 +45,6 @@ type Region struct {
 	Box        image.Rectangle // in pixels
 	Area       int             // in pixels
 	Mean, Peak float64         // probability over the area, in [0,1]
-}
-
-// Map is a grid of probabilities in [0,1]: [Height, Width].
-type Map struct {
-	Prob          []float32
-	Width, Height int
 }
 
 // smallestRegion is the share of a picture under which an area over the

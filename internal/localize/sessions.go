@@ -9,8 +9,7 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// maxSessions is how many shapes stay loaded: a folder of photographs has a
-// few, and each costs some memory.
+// maxSessions is how many shapes stay loaded: a directory of photographs has a few, and each takes some memory.
 const maxSessions = 6
 
 // sessions keeps a network's sessions by the shape of their input.
@@ -18,11 +17,12 @@ type sessions struct {
 	load func(h, w int) (*engine.Session, error)
 
 	mu    sync.Mutex
-	kept  map[[2]int]*kept
+	slots map[[2]int]*slot
 	clock int // counts calls of get
 }
 
-type kept struct {
+// slot holds the session of one shape, or the error of loading it.
+type slot struct {
 	ready   chan struct{} // closed when session or err is set
 	session *engine.Session
 	err     error
@@ -31,7 +31,7 @@ type kept struct {
 }
 
 func newSessions(load func(h, w int) (*engine.Session, error)) *sessions {
-	return &sessions{load: load, kept: map[[2]int]*kept{}}
+	return &sessions{load: load, slots: map[[2]int]*slot{}}
 }
 
 // get returns the session for inputs of h x w pixels and loads it if needed. The session can be used until release
@@ -39,11 +39,11 @@ func newSessions(load func(h, w int) (*engine.Session, error)) *sessions {
 func (s *sessions) get(ctx context.Context, h, w int) (session *engine.Session, release func(), err error) {
 	key := [2]int{h, w}
 	s.mu.Lock()
-	k, ok := s.kept[key]
+	k, ok := s.slots[key]
 	if !ok {
 		s.makeRoom()
-		k = &kept{ready: make(chan struct{})}
-		s.kept[key] = k
+		k = &slot{ready: make(chan struct{})}
+		s.slots[key] = k
 	}
 	s.clock++
 	k.used = s.clock
@@ -78,15 +78,14 @@ func (s *sessions) get(ctx context.Context, h, w int) (session *engine.Session, 
 	return k.session, release, nil
 }
 
-// makeRoom closes the session that was not asked for longest, if there are too
-// many; those in use stay.
+// makeRoom closes the least recently used session if there are too many. Those in use stay.
 func (s *sessions) makeRoom() {
-	if len(s.kept) < maxSessions {
+	if len(s.slots) < maxSessions {
 		return
 	}
 	var oldest [2]int
-	var found *kept
-	for key, k := range s.kept {
+	var found *slot
+	for key, k := range s.slots {
 		if k.users == 0 && (found == nil || k.used < found.used) {
 			oldest, found = key, k
 		}
@@ -94,19 +93,18 @@ func (s *sessions) makeRoom() {
 	if found == nil {
 		return
 	}
-	delete(s.kept, oldest)
+	delete(s.slots, oldest)
 	if found.session != nil { // nil where loading failed a moment ago
 		found.session.Close()
 	}
 }
 
-// forget drops a session that could not be loaded, so that the next call tries
-// again.
-func (s *sessions) forget(key [2]int, k *kept) {
+// forget drops a session that could not be loaded, so that the next call tries again.
+func (s *sessions) forget(key [2]int, k *slot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.kept[key] == k {
-		delete(s.kept, key)
+	if s.slots[key] == k {
+		delete(s.slots, key)
 	}
 }
 
@@ -114,11 +112,11 @@ func (s *sessions) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for key, k := range s.kept {
+	for key, k := range s.slots {
 		if k.session != nil {
 			errs = append(errs, k.session.Close())
 		}
-		delete(s.kept, key)
+		delete(s.slots, key)
 	}
 	return errors.Join(errs...)
 }

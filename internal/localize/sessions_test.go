@@ -56,7 +56,7 @@ func TestSessionsAreLoadedOnceAndForgotten(t *testing.T) {
 	for h := range 3 * maxSessions {
 		get(100 + h)
 	}
-	if n := len(s.kept); n != maxSessions {
+	if n := len(s.slots); n != maxSessions {
 		t.Errorf("%d sessions are kept, expected %d", n, maxSessions)
 	}
 	if get(100 + 3*maxSessions - 1); loads[100+3*maxSessions-1] != 1 {

@@ -1,12 +1,29 @@
 package picture
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// Map holds for each pixel the probability, in [0,1], that it was manipulated:
-// Prob has Height*Width values, row by row.
+// Map is a grid of probabilities of manipulation, [Height, Width], each in [0,1]. A cell covers Stride x Stride
+// pixels of a picture; of a map at the picture's own size a cell is a pixel.
 type Map struct {
 	Prob          []float32
 	Width, Height int
+	// Stride is the side of a cell in pixels. 0 means 1, or that the map covers the picture however large that is.
+	Stride int
+	// LeadX and LeadY are how many pixels the first cell begins left of and above the picture.
+	LeadX, LeadY int
+}
+
+// CellSize is Stride, or 1 where that is 0.
+func (m *Map) CellSize() int { return max(m.Stride, 1) }
+
+// Clone returns a copy that shares no memory with m.
+func (m *Map) Clone() Map {
+	c := *m
+	c.Prob = slices.Clone(m.Prob)
+	return c
 }
 
 // ToGray gives the map in 8 bits: round(255 p). Values outside [0,1] are clipped, NaN becomes 0.

@@ -59,7 +59,10 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 // predictor is the network with the given weights, until done is called.
 func (t *trainer) predictor(params []network.Param) (predict Predict, done func() error, err error) {
 	if t.features == nil {
-		r := localize.New(t.engine, snapshot{t.model, params})
+		r, err := localize.New(t.engine, snapshot{t.model, params})
+		if err != nil {
+			return nil, nil, err
+		}
 		return r.Predict, r.Close, nil
 	}
 	spec := t.model.Spec()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/metric"
+	"github.com/declip/declip/internal/numeric"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/tools/twin"
 )
@@ -37,10 +38,10 @@ func (b *bench) evaluate() error {
 	}
 	noisy, logits := noise(w*h), noise(small*small)
 	for i := range noisy {
-		noisy[i] = sigmoid(noisy[i] + 0.7*float32(mask[i]))
+		noisy[i] = numeric.Sigmoid32(noisy[i] + 0.7*float32(mask[i]))
 	}
 	for i := range logits {
-		logits[i] = sigmoid(3*logits[i] - 6 + 8*float32(mask[i/small*4*w+i%small*4]))
+		logits[i] = numeric.Sigmoid32(3*logits[i] - 6 + 8*float32(mask[i/small*4*w+i%small*4]))
 	}
 	for _, m := range []struct {
 		name string
@@ -125,5 +126,3 @@ func sameScores(r metric.Result, other map[string]float64) error {
 	}
 	return nil
 }
-
-func sigmoid(v float32) float32 { return float32(1 / (1 + math.Exp(-float64(v)))) }

@@ -11,6 +11,7 @@ import (
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/numeric"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/tools/twin"
 )
@@ -186,10 +187,8 @@ func (p *parity) compare(what string, got, want []float32) {
 	for i, w := range want {
 		largest = max(largest, math.Abs(float64(w)))
 		logit = max(logit, math.Abs(float64(w-got[i])))
-		probability = max(probability, math.Abs(sigmoid(w)-sigmoid(got[i])))
+		probability = max(probability, math.Abs(numeric.Sigmoid(float64(w))-numeric.Sigmoid(float64(got[i]))))
 	}
 	fmt.Printf("%-52s %12.1e %12.1e %14.2f  %s\n", what, probability, logit, largest,
 		p.verdict(probability <= mostProbability && logit <= mostLogit*largest))
 }
-
-func sigmoid(v float32) float64 { return 1 / (1 + math.Exp(-float64(v))) }

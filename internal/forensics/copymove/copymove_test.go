@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/declip/declip/internal/numeric"
 	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
@@ -65,7 +66,7 @@ func withCopy(p *picture.RGB, scale, angle, side float64) (out *picture.RGB, mas
 	return out, mask
 }
 
-func find(t *testing.T, p *picture.RGB) []Pair {
+func find(t *testing.T, p *picture.RGB) Pairs {
 	t.Helper()
 	pairs, err := Find(t.Context(), p)
 	if err != nil {
@@ -190,7 +191,7 @@ func TestLargePicture(t *testing.T) {
 	}
 	prob := make([]float32, large.Width*large.Height)
 	a[0].Rougher = 0 // in doubt: both are marked
-	Mark(prob, large.Width, large.Height, a[:1])
+	a[:1].Mark(&picture.Map{Prob: prob, Width: large.Width, Height: large.Height})
 	marked := make([]bool, len(mask))
 	both := make([]bool, len(mask))
 	for i := range mask {
@@ -210,22 +211,22 @@ func TestMark(t *testing.T) {
 		one, other, rougher, probability float64 // logits, detail
 		wantOne, wantOther               float64
 	}{
-		"other is stranger":           {-4, -2, 0, 1, logistic(2 * -byStrangeness), strange},
-		"one is stranger":             {-2, -4, 0, 1, strange, logistic(2 * -byStrangeness)},
-		"alike, one is smoother":      {-2, -2, -1, 1, strange, logistic(byRoughness)},
-		"alike, one is rougher":       {-2, -2, 1, 1, logistic(byRoughness), strange},
-		"smoothness against strange":  {-2, -1.5, -2, 1, strange, logistic(2*byRoughness + 0.5*byStrangeness)},
+		"other is stranger":           {-4, -2, 0, 1, numeric.Sigmoid(2 * -byStrangeness), strange},
+		"one is stranger":             {-2, -4, 0, 1, strange, numeric.Sigmoid(2 * -byStrangeness)},
+		"alike, one is smoother":      {-2, -2, -1, 1, strange, numeric.Sigmoid(byRoughness)},
+		"alike, one is rougher":       {-2, -2, 1, 1, numeric.Sigmoid(byRoughness), strange},
+		"smoothness against strange":  {-2, -1.5, -2, 1, strange, numeric.Sigmoid(2*byRoughness + 0.5*byStrangeness)},
 		"in doubt, one a little":      {-2, -2.2, 0, 1, strange, familiar},
 		"in doubt, other a little":    {-2.2, -2, 0, 1, familiar, strange},
-		"hardly a pair":               {-1, -5, 0, 0.3, 0.3, logistic(-5)},
-		"what is higher stays higher": {6, -5, 0, 1, logistic(6), logistic(-5)},
+		"hardly a pair":               {-1, -5, 0, 0.3, 0.3, numeric.Sigmoid(-5)},
+		"what is higher stays higher": {6, -5, 0, 1, numeric.Sigmoid(6), numeric.Sigmoid(-5)},
 	} {
 		pair := Pair{
 			One: []bool{true, false, false, true}, Other: []bool{false, false, true, true}, Width: 4, Height: 1,
 			Probability: c.probability, Rougher: c.rougher,
 		}
-		prob := []float32{float32(logistic(c.one)), 0.2, float32(logistic(c.other)), 0.99}
-		Mark(prob, 4, 1, []Pair{pair})
+		prob := []float32{float32(numeric.Sigmoid(c.one)), 0.2, float32(numeric.Sigmoid(c.other)), 0.99}
+		Pairs{pair}.Mark(&picture.Map{Prob: prob, Width: 4, Height: 1})
 		for i, want := range []float64{c.wantOne, 0.2, c.wantOther, 0.99} {
 			if math.Abs(float64(prob[i])-want) > 1e-6 {
 				t.Errorf("%s: pixel %d has %g, expected %g", name, i, prob[i], want)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 
+	"github.com/declip/declip/internal/numeric"
 	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
@@ -29,20 +30,6 @@ var order = func() (list [frequencies][2]int) {
 
 // highest is the highest frequency one way that is looked at.
 const highest = 6
-
-// cosine holds the orthonormal cosine functions of 8 samples (ITU-T T.81, A.3.3): [frequency][sample].
-var cosine = func() (c [highest + 1][8]float32) {
-	for u := range c {
-		scale := math.Sqrt(2.0 / 8)
-		if u == 0 {
-			scale = math.Sqrt(1.0 / 8)
-		}
-		for x := range 8 {
-			c[u][x] = float32(scale * math.Cos(float64(2*x+1)*float64(u)*math.Pi/16))
-		}
-	}
-	return c
-}()
 
 // quantise gives the luma's coefficients in every stride-th block of the grid at (x0, y0), in steps; they are 1 where not given.
 func quantise(ctx context.Context, p *picture.RGB, x0, y0, stride int, steps *[64]uint16) (blocks, error) {
@@ -90,12 +77,12 @@ func (b *blocks) fill(i int, pix []uint8, stride int, per *[frequencies]float32)
 			}
 		}
 		for u := range rows[y] {
-			c := &cosine[u]
+			c := &numeric.DCT[u]
 			rows[y][u] = luma[0]*c[0] + luma[1]*c[1] + luma[2]*c[2] + luma[3]*c[3] + luma[4]*c[4] + luma[5]*c[5] + luma[6]*c[6] + luma[7]*c[7]
 		}
 	}
 	for f, at := range order {
-		c, sum := &cosine[at[0]], float32(0)
+		c, sum := &numeric.DCT[at[0]], float32(0)
 		for y := range rows {
 			sum += c[y] * rows[y][at[1]]
 		}

@@ -33,45 +33,45 @@ const (
 	doubtful = 8.0
 )
 
-// Map holds a logarithm of odds, in nats, for each block of 8 x 8 pixels: [Height, Width]. Above 0 the block does not look as if it had
-// been rounded along with the rest of the picture.
-type Map struct {
+// Grid holds the log-odds, in nats, for each block of 8 x 8 pixels, [Height, Width], that the block was not compressed along
+// with the rest of the picture.
+type Grid struct {
 	Logit         []float32
 	Width, Height int
 	X, Y          int // where block (0, 0) begins, pixels, [0, 8)
 }
 
-// Find gives a map for the file's own grid, if the picture was read from a JPEG file (its Steps), and one for another grid on which the
-// picture was rounded before, if there is one.
-func Find(ctx context.Context, p *picture.RGB) ([]Map, error) {
+// Find judges the blocks of the file's own grid, if the picture was read from a JPEG file (its Steps), and those of another grid
+// on which the picture was compressed before, if there is one. When ctx ends it returns ctx's error within about 50 ms.
+func Find(ctx context.Context, p *picture.RGB) (Evidence, error) {
 	if min(p.Width, p.Height) < leastSide || p.Width*p.Height < 64*leastBlocks {
 		return nil, nil
 	}
-	var maps []Map
+	var found Evidence
 	if p.Steps != nil {
-		m, err := odds(ctx, p, 0, 0, p.Steps)
+		g, err := odds(ctx, p, 0, 0, p.Steps)
 		if err != nil {
 			return nil, err
 		}
-		maps = append(maps, m)
+		found = append(found, g)
 	}
 	x, y, ok, err := otherGrid(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	if ok {
-		m, err := odds(ctx, p, x, y, nil)
+		g, err := odds(ctx, p, x, y, nil)
 		if err != nil {
 			return nil, err
 		}
-		maps = append(maps, m)
+		found = append(found, g)
 	}
-	return maps, nil
+	return found, nil
 }
 
 // odds judges the blocks of the grid at (x0, y0).
-func odds(ctx context.Context, p *picture.RGB, x0, y0 int, steps *[64]uint16) (Map, error) {
-	m := Map{Width: (p.Width - x0) / 8, Height: (p.Height - y0) / 8, X: x0, Y: y0}
+func odds(ctx context.Context, p *picture.RGB, x0, y0 int, steps *[64]uint16) (Grid, error) {
+	m := Grid{Width: (p.Width - x0) / 8, Height: (p.Height - y0) / 8, X: x0, Y: y0}
 	here, err := quantise(ctx, p, x0, y0, 1, steps)
 	if err != nil {
 		return m, err

@@ -65,7 +65,7 @@ func paste(p, q *picture.RGB) *picture.RGB {
 }
 
 // shares are how much of what was put in, and of all else, lies above the limit from which on blocks are marked.
-func shares(m Map) (in, out float64) {
+func shares(m Grid) (in, out float64) {
 	var n [2]float64
 	for i, v := range m.Logit {
 		at := image.Rect(0, 0, 8, 8).Add(image.Pt(m.X+i%m.Width*8, m.Y+i/m.Width*8))
@@ -85,7 +85,7 @@ func shares(m Map) (in, out float64) {
 	return in / n[0], out / n[1]
 }
 
-func find(t *testing.T, p *picture.RGB) []Map {
+func find(t *testing.T, p *picture.RGB) Evidence {
 	t.Helper()
 	maps, err := Find(t.Context(), p)
 	if err != nil {

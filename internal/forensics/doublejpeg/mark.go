@@ -3,6 +3,7 @@ package doublejpeg
 import (
 	"math"
 
+	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/picture/components"
 )
 
@@ -13,21 +14,21 @@ const (
 	covered = 0.4  // of a part: so much above 0.5 says that the map knows it, and more exactly than blocks do
 )
 
-// Cells say where the probabilities of a map lie: [Height, Width], each of Stride x Stride pixels, the first LeadX and LeadY pixels
-// left of and above the picture's corner.
-type Cells struct{ Width, Height, Stride, LeadX, LeadY int }
+// Evidence is what Find found in a picture, one for each grid of blocks.
+type Evidence []Grid
 
-// Mark raises the probabilities of a map of the picture where maps say that something was put in. Connected parts that the
-// probabilities show already stay as they are.
-func Mark(prob []float32, cells Cells, maps []Map) {
+// Mark raises the probabilities of a map of the picture in the areas that lack the picture's earlier compression. An
+// area of which the map marks enough already stays as it is.
+func (e Evidence) Mark(m *picture.Map) {
+	prob := m.Prob
 	add := make([]float32, len(prob))
-	for _, m := range maps {
-		evidence, some := m.enlarged(cells)
+	for _, grid := range e {
+		logits, some := grid.over(m)
 		if !some {
 			continue
 		}
-		speaks := func(i int) bool { return evidence[i] > 0 }
-		for part := range components.Of(cells.Width, cells.Height, speaks, speaks) {
+		above := func(i int) bool { return logits[i] > 0 }
+		for part := range components.Of(m.Width, m.Height, above, above) {
 			known := 0
 			for _, i := range part {
 				if prob[i] > 0.5 {
@@ -38,7 +39,7 @@ func Mark(prob []float32, cells Cells, maps []Map) {
 				continue
 			}
 			for _, i := range part {
-				add[i] = max(add[i], evidence[i])
+				add[i] = max(add[i], logits[i])
 			}
 		}
 	}
@@ -50,28 +51,28 @@ func Mark(prob []float32, cells Cells, maps []Map) {
 	}
 }
 
-// enlarged is what the map adds to the logits of a finer one, bilinear between blocks; some is false where that is nothing.
-func (m Map) enlarged(cells Cells) (out []float32, some bool) {
-	for _, v := range m.Logit {
+// over is what the grid adds to the logits of m's cells, bilinear between blocks; some is false where that is nothing.
+func (g Grid) over(m *picture.Map) (out []float32, some bool) {
+	for _, v := range g.Logit {
 		some = some || v > least
 	}
 	if !some {
 		return nil, false
 	}
-	out = make([]float32, cells.Width*cells.Height)
+	out = make([]float32, m.Width*m.Height)
 	block := func(cell, origin int) (int, float32) {
-		at := ((float64(cell)+0.5)*float64(cells.Stride)-float64(origin))/8 - 0.5
+		at := ((float64(cell)+0.5)*float64(m.CellSize())-float64(origin))/8 - 0.5
 		return int(math.Floor(at)), float32(at - math.Floor(at))
 	}
 	at := func(x, y int) float32 {
-		return m.Logit[min(max(y, 0), m.Height-1)*m.Width+min(max(x, 0), m.Width-1)]
+		return g.Logit[min(max(y, 0), g.Height-1)*g.Width+min(max(x, 0), g.Width-1)]
 	}
-	for y := range cells.Height {
-		by, fy := block(y, m.Y+cells.LeadY)
-		for x := range cells.Width {
-			bx, fx := block(x, m.X+cells.LeadX)
+	for y := range m.Height {
+		by, fy := block(y, g.Y+m.LeadY)
+		for x := range m.Width {
+			bx, fx := block(x, g.X+m.LeadX)
 			v := (1-fy)*((1-fx)*at(bx, by)+fx*at(bx+1, by)) + fy*((1-fx)*at(bx, by+1)+fx*at(bx+1, by+1))
-			out[y*cells.Width+x] = min(max(worth*(v-least), 0), most)
+			out[y*m.Width+x] = min(max(worth*(v-least), 0), most)
 		}
 	}
 	return out, true

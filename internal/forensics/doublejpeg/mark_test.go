@@ -3,11 +3,13 @@ package doublejpeg
 import (
 	"slices"
 	"testing"
+
+	"github.com/declip/declip/internal/picture"
 )
 
 // evidence is a map of 20 x 10 blocks that begins at (x, y), with so much in blocks 5 to 9 of rows 3 to 6.
-func evidence(x, y int, logit float32) Map {
-	m := Map{Logit: make([]float32, 20*10), Width: 20, Height: 10, X: x, Y: y}
+func evidence(x, y int, logit float32) Grid {
+	m := Grid{Logit: make([]float32, 20*10), Width: 20, Height: 10, X: x, Y: y}
 	for i := range m.Logit {
 		m.Logit[i] = -2
 		if c, r := i%20, i/20; c >= 5 && c < 10 && r >= 3 && r < 7 {
@@ -18,10 +20,10 @@ func evidence(x, y int, logit float32) Map {
 }
 
 func TestMark(t *testing.T) {
-	cells := Cells{Width: 42, Height: 21, Stride: 4, LeadX: 4, LeadY: 0}
+	cells := picture.Map{Width: 42, Height: 21, Stride: 4, LeadX: 4, LeadY: 0}
 	plain := slices.Repeat([]float32{0.01}, cells.Width*cells.Height)
 	for name, c := range map[string]struct {
-		m     Map
+		m     Grid
 		known float32 // probability in most of the part, 0.01 in the rest
 		want  bool
 	}{
@@ -41,7 +43,9 @@ func TestMark(t *testing.T) {
 			}
 		}
 		before := slices.Clone(prob)
-		Mark(prob, cells, []Map{c.m})
+		m := cells
+		m.Prob = prob
+		Evidence{c.m}.Mark(&m)
 		for i, p := range prob {
 			x, y := i%cells.Width, i/cells.Width
 			switch {
@@ -56,12 +60,12 @@ func TestMark(t *testing.T) {
 	}
 	// Two maps do not add up, and probabilities of 0 and 1 are no trouble.
 	one, two := []float32{0, 0.2, 1}, []float32{0, 0.2, 1}
-	line := Cells{Width: 3, Height: 1, Stride: 8}
-	m := Map{Logit: []float32{1.2, 1.2, 1.2}, Width: 3, Height: 1}
-	Mark(one, line, []Map{m})
-	Mark(two, line, []Map{m, m})
+	line := func(prob []float32) *picture.Map { return &picture.Map{Prob: prob, Width: 3, Height: 1, Stride: 8} }
+	m := Grid{Logit: []float32{1.2, 1.2, 1.2}, Width: 3, Height: 1}
+	Evidence{m}.Mark(line(one))
+	Evidence{m, m}.Mark(line(two))
 	if !slices.Equal(one, two) || one[1] <= 0.5 || !slices.IsSorted(one) || one[2] > 1 {
 		t.Errorf("one map makes %v, the same twice %v", one, two)
 	}
-	Mark(nil, Cells{}, nil)
+	Evidence(nil).Mark(&picture.Map{})
 }

@@ -11,11 +11,12 @@ import (
 	"math"
 	"slices"
 
+	"github.com/declip/declip/internal/numeric"
 	"github.com/declip/declip/internal/picture"
 )
 
 const (
-	side   = 8          // of a block, pixels
+	side   = numeric.BlockSide
 	window = 2*side - 1 // holds one block of each of the 64 grids
 	// Places looked at, at most: enough that a grid stands out by many deviations, and quick at any size.
 	samples = 200
@@ -84,19 +85,6 @@ func spread(last, length, other int) []int {
 	return slices.Compact(origins)
 }
 
-var cosines = func() (c [side][side]float32) {
-	for u := range side {
-		scale := 0.5
-		if u == 0 {
-			scale = math.Sqrt(1.0 / side)
-		}
-		for x := range side {
-			c[u][x] = float32(scale * math.Cos(float64(2*x+1)*float64(u)*math.Pi/16))
-		}
-	}
-	return c
-}()
-
 // vote adds the counts of the 64 blocks in the window at (x0, y0).
 func vote(p *picture.RGB, x0, y0 int, counts *[side * side]float64) {
 	// lines[y][x][u]: coefficient u of the 8 pixels from x on in line y.
@@ -139,7 +127,7 @@ func transform(in []float32, out *[side]float32) {
 		sign := float32(1 - 2*k)
 		a, b, c, d := in[0]+sign*in[7], in[1]+sign*in[6], in[2]+sign*in[5], in[3]+sign*in[4]
 		for u := k; u < side; u += 2 {
-			w := &cosines[u]
+			w := &numeric.DCT[u]
 			out[u] = w[0]*a + w[1]*b + w[2]*c + w[3]*d
 		}
 	}

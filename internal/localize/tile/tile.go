@@ -14,6 +14,7 @@ import (
 	"math"
 	"sync"
 
+	"github.com/declip/declip/internal/numeric"
 	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
@@ -24,19 +25,11 @@ import (
 // concurrently.
 type Run func(ctx context.Context, image []float32, h, w int) (logits []float32, oh, ow int, err error)
 
-// Map is a probability map, one value in [0,1] for each Stride x Stride cell of
-// the picture and of the LeadX columns and LeadY rows before it (see Options.PhaseX):
-// Width = ceil((picture width + LeadX) / Stride), Height likewise.
-type Map struct {
-	Prob          []float32
-	Width, Height int
-	Stride        int
-	LeadX, LeadY  int // pixels
-}
-
-// Localize runs the network over the whole picture. The result does not depend
-// on the number of workers, to the last bit.
-func Localize(ctx context.Context, p *picture.RGB, o Options, run Run) (*Map, error) {
+// Localize runs the network over the whole picture. The map has one value for each Stride x Stride cell of the
+// picture and of the LeadX columns and LeadY rows before it (see Options.PhaseX): its Width is
+// ceil((picture width + LeadX) / Stride), its Height likewise. It does not depend on the number of workers, to the
+// last bit.
+func Localize(ctx context.Context, p *picture.RGB, o Options, run Run) (*picture.Map, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -67,7 +60,7 @@ type job struct {
 	gather *gatherer
 }
 
-func (j *job) do(ctx context.Context, workers int) (*Map, error) {
+func (j *job) do(ctx context.Context, workers int) (*picture.Map, error) {
 	n := len(j.cols.origins) * len(j.rows.origins)
 	parallel.Each(min(workers, n), workers, func(int) { j.work(ctx, n) })
 	if j.err != nil {
@@ -243,20 +236,17 @@ func (g *gatherer) add(i int, logits []float32, oh, ow int) error {
 		at, wy := (y0+y)*g.width+x0, g.down[row][y]
 		sum, weight, answer := g.sum[at:][:n], g.weight[at:][:n], logits[y*ow:][:n]
 		for x, wx := range g.across[col][:n] {
-			sum[x] += wx * wy * Sigmoid(answer[x])
+			sum[x] += wx * wy * numeric.Sigmoid32(answer[x])
 			weight[x] += wx * wy
 		}
 	}
 	return nil
 }
 
-func (g *gatherer) finish() *Map {
+func (g *gatherer) finish() *picture.Map {
 	for i, w := range g.weight {
 		// The quotient can leave [0,1] by a rounding.
 		g.sum[i] = min(1, g.sum[i]/w)
 	}
-	return &Map{Prob: g.sum, Width: g.width, Height: g.height, Stride: g.stride, LeadX: g.job.cols.lead, LeadY: g.job.rows.lead}
+	return &picture.Map{Prob: g.sum, Width: g.width, Height: g.height, Stride: g.stride, LeadX: g.job.cols.lead, LeadY: g.job.rows.lead}
 }
-
-// Sigmoid is 1/(1+exp(-x)), the probability of a logit.
-func Sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }

@@ -100,7 +100,7 @@ func TestSplit(t *testing.T) {
 
 func TestSameForAnyNumberOfWorkers(t *testing.T) {
 	p, o := noise(700, 500), Options{Size: 128, Overlap: 48}
-	var first *Map
+	var first *picture.Map
 	for _, workers := range []int{1, 2, 7} {
 		o.Workers = workers
 		m, err := Localize(context.Background(), p, o, cells(4))
@@ -151,7 +151,7 @@ func TestBlendIsSmooth(t *testing.T) {
 
 func TestUpsample(t *testing.T) {
 	// A ramp stays a ramp between the outer cell centres and is flat beyond.
-	m := &Map{Prob: []float32{0, .4, .8, 0, .4, .8}, Width: 3, Height: 2, Stride: 4}
+	m := &picture.Map{Prob: []float32{0, .4, .8, 0, .4, .8}, Width: 3, Height: 2, Stride: 4}
 	got := m.Upsample(11, 6)
 	for x := range 11 {
 		want := min(.8, max(0, .4*((float64(x)+.5)/4-.5)))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/numeric"
 )
 
 // ErrDiffers is wrapped by errors about results that are not the original's.
@@ -133,7 +134,7 @@ func difference(a, b []float32) (float64, error) {
 	}
 	largest := 0.0
 	for i := range a {
-		d := math.Abs(sigmoid(a[i]) - sigmoid(b[i]))
+		d := math.Abs(numeric.Sigmoid(float64(a[i])) - numeric.Sigmoid(float64(b[i])))
 		if !(d <= largest) {
 			largest = d
 		}
@@ -143,5 +144,3 @@ func difference(a, b []float32) (float64, error) {
 	}
 	return largest, nil
 }
-
-func sigmoid(v float32) float64 { return 1 / (1 + math.Exp(-float64(v))) }

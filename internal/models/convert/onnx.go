@@ -12,6 +12,7 @@ import (
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/graph"
 	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/numeric"
 )
 
 // maxExported is how far the probabilities of an exported model may be from the original's. The arithmetic is the
@@ -66,7 +67,7 @@ func checkONNX(ctx context.Context, path string, m *network.Pretrained, e *engin
 	}
 	probabilities := out[network.PortProbabilities].Float32s()
 	for i, v := range out[network.PortLogits].Float32s() {
-		if d := float64(probabilities[i]) - sigmoid(v); !(d <= 1e-6 && d >= -1e-6) {
+		if d := float64(probabilities[i]) - numeric.Sigmoid(float64(v)); !(d <= 1e-6 && d >= -1e-6) {
 			return fmt.Errorf("%w: probability %g for the logit %g", ErrDiffers, probabilities[i], v)
 		}
 	}

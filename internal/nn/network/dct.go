@@ -1,9 +1,8 @@
 package network
 
 import (
-	"math"
-
 	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/numeric"
 )
 
 // dctBranch looks at the picture as JPEG does: in blocks of 8 x 8 pixels, each as 64 cosine coefficients of its
@@ -26,20 +25,14 @@ func (b *builder) dctBranch(x *graph.Node, width int) *graph.Node {
 // dctKernel holds the orthonormal cosine functions of an 8 x 8 block (as in ITU-T T.81, A.3.3), applied to the luma in levels
 // of 255 of a normalised picture: [64, 3, 8, 8].
 func dctKernel() []float32 {
-	scale := func(u int) float64 {
-		if u == 0 {
-			return math.Sqrt(1.0 / 8)
-		}
-		return math.Sqrt(2.0 / 8)
-	}
 	data := make([]float32, 0, 64*3*64)
 	for u := range 8 {
 		for v := range 8 {
 			for c, share := range [3]float64{.299, .587, .114} {
 				for y := range 8 {
 					for x := range 8 {
-						wave := math.Cos(float64(2*y+1)*float64(u)*math.Pi/16) * math.Cos(float64(2*x+1)*float64(v)*math.Pi/16)
-						data = append(data, float32(share*255*float64(Std[c])*scale(u)*scale(v)*wave))
+						wave := numeric.DCTWave(u, y) * numeric.DCTWave(v, x)
+						data = append(data, float32(share*255*float64(Std[c])*numeric.DCTScale(u)*numeric.DCTScale(v)*wave))
 					}
 				}
 			}

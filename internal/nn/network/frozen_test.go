@@ -122,25 +122,21 @@ func TestWeighBlobs(t *testing.T) {
 	}
 }
 
-// Copies and JPEG's rounding are looked for in the picture's own pixels, and a network's file says that they are.
-func TestFind(t *testing.T) {
-	for name, c := range map[string]struct {
-		find func(*Network) error
-		set  func(Spec) bool
-	}{
-		"copies":      {(*Network).FindCopies, func(s Spec) bool { return s.Copies && !s.DoubleJPEG }},
-		"double JPEG": {(*Network).FindDoubleJPEG, func(s Spec) bool { return s.DoubleJPEG && !s.Copies }},
-	} {
-		n := mustNew(t, small(), 1)
-		if err := c.find(n); err != nil {
-			t.Fatal(err)
-		}
-		again, err := Open(encode(t, n, nil))
-		if err != nil || !c.set(again.Spec()) {
-			t.Errorf("%s: the file's network: %+v, %v", name, again.Spec(), err)
-		}
-		if err := c.find(mustNew(t, Spec{Arch: ArchXception}, 1)); err == nil {
-			t.Errorf("%s: a network that sees scaled pictures took to looking for them", name)
-		}
+// Detectors look at the picture's own pixels. A network's file names them.
+func TestAddDetectors(t *testing.T) {
+	n := mustNew(t, small(), 1)
+	if err := n.AddDetectors("noise", "copies", "noise"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(encode(t, n, nil))
+	if err != nil || !slices.Equal(again.Spec().Detectors, []string{"copies", "noise"}) {
+		t.Errorf("the file's network has detectors %v, %v", again.Spec().Detectors, err)
+	}
+	resized := mustNew(t, Spec{Arch: ArchXception}, 1)
+	if err := resized.AddDetectors("copies"); err == nil {
+		t.Error("a network that sees scaled pictures got a detector")
+	}
+	if err := resized.AddDetectors(); err != nil {
+		t.Errorf("no detectors: %v", err)
 	}
 }

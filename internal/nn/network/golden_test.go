@@ -17,6 +17,7 @@ import (
 	"github.com/declip/declip/internal/nn/engine/enginetest"
 	"github.com/declip/declip/internal/nn/network/networktest"
 	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/numeric"
 )
 
 // golden is what PyTorch computed for tiny networks; see tools/golden/network.py.
@@ -130,7 +131,7 @@ func (g golden) compare(t *testing.T, c goldenCase, logits []float32) {
 	}
 }
 
-func sigmoid(v float32) float64 { return 1 / (1 + math.Exp(-float64(v))) }
+func sigmoid(v float32) float64 { return numeric.Sigmoid(float64(v)) }
 
 // runModel gives the logits [2, 256, 256] of the golden pictures, backbones and decoder in sessions of their own.
 func runModel(t *testing.T, e *engine.Engine, m *Pretrained, form Form, lowMemory bool) []float32 {

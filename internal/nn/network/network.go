@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/declip/declip/internal/nn/graph"
 	"github.com/declip/declip/internal/nn/weights"
@@ -48,10 +49,9 @@ type Spec struct {
 	// of xceptionnet-lite.
 	Widths []int `json:"widths,omitempty"`
 	LiteOptions
-	// Copies adds to xceptionnet-lite's map what appears twice in a picture (package copymove).
-	Copies bool `json:"copies,omitempty"`
-	// DoubleJPEG adds to xceptionnet-lite's map what JPEG has not rounded along with the rest of a picture (package doublejpeg).
-	DoubleJPEG bool `json:"double_jpeg,omitempty"`
+	// Detectors are the searches without a network whose findings xceptionnet-lite's map holds too, by name (see package
+	// forensics).
+	Detectors []string `json:"detectors,omitempty"`
 	// Blobs drops small and low-confidence regions of xceptionnet-lite's map.
 	Blobs bool `json:"blobs,omitempty"`
 }
@@ -211,22 +211,16 @@ func (n *Network) thawed(frozenTrunk bool) (*Network, error) {
 	return m, nil
 }
 
-// FindCopies makes the network's map hold what appears twice in a picture; only networks that run in tiles can.
-func (n *Network) FindCopies() error {
-	if err := n.tiled("copies are looked for in the picture's own pixels"); err != nil {
+// AddDetectors makes the network's map hold what these detectors find too. Only networks that run in tiles can: others are
+// an error. Whether there are detectors of these names is for the caller to check.
+func (n *Network) AddDetectors(names ...string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	if err := n.tiled("detectors look at the picture's own pixels"); err != nil {
 		return err
 	}
-	n.spec.Copies = true
-	return nil
-}
-
-// FindDoubleJPEG makes the network's map hold what JPEG has not rounded along with the rest of a picture; only networks that
-// run in tiles can.
-func (n *Network) FindDoubleJPEG() error {
-	if err := n.tiled("JPEG's rounding is looked for in the picture's own pixels"); err != nil {
-		return err
-	}
-	n.spec.DoubleJPEG = true
+	n.spec.Detectors = sortedNames(slices.Concat(n.spec.Detectors, names))
 	return nil
 }
 

@@ -32,6 +32,7 @@ func (s Spec) Check() error {
 
 // complete fills in the defaults and checks the spec.
 func (s Spec) complete() (Spec, error) {
+	s.Detectors = sortedNames(s.Detectors)
 	switch s.Arch {
 	case ArchXception:
 		return s.completeXception()

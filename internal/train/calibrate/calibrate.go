@@ -12,13 +12,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 
 	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/numeric"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -45,10 +46,8 @@ type Options struct {
 	Pictures []Picture
 	// MaxFlagged is the share of the untouched pictures in [0,1] that may be flagged at 0.5 afterwards.
 	MaxFlagged float64
-	// Copies makes the network look for what appears twice in a picture from now on.
-	Copies bool
-	// DoubleJPEG makes the network look for what JPEG has not rounded along with the rest of a picture from now on.
-	DoubleJPEG bool
+	// Detectors are added to those whose findings the network's map holds, by name (localize.Detectors).
+	Detectors []string
 	// Blobs makes the parts of the network's map be judged as wholes from now on. A threshold is chosen without it first, and
 	// then the shift that is best with it, step by step from there.
 	Blobs bool
@@ -89,17 +88,12 @@ type Result struct {
 	net  *network.Network
 }
 
-// find makes the network look for what the options ask for.
-func (o Options) find(net *network.Network) error {
-	if o.Copies {
-		if err := net.FindCopies(); err != nil {
-			return err
-		}
+// addDetectors adds the detectors that the options name.
+func (o Options) addDetectors(net *network.Network) error {
+	if err := localize.CheckDetectors(o.Detectors); err != nil {
+		return err
 	}
-	if o.DoubleJPEG {
-		return net.FindDoubleJPEG()
-	}
-	return nil
+	return net.AddDetectors(o.Detectors...)
 }
 
 // maxPasses bounds how often the pictures are looked at. Two are the rule: one to choose, one to check.
@@ -115,7 +109,7 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Path(), err)
 	}
-	if err := o.find(net); err != nil {
+	if err := o.addDetectors(net); err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Path(), err)
 	}
 	r := &Result{Facts: Facts{Threshold: thresholds[middle], MaxFlagged: o.MaxFlagged}, file: file, net: net}
@@ -182,7 +176,7 @@ func (r *Result) shift(by float64) error {
 		return err
 	}
 	r.Shift += by
-	r.Threshold = sigmoid(-r.Shift)
+	r.Threshold = numeric.Sigmoid(-r.Shift)
 	return nil
 }
 
@@ -227,5 +221,3 @@ func (r *Result) Write(path string) error {
 	}
 	return weights.Write(path, tensors, metadata)
 }
-
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

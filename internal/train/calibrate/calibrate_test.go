@@ -12,6 +12,7 @@ import (
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/numeric"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -40,7 +41,7 @@ func options(t *testing.T, pictures ...Picture) Options {
 			return func(_ context.Context, p *picture.RGB) ([]float32, error) {
 				prob := make([]float32, p.Width*p.Height)
 				for i := range prob {
-					prob[i] = float32(sigmoid(float64(bias) + (float64(p.Pix[3*i])-128)/16))
+					prob[i] = float32(numeric.Sigmoid(float64(bias) + (float64(p.Pix[3*i])-128)/16))
 				}
 				return prob, nil
 			}, func() {}, nil
@@ -101,8 +102,8 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Shift != 3 || math.Abs(r.Threshold-sigmoid(-3)) > 1e-12 {
-		t.Errorf("shift %g, threshold %g, expected 3 and %g", r.Shift, r.Threshold, sigmoid(-3))
+	if r.Shift != 3 || math.Abs(r.Threshold-numeric.Sigmoid(-3)) > 1e-12 {
+		t.Errorf("shift %g, threshold %g, expected 3 and %g", r.Shift, r.Threshold, numeric.Sigmoid(-3))
 	}
 	if want := (Point{F1: 0, Flagged: 0}); r.Before.F1 > 1e-30 || r.Before.Flagged != want.Flagged {
 		t.Errorf("before: %+v, expected %+v", r.Before, want)
@@ -163,7 +164,7 @@ func TestRunChecksTheShiftedNetwork(t *testing.T) {
 		return func(ctx context.Context, p *picture.RGB) ([]float32, error) {
 			prob, err := predict(ctx, p)
 			for i, v := range prob { // half of the last unit of the shift gets lost
-				prob[i] = float32(sigmoid(math.Log(float64(v)/(1-float64(v))) + math.Min(0.5, -bias/2)))
+				prob[i] = float32(numeric.Sigmoid(math.Log(float64(v)/(1-float64(v))) + math.Min(0.5, -bias/2)))
 			}
 			return prob, err
 		}, done, err

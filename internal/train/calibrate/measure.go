@@ -8,6 +8,7 @@ import (
 	"github.com/declip/declip/internal/parallel"
 
 	"github.com/declip/declip/internal/metric"
+	"github.com/declip/declip/internal/numeric"
 )
 
 // The thresholds tried, as logits: steps of an eighth between probabilities of 0.00005 and 0.99995. The
@@ -23,7 +24,7 @@ var logits, thresholds = grid()
 func grid() (logits, thresholds []float64) {
 	for i := range 2*middle + 1 {
 		x := float64(i-middle) / steps
-		logits, thresholds = append(logits, x), append(thresholds, sigmoid(x))
+		logits, thresholds = append(logits, x), append(thresholds, numeric.Sigmoid(x))
 	}
 	return logits, thresholds
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/declip/declip/internal/nn/engine"
@@ -13,30 +12,6 @@ import (
 	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
-
-// LoadOptions are the choices for running models whose weights lie in files.
-type LoadOptions struct {
-	// LowMemory leaves weights mapped from their files, shared between processes, instead of packing them for the
-	// processor. Some per cent slower.
-	LowMemory bool
-}
-
-// Putting weights into the processor's order keeps one core busy and needs room for copies. A backbone is loaded in so
-// many links of a chain, two programs at a time: half the time on two cores, and a part of the room.
-const (
-	links = 4
-	lanes = 2
-)
-
-// form is the one that runs fastest with the options, and the number of programs that it is loaded in.
-func (o LoadOptions) form(e *engine.Engine) (form network.Form, parts int) {
-	form.Winograd = e.Winograd()
-	if o.LowMemory {
-		return form, 1
-	}
-	form.Blocked = e.Blocks()
-	return form, links
-}
 
 // Pass is a backbone that gives its features at some layers, all in one run. It is safe for concurrent use until it is
 // closed.
@@ -74,7 +49,7 @@ func (p *Pass) load(l *loader, layers []string, o LoadOptions) error {
 	return nil
 }
 
-// Close frees the sessions; no call of Run must be under way.
+// Close frees the sessions; no call of Run may be in progress.
 func (p *Pass) Close() error {
 	var errs []error
 	for _, s := range p.chain {
@@ -92,16 +67,16 @@ func (p *Pass) Run(ctx context.Context, pictures []*picture.RGB) (map[string]*en
 	if err != nil {
 		return nil, err
 	}
-	return p.numbers(p.run(ctx, image))
+	return p.checkFinite(p.run(ctx, image))
 }
 
 // Features is Run for pictures [N, 3, side, side] that are brought to the backbone's input already. On a CPU they go
 // through in parts of as many as there are threads: more are no faster there and take memory.
 func (p *Pass) Features(ctx context.Context, images *engine.Tensor) (map[string]*engine.Tensor, error) {
-	return p.numbers(p.parts(ctx, images))
+	return p.checkFinite(p.parts(ctx, images))
 }
 
-// parts is Features without a look at the numbers.
+// parts is Features without checkFinite.
 func (p *Pass) parts(ctx context.Context, images *engine.Tensor) (map[string]*engine.Tensor, error) {
 	shape := images.Shape()
 	if len(shape) != 4 || shape[0] <= p.atOnce {
@@ -132,8 +107,8 @@ func (p *Pass) parts(ctx context.Context, images *engine.Tensor) (map[string]*en
 	return all, nil
 }
 
-// numbers refuses features that are none.
-func (p *Pass) numbers(features map[string]*engine.Tensor, err error) (map[string]*engine.Tensor, error) {
+// checkFinite returns an error if a feature is NaN.
+func (p *Pass) checkFinite(features map[string]*engine.Tensor, err error) (map[string]*engine.Tensor, error) {
 	for _, t := range features {
 		if err := network.CheckNaN(p.backbone.Path(), t.Float32s()); err != nil {
 			return nil, err
@@ -155,49 +130,4 @@ func (p *Pass) run(ctx context.Context, image *engine.Tensor) (map[string]*engin
 		maps.Copy(features, out)
 	}
 	return features, nil
-}
-
-// together is how many pictures are run at once.
-func together(e *engine.Engine) int {
-	if info := e.Info(); info.Device == "cpu" {
-		return max(2, info.Threads)
-	}
-	return math.MaxInt
-}
-
-// loader loads sessions side by side.
-type loader struct {
-	engine *engine.Engine
-	group  parallel.Group
-}
-
-func newLoader(e *engine.Engine) *loader {
-	l := &loader{engine: e}
-	l.group.SetLimit(lanes)
-	return l
-}
-
-// load loads a program into to, behind those before it; describe says what it is in an error.
-func (l *loader) load(p network.Program, o LoadOptions, to **engine.Session, describe func(error) error) {
-	l.group.Go(func() error {
-		parallel.Point("load")
-		s, err := l.engine.Load(p.ONNX, engine.SessionOptions{ExternalFolder: p.Folder, LowMemory: o.LowMemory})
-		if err != nil {
-			return describe(err)
-		}
-		*to = s
-		return nil
-	})
-}
-
-func (l *loader) wait() error { return l.group.Wait() }
-
-// Scaled brings pictures to the side of a network's input, normalised: [N, 3, side, side].
-func Scaled(pictures []*picture.RGB, side int) (*engine.Tensor, error) {
-	size := 3 * side * side
-	image := make([]float32, len(pictures)*size)
-	for i, rgb := range pictures {
-		picture.Normalization{Mean: network.Mean, Std: network.Std}.Planes(image[i*size:][:size], picture.Resize(rgb, side, side))
-	}
-	return engine.NewTensor([]int{len(pictures), 3, side, side}, image)
 }

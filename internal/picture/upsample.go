@@ -1,4 +1,4 @@
-package tile
+package picture
 
 import (
 	"runtime"
@@ -6,13 +6,13 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// Upsample brings the map to the picture it was made of, width x height pixels,
-// bilinearly with pixel centres aligned (align_corners=false): pixel x reads at
-// (x+LeadX+0.5)/Stride - 0.5 cells, clamped to the map. It gives [height,width].
+// Upsample enlarges the map to the picture that it covers, of width x height pixels, bilinearly with pixel centres
+// aligned (align_corners=false): pixel x reads at (x+LeadX+0.5)/Stride - 0.5 cells, clamped to the map. The result
+// is [height, width].
 func (m *Map) Upsample(width, height int) []float32 {
 	dst := make([]float32, width*height)
-	taps := tapsOf(width, m.Width, m.Stride, m.LeadX)
-	rows := tapsOf(height, m.Height, m.Stride, m.LeadY)
+	columns := cellTaps(width, m.Width, m.CellSize(), m.LeadX)
+	rows := cellTaps(height, m.Height, m.CellSize(), m.LeadY)
 	workers := min(height, runtime.GOMAXPROCS(0))
 	parallel.Each(workers, workers, func(k int) {
 		line := make([]float32, m.Width)
@@ -23,7 +23,7 @@ func (m *Map) Upsample(width, height int) []float32 {
 				line[x] = a + t.part*(far[x]-a)
 			}
 			out := dst[y*width:][:width]
-			for x, t := range taps {
+			for x, t := range columns {
 				a := line[t.near]
 				out[x] = a + t.part*(line[t.far]-a)
 			}
@@ -32,18 +32,18 @@ func (m *Map) Upsample(width, height int) []float32 {
 	return dst
 }
 
-// tap says where an output value comes from: part of the way from near to far.
-type tap struct {
+// cellTap says where an output value comes from: part of the way from near to far.
+type cellTap struct {
 	near, far int
 	part      float32
 }
 
-func tapsOf(out, in, stride, lead int) []tap {
-	taps := make([]tap, out)
+func cellTaps(out, in, stride, lead int) []cellTap {
+	taps := make([]cellTap, out)
 	for i := range taps {
 		s := max(0, (float64(i+lead)+.5)/float64(stride)-.5)
 		near := min(int(s), in-1)
-		taps[i] = tap{near, min(near+1, in-1), float32(s - float64(near))}
+		taps[i] = cellTap{near, min(near+1, in-1), float32(s - float64(near))}
 	}
 	return taps
 }

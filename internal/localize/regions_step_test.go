@@ -5,12 +5,11 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/declip/declip/internal/localize/tile"
 	"github.com/declip/declip/internal/picture"
 )
 
-// A network whose map's parts are judged gives the judged map, and its own as it was.
-func TestBlobsAreWeighed(t *testing.T) {
+// With Spec.Blobs the probabilities are those of the judged map; the network's own map stays as it was.
+func TestSureRegionsAreKept(t *testing.T) {
 	rgb := picture.NewRGB(200, 120)
 	rng := rand.New(rand.NewPCG(2, 2))
 	for i := range rgb.Pix {
@@ -25,8 +24,8 @@ func TestBlobsAreWeighed(t *testing.T) {
 	if !slices.Equal(plain.Raw.Prob, weighed.Raw.Prob) {
 		t.Error("the network's own map changed")
 	}
-	want := tile.Map{Prob: slices.Clone(plain.Raw.Prob), Width: plain.Raw.Width, Height: plain.Raw.Height, Stride: 4}
-	Weigh(want.Prob, want.Width, want.Height, want.Stride)
+	want := plain.Raw.Clone()
+	keepSureRegions(&want)
 	if !slices.Equal(weighed.Prob, want.Upsample(rgb.Width, rgb.Height)) {
 		t.Error("the probabilities are not those of the judged map")
 	}

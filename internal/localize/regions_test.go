@@ -4,6 +4,9 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"github.com/declip/declip/internal/numeric"
+	"github.com/declip/declip/internal/picture"
 )
 
 // The maps of these tests stand for pictures of 160 x 160 pixels: a part of 256 pixels has 16 places.
@@ -12,7 +15,12 @@ const (
 	stride = 4
 )
 
-func probability(logit float64) float32 { return float32(1 / (1 + math.Exp(-logit))) }
+func probability(logit float64) float32 { return float32(numeric.Sigmoid(logit)) }
+
+// mapOf is a square map.
+func mapOf(prob []float32, side int) *picture.Map {
+	return &picture.Map{Prob: prob, Width: side, Height: side, Stride: stride}
+}
 
 // square draws a square of the logit into a map.
 func square(prob []float32, x, y, size int, logit float64) {
@@ -31,7 +39,7 @@ func evenMap(logit float64) []float32 {
 }
 
 // A part stays as it is where its core is large enough; else it is brought below 0.5.
-func TestWeigh(t *testing.T) {
+func TestKeepSureRegions(t *testing.T) {
 	for name, c := range map[string]struct {
 		rim, core float64
 		coreSize  int // side, within a part of 10 x 10
@@ -49,7 +57,7 @@ func TestWeigh(t *testing.T) {
 		square(prob, 4, 5, 10, c.rim)
 		square(prob, 5, 6, c.coreSize, c.core)
 		before := slices.Clone(prob)
-		Weigh(prob, side, side, stride)
+		keepSureRegions(mapOf(prob, side))
 		for i, p := range prob {
 			was := before[i]
 			if want := was > 0.5 && c.want; (p > 0.5) != want || want && p != was {
@@ -84,7 +92,7 @@ func TestSpecks(t *testing.T) {
 				prob[(y+9)*c.side+x+7] = probability(5)
 			}
 		}
-		Weigh(prob, c.side, c.side, c.stride)
+		keepSureRegions(&picture.Map{Prob: prob, Width: c.side, Height: c.side, Stride: c.stride})
 		if got := slices.Max(prob) > 0.5; got != c.want {
 			t.Errorf("a square of %d places in a map of %d stays: %v, expected %v", c.size, c.side, got, c.want)
 		}
@@ -96,7 +104,7 @@ func TestCorners(t *testing.T) {
 	prob := evenMap(-6)
 	square(prob, 2, 2, 6, 2)
 	square(prob, 8, 8, 6, 0.5)
-	Weigh(prob, side, side, stride)
+	keepSureRegions(mapOf(prob, side))
 	if prob[3*side+3] <= 0.5 || prob[9*side+9] >= 0.5 {
 		t.Errorf("the strong part has %g, the weak one at its corner %g", prob[3*side+3], prob[9*side+9])
 	}
@@ -113,7 +121,7 @@ func TestOrder(t *testing.T) {
 		if stays {
 			square(prob, 3+len(logits), 3, 5, 2)
 		}
-		Weigh(prob, side, side, stride)
+		keepSureRegions(mapOf(prob, side))
 		line := prob[5*side+3:][:len(logits)]
 		if !slices.IsSorted(line) || line[0] == line[4] || (line[9] > 0.5) != stays {
 			t.Errorf("%v: is not in order, or above 0.5 where it should not be", line)
@@ -122,9 +130,9 @@ func TestOrder(t *testing.T) {
 }
 
 func TestNothing(t *testing.T) {
-	Weigh(nil, 0, 0, stride)
+	keepSureRegions(mapOf(nil, 0))
 	one := []float32{1}
-	Weigh(one, 1, 1, stride)
+	keepSureRegions(mapOf(one, 1))
 	if one[0] >= 0.5 || one[0] <= 0 {
 		t.Errorf("a single place has %g, expected less than 0.5: it is no part", one[0])
 	}

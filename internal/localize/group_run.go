@@ -1,0 +1,100 @@
+package localize
+
+import (
+	"context"
+	"slices"
+
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/picture"
+)
+
+// decodedParts is how many batches of a backbone go through a decoder together: a decoder's kernels are transformed for
+// each run, and its maps are small.
+const decodedParts = 4
+
+// Run runs all models on each picture and gives for each picture the models' outputs in their order. Pictures go through
+// backbones and decoders in batches; on a CPU a backbone takes as many at a time as there are threads, because more are
+// no faster there and take memory. A picture's outputs do not depend on the others beyond the last bits of float32
+// arithmetic.
+func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) ([][]Output, error) {
+	var outputs [][]Output
+	for part := range slices.Chunk(pictures, decodedParts*min(g.atOnce, max(1, len(pictures)))) {
+		run := &groupRun{Group: g, pictures: part, outputs: make([][]Output, len(part))}
+		for i := range run.outputs {
+			run.outputs[i] = make([]Output, len(g.members))
+		}
+		if err := runSteps(ctx, groupSteps, run); err != nil {
+			return nil, err
+		}
+		outputs = append(outputs, run.outputs...)
+	}
+	return outputs, nil
+}
+
+// groupRun is some pictures on their way through all models of a group, by groupSteps.
+type groupRun struct {
+	*Group
+	pictures []*picture.RGB
+	features map[reading]*engine.Tensor
+	outputs  [][]Output // of each picture, one for each member
+}
+
+// runWhole runs the networks in one piece, picture by picture.
+func (r *groupRun) runWhole(ctx context.Context) (err error) {
+	for k, m := range r.members {
+		if m.whole == nil {
+			continue
+		}
+		for i, rgb := range r.pictures {
+			if r.outputs[i][k], err = m.whole.Run(ctx, rgb); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// runBackbones computes the features that the decoders read, each backbone's once.
+func (r *groupRun) runBackbones(ctx context.Context) error {
+	images := map[int]*engine.Tensor{} // the pictures by side
+	r.features = map[reading]*engine.Tensor{}
+	for _, p := range r.passes {
+		side := p.backbone.Side()
+		if images[side] == nil {
+			var err error
+			if images[side], err = Scaled(r.pictures, side); err != nil {
+				return err
+			}
+		}
+		out, err := p.parts(ctx, images[side])
+		if err != nil {
+			return err
+		}
+		for layer, t := range out {
+			r.features[reading{p, layer}] = t
+		}
+	}
+	return nil
+}
+
+// runDecoders turns features into maps.
+func (r *groupRun) runDecoders(ctx context.Context) error {
+	for k, m := range r.members {
+		if m.whole != nil {
+			continue
+		}
+		inputs := map[string]*engine.Tensor{}
+		for i, read := range m.reads {
+			inputs[network.FeatureInput(i)] = r.features[read]
+		}
+		maps, err := decode(ctx, m.decoder, m.name, inputs)
+		if err != nil {
+			return err
+		}
+		for i, raw := range maps {
+			r.outputs[i][k] = Output{Raw: raw}
+		}
+	}
+	return nil
+}

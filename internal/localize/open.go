@@ -1,0 +1,165 @@
+package localize
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/picture"
+)
+
+// Errors that callers may want to tell apart, with errors.Is. Each is wrapped
+// in one that names the file or model and says more.
+var (
+	// ErrNoLibrary: ONNX Runtime's shared library was not found. The message
+	// says the three ways to get it.
+	ErrNoLibrary = engine.ErrNoLibrary
+	// ErrNoModel: no built-in model, file or installed model has this name.
+	ErrNoModel = models.ErrNotFound
+	// ErrTooLarge: the picture has more pixels than the limit.
+	ErrTooLarge = picture.ErrTooLarge
+	// ErrFormat: the data are no picture in a format that is read.
+	ErrFormat = picture.ErrFormat
+	// ErrTruncated: the file ends before the picture does.
+	ErrTruncated = picture.ErrTruncated
+)
+
+// DefaultThreshold is the probability above which a pixel counts as manipulated.
+const DefaultThreshold = 0.5
+
+// DefaultMaxPixels is the largest picture that is read by default, in pixels.
+const DefaultMaxPixels = picture.DefaultMaxPixels
+
+// Options of Open. The zero value is the usual way.
+type Options struct {
+	// Library is the path of ONNX Runtime's shared library; empty: search.
+	Library string
+	// Device runs the network: "auto" (or empty), "cpu", "cuda:0", ...
+	Device string
+	// Threads for the network; 0: as many as the process may use cores.
+	Threads int
+	// Threshold in (0,1) above which a pixel counts as manipulated; 0 means
+	// DefaultThreshold.
+	Threshold float64
+	// LowMemory leaves weights where they are, mapped from their files and shared
+	// between processes, instead of packing them for the processor. Loads at
+	// once, runs some per cent slower.
+	LowMemory bool
+
+	// Arch, Layer and Decoder, such as "ViT-L/14", "layer20" and "conv-20",
+	// replace what a model's file says about itself, or does not say.
+	Arch, Layer, Decoder string
+	// Backbones are files with the weights of CLIP, for models that come without
+	// them. Where they are not given, the models folder is searched.
+	Backbones []string
+	// Each asks for Result.Each.
+	Each bool
+}
+
+// Model is an opened model, or several that answer together. It is safe for
+// concurrent use.
+type Model struct {
+	names     []string
+	threshold float64
+	files     []*weights.File
+	group     *Group
+	info      Info
+	each      bool
+	byMean    []bool // a picture's score by a model is its mean probability
+}
+
+// Open opens a model by the name of a built-in one ("lite"), by the path of a
+// file, or by its name in the models folder ($DECLIP_MODELS, else declip/models
+// in the user's cache folder). Files are checkpoints of this program, and the
+// published ones of DeCLIP as they are. The caller closes the model.
+func Open(name string, o Options) (*Model, error) {
+	return OpenSeveral([]string{name}, o)
+}
+
+// OpenSeveral opens models that answer together: their result is the mean of
+// their probabilities. Models with the same backbone share one pass of it.
+// Options.Arch, Layer and Decoder go for all of them.
+func OpenSeveral(names []string, o Options) (*Model, error) {
+	if o.Threshold == 0 {
+		o.Threshold = DefaultThreshold
+	}
+	if err := checkThreshold(o.Threshold); err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, errors.New("no model is given")
+	}
+	m := &Model{names: names, threshold: o.Threshold, each: o.Each}
+	if err := m.open(o); err != nil {
+		m.closeFiles()
+		return nil, err
+	}
+	return m, nil
+}
+
+func checkThreshold(threshold float64) error {
+	if !(threshold > 0 && threshold < 1) {
+		return fmt.Errorf("threshold %g: expected a probability between 0 and 1, both excluded", threshold)
+	}
+	return nil
+}
+
+// open opens the files, finds out what they hold, and loads it.
+func (m *Model) open(o Options) error {
+	var beside []*weights.File
+	for _, name := range o.Backbones {
+		f, err := m.openFile(name)
+		if err != nil {
+			return err
+		}
+		beside = append(beside, f)
+	}
+	var networks []*network.Pretrained
+	for _, name := range m.names {
+		n, opened, err := models.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder}, beside)
+		m.files = append(m.files, opened...)
+		if err != nil {
+			return err
+		}
+		networks = append(networks, n)
+		m.byMean = append(m.byMean, n.Spec().Mode == network.ModeResize)
+	}
+	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
+	if err != nil {
+		return err
+	}
+	if m.group, err = NewGroup(e, networks, LoadOptions{LowMemory: o.LowMemory}); err != nil {
+		return err
+	}
+	m.info = describe(e.Info().Device, m.group.Specs())
+	return nil
+}
+
+// openFile opens a weights file that lives as long as the model.
+func (m *Model) openFile(name string) (*weights.File, error) {
+	f, err := models.Open(name)
+	if err == nil {
+		m.files = append(m.files, f)
+	}
+	return f, err
+}
+
+// Name is what the model was opened as; several names are joined by " + ".
+func (m *Model) Name() string { return strings.Join(m.names, " + ") }
+
+// Close frees the model. No call may be in progress.
+func (m *Model) Close() error {
+	return errors.Join(m.group.Close(), m.closeFiles())
+}
+
+func (m *Model) closeFiles() error {
+	var errs []error
+	for _, f := range m.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}

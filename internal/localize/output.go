@@ -1,0 +1,60 @@
+package localize
+
+import (
+	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/internal/picture"
+)
+
+// Output is what a network says about a picture.
+type Output struct {
+	Raw  picture.Map // the network's own map
+	Prob []float32   // probabilities at the picture's size: [Height, Width]; see Enlarged
+}
+
+// Mean is the mean of several models' outputs for a picture of the given size in pixels. Its Raw is the mean of the
+// models' own maps if these have one size, and the mean at the picture's size otherwise.
+func Mean(outputs []Output, width, height int) Output {
+	raw := make([]picture.Map, len(outputs))
+	equal := true
+	for i, o := range outputs {
+		raw[i] = o.Raw
+		equal = equal && o.Prob == nil && o.Raw.Width == raw[0].Width && o.Raw.Height == raw[0].Height
+	}
+	if equal {
+		return Output{Raw: mean(raw)}.Enlarged(width, height)
+	}
+	for i, o := range outputs {
+		raw[i] = picture.Map{Prob: o.Enlarged(width, height).Prob, Width: width, Height: height}
+	}
+	if len(outputs) == 1 {
+		return Output{outputs[0].Raw, raw[0].Prob}
+	}
+	m := mean(raw)
+	return Output{m, m.Prob}
+}
+
+// mean averages maps of one size; a single one is returned as it is.
+func mean(maps []picture.Map) picture.Map {
+	if len(maps) == 1 {
+		return maps[0]
+	}
+	sum := make([]float32, len(maps[0].Prob))
+	for _, m := range maps {
+		for i, v := range m.Prob {
+			sum[i] += v
+		}
+	}
+	for i := range sum {
+		sum[i] /= float32(len(maps))
+	}
+	return picture.Map{Prob: sum, Width: maps[0].Width, Height: maps[0].Height}
+}
+
+// Enlarged adds the map at the picture's size, if it is missing.
+func (o Output) Enlarged(width, height int) Output {
+	if o.Prob == nil {
+		parallel.Point("enlarge")
+		o.Prob = picture.FitFloat(o.Raw.Prob, o.Raw.Width, o.Raw.Height, width, height)
+	}
+	return o
+}

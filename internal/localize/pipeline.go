@@ -1,0 +1,66 @@
+package localize
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/declip/declip/internal/parallel"
+)
+
+// The way of pictures through a model: Model.LocalizeBatch.
+var batchSteps = []step[*batch]{
+	{"check pictures", (*batch).check},
+	{"run networks", (*batch).runNetworks}, // by groupSteps
+	{"average and enlarge maps", (*batch).combine},
+	{"summarize maps", (*batch).summarize},
+}
+
+// The way of some pictures through all networks of a model: Group.Run.
+var groupSteps = []step[*groupRun]{
+	{"run networks in one piece", (*groupRun).runWhole}, // by tiledSteps or resizedSteps
+	{"run backbones", (*groupRun).runBackbones},
+	{"run decoders", (*groupRun).runDecoders},
+}
+
+// The way of a picture through a network that runs over the picture's own pixels, such as "lite".
+var tiledSteps = []step[*tiledRun]{
+	{"find JPEG grid", (*tiledRun).findGrid},
+	{"start detectors", (*tiledRun).startDetectors},
+	{"run network over tiles", (*tiledRun).runTiles},
+	{"wait for detectors", (*tiledRun).waitForDetectors},
+	{"mark findings in network's map", (*tiledRun).markNetworkMap},
+	{"keep sure regions", (*tiledRun).keepSureRegions},
+	{"enlarge map", (*tiledRun).enlarge},
+	{"mark findings in picture's map", (*tiledRun).markPictureMap},
+}
+
+// The way of a picture through a network in one piece that sees the picture scaled to its input.
+var resizedSteps = []step[*resizedRun]{
+	{"scale picture", (*resizedRun).scale},
+	{"run network", (*resizedRun).runNetwork},
+	{"enlarge map", (*resizedRun).enlarge},
+}
+
+// step is one step on the way of pictures; T holds what the steps hand on.
+type step[T any] struct {
+	name string
+	do   func(T, context.Context) error
+}
+
+// runSteps takes the steps one after the other, until one fails or ctx ends. A panic in a step is an error that names
+// the step.
+func runSteps[T any](ctx context.Context, steps []step[T], run T) error {
+	for _, s := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := parallel.Catch(func() error { return s.do(run, ctx) })
+		if parallel.Stack(err) != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,70 @@
+package localize
+
+import (
+	"context"
+
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/numeric"
+	"github.com/declip/declip/internal/picture"
+)
+
+// resizedRun is a picture on its way through a network that sees it scaled to the network's input, by resizedSteps.
+type resizedRun struct {
+	*Runner
+	rgb   *picture.RGB
+	image []float32 // [3, Input, Input], normalised
+	out   Output
+}
+
+func (r *Runner) runResized(ctx context.Context, rgb *picture.RGB) (Output, error) {
+	run := &resizedRun{Runner: r, rgb: rgb}
+	if err := runSteps(ctx, resizedSteps, run); err != nil {
+		return Output{}, err
+	}
+	return run.out, nil
+}
+
+func (r *resizedRun) scale(context.Context) error {
+	side := r.spec.Input
+	r.image = make([]float32, 3*side*side)
+	normalize(r.image, r.rgb, side)
+	return nil
+}
+
+func (r *resizedRun) runNetwork(ctx context.Context) error {
+	prob, h, w, err := r.logits(ctx, r.image, r.spec.Input, r.spec.Input)
+	if err != nil {
+		return err
+	}
+	toProbabilities(prob)
+	r.out.Raw = picture.Map{Prob: prob, Width: w, Height: h}
+	return nil
+}
+
+func (r *resizedRun) enlarge(context.Context) error {
+	r.out = r.out.Enlarged(r.rgb.Width, r.rgb.Height)
+	return nil
+}
+
+// normalize writes the picture, scaled to side x side pixels, as a network's input [3, side, side].
+func normalize(image []float32, rgb *picture.RGB, side int) {
+	picture.Normalization{Mean: network.Mean, Std: network.Std}.Planes(image, picture.Resize(rgb, side, side))
+}
+
+// Scaled scales pictures to the side of a network's input and normalises them: [N, 3, side, side].
+func Scaled(pictures []*picture.RGB, side int) (*engine.Tensor, error) {
+	size := 3 * side * side
+	image := make([]float32, len(pictures)*size)
+	for i, rgb := range pictures {
+		normalize(image[i*size:][:size], rgb, side)
+	}
+	return engine.NewTensor([]int{len(pictures), 3, side, side}, image)
+}
+
+// toProbabilities replaces logits by their probabilities.
+func toProbabilities(logits []float32) {
+	for i, v := range logits {
+		logits[i] = numeric.Sigmoid32(v)
+	}
+}

@@ -1,0 +1,119 @@
+package localize
+
+import (
+	"context"
+
+	"github.com/declip/declip/internal/forensics"
+	"github.com/declip/declip/internal/forensics/jpeggrid"
+	"github.com/declip/declip/internal/localize/tile"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/internal/picture"
+)
+
+// tiledRun is a picture on its way through a network that runs over the picture's own pixels, by tiledSteps.
+type tiledRun struct {
+	*Runner
+	rgb      *picture.RGB
+	grid     jpeggrid.Grid                       // where JPEG's blocks begin, if the network looks at them
+	wait     func() ([]forensics.Finding, error) // for the detectors
+	findings []forensics.Finding
+	raw      picture.Map // the network's own map
+	judged   picture.Map // the same with findings, without unsure regions
+	prob     []float32   // at the picture's size
+}
+
+func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error) {
+	ctx, stop := context.WithCancel(ctx)
+	run := &tiledRun{Runner: r, rgb: rgb}
+	defer func() { // whichever step failed, no detector goes on
+		stop()
+		if run.wait != nil {
+			_, _ = run.wait()
+		}
+	}()
+	if err := runSteps(ctx, tiledSteps, run); err != nil {
+		return Output{}, err
+	}
+	return Output{Raw: run.raw, Prob: run.prob}, nil
+}
+
+// findGrid finds JPEG's blocks for networks that look at them: tiles begin where blocks do.
+func (t *tiledRun) findGrid(context.Context) error {
+	if t.spec.DCT > 0 {
+		t.grid, _ = jpeggrid.Detect(t.rgb)
+	}
+	return nil
+}
+
+// startDetectors starts the detectors in the background. They run one after the other, because the network needs the
+// processor as well.
+func (t *tiledRun) startDetectors(ctx context.Context) error {
+	t.wait = parallel.Start(func() (list []forensics.Finding, err error) {
+		for _, d := range t.detectors {
+			parallel.Point("detector")
+			f, err := d.Find(ctx, t.rgb)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, f)
+		}
+		return list, nil
+	})
+	return nil
+}
+
+// runTiles runs the network. It takes one tile at a time, whose work the session's threads share: two tiles with half
+// the threads each take 6 % less processor time but 90 MB more for twelve megapixels.
+func (t *tiledRun) runTiles(ctx context.Context) error {
+	options := tile.Options{
+		Size: t.spec.Tile, Overlap: t.spec.Overlap, PhaseX: t.grid.X, PhaseY: t.grid.Y, Mean: network.Mean, Std: network.Std,
+	}
+	m, err := tile.Localize(ctx, t.rgb, options, t.logits)
+	if err != nil {
+		return err
+	}
+	t.raw, t.judged = *m, *m
+	return nil
+}
+
+func (t *tiledRun) waitForDetectors(context.Context) (err error) {
+	t.findings, err = t.wait()
+	return err
+}
+
+// markNetworkMap marks the findings that belong in the network's map. The network's own map stays as it is.
+func (t *tiledRun) markNetworkMap(context.Context) error {
+	if len(t.findings) > 0 || t.spec.Blobs {
+		t.judged = t.raw.Clone()
+	}
+	t.mark(forensics.NetworkMap, &t.judged)
+	return nil
+}
+
+func (t *tiledRun) mark(stage forensics.Stage, m *picture.Map) {
+	for _, f := range t.findings {
+		if f.Stage() == stage {
+			f.Mark(m)
+		}
+	}
+}
+
+func (t *tiledRun) keepSureRegions(context.Context) error {
+	if t.spec.Blobs {
+		keepSureRegions(&t.judged)
+	}
+	return nil
+}
+
+func (t *tiledRun) enlarge(context.Context) error {
+	parallel.Point("enlarge")
+	t.prob = t.judged.Upsample(t.rgb.Width, t.rgb.Height)
+	return nil
+}
+
+// markPictureMap marks the findings that belong in the map at the picture's size.
+func (t *tiledRun) markPictureMap(context.Context) error {
+	t.mark(forensics.PictureMap, &picture.Map{Prob: t.prob, Width: t.rgb.Width, Height: t.rgb.Height, Stride: 1})
+	return nil
+}

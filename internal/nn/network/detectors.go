@@ -1,0 +1,62 @@
+package network
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// These two detectors have keys of their own in the JSON of a Spec, from before there was a list. They are still written
+// with these keys: checkpoints are compared with the Spec they store, results of studies are named by a hash of it, and
+// earlier versions read it.
+const (
+	copiesDetector     = "copies"
+	doubleJPEGDetector = "double-jpeg"
+)
+
+type ownKeys struct {
+	Copies     bool `json:"copies,omitempty"`
+	DoubleJPEG bool `json:"double_jpeg,omitempty"`
+}
+
+// MarshalJSON writes the detectors "copies" and "double-jpeg" as the keys copies and double_jpeg, others as the list
+// detectors.
+func (s Spec) MarshalJSON() ([]byte, error) {
+	type plain Spec
+	own := ownKeys{slices.Contains(s.Detectors, copiesDetector), slices.Contains(s.Detectors, doubleJPEGDetector)}
+	s.Detectors = slices.DeleteFunc(slices.Clone(s.Detectors), func(name string) bool {
+		return name == copiesDetector || name == doubleJPEGDetector
+	})
+	return json.Marshal(struct {
+		plain
+		ownKeys
+	}{plain(s), own})
+}
+
+// UnmarshalJSON reads both forms. What the JSON leaves out stays as it is.
+func (s *Spec) UnmarshalJSON(text []byte) error {
+	type plain Spec
+	var own ownKeys
+	to := struct {
+		*plain
+		*ownKeys
+	}{(*plain)(s), &own}
+	if err := json.Unmarshal(text, &to); err != nil {
+		return err
+	}
+	if own.Copies {
+		s.Detectors = append(s.Detectors, copiesDetector)
+	}
+	if own.DoubleJPEG {
+		s.Detectors = append(s.Detectors, doubleJPEGDetector)
+	}
+	s.Detectors = sortedNames(s.Detectors)
+	return nil
+}
+
+// sortedNames is the names in order, each once; nil without any, so that equal Specs are equal in every way.
+func sortedNames(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	return slices.Compact(slices.Sorted(slices.Values(names)))
+}
