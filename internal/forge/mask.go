@@ -206,7 +206,7 @@ func fillHoles(m *picture.Gray) {
 		x, y := i%m.Width, i/m.Width
 		return x == 0 || y == 0 || x == m.Width-1 || y == m.Height-1
 	}
-	for part := range components.Of(m.Width, m.Height, empty, empty) {
+	for part := range components.Of(m.Width, m.Height, components.Sides, empty, empty) {
 		if slices.ContainsFunc(part, atBorder) {
 			continue
 		}

@@ -38,7 +38,7 @@ func keepSureRegions(m *picture.Map) {
 	}
 	keep := make([]bool, len(prob))
 	above := func(i int) bool { return logits[i] > 0 }
-	for region := range components.Of(m.Width, m.Height, above, above) {
+	for region := range components.Of(m.Width, m.Height, components.Sides, above, above) {
 		core := 0
 		for _, i := range region {
 			if logits[i] > sure {

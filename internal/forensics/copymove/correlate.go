@@ -122,7 +122,7 @@ func (m *moments) compare(n float64) (vote, left float32) {
 func marked(share plane, least int) []bool {
 	mask := make([]bool, len(share.pix))
 	isCore := func(i int) bool { return share.pix[i] > core }
-	for part := range components.Of(share.w, share.h, isCore, func(i int) bool { return share.pix[i] > rim }) {
+	for part := range components.Of(share.w, share.h, components.Sides, isCore, func(i int) bool { return share.pix[i] > rim }) {
 		strong := 0
 		for _, i := range part {
 			if isCore(i) {

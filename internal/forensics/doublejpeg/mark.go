@@ -28,7 +28,7 @@ func (e Evidence) Mark(m *picture.Map) {
 			continue
 		}
 		above := func(i int) bool { return logits[i] > 0 }
-		for part := range components.Of(m.Width, m.Height, above, above) {
+		for part := range components.Of(m.Width, m.Height, components.Sides, above, above) {
 			known := 0
 			for _, i := range part {
 				if prob[i] > 0.5 {
