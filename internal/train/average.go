@@ -6,8 +6,8 @@ import (
 	"github.com/declip/declip/internal/nn/network"
 )
 
-// average is the exponential running average of all parameters, batch norm's statistics included. It
-// tells better than the latest weights what was learnt, at the price of one multiplication a weight and step.
+// average is the exponential running average of all parameters, batch norm's statistics included.
+// It generalises better than the latest weights, and costs one multiplication per weight and step.
 type average struct {
 	decay  float64
 	params []network.Param
@@ -22,7 +22,7 @@ func newAverage(decay float64, params []network.Param) *average {
 	return a
 }
 
-// add takes in the parameters after the given number of steps. Early on the decay is smaller,
+// add includes the parameters after the given number of steps. Early on the decay is smaller,
 // (1+n)/(10+n), so that the first weights are soon forgotten.
 func (a *average) add(params []network.Param, steps int64) {
 	share := float32(1 - min(a.decay, float64(1+steps)/float64(10+steps)))

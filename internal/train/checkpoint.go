@@ -14,7 +14,7 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// File names in the output folder.
+// File names in the output directory.
 const (
 	bestFile = "best.safetensors"
 	lastFile = "last.safetensors"
@@ -27,7 +27,7 @@ const (
 	keyState   = "declip.train.state"       // State as JSON
 	keyData    = "declip.train.data"        // fingerprint of the training data
 	keyScore   = "declip.train.metrics"     // Score as JSON: of this file's weights
-	keyCreator = "declip.train.description" // for people who look into the file
+	keyCreator = "declip.train.description" // for people
 )
 
 // Prefixes of the tensors in last.safetensors that inference does not need.
@@ -36,7 +36,7 @@ const (
 	prefixAverage = "average."
 )
 
-// saveBest writes the weights that were validated.
+// saveBest writes the validated weights.
 func (t *trainer) saveBest(params []network.Param, score *Score) error {
 	meta, err := t.metadata(score)
 	if err != nil {
@@ -45,7 +45,7 @@ func (t *trainer) saveBest(params []network.Param, score *Score) error {
 	return t.write(bestFile, tensors("", params), meta)
 }
 
-// saveLast writes all that a resumed run needs.
+// saveLast writes everything that a resumed run needs.
 func (t *trainer) saveLast() error {
 	if err := t.recorder.mark(&t.state); err != nil {
 		return fmt.Errorf("log: %w", err)
@@ -108,7 +108,7 @@ func (t *trainer) metadata(score *Score) (map[string]string, error) {
 	return meta, nil
 }
 
-// restore takes up the state of last.safetensors.
+// restore reads the state in last.safetensors.
 func (t *trainer) restore() error {
 	path := filepath.Join(t.config.Out, lastFile)
 	file, err := weights.Open(path)
@@ -183,10 +183,12 @@ func fill(file *weights.File, name string, p network.Param) error {
 	return nil
 }
 
-// Options that may differ when a training is resumed: where things are, and when it ends.
+// mayChange lists the options that may differ when a training is resumed: locations, and when it
+// ends.
 var mayChange = []string{"data", "valid", "epochs", "max_time", "device", "threads", "valid_limit", "backbone_files", "skip_bad"}
 
-// unset says whether an option is at its zero value, as all are that a checkpoint of an earlier version does not know.
+// unset says whether an option is zero, as options are that a checkpoint of an earlier version does
+// not have.
 func unset(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -210,7 +212,7 @@ func unset(v any) bool {
 	return false
 }
 
-// sameOptions refuses to go on with other settings than the training began with.
+// sameOptions returns an error if the stored options differ from the present ones.
 func sameOptions(stored string, now Config) error {
 	var was, is map[string]any
 	text, err := json.Marshal(now)

@@ -48,8 +48,8 @@ const (
 
 // Config holds everything that a training depends on. DefaultConfig gives the published settings; a
 // zero means zero. The options that the result depends on have JSON names: they are stored in
-// checkpoints and must be the same when a training is resumed, and studies derive the names of their
-// runs from them.
+// checkpoints and must be the same when a training is resumed, and studies derive the names of
+// their runs from them.
 type Config struct {
 	Spec network.Spec `json:"spec"` // the network; that of Init or Network takes precedence
 	StartOptions
@@ -87,8 +87,8 @@ type Unfreezing struct {
 	FineTune bool `json:"fine_tune,omitempty"`
 	// Thaw trains the backbone of a network in one piece, given by Init.
 	Thaw bool `json:"thaw,omitempty"`
-	// ThawContext trains the context decoder of an xceptionnet-lite, given by Init, but not the layers
-	// below it.
+	// ThawContext trains the context decoder of an xceptionnet-lite, given by Init, but not the
+	// layers below it.
 	ThawContext bool `json:"thaw_context,omitempty"`
 }
 
@@ -100,8 +100,8 @@ type DataOptions struct {
 	// SkipBad leaves out pictures and masks that cannot be read; the next picture of the data set
 	// replaces each. Without it they end the training.
 	SkipBad bool `json:"skip_bad"`
-	// Reading says how Data and Valid are read. Of data sets with splits, "train" and "valid" are used
-	// unless their names say otherwise.
+	// Reading says how Data and Valid are read. Of data sets with splits, "train" and "valid" are
+	// used unless their names say otherwise.
 	Reading dataset.Options `json:"-"`
 	// TrainSource and ValidSource are used instead of Data and Valid if they are set.
 	TrainSource dataset.Source `json:"-"`
@@ -110,7 +110,8 @@ type DataOptions struct {
 
 // ObjectiveOptions say what is minimized, and what selects the best checkpoint.
 type ObjectiveOptions struct {
-	// Supervision is Localization, or Detection: the mean logit of a map against the picture's label.
+	// Supervision is Localization, or Detection: the mean logit of a map against the picture's
+	// label.
 	Supervision string `json:"supervision"`
 	Loss        Loss   `json:"loss"`
 	// BestBy is the metric that selects the best checkpoint; "" means ByIoU, in detection ByAP.
@@ -187,9 +188,9 @@ type Augment struct {
 type Loss struct {
 	// Positive weighs the manipulated part of the binary cross-entropy. Published: 1.
 	Positive float64 `json:"positive"`
-	// Dice weighs the Dice loss, the mean over the batch's pictures of
-	// 1 - (2 sum(p t) + s) / (sum(p) + sum(t) + s) with probabilities p, targets t and s a hundredth
-	// of the picture's cells, so that a few cells of a pristine picture cost little.
+	// Dice weighs the Dice loss, the mean over the batch's pictures of 1 - (2 sum(p t) + s) /
+	// (sum(p) + sum(t) + s) with probabilities p, targets t and s a hundredth of the picture's
+	// cells, so that a few cells of a pristine picture cost little.
 	Dice float64 `json:"dice"`
 }
 
@@ -200,10 +201,10 @@ type CacheConfig struct {
 	// Layers of each backbone that are stored in addition to the needed ones, for later trainings:
 	// one pass gives all.
 	Layers []string `json:"-"`
-	// Half rounds features to half precision, which halves their size on disk. They are rounded with
-	// and without a cache, so that the result of a training does not depend on the cache.
+	// Half rounds features to half precision, which halves their size on disk. They are rounded
+	// with and without a cache, so that the result of a training does not depend on the cache.
 	Half bool `json:"half"`
-	// Draws is the number of augmentations of each picture, used in turn, so that their features can
-	// be cached; 0 means a different one each time, whose features are not cached.
+	// Draws is the number of augmentations of each picture, used in turn, so that their features
+	// can be cached; 0 means a different one each time, whose features are not cached.
 	Draws int `json:"draws"`
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// A panic in any stage of a training ends it with an error, which names the picture if there is one.
-// The checkpoints stay usable: resumed, the training gives the same weights as without the panic.
+// A panic in any stage of a training ends it with an error, which names the picture if there is
+// one. The checkpoints stay usable: resumed, the training gives the same weights as without the
+// panic.
 func TestPanicKeepsCheckpoints(t *testing.T) {
 	e := open(t)
 	c := config(t, e)

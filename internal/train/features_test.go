@@ -26,7 +26,8 @@ func (c *counted) Features(ctx context.Context, images *engine.Tensor) ([]*engin
 
 func (c *counted) Close() error { return c.of.Close() }
 
-// The same weights come out with a cache and without one, whatever it held before, and in either precision.
+// The same weights come out with a cache and without one, whatever it held before, and in either
+// precision.
 func TestCacheChangesNothing(t *testing.T) {
 	e := open(t)
 	vit, resnet := towers(t)
@@ -50,8 +51,9 @@ func TestCacheChangesNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// Two layers are in use and one more is kept of either backbone. Of the 12 pictures three are equal
-				// once they are scaled; the five to validate on are among them unless they were varied.
+				// Two layers are in use and one more is kept of either backbone. Of the 12 pictures
+				// three are equal once they are scaled; the five to validate on are among them
+				// unless they were varied.
 				if want := map[int]int{0: 10, 2: 2*12 + 5}[draws] * 4; info.Records != want {
 					t.Errorf("%d records are kept, expected %d", info.Records, want)
 				}
@@ -68,7 +70,8 @@ func TestCacheChangesNothing(t *testing.T) {
 	}
 }
 
-// The backbone runs once for each picture; pictures that are varied anew each time are not kept, and that is said.
+// The backbone runs once for each picture; pictures that are varied anew each time are not kept,
+// and that is said.
 func TestBackboneRunsOnce(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)

@@ -8,15 +8,16 @@ import (
 	"github.com/declip/declip/internal/nn/network"
 )
 
-// formula is a training step as far as the optimizer: forward, loss, gradients, new running statistics.
+// formula is the graph of a training step: forward pass, loss, gradients, new running statistics.
+// The optimizer is not part of it.
 type formula struct {
 	g       *graph.Graph
 	config  Config
 	model   Network
-	fixed   map[string]graph.Initializer // parameters that no step changes
+	fixed   map[string]graph.Initializer // frozen parameters
 	outputs []graph.Output
 	trained []string // names of the parameters that have a gradient
-	given   []string // inputs with what is known of the pictures
+	given   []string // names of the inputs derived from the pictures
 }
 
 func (f *formula) build(shape dataset.Shape) error {
@@ -44,13 +45,14 @@ func (f *formula) build(shape dataset.Shape) error {
 			f.output(newValue+p.Name, node)
 		} else if !p.Trainable {
 			// As a constant it can be folded into its neighbours and laid out for the processor.
+			// As a constant it can be folded into its neighbours and laid out for the processor.
 			f.fixed[p.Name] = network.Initializer(p)
 		}
 	}
 	return f.g.Err()
 }
 
-// forward adds the network, and the inputs that it takes.
+// forward adds the network and its inputs.
 func (f *formula) forward(shape dataset.Shape) (logits *graph.Node, updates map[string]*graph.Node) {
 	input := func(name string, dims ...int) *graph.Node {
 		f.given = append(f.given, name)
@@ -70,8 +72,8 @@ func (f *formula) output(name string, node *graph.Node) {
 	f.outputs = append(f.outputs, graph.Output{Name: name, Node: node})
 }
 
-// loss is the binary cross-entropy with logits z and soft targets t, mean of
-// w t softplus(-z) + (1-t) softplus(z), with w = 1 as published; plus the Dice term.
+// loss is the mean over all cells of the binary cross-entropy with logits z and soft targets t, w t
+// softplus(-z) + (1-t) softplus(z), with w = 1 as published, plus the Dice term.
 func (f *formula) loss(z, t *graph.Node) *graph.Node {
 	g, l := f.g, f.config.Loss
 	var loss *graph.Node
@@ -94,7 +96,8 @@ func (f *formula) loss(z, t *graph.Node) *graph.Node {
 	return graph.Add(loss, graph.Scale(dice, l.Dice))
 }
 
-// differentiate adds the gradients by all parameters that are trained and that the loss depends on.
+// differentiate adds the gradients of the loss with respect to all trained parameters that it
+// depends on.
 func (f *formula) differentiate(loss *graph.Node) {
 	var nodes []*graph.Node
 	params := map[string]*graph.Node{}

@@ -40,12 +40,14 @@ func (p *places) UnmarshalJSON(data []byte) error {
 const (
 	goldenChannels, goldenGrid, goldenSide = 128, 4, 256
 
-	// Float32 sums in another order, carried through 20 steps: of the loss, and so many times PyTorch's own drift.
+	// Float32 sums in another order, carried through 20 steps: of the loss, and so many times
+	// PyTorch's own drift.
 	lossTolerance, drifts = 1e-5, 10
 	valueTolerance        = 1e-4
 
-	// Winograd's convolutions round twice as much as plain sums. That decides other signs among tiny gradients (20 of 102400 in
-	// the first step, one norm's scale among them), and by these signs AdamW's first steps go.
+	// Winograd's convolutions round twice as much as plain sums. That decides other signs among
+	// tiny gradients (20 of 102400 in the first step, one norm's scale among them), and by these
+	// signs AdamW's first steps go.
 	winogradLossTolerance = 1e-3
 )
 

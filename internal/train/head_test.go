@@ -15,7 +15,8 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// towers are files with a tiny transformer and a tiny residual network, both for pictures of 32 pixels.
+// towers are files with a tiny transformer and a tiny residual network, both for pictures of 32
+// pixels.
 func towers(t *testing.T) (vit, resnet string) {
 	t.Helper()
 	store := func(rules []networktest.Rule) string {
@@ -35,8 +36,8 @@ func headConfig(t *testing.T, e *engine.Engine, spec network.Spec, files ...stri
 
 var smallWidths = []int{8, 8, 4, 4}
 
-// Every decoder trains on every kind of frozen backbone, and what comes out localizes with the backbone beside it as
-// it was validated.
+// Every decoder trains on every kind of frozen backbone, and what comes out localizes with the
+// backbone beside it as it was validated.
 func TestFrozenBackbones(t *testing.T) {
 	e := open(t)
 	vit, resnet := towers(t)
@@ -114,7 +115,8 @@ func TestInitHead(t *testing.T) {
 	}
 }
 
-// Opened with another backbone than it was trained on, a decoder is refused; the same weights in another file will do.
+// Opened with another backbone than it was trained on, a decoder is refused; the same weights in
+// another file will do.
 func TestOtherBackbone(t *testing.T) {
 	vit, _ := towers(t)
 	c := headConfig(t, open(t), network.Spec{Arch: "ViT", Layer: "layer0", Decoder: "linear"}, vit)
@@ -209,7 +211,8 @@ func TestAugmentationsMatter(t *testing.T) {
 	}
 }
 
-// Fine-tuned, the backbone changes, and the checkpoint opens by itself and scores as it was validated.
+// Fine-tuned, the backbone changes, and the checkpoint opens by itself and scores as it was
+// validated.
 func TestFineTune(t *testing.T) {
 	e := open(t)
 	vit, resnet := towers(t)

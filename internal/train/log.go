@@ -26,19 +26,19 @@ type record struct {
 	Score   *Score  `json:"valid,omitempty"`
 	Best    bool    `json:"best,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"` // of all runs
-	Picture string  `json:"picture,omitempty"` // that was left out
+	Picture string  `json:"picture,omitempty"` // a picture that was left out
 	Why     string  `json:"why,omitempty"`
 	Options *Config `json:"options,omitempty"`
 }
 
-// journal appends records to a file, one JSON object a line.
+// journal appends records to a file, one JSON object per line.
 type journal struct {
 	file *os.File
 	size int64
 }
 
-// openJournal starts a log, or goes on with that of the state: what was written after it, which the resumed run does
-// again, is cut off.
+// openJournal starts a log, or continues that of the state: lines after the state, which the
+// resumed run writes again, are cut off.
 func openJournal(dir string, resumed bool, s State) (*journal, error) {
 	path := filepath.Join(dir, logFile)
 	flags := os.O_RDWR | os.O_CREATE | os.O_APPEND
@@ -60,8 +60,8 @@ func openJournal(dir string, resumed bool, s State) (*journal, error) {
 	return j, nil
 }
 
-// cut brings the log back to where it was at the state. One that somebody has changed since keeps the lines that are
-// whole and tell of steps up to the state's.
+// cut truncates the log to its length at the state. A log that was edited since keeps its complete
+// lines about steps up to the state's.
 func (j *journal) cut(s State) error {
 	old, err := os.ReadFile(j.file.Name())
 	if err != nil {
@@ -88,12 +88,12 @@ func (j *journal) cut(s State) error {
 	return err
 }
 
-// add writes a record. What a failed write left of it is cut off.
+// add writes a record. After a failed write, the incomplete line is cut off.
 func (j *journal) add(r record) error {
 	r.Time = time.Now().UTC().Format(time.RFC3339)
 	for _, v := range []*float64{&r.Loss, &r.Norm} {
 		if math.IsNaN(*v) || math.IsInf(*v, 0) {
-			*v = -1 // JSON has no such numbers; the event says why
+			*v = -1 // JSON has no NaN or infinity; the event says why
 		}
 	}
 	line, err := json.Marshal(r)

@@ -10,8 +10,8 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// openModel makes what is trained: that of the checkpoint to start from, or a new one. The files, also after an error, are
-// the caller's to close after the last use of the model.
+// openModel opens the network to train: that of the checkpoint to start from, or a new one. The
+// caller closes the files after the last use of the network, also after an error.
 func (c Config) openModel() (Network, []*weights.File, error) {
 	if c.Init != "" {
 		return c.openInit()
@@ -33,7 +33,8 @@ func (c Config) openModel() (Network, []*weights.File, error) {
 	return n, nil, nil
 }
 
-// onBackbones tells decoders on frozen backbones from networks that are trained end to end.
+// onBackbones is true for decoders on frozen backbones, false for networks that are trained end to
+// end.
 func (c Config) onBackbones() bool {
 	switch c.Spec.Arch {
 	case network.ArchLite:
@@ -44,8 +45,8 @@ func (c Config) onBackbones() bool {
 	return true
 }
 
-// openInit opens the checkpoint to start from: a network in one piece, or a decoder whose backbones are in its file, in
-// BackboneFiles or in the models folder.
+// openInit opens the checkpoint to start from: a network in one piece, or a decoder whose backbones
+// are in its file, in BackboneFiles or in the models directory.
 func (c Config) openInit() (Network, []*weights.File, error) {
 	if whole, err := endToEnd(c.Init); err != nil || whole {
 		if err != nil {
@@ -58,7 +59,7 @@ func (c Config) openInit() (Network, []*weights.File, error) {
 	if err != nil {
 		return nil, files, err
 	}
-	// A spec that was left alone names the default network.
+	// The default Spec names the default network: its Arch was not requested.
 	o := network.Override{Layer: c.Spec.Layer, Decoder: c.Spec.Decoder}
 	if c.Spec.Arch != network.ArchXception {
 		o.Arch = c.Spec.Arch
@@ -75,10 +76,11 @@ func (c Config) openInit() (Network, []*weights.File, error) {
 	return c.fineTuned(head, files)
 }
 
-// thawed opens a checkpoint that holds a network in one piece, to be trained as far as the configuration says.
+// thawed opens a checkpoint with a network in one piece, and makes trainable what the configuration
+// says.
 func (c Config) thawed(path string) (*network.Network, error) {
 	if c.FineTune {
-		return nil, fmt.Errorf("weights to start from: %s holds a network in one piece: its backbone is thawed, not fine-tuned", path)
+		return nil, fmt.Errorf("weights to start from: %s holds a network in one piece: use --thaw-backbone, not --fine-tune", path)
 	}
 	n, err := openNetwork(path)
 	if err != nil {
@@ -95,7 +97,7 @@ func (c Config) thawed(path string) (*network.Network, error) {
 	return n, nil
 }
 
-// endToEnd tells a checkpoint of ours that holds a network which is trained as a whole.
+// endToEnd says whether a file is a checkpoint of declip with a network that is trained as a whole.
 func endToEnd(path string) (bool, error) {
 	file, err := weights.Open(path)
 	if err != nil {
@@ -110,7 +112,7 @@ func endToEnd(path string) (bool, error) {
 		return false, err
 	}
 	arch := contents.Stated.Arch
-	_, plain := file.Tensor("conv1.weight") // fine-tuned beside others, its names have more before them
+	_, plain := file.Tensor("conv1.weight") // in a fine-tuned network its names have a prefix
 	return arch == network.ArchLite || arch == network.ArchXception && plain, nil
 }
 
@@ -127,13 +129,14 @@ func openNetwork(path string) (*network.Network, error) {
 	return n, nil
 }
 
-// newHead makes a new decoder on the backbones that the spec names, in BackboneFiles or in the models folder.
+// newHead makes a new decoder for the backbones that the spec names, in BackboneFiles or in the
+// models directory.
 func (c Config) newHead() (Network, []*weights.File, error) {
 	files, err := openAll(c.BackboneFiles)
 	if err != nil {
 		return nil, files, err
 	}
-	for range 2 { // once more with what the models folder has
+	for range 2 { // a second time with the files of the models directory
 		backbones, err := network.BackbonesIn(files)
 		if err != nil {
 			return nil, files, err
@@ -149,13 +152,13 @@ func (c Config) newHead() (Network, []*weights.File, error) {
 		found, err := openAll(needs.Archs)
 		files = append(files, found...)
 		if err != nil {
-			return nil, files, fmt.Errorf("%s: no file with it is given, and %w", strings.Join(needs.Archs, " and "), err)
+			return nil, files, fmt.Errorf("%s: no file with it was given, and %w", strings.Join(needs.Archs, " and "), err)
 		}
 	}
-	return nil, files, fmt.Errorf("%w: the models folder has no %s", network.ErrSpec, c.Spec.Arch)
+	return nil, files, fmt.Errorf("%w: the models directory has no %s", network.ErrSpec, c.Spec.Arch)
 }
 
-// fineTuned is a decoder together with its backbones, where these are to be trained too.
+// fineTuned adds the backbones to a decoder if they are to be trained, too.
 func (c Config) fineTuned(head *network.Head, files []*weights.File) (Network, []*weights.File, error) {
 	if !c.FineTune {
 		return head, files, nil
@@ -167,7 +170,7 @@ func (c Config) fineTuned(head *network.Head, files []*weights.File) (Network, [
 	return whole, files, nil
 }
 
-// openAll opens weights by the names of models; what it opened is returned after an error, too.
+// openAll opens weights by the names of models. It returns the opened files also after an error.
 func openAll(names []string) ([]*weights.File, error) {
 	var files []*weights.File
 	for _, name := range names {

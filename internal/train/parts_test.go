@@ -121,8 +121,8 @@ type fixed []dataset.Sample
 func (f fixed) Len() int                                              { return len(f) }
 func (f fixed) Load(_ context.Context, i int) (dataset.Sample, error) { return f[i], nil }
 
-// The Dice term is one picture's at a time: of two pictures, one guessed right and one untouched on which everything is
-// marked, the mean is half of what the second costs.
+// The Dice term is one picture's at a time: of two pictures, one guessed right and one untouched on
+// which everything is marked, the mean is half of what the second costs.
 func TestDice(t *testing.T) {
 	e := open(t)
 	const side = 8

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,7 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// prepare opens everything that a run needs and, to resume, takes up its state.
+// prepare opens everything that a run needs and restores its state to resume it.
 func prepare(ctx context.Context, config Config) (*trainer, error) {
 	t := &trainer{config: config, began: time.Now()}
 	steps := []func() error{t.checkOutput, func() error { return t.openData(ctx) }, t.openModel, t.openEngine, t.openOutput}
@@ -69,7 +68,7 @@ func (t *trainer) openData(ctx context.Context) (err error) {
 	return nil
 }
 
-// reading says how a data set is read that is used for the given split.
+// reading says how a data set is read whose given split is used.
 func (c Config) reading(split string) dataset.Options {
 	o := c.Reading
 	o.Lenient = o.Lenient || c.SkipBad
@@ -93,14 +92,14 @@ func (t *trainer) openEngine() (err error) {
 	return err
 }
 
-// checkOutput keeps the results of hours from being replaced by a repeated command.
+// checkOutput prevents a repeated command from overwriting the results of hours.
 func (t *trainer) checkOutput() error {
 	if t.config.Resume {
 		return nil
 	}
 	for _, name := range []string{lastFile, bestFile} {
 		if _, err := os.Stat(filepath.Join(t.config.Out, name)); err == nil {
-			return fmt.Errorf("%w: %s has %s; resume it, or give another folder", ErrOccupied, t.config.Out, name)
+			return fmt.Errorf("%w: %s has %s; resume it, or choose another directory", ErrOccupied, t.config.Out, name)
 		}
 	}
 	return nil
@@ -140,7 +139,7 @@ func (t *trainer) openOutput() error {
 	return t.recorder.add(event)
 }
 
-// elapsed is the time that all runs of this training took together.
+// elapsed is the time that all runs of this training took.
 func (t *trainer) elapsed() time.Duration { return time.Since(t.began) }
 
 func (t *trainer) close() {
@@ -164,7 +163,7 @@ func (t *trainer) close() {
 	}
 }
 
-// about tells what is going to be done.
+// about describes the training for Hooks.Start.
 func (t *trainer) about() About {
 	a := About{Steps: t.total, PerEpoch: t.perEpoch, Trained: trained(t.model), Pictures: t.config.TrainSource.Len()}
 	for _, u := range t.model.Uses() {
@@ -173,7 +172,7 @@ func (t *trainer) about() About {
 	return a
 }
 
-// trained counts the values that are trained.
+// trained counts the trainable values.
 func trained(m Network) (count int) {
 	for _, p := range m.Params() {
 		if p.Trainable {
@@ -192,33 +191,4 @@ func (t *trainer) summary(err error) Summary {
 		s.Best = filepath.Join(t.config.Out, bestFile)
 	}
 	return s
-}
-
-// meter adds up where the time between steps goes.
-type meter struct {
-	steps          int64
-	first, latest  time.Time
-	waited, engine time.Duration
-}
-
-func (m *meter) add(waited, inEngine time.Duration) {
-	now := time.Now()
-	if m.steps == 0 {
-		m.first = now.Add(-waited - inEngine)
-	}
-	m.steps++
-	m.latest = now
-	m.waited += waited
-	m.engine += inEngine
-}
-
-// speed is in steps a second.
-func (m *meter) speed() float64 {
-	return float64(m.steps) / cmp.Or(m.latest.Sub(m.first).Seconds(), 1)
-}
-
-// outside is the share of the time in which the engine was idle.
-func (m *meter) outside() float64 {
-	total := cmp.Or(m.latest.Sub(m.first).Seconds(), 1)
-	return max(0, 1-m.engine.Seconds()/total)
 }

@@ -46,8 +46,8 @@ func (h holed) Load(ctx context.Context, i int) (dataset.Sample, error) {
 
 func (h holed) Name(i int) string { return fmt.Sprintf("hole%d.jpg", i) }
 
-// childTraining is the training that is killed: a decoder on a frozen backbone with a checkpoint after every step, and
-// with pictures among both data sets that cannot be read.
+// childTraining is the training that is killed: a decoder on a frozen backbone with a checkpoint
+// after every step, and with pictures among both data sets that cannot be read.
 func childTraining(t *testing.T, e *engine.Engine, out, backbone, cache string) Config {
 	c := headConfig(t, e, network.Spec{Arch: "ViT", Layer: "layer0", Decoder: "conv-4", Widths: smallWidths}, backbone)
 	c.Out, c.Cache.Dir, c.Resume, c.Average = out, cache, true, 0.9
@@ -56,7 +56,8 @@ func childTraining(t *testing.T, e *engine.Engine, out, backbone, cache string) 
 	return c
 }
 
-// The test's own program serves as the process that is killed: it runs this test with these variables set.
+// The test's own program serves as the process that is killed: it runs this test with these
+// variables set.
 const (
 	childOut      = "TRAIN_TEST_OUT"
 	childBackbone = "TRAIN_TEST_BACKBONE"
@@ -117,8 +118,8 @@ func rest(t *testing.T, cmd *exec.Cmd, lines *bufio.Reader) string {
 	return string(text)
 }
 
-// A training that is killed at any moment and resumed, again and again, ends with the weights of one that ran through,
-// and with a log and curves in which every step is there once.
+// A training that is killed at any moment and resumed, again and again, ends with the weights of
+// one that ran through, and with a log and curves in which every step is there once.
 func TestKilledAtAnyMoment(t *testing.T) {
 	vit, _ := towers(t)
 	out, cache := t.TempDir(), t.TempDir()
@@ -160,8 +161,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	checkRecords(t, out, reference.State)
 }
 
-// checkRecords compares log and event files with each other and with what they must hold: every step, epoch and
-// bad picture once.
+// checkRecords compares log and event files with each other and with what they must hold: every
+// step, epoch and bad picture once.
 func checkRecords(t *testing.T, out string, s State) {
 	t.Helper()
 	lines := logLines(t, out)
@@ -246,7 +247,8 @@ func boardEvents(t *testing.T, out string) (scalars []tensorboard.Scalar, images
 	return scalars, images
 }
 
-// A checkpoint that cannot be written leaves the former one, and training goes on from it as if nothing had been.
+// A checkpoint that cannot be written leaves the former one, and training goes on from it as if
+// nothing had been.
 func TestCheckpointCannotBeWritten(t *testing.T) {
 	vit, _ := towers(t)
 	e := open(t)
@@ -289,8 +291,8 @@ func TestCheckpointCannotBeWritten(t *testing.T) {
 	checkRecords(t, out, resumed.State)
 }
 
-// A picture that cannot be read ends the training, with what was trained kept; with SkipBad it goes on, to the same
-// weights as if it had been set from the beginning.
+// A picture that cannot be read ends the training, with what was trained kept; with SkipBad it goes
+// on, to the same weights as if it had been set from the beginning.
 func TestBadPicture(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)

@@ -10,14 +10,14 @@ import (
 	"github.com/declip/declip/internal/train/tensorboard"
 )
 
-// recorder writes down what happens: to the log, and to event files for TensorBoard.
+// recorder writes the log, and event files for TensorBoard.
 type recorder struct {
 	journal *journal
 	board   *tensorboard.Writer // nil for none
-	events  tensorboard.Mark    // of the event files, without a board
+	events  tensorboard.Mark    // of the event files if board is nil
 }
 
-// openRecorder begins to write down, or goes on from where the state was written.
+// openRecorder starts recording, or continues behind the records of the state.
 func openRecorder(c Config, resumed bool, s State) (*recorder, error) {
 	r := &recorder{}
 	var err error
@@ -36,7 +36,7 @@ func openRecorder(c Config, resumed bool, s State) (*recorder, error) {
 	return r, nil
 }
 
-// add writes a record everywhere.
+// add writes a record to the log and to the event files.
 func (r *recorder) add(line record) error {
 	if err := r.journal.add(line); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (r *recorder) images(step int64, images []tensorboard.Image) error {
 	return nil
 }
 
-// mark brings all to the disk and notes in the state how far it goes.
+// mark brings all records to disk and notes in the state how far they go.
 func (r *recorder) mark(s *State) error {
 	s.LogBytes = r.journal.size
 	err := r.journal.file.Sync()
@@ -82,7 +82,8 @@ func (r *recorder) close() {
 	}
 }
 
-// scalars are a record's curves: of a step what it did, of an epoch the mean loss and all that validation found.
+// scalars are a record's values for the curves: of a step its measurements, of an epoch the mean
+// loss and the scores of validation.
 func (r record) scalars() ([]tensorboard.Scalar, error) {
 	switch r.Event {
 	case "step":

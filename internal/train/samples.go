@@ -9,23 +9,23 @@ import (
 	"github.com/declip/declip/internal/train/tensorboard"
 )
 
-// Of the pictures to validate on, a few are shown in TensorBoard: the picture, the truth and the probabilities beside
-// each other.
+// TensorBoard shows a few of the validation pictures: the picture, the mask and the probabilities
+// next to each other.
 const (
 	shownSamples = 4
 	sampleSide   = 224 // pixels of the longer side at most
 	sampleGap    = 4
 )
 
-// samples gathers the maps to show of one validation. Its show is safe for concurrent use.
+// samples collects the maps to show of one validation. Its show is safe for concurrent use.
 type samples struct {
-	places map[int]int // which pictures, by their place among those validated on, to the place among those shown
+	places map[int]int // index among the validation pictures to index among the shown ones
 	mu     sync.Mutex
 	images []tensorboard.Image
 	err    error
 }
 
-// chooseSamples takes some of n pictures, at even distances, always the same.
+// chooseSamples chooses some of n pictures, at even distances, always the same.
 func chooseSamples(n int) *samples {
 	s := &samples{places: map[int]int{}}
 	count := min(n, shownSamples)
@@ -36,11 +36,11 @@ func chooseSamples(n int) *samples {
 	return s
 }
 
-// dueSamples says whether an epoch's maps are shown: the first ten epochs', then those of every tenth and of the best,
-// because pictures take space.
+// dueSamples says whether an epoch's maps are shown: the first ten epochs', then those of every
+// tenth epoch and of the best, because pictures take space.
 func dueSamples(epoch int, best bool) bool { return epoch <= 10 || epoch%10 == 0 || best }
 
-// show takes a picture that was validated on.
+// show adds a validation picture if it is among the chosen ones.
 func (s *samples) show(place int, sample dataset.Sample, prob []float32) {
 	at, ok := s.places[place]
 	if !ok {
@@ -57,7 +57,7 @@ func (s *samples) show(place int, sample dataset.Sample, prob []float32) {
 	s.images[at] = tensorboard.Image{Tag: "samples/" + sample.Name, Width: strip.Width, Height: strip.Height, PNG: png}
 }
 
-// gathered are the pictures that were shown; fewer, where some were left out of validation.
+// gathered returns the shown pictures; fewer if some were left out of validation.
 func (s *samples) gathered() ([]tensorboard.Image, error) {
 	var list []tensorboard.Image
 	for _, p := range s.images {
@@ -68,7 +68,8 @@ func (s *samples) gathered() ([]tensorboard.Image, error) {
 	return list, s.err
 }
 
-// sampleStrip puts the picture, its mask and the probabilities (white: manipulated) beside each other.
+// sampleStrip puts the picture, its mask and the probabilities (white: manipulated) next to each
+// other.
 func sampleStrip(sample dataset.Sample, prob []float32) *picture.RGB {
 	p := sample.Picture
 	scale := min(1, float64(sampleSide)/float64(max(p.Width, p.Height)))

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The published early stopping.
+// Constants of the published early stopping.
 const (
 	patience    = 5    // epochs without improvement until the rate drops
 	lowestRate  = 1e-6 // training ends below
@@ -28,13 +28,13 @@ func (c Config) rate(s State, total int64) float64 {
 	return c.LR * (last + (1-last)*(1+math.Cos(math.Pi*math.Min(progress, 1)))/2)
 }
 
-// deadline is when steps must end so that a last validation still fits into MaxTime.
+// deadline is when steps must end so that a last validation fits into MaxTime.
 func (c Config) deadline(s State) time.Duration {
 	return max(c.MaxTime-s.Validation*6/5, time.Second)
 }
 
-// judge takes note of an epoch's score: whether it is the best so far, and what that means for the
-// plateau schedule. Without a score the latest is the best.
+// judge notes an epoch's score: whether it is the best so far, and what follows for the plateau
+// schedule. Without a score the latest epoch is the best.
 func (c Config) judge(s *State, score *Score) (best bool) {
 	if score == nil {
 		s.BestEpoch = s.Epoch

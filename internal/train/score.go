@@ -13,8 +13,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Score is what a network achieves on a set of pictures: IoU, F1 and AP averaged over the manipulated
-// pictures for which they are defined, and the share of the untouched ones that it flags.
+// Score is a network's result on a set of pictures: IoU, F1 and AP averaged over the manipulated
+// pictures for which they are defined, and the share of pristine pictures that it flags.
 type Score struct {
 	Pictures    int     `json:"pictures"`
 	Manipulated int     `json:"manipulated"`
@@ -22,21 +22,22 @@ type Score struct {
 	F1          float64 `json:"f1"`      // at threshold 0.5, in [0,1]
 	F1Best      float64 `json:"f1_best"` // in [0,1]
 	AP          float64 `json:"ap"`      // in [0,1]
-	// Detection is how well the pictures' mean probabilities tell manipulated ones from untouched ones, where both are there.
+	// Detection says how well the pictures' mean probabilities separate manipulated from pristine
+	// pictures; nil unless there are both.
 	Detection *DetectionScore `json:"detection,omitempty"`
-	Flagged   float64         `json:"flagged"` // share of the untouched pictures with more than 1 % of pixels over 0.5, in [0,1]
+	Flagged   float64         `json:"flagged"` // share of pristine pictures with more than 1 % of pixels over 0.5, in [0,1]
 
-	Methods map[string]MethodScore `json:"methods,omitempty"` // by way of manipulation, where the data says
+	Methods map[string]MethodScore `json:"methods,omitempty"` // by kind of manipulation, if the data names it
 }
 
-// DetectionScore tells pictures by the mean of their pixels' probabilities.
+// DetectionScore classifies pictures by the mean of their pixels' probabilities.
 type DetectionScore struct {
 	AP           float64 `json:"ap"`            // over pictures, in [0,1]
 	Accuracy     float64 `json:"accuracy"`      // at threshold 0.5
 	BestAccuracy float64 `json:"best_accuracy"` // at the best threshold
 }
 
-// MethodScore is the score on the pictures of one method.
+// MethodScore is the score on the pictures of one kind of manipulation.
 type MethodScore struct {
 	Pictures int     `json:"pictures"`
 	IoU      float64 `json:"iou"`
@@ -44,7 +45,7 @@ type MethodScore struct {
 	AP       float64 `json:"ap"`
 }
 
-// by is the value that the best checkpoint goes by.
+// by is the value of the metric that selects the best checkpoint.
 func (s Score) by(criterion string) float64 {
 	switch criterion {
 	case ByF1:
@@ -61,14 +62,14 @@ func (s Score) by(criterion string) float64 {
 // safe for concurrent use.
 type Predict func(ctx context.Context, p *picture.RGB) ([]float32, error)
 
-// ScoreOptions say which pictures are scored and how.
+// ScoreOptions say which pictures are scored, and how.
 type ScoreOptions struct {
-	Limit   int // at most so many pictures, always the same ones of a source; 0 = all
-	Workers int // pictures at a time; 0 = one
+	Limit   int // largest number of pictures, always the same ones of a source; 0 means all
+	Workers int // pictures at a time; 0 means one
 	Done    func(done, total int)
-	// Look is shown each picture with its map, by its place among those scored; Bad is told of each that cannot be
-	// read, which is then left out. Both must be safe for concurrent use and may be nil; without Bad such a picture is an
-	// error.
+	// Look is called with each picture and its map, by its index among the scored ones; Bad is
+	// called for each picture that cannot be read, which is then left out. Both must be safe for
+	// concurrent use and may be nil; without Bad such a picture is an error.
 	Look func(place int, s dataset.Sample, prob []float32)
 	Bad  func(dataset.Skipped)
 }
@@ -83,9 +84,9 @@ type PictureScore struct {
 	bad    bool    // could not be read
 }
 
-// Evaluate runs predict over the pictures of a source and scores the maps at full resolution, in the
-// source's order. The result does not depend on the number of workers. A panic on the way becomes an
-// error that names the picture.
+// Evaluate runs predict over the pictures of a source and scores the maps at full resolution, in
+// the source's order. The result does not depend on the number of workers. A panic on the way
+// becomes an error that names the picture.
 func Evaluate(ctx context.Context, source dataset.Source, predict Predict, options ScoreOptions) ([]PictureScore, error) {
 	source = dataset.Some(source, options.Limit)
 	total := source.Len()
@@ -156,7 +157,7 @@ func score(ctx context.Context, sample dataset.Sample, predict Predict, look fun
 	return r, err
 }
 
-// Summarize averages scores of pictures.
+// Summarize averages the scores of pictures.
 func Summarize(results []PictureScore) Score {
 	var all metric.Summary
 	methods, counts := map[string]*metric.Summary{}, map[string]int{}
@@ -197,7 +198,7 @@ func Summarize(results []PictureScore) Score {
 	return s
 }
 
-// value is a mean, 0 where there is nothing to average.
+// value is a mean; 0 if there is nothing to average.
 func value(m metric.Mean) float64 {
 	v, _ := m.Mean()
 	return v

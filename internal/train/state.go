@@ -6,8 +6,8 @@ import (
 	"github.com/declip/declip/internal/train/tensorboard"
 )
 
-// State is where a training stands. With the weights and the optimizer's tensors it is all that a
-// resumed run needs: every random choice follows from the seed and Step.
+// State is the progress of a training. With the weights and the optimizer's tensors it is all that
+// a resumed run needs: every random choice follows from the seed and Step.
 type State struct {
 	Step    int64   `json:"step"`     // steps done
 	Epoch   int     `json:"epoch"`    // epochs done, validation included; one that MaxTime cut short counts
@@ -16,14 +16,14 @@ type State struct {
 
 	Best      float64 `json:"best"`       // value of the criterion
 	BestEpoch int     `json:"best_epoch"` // 0 = none yet
-	Anchor    float64 `json:"anchor"`     // what an epoch must exceed to count as an improvement
+	Anchor    float64 `json:"anchor"`     // value that an epoch must exceed to count as an improvement
 	Stale     int     `json:"stale"`      // epochs since
-	Drops     int     `json:"drops"`      // times that the rate was divided by 10
+	Drops     int     `json:"drops"`      // how often the rate was divided by 10
 	Ended     bool    `json:"ended"`      // the plateau schedule has nothing left to try
 
-	Skipped []string `json:"skipped,omitempty"` // pictures that were left out because they cannot be read
+	Skipped []string `json:"skipped,omitempty"` // pictures left out because they cannot be read
 
-	// How far log and event files go.
+	// Lengths of the log and of the event files.
 	LogBytes int64            `json:"log_bytes,omitempty"`
 	Events   tensorboard.Mark `json:"events,omitempty"`
 
@@ -31,7 +31,7 @@ type State struct {
 	Validation time.Duration `json:"validation_ns"` // of the latest validation
 }
 
-// StepReport tells about one training step.
+// StepReport describes one training step.
 type StepReport struct {
 	Step, Total int64
 	Epoch       int     // that the step belongs to, from 1
@@ -42,7 +42,7 @@ type StepReport struct {
 	Left        time.Duration // about, until all epochs are done
 }
 
-// EpochReport tells about one epoch and its validation.
+// EpochReport describes one epoch and its validation.
 type EpochReport struct {
 	Epoch, Epochs  int
 	Step           int64
@@ -55,18 +55,18 @@ type EpochReport struct {
 	Left           time.Duration // about, until all epochs are done
 }
 
-// Summary tells how a training ended.
+// Summary describes how a training ended.
 type Summary struct {
 	State       State
 	Score       *Score // of the best checkpoint, if this run made it
 	Best, Last  string // files; Best is "" as long as there is none
-	Interrupted bool   // by the context; Resume goes on
+	Interrupted bool   // by the context; Resume continues
 	TimeUp      bool   // MaxTime was reached
 	Parameters  int    // trained values
 	Device      string
 }
 
-// About tells what a training is about to do.
+// About describes a training before it starts.
 type About struct {
 	Steps, PerEpoch int64
 	Trained         int      // values
@@ -81,6 +81,7 @@ type Hooks struct {
 	Score func(done, total int) // validation pictures
 	Epoch func(EpochReport)
 	Saved func(path string)
-	// Notice is told, in words, what is worth knowing and stops nothing. It may be called from any goroutine.
+	// Notice is called with messages for the user that are not errors. It may be called from any
+	// goroutine.
 	Notice func(string)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/declip/declip/internal/nn/optimizer"
 )
 
-// Network is what can be trained: *network.Network, *network.FineTuned and, on the features of frozen
-// backbones, *network.Head.
+// Network is what can be trained: *network.Network, *network.FineTuned and, on the features of
+// frozen backbones, *network.Head.
 type Network interface {
 	network.Builder
 	// Params are the initial values. A Step takes them over, since there may be no room for two.
@@ -22,9 +22,9 @@ type Network interface {
 	Metadata() (map[string]string, error)
 }
 
-// Names of the step graph's inputs and outputs that are no parameters.
+// Names of the step graph's inputs and outputs that are not parameters.
 const (
-	inImage  = "step.image"  // [N,3,H,W]; a Head has network.FeatureInput(i) in its place
+	inImage  = "step.image"  // [N,3,H,W]; a head's inputs are network.FeatureInput(i)
 	inTarget = "step.target" // [N,1,h,w]
 	inLabel  = "step.label"  // [N,1,1,1]: the target in detection
 	outLoss  = "step.loss"   // [1]
@@ -32,8 +32,8 @@ const (
 	gradOf   = "gradient."   // prefix of a parameter's gradient
 )
 
-// Step is one training step: a session that gives loss and gradients, and the optimizer that moves the parameters by
-// them. All memory that it needs in Go is there from the beginning.
+// Step runs training steps: a session computes the loss and the gradients, and the optimizer moves
+// the parameters. All memory that it needs in Go is allocated at the start.
 type Step struct {
 	session   *engine.Session
 	optimizer optimizer.Optimizer
@@ -42,21 +42,21 @@ type Step struct {
 	states    []network.Param // m.NAME and v.NAME with AdamW
 	slots     []optimizer.Slot
 	gradients []network.Param
-	replaced  [][2][]float32 // running statistics: the latest, and where a run writes the next
-	given     []string       // names of what a step is given of the pictures
+	replaced  [][2][]float32 // running statistics: the latest, and the buffer for the next
+	given     []string       // names of the inputs derived from the pictures
 	target    string         // name of the target
 	loss      *engine.Tensor
 
 	inputs, outputs map[string]*engine.Tensor
 }
 
-// NewStep builds and loads the step graph for batches of config.BatchSize examples of the given shape. It trains the
-// network's own parameters. Its owner closes it.
+// NewStep builds and loads the step graph for batches of config.BatchSize examples of the given
+// shape. It trains the network's own parameters. The caller closes the Step.
 func NewStep(e *engine.Engine, model Network, config Config, shape dataset.Shape) (*Step, error) {
 	return newStep(e, model, config, shape, network.Form{Winograd: e.Winograd()})
 }
 
-// newStep is NewStep in a form of choice.
+// newStep is NewStep in the given form.
 func newStep(e *engine.Engine, model Network, config Config, shape dataset.Shape, form network.Form) (*Step, error) {
 	f := &formula{g: form.Graph(), config: config, model: model}
 	if err := f.build(shape); err != nil {
@@ -80,14 +80,14 @@ func newStep(e *engine.Engine, model Network, config Config, shape dataset.Shape
 	return s, nil
 }
 
-// newOptimizer is the optimizer that a configuration asks for.
+// newOptimizer returns the optimizer of a configuration.
 func newOptimizer(c Config) optimizer.Optimizer {
 	o := optimizer.New(optimizer.Kind(c.Optimizer))
 	o.Decay, o.Clip = c.WeightDecay, c.Clip
 	return o
 }
 
-// momentsOf are the running means that the optimizer keeps for a parameter, zero at first.
+// momentsOf returns the running means that the optimizer keeps for a parameter, initially zero.
 func momentsOf(o optimizer.Optimizer, p network.Param) []network.Param {
 	var list []network.Param
 	for _, prefix := range o.Moments() {
@@ -96,7 +96,7 @@ func momentsOf(o optimizer.Optimizer, p network.Param) []network.Param {
 	return list
 }
 
-// allocate makes the buffers and the maps that Run takes, once for all steps.
+// allocate makes the buffers and the maps of Run, once for all steps.
 func (s *Step) allocate(model Network, trained []string) (err error) {
 	s.inputs, s.outputs = map[string]*engine.Tensor{}, map[string]*engine.Tensor{}
 	wanted, given := ports(s.session.Inputs()), ports(s.session.Outputs())
@@ -152,8 +152,9 @@ func ports(list []engine.Port) map[string]bool {
 	return names
 }
 
-// Run takes the step of the given number, from 0, on a batch: pictures [N, 3, H, W], or a head's features, and a
-// target. After an error or a loss that is no number the values are those from before.
+// Run takes the step of the given number, from 0, on a batch: pictures [N, 3, H, W], or a head's
+// features, and a target. After an error, or a loss that is not a number, the parameters are
+// unchanged.
 func (s *Step) Run(ctx context.Context, given []*engine.Tensor, target *engine.Tensor, number int64, rate float64) (loss, norm float64, err error) {
 	s.inputs[s.target] = target
 	for i, t := range given {
@@ -175,7 +176,8 @@ func (s *Step) Run(ctx context.Context, given []*engine.Tensor, target *engine.T
 	return loss, norm, nil
 }
 
-// Update is the second half of the step: it moves the parameters by what Gradients hold, unless the norm of these is no number.
+// Update is the second half of the step: it moves the parameters by Gradients, unless their norm is
+// not a number.
 func (s *Step) Update(number int64, rate float64) (norm float64) {
 	if norm = s.optimizer.Norm(s.slots, s.workers); !bad(norm) {
 		s.optimizer.Step(s.slots, number+1, rate, norm, s.workers)
@@ -183,13 +185,14 @@ func (s *Step) Update(number int64, rate float64) (norm float64) {
 	return norm
 }
 
-// Gradients are the loss's gradients by the trained parameters at the latest Run, in the parameters' order. The step owns them.
+// Gradients are the loss's gradients of the trained parameters at the latest Run, in the
+// parameters' order. They belong to the Step.
 func (s *Step) Gradients() []network.Param { return s.gradients }
 
 func bad(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
-// Params are the latest parameters, in the model's order; they change with every step.
+// Params are the current parameters, in the network's order; every step changes them.
 func (s *Step) Params() []network.Param { return s.params }
 
-// Close frees the session; no call of Run must be under way.
+// Close frees the session; no call of Run may be in progress.
 func (s *Step) Close() error { return s.session.Close() }

@@ -16,15 +16,18 @@ import (
 )
 
 var (
-	// ErrNotFinite is wrapped by the error of a training whose loss or gradient is no longer a number.
+	// ErrNotFinite is wrapped by the error of a training whose loss or gradient is no longer a
+	// number.
 	ErrNotFinite = errors.New("the loss is not a number")
-	// ErrOccupied is wrapped by the error of a training that would replace the results of another.
-	ErrOccupied = errors.New("the output folder holds another training")
-	// ErrInterrupted is wrapped, beside the context's cause, by the error of a training that was told to stop.
+	// ErrOccupied is wrapped by the error of a training that would overwrite the results of
+	// another.
+	ErrOccupied = errors.New("the output directory contains another training")
+	// ErrInterrupted is wrapped, together with the context's cause, by the error of a training that
+	// was interrupted.
 	ErrInterrupted = errors.New("interrupted")
 )
 
-// trainer is one run.
+// trainer is the state of a training run.
 type trainer struct {
 	config   Config
 	model    Network
@@ -42,7 +45,7 @@ type trainer struct {
 	state        State
 	score        *Score // of the best checkpoint
 	recorder     *recorder
-	lock         *os.File // of the output folder
+	lock         *os.File // of the output directory
 	fingerprint  string
 
 	total, perEpoch int64 // steps
@@ -51,16 +54,17 @@ type trainer struct {
 	meter           meter
 
 	saved    int64         // step of the latest checkpoint, -1 if there is none
-	torn     bool          // the state is ahead of what was written down about it, or the other way round: not to be saved
+	torn     bool          // the state and the log do not agree: not to be saved
 	lapBegan time.Time     // of this epoch
-	lap      time.Duration // that the epoch before took, validation included; 0 if none did in this run
+	lap      time.Duration // of the previous epoch, validation included; 0 in the first epoch of this run
 }
 
-// Run trains as configured and writes best.safetensors, last.safetensors and log.jsonl into the output
-// directory. Existing results are resumed with Config.Resume, never overwritten (ErrOccupied).
+// Run trains as configured and writes best.safetensors, last.safetensors and log.jsonl into the
+// output directory. Existing results are resumed with Config.Resume, never overwritten
+// (ErrOccupied).
 //
-// When ctx ends, Run finishes the current step, writes last.safetensors and returns ctx's cause; the
-// Summary says Interrupted. When the loss is not a number, the error wraps ErrNotFinite and the
+// When ctx ends, Run finishes the current step, writes last.safetensors and returns ctx's cause;
+// the Summary says Interrupted. When the loss is not a number, the error wraps ErrNotFinite and the
 // checkpoints stay as they were. A panic becomes an error; that of a picture names the picture.
 func Run(ctx context.Context, config Config) (Summary, error) {
 	config = config.Completed()
@@ -76,37 +80,37 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 	return t.summary(err), err
 }
 
-// loop is the training: step after step, an epoch's end whenever one is due.
+// loop is the training: step after step, and the end of an epoch whenever one is due.
 func (t *trainer) loop(ctx context.Context) error {
 	next, stop := iter.Pull2(t.loader.Batches(ctx, t.state.Step))
 	defer stop()
 	for !t.finished() {
 		if t.epochDue() {
 			if err := t.endEpoch(ctx); err != nil {
-				return t.leave(ctx, err)
+				return t.stop(ctx, err)
 			}
 			continue
 		}
 		waiting := time.Now()
 		batch, err, _ := next()
 		if err != nil {
-			return t.leave(ctx, t.hintSkip(&loadError{err}))
+			return t.stop(ctx, t.hintSkip(&loadError{err}))
 		}
 		if err := t.takeStep(ctx, batch, time.Since(waiting)); err != nil {
-			return t.leave(ctx, err)
+			return t.stop(ctx, err)
 		}
 		batch.Release()
 		if n := t.config.SaveSteps; n > 0 && t.state.Step%n == 0 {
 			if err := t.saveLast(); err != nil {
-				return t.leave(ctx, err)
+				return t.stop(ctx, err)
 			}
 		}
 	}
 	return t.recorder.add(record{Event: "end", Step: t.state.Step, Epoch: t.state.Epoch, Seconds: t.elapsed().Seconds(), Why: t.reason()})
 }
 
-// takeStep runs one step. One that began to compute runs to its end, whatever becomes of ctx; backbones before it don't,
-// because they may take minutes.
+// takeStep runs one step. A step that has started always finishes; the backbone passes before it
+// can be cancelled, because they may take minutes.
 func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited time.Duration) error {
 	t.state.Elapsed = t.elapsed()
 	rate := t.config.rate(t.state, t.total)
@@ -121,8 +125,8 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 	}
 	if bad(loss) || bad(norm) {
 		_ = t.recorder.add(record{Event: "end", Step: t.state.Step, Loss: loss, Norm: norm, Why: ErrNotFinite.Error()})
-		return fmt.Errorf("step %d: %w (loss %g, gradient norm %g, learning rate %g); the checkpoints in %s stay as they were; "+
-			"a lower learning rate or a limit to the gradient's norm may help", t.state.Step+1, ErrNotFinite, loss, norm, rate, t.config.Out)
+		return fmt.Errorf("step %d: %w (loss %g, gradient norm %g, learning rate %g); the checkpoints in %s are unchanged; "+
+			"a lower learning rate or a limit of the gradient's norm may help", t.state.Step+1, ErrNotFinite, loss, norm, rate, t.config.Out)
 	}
 	inEngine := time.Since(began)
 	t.torn = true
@@ -151,7 +155,8 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 	return nil
 }
 
-// batchTensors is what a step takes of a batch: what the network sees of the pictures, and the target.
+// batchTensors are the inputs of a step for a batch: the pictures or their features, and the
+// target.
 func (t *trainer) batchTensors(ctx context.Context, b *dataset.Batch) (given []*engine.Tensor, target *engine.Tensor, err error) {
 	n, shape := t.config.BatchSize, t.loader.Shape()
 	images, err := engine.NewTensor([]int{n, 3, shape.Height, shape.Width}, b.Images)
@@ -176,10 +181,11 @@ func (t *trainer) batchTensors(ctx context.Context, b *dataset.Batch) (given []*
 	return given[:len(t.model.Uses())], target, nil
 }
 
-// logEvery is after how many steps one is logged: about 20 times an epoch.
+// logEvery is the number of steps between two logged ones: about 20 per epoch are logged.
 func (t *trainer) logEvery() int64 { return max(1, t.perEpoch/20) }
 
-// epochDue says whether steps wait to be validated: those of an epoch, or fewer when the time is up.
+// epochDue says whether there are steps to validate: those of an epoch, or fewer when the time is
+// up.
 func (t *trainer) epochDue() bool {
 	return t.state.LossN > 0 && (t.timeUp || t.state.Step%t.perEpoch == 0)
 }
@@ -227,7 +233,8 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 			return err
 		}
 	}
-	// Written down before the checkpoint, which knows how far that goes: what a kill in between leaves is done again.
+	// The log comes before the checkpoint, which stores the log's length: after a kill in between,
+	// the epoch is logged again.
 	if err := t.recorder.add(record{Event: "epoch", Step: report.Step, Epoch: report.Epoch, Loss: report.Loss, Rate: report.Rate,
 		Score: score, Best: report.Best, Speed: report.StepsPerSecond, Idle: report.Outside, Seconds: report.Elapsed.Seconds()}); err != nil {
 		return err

@@ -80,7 +80,8 @@ func TestResumeAfterInterruption(t *testing.T) {
 	}
 }
 
-// A process that is killed leaves whatever last.safetensors was there: here copied away in the middle of a run.
+// A process that is killed leaves whatever last.safetensors was there: here copied away in the
+// middle of a run.
 func TestResumeFromAnyCheckpoint(t *testing.T) {
 	e := open(t)
 	c := config(t, e)
@@ -178,7 +179,8 @@ func TestNaNKeepsCheckpoint(t *testing.T) {
 	}
 }
 
-// With plain gradient descent at rate 1 a step moves the trained weights by the gradient, whose norm is limited.
+// With plain gradient descent at rate 1 a step moves the trained weights by the gradient, whose
+// norm is limited.
 func TestClip(t *testing.T) {
 	c := config(t, open(t))
 	c.Epochs, c.EpochPictures, c.Draws, c.Average = 1, 4, 1, 0
@@ -279,8 +281,8 @@ func TestReadOnlyOutput(t *testing.T) {
 	}
 }
 
-// A training that starts from a checkpoint takes its network and its weights: at a learning rate of almost nothing
-// they stay.
+// A training that starts from a checkpoint takes its network and its weights: at a learning rate of
+// almost nothing they stay.
 func TestInit(t *testing.T) {
 	e := open(t)
 	first := config(t, e)

@@ -10,7 +10,8 @@ import (
 	"github.com/declip/declip/internal/nn/network"
 )
 
-// A step is its gradients and an update: the gradients of one, given to another, take it to the same weights.
+// A step is its gradients and an update: the gradients of one, given to another, take it to the
+// same weights.
 func TestUpdate(t *testing.T) {
 	shape := dataset.Shape{Height: 16, Width: 16, TargetHeight: 4, TargetWidth: 4}
 	images, target := make([]float32, 2*3*16*16), make([]float32, 2*4*4)

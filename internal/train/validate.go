@@ -15,7 +15,8 @@ import (
 	"github.com/declip/declip/internal/train/tensorboard"
 )
 
-// validate scores the weights on the validation pictures; nil without any. shown are maps of a few of them.
+// validate scores the weights on the validation pictures; nil without any. shown are maps of a few
+// of them.
 func (t *trainer) validate(ctx context.Context, params []network.Param) (score *Score, shown []tensorboard.Image, err error) {
 	if t.valid == nil {
 		return nil, nil, ctx.Err()
@@ -51,12 +52,12 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 	}
 	summary := Summarize(results)
 	if t.config.Supervision == Detection && summary.Detection == nil {
-		return nil, nil, errors.New("validation: detection needs manipulated and untouched pictures, and all are of one kind")
+		return nil, nil, errors.New("validation: detection needs manipulated and pristine pictures, and all are of one kind")
 	}
 	return &summary, shown, nil
 }
 
-// predictor is the network with the given weights, until done is called.
+// predictor runs the network with the given weights, until done is called.
 func (t *trainer) predictor(params []network.Param) (predict Predict, done func() error, err error) {
 	if t.features == nil {
 		r, err := localize.New(t.engine, snapshot{t.model, params})
@@ -78,7 +79,7 @@ func (t *trainer) predictor(params []network.Param) (predict Predict, done func(
 	return p.predict, decoder.Close, nil
 }
 
-// snapshot is a network with the weights it has at one moment, to be run.
+// snapshot is a network with its weights at one moment.
 type snapshot struct {
 	Network
 	params []network.Param
@@ -89,7 +90,7 @@ func (s snapshot) Inference(height, width int) ([]byte, error) {
 	return network.Inference(s.Network, s.params, network.Plain, height, width)
 }
 
-// headPredictor brings a picture to the backbones, and their features to the decoder.
+// headPredictor runs a decoder on the features of a picture.
 type headPredictor struct {
 	features features.Source
 	decoder  *localize.Decoder

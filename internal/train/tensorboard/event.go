@@ -52,7 +52,7 @@ func (m *message) bytes(field protowire.Number, v []byte) {
 	*m = protowire.AppendBytes(protowire.AppendTag(*m, field, protowire.BytesType), v)
 }
 
-// encode gives the event as a protocol buffer.
+// encode returns the event as a protocol buffer.
 func (e Event) encode() []byte {
 	var m message
 	m.double(eventTime, float64(e.Time.UnixNano())/1e9)
@@ -93,20 +93,20 @@ func (e Event) summary() []byte {
 	return m
 }
 
-// field is one field of a message being read; number holds what is no bytes.
+// field is one field of a message that is read; number holds values that are not bytes.
 type field struct {
 	at     protowire.Number
 	number uint64
 	bytes  []byte
 }
 
-// fields takes a message apart. Fields of other types than are needed are left out.
+// fields splits a message into its fields. Fields of types that are not needed are skipped.
 func fields(m []byte) ([]field, error) {
 	var list []field
 	for len(m) > 0 {
 		at, kind, n := protowire.ConsumeTag(m)
 		if n < 0 {
-			return nil, fmt.Errorf("no event: %w", protowire.ParseError(n))
+			return nil, fmt.Errorf("invalid event: %w", protowire.ParseError(n))
 		}
 		m = m[n:]
 		f := field{at: at}
@@ -125,7 +125,7 @@ func fields(m []byte) ([]field, error) {
 			n = protowire.ConsumeFieldValue(at, kind, m)
 		}
 		if n < 0 {
-			return nil, fmt.Errorf("no event: field %d: %w", at, protowire.ParseError(n))
+			return nil, fmt.Errorf("invalid event: field %d: %w", at, protowire.ParseError(n))
 		}
 		m = m[n:]
 		list = append(list, f)
@@ -133,7 +133,7 @@ func fields(m []byte) ([]field, error) {
 	return list, nil
 }
 
-// decode reads an event as encode writes it; what else it may hold is passed over.
+// decode reads an event as encode writes it; other contents are skipped.
 func decode(m []byte) (Event, error) {
 	var e Event
 	list, err := fields(m)

@@ -12,23 +12,25 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// masked is the CRC-32C as record files store it: rotated and shifted, so that the checksum of data that holds
-// checksums is no special value.
+// masked is the CRC-32C as record files store it: rotated and shifted, so that data that contain
+// checksums have no special checksum.
 func masked(p []byte) uint32 {
 	sum := crc32.Checksum(p, castagnoli)
 	return (sum>>15 | sum<<17) + 0xa282ead8
 }
 
-// Sizes of what stands around a record's data: its length and the length's checksum, and the data's checksum.
+// Sizes of what stands around a record's data: its length and the length's checksum, and the data's
+// checksum.
 const (
 	headBytes = 12
 	tailBytes = 4
 )
 
-// maxRecord is the length from which on a length is taken for damage.
+// maxRecord is the length from which a length counts as damage.
 const maxRecord = 1 << 30
 
-// frame puts data into a record: length (8 bytes), its masked CRC-32C (4), data, its masked CRC-32C (4), all little-endian.
+// frame makes a record of data: length (8 bytes), its masked CRC-32C (4), data, its masked CRC-32C
+// (4), all little-endian.
 func frame(data []byte) []byte {
 	record := make([]byte, 0, headBytes+len(data)+tailBytes)
 	record = binary.LittleEndian.AppendUint64(record, uint64(len(data)))
@@ -37,10 +39,11 @@ func frame(data []byte) []byte {
 	return binary.LittleEndian.AppendUint32(record, masked(data))
 }
 
-// errDamaged is a record that is cut off or whose checksums don't fit.
+// errDamaged is a record that is truncated or whose checksums are wrong.
 var errDamaged = errors.New("damaged record")
 
-// readRecord gives the next record's data; io.EOF at the end of the file, errDamaged where no whole record follows.
+// readRecord reads the next record's data; io.EOF at the end of the file, errDamaged if no whole
+// record follows.
 func readRecord(r io.Reader) ([]byte, error) {
 	var head [headBytes]byte
 	if _, err := io.ReadFull(r, head[:]); err == io.EOF {
@@ -63,7 +66,7 @@ func readRecord(r io.Reader) ([]byte, error) {
 	return data, nil
 }
 
-// damaged tells a file that ends too early from one that cannot be read.
+// damaged distinguishes a file that ends too early from one that cannot be read.
 func damaged(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
 		return errDamaged
@@ -71,7 +74,7 @@ func damaged(err error) error {
 	return err
 }
 
-// Read gives the events of a file, up to the first that is damaged.
+// Read reads the events of a file, up to the first damaged one.
 func Read(path string) ([]Event, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -96,7 +99,7 @@ func Read(path string) ([]Event, error) {
 	}
 }
 
-// wholeLength is the length of the whole records at the beginning of a file, at most limit.
+// wholeLength is the total length of the whole records at the start of a file, at most limit.
 func wholeLength(path string, limit int64) (int64, error) {
 	f, err := os.Open(path)
 	if err != nil {

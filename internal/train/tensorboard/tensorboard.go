@@ -1,7 +1,3 @@
-// Package tensorboard writes and reads the event files that TensorBoard shows: scalars and pictures by step.
-//
-// An event file is a sequence of records (see frame) that hold protocol buffers of type Event. The few fields that are
-// needed are written by hand; their numbers are those of TensorFlow's event.proto and summary.proto.
 package tensorboard
 
 import (
@@ -13,7 +9,7 @@ import (
 	"time"
 )
 
-// TensorBoard finds files by this part of their names; the suffix tells ours from other programs'.
+// TensorBoard finds files by the prefix of their names; the suffix marks those of declip.
 const (
 	prefix = "events.out.tfevents."
 	suffix = ".declip"
@@ -42,20 +38,23 @@ type Event struct {
 	Images  []Image
 }
 
-// Mark says how far the event files of a folder went at some moment: their lengths in bytes by name.
+// Mark is the state of the event files of a directory at one moment: their lengths in bytes by
+// name.
 type Mark map[string]int64
 
-// Writer appends events to a file of its own in a folder. Every event reaches the operating system before the call
-// returns, so that killing the process loses none. A Writer is for one goroutine.
+// Writer appends events to a file of its own in a directory. Every event reaches the operating
+// system before the call returns, so that killing the process loses none. A Writer is for one
+// goroutine.
 type Writer struct {
 	file *os.File
 	size int64
 	past Mark // of the files of earlier runs
 }
 
-// Open begins a new event file in dir, for events from the given step on. The first run of a training gives an empty
-// mark, one that goes on the mark of the state that it goes on from: what the folder's files of ours got afterwards is
-// taken away, so that every step is there once. Files of other programs stay as they are.
+// Open starts a new event file in dir, for events from the given step on. The first run of a
+// training passes an empty mark, a resumed run the mark of the state that it resumes. Later
+// contents of declip's files in the directory are removed, so that every step is there once. Files
+// of other programs are not touched.
 func Open(dir string, mark Mark, step int64) (*Writer, error) {
 	past, err := Rewind(dir, mark)
 	if err != nil {
@@ -75,7 +74,8 @@ func Open(dir string, mark Mark, step int64) (*Writer, error) {
 	return w, nil
 }
 
-// create makes a file whose name comes after all others': TensorBoard reads a folder's files in the order of names.
+// create makes a file whose name sorts behind all others: TensorBoard reads a directory's files in
+// the order of their names.
 func create(dir string, past Mark) (*os.File, error) {
 	second := time.Now().Unix()
 	for name := range past {
@@ -94,8 +94,8 @@ func create(dir string, past Mark) (*os.File, error) {
 	}
 }
 
-// Rewind brings the event files in dir back to a mark: longer files are cut, at the end of a whole event, and those that
-// the mark does not know are removed. It gives what is left.
+// Rewind returns the event files in dir to a mark: longer files are truncated at the end of a whole
+// event, and files that the mark does not contain are removed. It returns the mark of the result.
 func Rewind(dir string, mark Mark) (Mark, error) {
 	names, err := Files(dir)
 	if err != nil {
@@ -123,7 +123,8 @@ func Rewind(dir string, mark Mark) (Mark, error) {
 	return left, nil
 }
 
-// Files lists the names of our event files in dir, the oldest first; none where there is no such folder.
+// Files lists the names of declip's event files in dir, the oldest first; none if there is no such
+// directory.
 func Files(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {
@@ -149,7 +150,7 @@ func (w *Writer) Images(step int64, images ...Image) error {
 	return w.write(Event{Step: step, Images: images})
 }
 
-// write adds one event. What a failed write left of it is cut off again.
+// write adds one event. After a failed write, the incomplete event is cut off.
 func (w *Writer) write(e Event) error {
 	e.Time = time.Now()
 	n, err := w.file.Write(frame(e.encode()))
@@ -161,7 +162,7 @@ func (w *Writer) write(e Event) error {
 	return nil
 }
 
-// Mark says how far the folder's files go now.
+// Mark is the present state of the directory's files.
 func (w *Writer) Mark() Mark {
 	mark := Mark{filepath.Base(w.file.Name()): w.size}
 	for name, size := range w.past {
@@ -170,8 +171,8 @@ func (w *Writer) Mark() Mark {
 	return mark
 }
 
-// Sync brings all events to the disk.
+// Sync brings all events to disk.
 func (w *Writer) Sync() error { return w.file.Sync() }
 
-// Close ends the file.
+// Close closes the file.
 func (w *Writer) Close() error { return w.file.Close() }

@@ -48,7 +48,7 @@ func parse(t *testing.T, m []byte) []node {
 	return list
 }
 
-// records takes a file apart by the framing's definition.
+// records splits a file into records by the definition of the framing.
 func records(t *testing.T, file []byte) [][]byte {
 	t.Helper()
 	sum := func(p []byte) uint32 {
@@ -92,7 +92,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// theFile reads the only event file of a folder.
+// theFile reads the only event file of a directory.
 func theFile(t *testing.T, dir string) []byte {
 	t.Helper()
 	names, err := Files(dir)
@@ -140,7 +140,7 @@ func TestFileFormat(t *testing.T) {
 		t.Errorf("step %d, expected 7", got)
 	}
 	if got := math.Float64frombits(one(t, scalars, 1, 1).number); got < 1.7e9 || got > 1e10 {
-		t.Errorf("time %g is none of this age", got)
+		t.Errorf("implausible time %g", got)
 	}
 	values := parse(t, one(t, scalars, 5, 2).data)
 	for i, want := range []Scalar{{"train/loss", 0.625}, {"train/rate", float64(float32(1e-3))}} {
@@ -162,8 +162,8 @@ func TestFileFormat(t *testing.T) {
 	}
 }
 
-// A run that goes on from an earlier state takes away what came after it, whatever was written since.
-func TestGoingOn(t *testing.T) {
+// A run that resumes an earlier state removes everything that was written after it.
+func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	other := filepath.Join(dir, "events.out.tfevents.0000000001.other")
 	must(t, os.WriteFile(other, []byte("another program's"), 0o644))
@@ -215,8 +215,8 @@ func TestGoingOn(t *testing.T) {
 	}
 }
 
-// Whatever length a file was cut to, what is whole is kept and the rest is taken away.
-func TestTornFile(t *testing.T) {
+// A file that was truncated at any length keeps its whole records; the rest is removed.
+func TestTruncatedFile(t *testing.T) {
 	dir := t.TempDir()
 	w, err := Open(dir, nil, 1)
 	must(t, err)
@@ -243,7 +243,7 @@ func TestTornFile(t *testing.T) {
 		}
 		for _, end := range ends {
 			if int64(size) >= end && int64(len(data)) < end {
-				t.Errorf("of %d bytes, %d are left: an event that ended at %d is lost", size, len(data), end)
+				t.Errorf("%d bytes became %d: an event that ended at %d is lost", size, len(data), end)
 			}
 		}
 	}
@@ -272,6 +272,6 @@ func TestWriteFails(t *testing.T) {
 		t.Error("a full disk went unnoticed")
 	}
 	if w.size != 0 {
-		t.Errorf("%d bytes are said to be there", w.size)
+		t.Errorf("the writer reports %d bytes", w.size)
 	}
 }
