@@ -77,6 +77,13 @@ func hostileProtocol(t *testing.T) []hostile {
 	for _, encoding := range []string{"gzip", "br", "deflate", "zstd", "gzip, gzip", "x"} {
 		list = append(list, posted("Content-Encoding "+encoding, picturePNG(t, 16, 16), "Content-Encoding: "+encoding))
 	}
+	return append(list, hostileSlowness()...)
+}
+
+// hostileSlowness is HTTP that stops in the middle, or arrives byte by byte.
+func hostileSlowness() []hostile {
+	const post = "POST /v1/localize HTTP/1.1\r\nHost: localhost\r\n"
+	var list []hostile
 	slow := func(name, raw string) {
 		list = append(list, hostile{name: "slow: " + name, raw: []byte(raw), slow: true})
 	}
