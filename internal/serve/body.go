@@ -44,7 +44,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.read += int64(n)
 	switch {
-	case err == nil || err == io.EOF:
+	case err == nil || errors.Is(err, io.EOF):
 		return n, err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = problemf(http.StatusRequestTimeout, codeTimeout, "the picture did not arrive in time: %d bytes in %.0f s",

@@ -68,7 +68,7 @@ func (b *body) readForm(form *multipart.Reader, limit int64, maxPictures int) (l
 		if overhead := b.read - stored; err == nil && overhead > 64<<10+multipartRoom*int64(len(list)+1) {
 			return nil, problemf(http.StatusBadRequest, codeRequest, "the form has %d bytes in addition to its pictures", overhead)
 		}
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // multipart wraps io.EOF if the form is truncated
 			break
 		}
 		if err != nil {

@@ -60,7 +60,7 @@ func start(path string) {
 	)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
-	shared.ctx, shared.close = ctx, func() { cancel(); stop() }
+	shared.ctx, shared.close = ctx, func() { cancel(); stop() } //nolint:fatcontext // all tests share the browser
 	shared.err = chromedp.Do(ctx)
 }
 
@@ -81,10 +81,7 @@ type size struct {
 	phone         bool
 }
 
-var (
-	desktop = size{width: 1280, height: 900}
-	phone   = size{width: 390, height: 844, phone: true}
-)
+var desktop = size{width: 1280, height: 900}
 
 // open loads the page from an address in a new tab. After the test, the tab must have sent no
 // request to another host and reported no errors except those that expect allows.
