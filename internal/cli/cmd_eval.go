@@ -150,10 +150,10 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 	defer done()
 	bar := a.newProgress(source.Len(), "evaluating")
 	defer bar.finish()
-	runs, err := evaluate.Run(cmd.Context(), source, p, evaluate.Options{
-		Threshold: o.threshold, Batch: o.batch, Perturb: o.perturbations, Seed: o.seed,
-		Done: func(done, _ int) { bar.set(done) },
-	})
+	options := evaluate.DefaultOptions()
+	options.Threshold, options.Batch, options.Perturb, options.Seed = o.threshold, o.batch, o.perturbations, o.seed
+	options.Done = func(done, _ int) { bar.set(done) }
+	runs, err := evaluate.Run(cmd.Context(), source, p, options)
 	if err != nil {
 		return err
 	}

@@ -11,20 +11,20 @@ import (
 // confidence of an Interval.
 const confidence = 0.95
 
-// least is the number of pictures below which there is no saying how a score depends on their choice.
+// least is the number of pictures from which an interval can be estimated.
 const least = 2
 
-// statistic is a score of a set of pictures of which picture i counts weights[i] times. It is NaN where it is not
-// defined.
+// statistic is a score of a set of pictures in which picture i counts weights[i] times; NaN if it
+// is not defined.
 type statistic func(weights []int, threshold float64) float64
 
-// drawn is a set of pictures to be drawn from, and what is computed of each draw.
+// drawn is a set of pictures to draw from, and the scores to compute from each draw.
 type drawn struct {
 	count      int
 	statistics map[string]statistic
 }
 
-// localization is the averages over the manipulated pictures.
+// localization has the averages over the manipulated pictures.
 func localization(pictures []Picture) drawn {
 	d := drawn{len(pictures), map[string]statistic{}}
 	add := func(name string, value func(r metric.Result) float64) {
@@ -50,7 +50,7 @@ func localization(pictures []Picture) drawn {
 	return d
 }
 
-// scoresOf is everything that a Summary gives an interval of.
+// scoresOf has all scores for which a Summary gives an interval.
 func scoresOf(pictures []Picture) drawn {
 	d := localization(pictures)
 	scores, manipulated := make([]float64, len(pictures)), make([]bool, len(pictures))
@@ -97,6 +97,7 @@ func scoresOf(pictures []Picture) drawn {
 	return d
 }
 
+// index is 1 for manipulated pictures, 0 for others.
 func index(manipulated bool) int {
 	if manipulated {
 		return 1
@@ -118,10 +119,10 @@ func meanOf(values []float64) statistic {
 	}
 }
 
-// intervals draws as many pictures as there are, with replacement, again and again, and takes of each score the
-// middle 95 % of its values (Efron's percentile interval). Draws in which a score is not defined don't count for it;
-// a score that is not defined in half of them gets no interval. The same seed gives the same draws for every model on
-// the same pictures.
+// intervals repeatedly draws as many pictures as the set has, with replacement. A score's interval
+// is the middle 95 % of its values (Efron's percentile interval). Draws in which a score is not
+// defined do not count for it; a score that is not defined in half of them has no interval. The
+// same seed gives the same draws for every model on the same pictures.
 func intervals(d drawn, o SummaryOptions) map[string]Interval {
 	if o.Bootstrap < 1 || d.count == 0 {
 		return nil
@@ -151,7 +152,7 @@ func intervals(d drawn, o SummaryOptions) map[string]Interval {
 	return list
 }
 
-// percentile of sorted values, between two of them in proportion, as numpy.percentile does.
+// percentile interpolates linearly between sorted values, as numpy.percentile does.
 func percentile(sorted []float64, share float64) float64 {
 	at := share * float64(len(sorted)-1)
 	low := int(at)

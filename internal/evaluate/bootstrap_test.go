@@ -24,11 +24,11 @@ func pictures(n int, seed uint64) []Picture {
 	return list
 }
 
-// For a mean of many values the percentile interval comes near the textbook's, mean +- 1.96 s/sqrt(n); with 4000 draws
-// its ends are within a few per cent of the half width.
+// For a mean of many values the percentile interval comes near the textbook's, mean +- 1.96
+// s/sqrt(n); with 4000 draws its ends are within a few % of the half width.
 func TestIntervalOfAMean(t *testing.T) {
 	list := pictures(900, 5)
-	s := Summarize(list, SummaryOptions{Bootstrap: 4000, Seed: 2})
+	s := Summarize(list, SummaryOptions{Threshold: 0.5, Bootstrap: 4000, Seed: 2})
 	sum, squares, n := 0.0, 0.0, 0.0
 	for _, p := range list {
 		if p.Manipulated {
@@ -60,13 +60,13 @@ func TestIntervalOfAMean(t *testing.T) {
 
 func TestIntervalsFollowTheSeed(t *testing.T) {
 	list := pictures(60, 6)
-	a := Summarize(list, SummaryOptions{Bootstrap: 100, Seed: 1})
-	b := Summarize(list, SummaryOptions{Bootstrap: 100, Seed: 1})
-	c := Summarize(list, SummaryOptions{Bootstrap: 100, Seed: 2})
+	a := Summarize(list, SummaryOptions{Threshold: 0.5, Bootstrap: 100, Seed: 1})
+	b := Summarize(list, SummaryOptions{Threshold: 0.5, Bootstrap: 100, Seed: 1})
+	c := Summarize(list, SummaryOptions{Threshold: 0.5, Bootstrap: 100, Seed: 2})
 	if !reflect.DeepEqual(a, b) || reflect.DeepEqual(a.Intervals, c.Intervals) {
 		t.Error("the same seed gives other intervals, or another the same")
 	}
-	if none := Summarize(list, SummaryOptions{}); none.Intervals != nil {
+	if none := Summarize(list, DefaultSummaryOptions()); none.Intervals != nil {
 		t.Errorf("intervals without draws: %v", none.Intervals)
 	}
 }

@@ -1,18 +1,9 @@
-// Package evaluate measures models on pictures whose truth is known: it takes pictures through anything that
-// predicts maps, as they are and perturbed, scores the maps at full resolution, and sums the scores up with
-// confidence intervals.
-//
-//	runs, err := evaluate.Run(ctx, source, predictor, evaluate.Options{Batch: 8})
-//	for _, run := range runs {
-//		summary := evaluate.Summarize(run.Pictures, evaluate.SummaryOptions{Bootstrap: 1000})
-//	}
 package evaluate
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 
 	"github.com/declip/declip/internal/parallel"
@@ -22,61 +13,11 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Predictor gives maps for pictures. It must be safe for concurrent use.
-type Predictor interface {
-	// Models names those who answer. Several may share one pass over a picture.
-	Models() []string
-	// Predict gives for each sample each model's prediction, in the order of Models. Its own error goes for
-	// all samples; where there are several, they are then tried one by one.
-	Predict(ctx context.Context, samples []dataset.Sample) ([][]Prediction, error)
-}
-
-// Prediction is one model's map of one picture, of any size, or why there is none.
-type Prediction struct {
-	Map picture.Map // probabilities in [0,1]
-	Err error
-}
-
-// PredictFunc is a Predictor of one model that takes picture by picture and gives probabilities at the
-// picture's size.
-type PredictFunc struct {
-	Name string
-	Func func(ctx context.Context, p *picture.RGB) ([]float32, error)
-}
-
-// Models implements Predictor.
-func (f PredictFunc) Models() []string { return []string{f.Name} }
-
-// Predict implements Predictor.
-func (f PredictFunc) Predict(ctx context.Context, samples []dataset.Sample) ([][]Prediction, error) {
-	all := make([][]Prediction, len(samples))
-	for i, s := range samples {
-		prob, err := f.Func(ctx, s.Picture)
-		m := picture.Map{Prob: prob, Width: s.Picture.Width, Height: s.Picture.Height}
-		all[i] = []Prediction{{Map: m, Err: err}}
-	}
-	return all, nil
-}
-
-// Options of Run. The zero value is the usual way.
-type Options struct {
-	Threshold float64 // over which a pixel counts as manipulated; 0 means metric.DefaultThreshold
-	Batch     int     // pictures predicted together; 0 means 1
-	Workers   int     // batches under way at a time; 0 means as many as the process may use cores
-	// Perturb adds runs on perturbed pictures, one for each, to the run on the pictures as they are.
-	Perturb []Perturbation
-	Seed    uint64 // of the perturbations' random choices
-	// Done, if set, hears how many pictures are finished, one call at a time.
-	Done func(done, total int)
-	// Visit, if set, sees every map that was scored. It is called from several goroutines at once.
-	Visit func(Visit)
-}
-
 // Visit is a map as it was scored.
 type Visit struct {
 	Index  int            // of the picture, in the source's order
-	Run    int            // of the run, in the order of Run's answer
-	Sample dataset.Sample // as the source gave it
+	Run    int            // of the run, in the order of Run's result
+	Sample dataset.Sample // from the source
 	Prob   []float32      // at the mask's size; valid during the call only
 	Scores Picture
 }
@@ -84,26 +25,23 @@ type Visit struct {
 // Scored is the scores of one model over all pictures, in the source's order.
 type Scored struct {
 	Model        string    `json:"model"`
-	Perturbation string    `json:"perturbation,omitempty"` // as Perturbation.String; "" for pictures as they are
+	Perturbation string    `json:"perturbation,omitempty"` // see Perturbation.String; "" for none
 	Pictures     []Picture `json:"pictures"`
 }
 
-// maxBatchPixels is so much of pictures that a batch is not made larger, whatever it was asked for: their maps
-// take several times the room.
+// maxBatchPixels caps a batch regardless of Options.Batch, because the maps take several times the
+// memory of the pictures.
 const maxBatchPixels = 24_000_000
 
-// Run predicts and scores all pictures of the source: first a run for each model on the pictures as they are,
-// then for each perturbation one for each model. A picture that can't be read or predicted has its error in
-// its place; Run's own error is that the work was called off. Results don't depend on the number of workers, and
-// what is in a batch follows from the source alone.
+// Run predicts and scores all pictures of the source: first a run for each model on the pictures as
+// they are, then for each perturbation one for each model. A picture that cannot be read or
+// predicted, or on which the work panics, has its error instead of scores. Run's own error is that
+// an option is invalid or that ctx ended. Results do not depend on the number of workers, and the
+// contents of a batch depend on the source alone.
 func Run(ctx context.Context, source dataset.Source, p Predictor, o Options) ([]Scored, error) {
-	if o.Threshold == 0 {
-		o.Threshold = metric.DefaultThreshold
+	if err := o.Validate(); err != nil {
+		return nil, err
 	}
-	if o.Workers < 1 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	o.Batch = max(1, o.Batch)
 	r := &run{source: source, predictor: p, options: o, models: p.Models()}
 	r.conditions = append([]Perturbation{{}}, o.Perturb...)
 	for _, c := range r.conditions {
@@ -138,13 +76,13 @@ type run struct {
 	done int
 }
 
-// loaded is a picture on its way through the models.
+// loaded is a picture that the models are to see.
 type loaded struct {
 	index  int
 	sample dataset.Sample
 }
 
-// chunk takes the pictures [from, to) through, in one batch unless they are too large for that.
+// chunk scores the pictures [from, to), in one batch unless they are too large for that.
 func (r *run) chunk(ctx context.Context, from, to int) error {
 	var batch []loaded
 	pixels := 0
@@ -179,7 +117,7 @@ func (r *run) chunk(ctx context.Context, from, to int) error {
 	return flush()
 }
 
-// fail notes that a picture has no scores at all.
+// fail records why a picture has no scores at all.
 func (r *run) fail(index int, s dataset.Sample, err error) {
 	for k := range r.scored {
 		r.scored[k].Pictures[index] = r.named(index, s, err)
@@ -187,7 +125,7 @@ func (r *run) fail(index int, s dataset.Sample, err error) {
 	r.finished(1)
 }
 
-// named is a picture without scores.
+// named is a picture without scores, and why it has none.
 func (r *run) named(index int, s dataset.Sample, err error) Picture {
 	p := Picture{Name: s.Path, Method: s.Method, Err: err}
 	if p.Name == "" {
@@ -209,21 +147,24 @@ func (r *run) batch(ctx context.Context, batch []loaded) error {
 		return nil
 	}
 	for c, condition := range r.conditions {
-		samples := make([]dataset.Sample, len(batch))
-		for i, l := range batch {
-			samples[i] = l.sample
-			if c > 0 {
-				var err error
-				if samples[i].Picture, err = condition.Apply(l.sample.Picture, r.options.Seed, uint64(l.index)); err != nil {
-					return fmt.Errorf("%s: %s: %w", l.sample.Name, condition, err)
+		var samples []dataset.Sample
+		var perturbed []loaded
+		for _, l := range batch {
+			s, err := r.perturb(l, condition)
+			if err != nil {
+				err = fmt.Errorf("%s: %s: %w", l.sample.Name, condition, err)
+				for m := range r.models {
+					r.scored[c*len(r.models)+m].Pictures[l.index] = r.named(l.index, l.sample, err)
 				}
+				continue
 			}
+			samples, perturbed = append(samples, s), append(perturbed, l)
 		}
 		predictions, err := r.predict(ctx, samples)
 		if err != nil {
 			return err
 		}
-		for i, l := range batch {
+		for i, l := range perturbed {
 			for m := range r.models {
 				k := c*len(r.models) + m
 				r.scored[k].Pictures[l.index] = r.score(k, l, predictions[i][m])
@@ -234,9 +175,28 @@ func (r *run) batch(ctx context.Context, batch []loaded) error {
 	return nil
 }
 
-// predict asks for a batch and, if that fails, for one after the other. Its error is that the work was called off.
+// perturb is a picture under a condition. A panic becomes an error.
+func (r *run) perturb(l loaded, condition Perturbation) (s dataset.Sample, err error) {
+	defer parallel.Recover(&err)
+	s = l.sample
+	if condition.Kind != "" {
+		s.Picture, err = condition.Apply(l.sample.Picture, r.options.Seed, uint64(l.index))
+	}
+	return s, err
+}
+
+// predict asks for a batch and, if that fails or panics, for one picture after the other. Its error
+// is that ctx ended.
 func (r *run) predict(ctx context.Context, samples []dataset.Sample) ([][]Prediction, error) {
-	predictions, err := r.predictor.Predict(ctx, samples)
+	if len(samples) == 0 {
+		return nil, nil
+	}
+	var predictions [][]Prediction
+	err := parallel.Catch(func() (err error) {
+		parallel.Point("predict")
+		predictions, err = r.predictor.Predict(ctx, samples)
+		return err
+	})
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -260,29 +220,40 @@ func (r *run) predict(ctx context.Context, samples []dataset.Sample) ([][]Predic
 	return predictions, nil
 }
 
-// score brings a prediction to the mask's size and scores it.
+// score resizes a prediction to the mask's size and scores it.
 func (r *run) score(k int, l loaded, p Prediction) Picture {
 	s := r.named(l.index, l.sample, nil)
-	if s.Err = p.Err; s.Err == nil {
-		w, h := s.Width, s.Height
-		if mask := l.sample.Mask; mask != nil {
-			w, h = mask.Width, mask.Height
-		}
-		var prob []float32
-		if prob, s.Err = fit(p.Map, w, h); s.Err == nil {
-			s.Scores, s.Err = scores(prob, l.sample.Mask, r.options.Threshold)
-			s.Masked = l.sample.Mask != nil
-		}
-		if s.Err == nil && r.options.Visit != nil {
-			r.options.Visit(Visit{Index: l.index, Run: k, Sample: l.sample, Prob: prob, Scores: s})
-		}
-	}
+	s.Err = parallel.Catch(func() error { return r.measure(k, l, p, &s) })
 	if s.Err != nil {
 		s.Err = fmt.Errorf("%s: %w", s.Name, s.Err)
 	}
 	return s
 }
 
+// measure fills in the scores of s.
+func (r *run) measure(k int, l loaded, p Prediction, s *Picture) error {
+	if p.Err != nil {
+		return p.Err
+	}
+	mask, w, h := l.sample.Mask, s.Width, s.Height
+	if mask != nil {
+		w, h = mask.Width, mask.Height
+	}
+	prob, err := fit(p.Map, w, h)
+	if err != nil {
+		return err
+	}
+	s.Masked = mask != nil
+	if s.Scores, err = scores(prob, mask, r.options.Threshold); err != nil {
+		return err
+	}
+	if r.options.Visit != nil {
+		r.options.Visit(Visit{Index: l.index, Run: k, Sample: l.sample, Prob: prob, Scores: *s})
+	}
+	return nil
+}
+
+// scores is what can be measured with or without a mask.
 func scores(prob []float32, mask *picture.Gray, threshold float64) (metric.Result, error) {
 	if mask == nil {
 		return metric.Measure(prob, threshold)
@@ -290,19 +261,20 @@ func scores(prob []float32, mask *picture.Gray, threshold float64) (metric.Resul
 	return metric.Evaluate(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, threshold)
 }
 
-// fit brings a map to w x h pixels, bilinearly.
+// fit resizes a map to w x h pixels, bilinearly.
 func fit(m picture.Map, w, h int) ([]float32, error) {
 	switch {
 	case m.Width < 1 || m.Height < 1 || len(m.Prob) != m.Width*m.Height:
 		return nil, fmt.Errorf("map of %d x %d with %d probabilities", m.Width, m.Height, len(m.Prob))
 	case w < 1 || h < 1:
-		return nil, errors.New("neither a picture nor a mask to say the size")
+		return nil, errors.New("neither a picture nor a mask gives the size")
 	case m.Width == w && m.Height == h:
 		return m.Prob, nil
 	}
 	return picture.FitFloat(m.Prob, m.Width, m.Height, w, h), nil
 }
 
+// finished counts finished pictures.
 func (r *run) finished(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,17 +10,19 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/metric"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
 const side = 48
 
-// square is a picture whose red channel is 200 in a square that the mask marks, and 50 elsewhere. Picture i has its
-// square elsewhere than the others; every fourth is untouched.
+// square is a picture whose red channel is 200 in a square that the mask marks, and 50 elsewhere.
+// The position of the square depends on i, and every fourth picture is untouched.
 func square(i int) dataset.Sample {
 	p, m := picture.NewRGB(side, side), picture.NewGray(side, side)
 	s := dataset.Sample{Picture: p, Mask: m, Name: fmt.Sprintf("p%d", i), Method: []string{"splice", "inpaint"}[i%2]}
@@ -37,7 +40,7 @@ func squares(n int) dataset.Source {
 	return dataset.Generated{Count: n, ID: "squares", Make: func(_ context.Context, i int) (dataset.Sample, error) { return square(i), nil }}
 }
 
-// reader says what the red channel says, at half size; the second model says the opposite.
+// reader predicts the red channel at half size; its second model predicts the opposite.
 type reader struct {
 	mu      sync.Mutex
 	batches []int
@@ -69,8 +72,11 @@ func (r *reader) Predict(_ context.Context, samples []dataset.Sample) ([][]Predi
 	return all, nil
 }
 
+// evaluated runs an evaluation; zeros in o mean the defaults.
 func evaluated(t *testing.T, source dataset.Source, p Predictor, o Options) []Scored {
 	t.Helper()
+	d := DefaultOptions()
+	o.Threshold, o.Batch, o.Workers = d.Threshold, cmp.Or(o.Batch, d.Batch), cmp.Or(o.Workers, d.Workers)
 	runs, err := Run(context.Background(), source, p, o)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +84,7 @@ func evaluated(t *testing.T, source dataset.Source, p Predictor, o Options) []Sc
 	return runs
 }
 
-// stored makes scores comparable, those that aren't defined included.
+// stored makes scores comparable, including those that are not defined.
 func stored(t *testing.T, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)
@@ -122,11 +128,11 @@ func TestRunScoresEveryModelUnderEveryCondition(t *testing.T) {
 	if len(seen) != 6*9 {
 		t.Errorf("%d maps were visited, expected %d", len(seen), 6*9)
 	}
-	clean, blurry := Summarize(runs[0].Pictures, SummaryOptions{}), Summarize(runs[2].Pictures, SummaryOptions{})
+	clean, blurry := Summarize(runs[0].Pictures, DefaultSummaryOptions()), Summarize(runs[2].Pictures, DefaultSummaryOptions())
 	if *clean.IoU < 90 || *blurry.IoU >= *clean.IoU {
 		t.Errorf("IoU %.2f as they are, %.2f blurred", *clean.IoU, *blurry.IoU)
 	}
-	if wrong := Summarize(runs[1].Pictures, SummaryOptions{}); *wrong.IoU > 5 {
+	if wrong := Summarize(runs[1].Pictures, DefaultSummaryOptions()); *wrong.IoU > 5 {
 		t.Errorf("the model that says the opposite has IoU %.2f", *wrong.IoU)
 	}
 }
@@ -152,34 +158,41 @@ func TestRunDoesNotDependOnWorkers(t *testing.T) {
 	}
 }
 
-// A picture that can't be read or predicted leaves the others as they are.
+// A picture that cannot be read or predicted does not affect the others.
 func TestRunKeepsFailuresApart(t *testing.T) {
 	source := dataset.Generated{Count: 6, ID: "one is bad", Make: func(_ context.Context, i int) (dataset.Sample, error) {
 		if i == 2 {
-			return dataset.Sample{}, errors.New("p2.png: broken off")
+			return dataset.Sample{}, errors.New("p2.png: truncated")
 		}
 		return square(i), nil
 	}}
 	runs := evaluated(t, source, &reader{refuse: "p4"}, Options{Batch: 6})
 	for i, p := range runs[0].Pictures {
-		want := map[int]string{2: "broken off", 4: "p4: no answer"}[i]
+		want := map[int]string{2: "truncated", 4: "p4: no answer"}[i]
 		if (p.Err == nil) != (want == "") || p.Err != nil && !strings.Contains(p.Err.Error(), want) {
 			t.Errorf("picture %d: %v, expected %q", i, p.Err, want)
 		}
 	}
-	s := Summarize(runs[0].Pictures, SummaryOptions{})
+	s := Summarize(runs[0].Pictures, DefaultSummaryOptions())
 	if s.Failed != 2 || s.Pictures != 4 || FirstError(runs[0].Pictures) == nil {
 		t.Errorf("%d failed, %d counted", s.Failed, s.Pictures)
 	}
 }
 
-func TestRunIsCalledOff(t *testing.T) {
+// canceller ends the context of the evaluation.
+type canceller struct{ cancel func() }
+
+func (canceller) Models() []string { return []string{"m"} }
+
+func (c canceller) Predict(ctx context.Context, _ []dataset.Sample) ([][]Prediction, error) {
+	c.cancel()
+	return nil, ctx.Err()
+}
+
+func TestRunStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	p := PredictFunc{"m", func(context.Context, *picture.RGB) ([]float32, error) {
-		cancel()
-		return nil, ctx.Err()
-	}}
-	if _, err := Run(ctx, squares(5), p, Options{Workers: 1}); !errors.Is(err, context.Canceled) {
+	p := canceller{cancel}
+	if _, err := Run(ctx, squares(5), p, DefaultOptions()); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -195,7 +208,7 @@ func TestLabelsWithoutMasks(t *testing.T) {
 		return s, nil
 	}}
 	runs := evaluated(t, source, &reader{}, Options{})
-	s := Summarize(runs[0].Pictures, SummaryOptions{Bootstrap: 50})
+	s := Summarize(runs[0].Pictures, SummaryOptions{Threshold: 0.5, Bootstrap: 50})
 	if s.Manipulated != 6 || s.Untouched != 2 || s.IoU != nil || s.F1Best != nil || len(s.LeftOut) != 0 {
 		t.Errorf("summary %+v", s)
 	}
@@ -233,5 +246,64 @@ func TestPictureAsJSON(t *testing.T) {
 	var back Picture
 	if err != nil || json.Unmarshal(text, &back) != nil || !math.IsNaN(back.Scores.F1Best) || back.Scores.IoU != 0 {
 		t.Errorf("%s, %v became %+v", text, err, back)
+	}
+}
+
+// A panic in any stage is an error of its picture, and the others have scores.
+func TestPanicsAreErrorsOfTheirPicture(t *testing.T) {
+	noise := []Perturbation{{PerturbNoise, 5}}
+	want := stored(t, evaluated(t, squares(6), &reader{}, Options{Perturb: noise})[0].Pictures[1])
+	for _, stage := range []string{"load", "predict"} {
+		for _, batch := range []int{1, 3} {
+			var calls atomic.Int32
+			restore := parallel.Inject(func(s string) {
+				if s == stage && calls.Add(1) == 1 {
+					panic("injected fault")
+				}
+			})
+			runs := evaluated(t, squares(6), &reader{}, Options{Workers: 1, Batch: batch, Perturb: noise})
+			restore()
+			failed := 0
+			for _, p := range runs[0].Pictures {
+				if p.Err != nil {
+					failed++
+					if !strings.Contains(p.Err.Error(), "injected fault") {
+						t.Errorf("%s: %v", stage, p.Err)
+					}
+				}
+			}
+			// A batch that panics is tried again picture by picture, and the injected fault is over
+			// then.
+			if wanted := 1; failed != wanted && !(stage == "predict" && batch > 1 && failed == 0) {
+				t.Errorf("%s, batches of %d: %d pictures failed, expected %d", stage, batch, failed, wanted)
+			}
+			if got := stored(t, runs[0].Pictures[1]); got != want {
+				t.Errorf("%s: another picture has other scores: %s, expected %s", stage, got, want)
+			}
+		}
+	}
+	broken := Options{Visit: func(v Visit) {
+		if v.Index == 2 {
+			panic("injected fault")
+		}
+	}}
+	for i, p := range evaluated(t, squares(4), &reader{}, broken)[0].Pictures {
+		if (p.Err != nil) != (i == 2) || p.Err != nil && !strings.HasPrefix(p.Err.Error(), "p2: ") {
+			t.Errorf("picture %d: %v", i, p.Err)
+		}
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for _, change := range []func(*Options){
+		func(o *Options) { o.Threshold = 1.5 },
+		func(o *Options) { o.Batch = 0 },
+		func(o *Options) { o.Workers = 0 },
+	} {
+		o := DefaultOptions()
+		change(&o)
+		if _, err := Run(context.Background(), squares(1), &reader{}, o); err == nil {
+			t.Errorf("%+v was accepted", o)
+		}
 	}
 }

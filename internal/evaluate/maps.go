@@ -18,16 +18,20 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// mapExtensions are those of files that hold maps; the first that is there is taken.
+// mapExtensions are the extensions of maps, in the order of preference.
 var mapExtensions = []string{".npy", ".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg"}
 
-// Maps makes a predictor of maps in a folder that another program made of the source's pictures, or "declip localize".
+// Maps makes a predictor of a directory of maps, which "declip localize" or another program made of
+// the source's pictures.
 //
-// A picture's map has its name with another extension: .npy (NumPy's format: floating-point probabilities in [0,1], 8- or
-// 16-bit numbers that are divided by 255 or 65535, truth values; [H,W] or with sides of 1 besides), or a grey picture of
-// 8 or 16 bits, whose highest level is 1. It lies in the folder, or below it in folders named as those that the picture
-// lies in (for data/fake/ldm/images/test/1.png: DIR/1.npy, DIR/test/1.npy, DIR/images/test/1.npy and so on; the longest
-// path that is there is taken). A map may have any size. What is missing is an error of that picture.
+// A map has the name of its picture with another extension. It is either .npy (NumPy's format,
+// [H,W] or with additional dimensions of 1: probabilities in [0,1], 8- or 16-bit numbers that are
+// divided by 255 or 65535, or booleans) or a grey picture of 8 or 16 bits, whose highest level
+// means 1. A map may have any size.
+//
+// It is directly in dir or in subdirectories named like those of the picture: for
+// data/fake/ldm/images/test/1.png it is DIR/1.npy, DIR/test/1.npy, DIR/images/test/1.npy and so on,
+// and the longest existing path is used. A missing map is an error of its picture.
 func Maps(dir string, source dataset.Source) (Predictor, error) {
 	files, err := mapFiles(dir)
 	if err != nil {
@@ -50,7 +54,7 @@ func Maps(dir string, source dataset.Source) (Predictor, error) {
 	for file, paths := range users {
 		if len(paths) > 1 {
 			for _, path := range paths {
-				p.errs[path] = fmt.Errorf("the map %s could be of %d pictures: sort maps into folders named as the pictures' are", file, len(paths))
+				p.errs[path] = fmt.Errorf("the map %s fits %d pictures: sort the maps into directories named like the pictures'", file, len(paths))
 			}
 		}
 	}
@@ -82,7 +86,7 @@ func (p *maps) Predict(ctx context.Context, samples []dataset.Sample) ([][]Predi
 	return all, nil
 }
 
-// mapFiles lists the maps below a folder by their paths in it, without extensions.
+// mapFiles lists the maps in a directory tree by their paths in it, without extensions.
 func mapFiles(dir string) (map[string]string, error) {
 	files := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -91,7 +95,7 @@ func mapFiles(dir string) (map[string]string, error) {
 		}
 		name := e.Name()
 		rank := slices.Index(mapExtensions, strings.ToLower(filepath.Ext(name)))
-		// What "declip localize" writes beside its maps is none.
+		// "declip localize" writes masks and overlays next to its maps.
 		if rank < 0 || strings.HasSuffix(name, ".mask.png") || strings.HasSuffix(name, ".overlay.png") {
 			return nil
 		}
@@ -114,7 +118,7 @@ func mapFiles(dir string) (map[string]string, error) {
 	return files, nil
 }
 
-// findMap finds a picture's map by the longest end of its path, "" where there is none.
+// findMap finds a picture's map by the longest end of its path; "" if there is none.
 func findMap(files map[string]string, path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
@@ -151,12 +155,13 @@ func readMap(path string) (picture.Map, error) {
 	}
 	for i, v := range m.Prob {
 		if !(v >= 0 && v <= 1) {
-			return picture.Map{}, fmt.Errorf("%s: %v at (%d,%d), expected probabilities from 0 to 1 (of logits take the sigmoid first)", path, v, i%m.Width, i/m.Width)
+			return picture.Map{}, fmt.Errorf("%s: %v at (%d,%d), expected probabilities from 0 to 1 (apply the sigmoid to logits first)", path, v, i%m.Width, i/m.Width)
 		}
 	}
 	return m, nil
 }
 
+// levels makes a map whose values are at(i), row by row.
 func levels(w, h int, at func(i int) float32) picture.Map {
 	m := picture.Map{Prob: make([]float32, w*h), Width: w, Height: h}
 	for i := range m.Prob {
@@ -188,7 +193,7 @@ func readArray(path string) (picture.Map, error) {
 	return levels(sides[1], sides[0], func(i int) float32 { return data[i] / most }), nil
 }
 
-// readPNG reads a grey PNG with all of its bits.
+// readPNG reads a grey PNG of 8 or 16 bits in full precision.
 func readPNG(path string) (picture.Map, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -83,7 +83,7 @@ func TestMapsOfEveryKind(t *testing.T) {
 	writeArray(t, filepath.Join(dir, "flat.npy"), []int{1, 2}, 0, 0.2)
 	writeArray(t, filepath.Join(dir, "batch.npy"), []int{1, 1, 1, 2}, 0, 0.2)
 	writeArray(t, filepath.Join(dir, "ext.jpg.npy"), []int{1, 2, 1}, 0, 0.2)
-	writePNG(t, colour, filepath.Join(dir, "flat.png")) // the array goes before it
+	writePNG(t, colour, filepath.Join(dir, "flat.png")) // the array takes precedence
 	names := []string{"a/grey.jpg", "a/deep.jpg", "a/colour.jpg", "a/flat.jpg", "a/batch.jpg"}
 	maps, errs := predicted(t, dir, names...)
 	for i, m := range maps {
@@ -112,7 +112,7 @@ func TestMapsAreFoundByFolders(t *testing.T) {
 		t.Errorf("a missing map: %q", errs[3])
 	}
 	for _, text := range errs[4:] {
-		if !strings.Contains(text, "could be of 2 pictures") {
+		if !strings.Contains(text, "fits 2 pictures") {
 			t.Errorf("a map of two pictures: %q", text)
 		}
 	}

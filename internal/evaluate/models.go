@@ -10,8 +10,9 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Models makes a predictor of a model, or of several that answer together: opened with localize.Options.Each each
-// answers for itself, too, and the mean of all comes last. The model stays the caller's to close.
+// Models makes a predictor of an opened model, or of several opened together with
+// localize.Options.Each. Each of several answers for itself, and the mean of all comes last. The
+// caller closes the model.
 func Models(m *localize.Model, names ...string) Predictor {
 	if len(names) < 2 {
 		return &models{model: m, names: []string{m.Name()}}
@@ -19,7 +20,7 @@ func Models(m *localize.Model, names ...string) Predictor {
 	return &models{model: m, names: append(names[:len(names):len(names)], MeanName(names)), each: true}
 }
 
-// MeanName is what the mean of several models is called.
+// MeanName is the name of the mean of several models.
 func MeanName(names []string) string { return strings.Join(names, " + ") }
 
 type models struct {
@@ -45,7 +46,7 @@ func (p *models) Predict(ctx context.Context, samples []dataset.Sample) ([][]Pre
 	for i, r := range results {
 		if p.each {
 			if len(r.Each) != len(p.names)-1 {
-				return nil, fmt.Errorf("%d of %d models answered for themselves: opened without Options.Each", len(r.Each), len(p.names)-1)
+				return nil, fmt.Errorf("%d maps of %d models: they were opened without Options.Each", len(r.Each), len(p.names)-1)
 			}
 			for _, own := range r.Each {
 				all[i] = append(all[i], prediction(own))

@@ -81,6 +81,6 @@ func TestModels(t *testing.T) {
 		}
 	}
 	if _, err := Models(open(false, a, b), a, b).Predict(context.Background(), samples); err == nil || !strings.Contains(err.Error(), "without Options.Each") {
-		t.Errorf("models that don't answer for themselves: %v", err)
+		t.Errorf("models opened without Each: %v", err)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Perturbation is something that happens to pictures on their way, to see what a model makes of them afterwards.
-// The zero value leaves a picture as it is.
+// Perturbation changes pictures as sharing them on the web does, to measure how robust a model is.
+// The zero value changes nothing.
 type Perturbation struct {
 	Kind  string  // one of PerturbationKinds
 	Value float64 // its strength: quality, sigma in pixels, factor, sigma in levels
@@ -19,10 +19,10 @@ type Perturbation struct {
 
 // Kinds of perturbation.
 const (
-	PerturbJPEG   = "jpeg"   // stored as JPEG (4:2:0) of this quality, 1 to 100
-	PerturbBlur   = "blur"   // Gaussian of this standard deviation in pixels, up to 100
-	PerturbResize = "resize" // scaled by this factor (0.01 to 8), antialiased, and looked at in this size
-	PerturbNoise  = "noise"  // Gaussian noise of this standard deviation in levels of 255, up to 255
+	PerturbJPEG   = "jpeg"   // saved as JPEG (4:2:0) at this quality, 1 to 100
+	PerturbBlur   = "blur"   // Gaussian with this standard deviation in pixels, up to 100
+	PerturbResize = "resize" // scaled by this factor (0.01 to 8), antialiased; the model sees this size
+	PerturbNoise  = "noise"  // Gaussian noise with this standard deviation in levels
 )
 
 // PerturbationKinds lists them.
@@ -31,7 +31,7 @@ var PerturbationKinds = []string{PerturbJPEG, PerturbBlur, PerturbResize, Pertur
 // limits of Value, by kind.
 var perturbLimits = map[string][2]float64{PerturbJPEG: {1, 100}, PerturbBlur: {0, 100}, PerturbResize: {0.01, 8}, PerturbNoise: {0, 255}}
 
-// ParsePerturbation reads "kind:value", as "jpeg:75".
+// ParsePerturbation parses "kind:value", such as "jpeg:75".
 func ParsePerturbation(text string) (Perturbation, error) {
 	kind, number, ok := strings.Cut(strings.TrimSpace(text), ":")
 	limits, known := perturbLimits[kind]
@@ -43,12 +43,12 @@ func ParsePerturbation(text string) (Perturbation, error) {
 		return Perturbation{}, fmt.Errorf("perturbation %q: expected a number from %g to %g after the colon", text, limits[0], limits[1])
 	}
 	if kind == PerturbJPEG && value != math.Trunc(value) {
-		return Perturbation{}, fmt.Errorf("perturbation %q: a quality is a whole number", text)
+		return Perturbation{}, fmt.Errorf("perturbation %q: expected a whole number as the quality", text)
 	}
 	return Perturbation{kind, value}, nil
 }
 
-// String is what ParsePerturbation reads, "" for none.
+// String is the form that ParsePerturbation parses; "" for none.
 func (p Perturbation) String() string {
 	if p.Kind == "" {
 		return ""
@@ -56,8 +56,8 @@ func (p Perturbation) String() string {
 	return fmt.Sprintf("%s:%g", p.Kind, p.Value)
 }
 
-// Apply gives the perturbed picture; the one given is left as it is. The noise depends on seed and key only, so
-// that every model sees the same.
+// Apply returns the perturbed picture and does not write to its argument. The noise depends on seed
+// and key only, so that every model sees the same.
 func (p Perturbation) Apply(rgb *picture.RGB, seed, key uint64) (*picture.RGB, error) {
 	switch p.Kind {
 	case "":
@@ -88,7 +88,8 @@ func addNoise(rgb *picture.RGB, sigma float64, seed, key uint64) *picture.RGB {
 	return out
 }
 
-// blur is a Gaussian, cut off at four sigma, each direction in turn; beyond the border the edge goes on.
+// blur convolves with a Gaussian, truncated at four sigma, one direction after the other. Beyond
+// the border it repeats the edge pixel.
 func blur(rgb *picture.RGB, sigma float64) *picture.RGB {
 	out := rgb.Clone()
 	if sigma == 0 {
@@ -144,5 +145,5 @@ func gaussian(sigma float64) []float32 {
 	return kernel
 }
 
-// level rounds to a value of a pixel.
+// level rounds and clamps to [0, 255].
 func level(v float64) uint8 { return uint8(min(max(v+0.5, 0), 255)) }

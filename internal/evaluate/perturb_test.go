@@ -39,7 +39,8 @@ func applied(t *testing.T, p Perturbation, rgb *picture.RGB) *picture.RGB {
 	return out
 }
 
-// A Gaussian spreads a point to exp(-r^2 / 2 sigma^2) / (2 pi sigma^2), to half a level and the cut at 4 sigma.
+// A Gaussian spreads a point to exp(-r^2 / 2 sigma^2) / (2 pi sigma^2), to half a level and the cut
+// at 4 sigma.
 func TestBlurSpreadsAPoint(t *testing.T) {
 	const n, sigma = 41, 2.0
 	p := picture.NewRGB(n, n)

@@ -8,18 +8,18 @@ import (
 	"github.com/declip/declip/internal/metric"
 )
 
-// Picture is the scores of one picture by one model. As JSON, scores that are not defined are null.
+// Picture is one picture's scores by one model. Scores that are not defined are null in JSON.
 type Picture struct {
-	Name          string // its file, or what the source calls it
-	Method        string // how it was manipulated; "" where nobody said
+	Name          string // its file, or the source's name for it
+	Method        string // how it was manipulated; "" if unknown
 	Width, Height int    // pixels
-	Manipulated   bool   // what its label or its mask says
-	Masked        bool   // there was a mask; without one, of the scores only those that need none are set
+	Manipulated   bool   // by its label or its mask
+	Masked        bool   // it has a mask; otherwise only the scores that need none are set
 	Scores        metric.Result
 	Err           error // why there are no scores
 }
 
-// pictureJSON is how a Picture is stored.
+// pictureJSON is a Picture as stored.
 type pictureJSON struct {
 	Name              string   `json:"name"`
 	Method            string   `json:"method,omitempty"`
@@ -41,7 +41,7 @@ type pictureJSON struct {
 	Error             string   `json:"error,omitempty"`
 }
 
-// floats pairs each score with its place in the stored form.
+// floats pairs each score with its field in the stored form.
 func (j *pictureJSON) floats(r *metric.Result) map[**float64]*float64 {
 	return map[**float64]*float64{
 		&j.IoU: &r.IoU, &j.F1Fixed: &r.F1Fixed, &j.F1Best: &r.F1Best, &j.AP: &r.AP, &j.AUC: &r.AUC,
@@ -49,7 +49,7 @@ func (j *pictureJSON) floats(r *metric.Result) map[**float64]*float64 {
 	}
 }
 
-// MarshalJSON writes a Picture so that UnmarshalJSON reads the same one.
+// MarshalJSON implements json.Marshaler. UnmarshalJSON restores the same Picture.
 func (p Picture) MarshalJSON() ([]byte, error) {
 	r := p.Scores
 	j := pictureJSON{
@@ -68,7 +68,7 @@ func (p Picture) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON implements json.Unmarshaler.
 func (p *Picture) UnmarshalJSON(text []byte) error {
 	var j pictureJSON
 	if err := json.Unmarshal(text, &j); err != nil {

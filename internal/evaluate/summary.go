@@ -4,8 +4,7 @@ import (
 	"github.com/declip/declip/internal/metric"
 )
 
-// Averages are over the manipulated pictures among Pictures that have masks. An average is nil where there is
-// nothing to average.
+// Averages are over the manipulated pictures with masks. An average of nothing is nil.
 type Averages struct {
 	Pictures    int      `json:"pictures"`
 	Manipulated int      `json:"manipulated"`
@@ -17,15 +16,15 @@ type Averages struct {
 	AUC         *float64 `json:"auc"`
 	// LeftOut counts the pictures that an average leaves out: score, reason.
 	LeftOut map[string]map[string]int `json:"left_out,omitempty"`
-	// Intervals are the scores' confidence intervals, by the names of the scores here; of a Summary also those
-	// of "untouched_flagged", "detection_ap", "detection_auc", "detection_accuracy".
+	// Intervals are the scores' confidence intervals, by the scores' JSON names. Those of a Summary
+	// include "untouched_flagged", "detection_ap", "detection_auc" and "detection_accuracy".
 	Intervals map[string]Interval `json:"intervals,omitempty"`
 }
 
-// Interval holds a score with 95 % confidence as far as the choice of pictures goes.
+// Interval contains a score with 95 % confidence, with regard to the choice of pictures only.
 type Interval [2]float64
 
-// Detection tells manipulated pictures from untouched ones by a score, over all pictures.
+// Detection says how well a score separates manipulated pictures from untouched ones.
 type Detection struct {
 	AP           float64 `json:"ap"`
 	AUC          float64 `json:"auc"`
@@ -36,27 +35,19 @@ type Detection struct {
 // Summary is a model's scores over a set of pictures.
 type Summary struct {
 	Averages
-	UntouchedFlagged *float64   `json:"untouched_flagged"`   // share of the untouched pictures, in [0,1]
+	// UntouchedFlagged is the share of the untouched pictures that are flagged, in [0,1].
+	UntouchedFlagged *float64   `json:"untouched_flagged"`
 	Detection        *Detection `json:"detection,omitempty"` // by the mean probability, as published
-	// DetectionByFlags goes by the probability that one pixel in a hundred exceeds, as the score of models that look at
-	// a picture's own pixels does.
-	DetectionByFlags *Detection          `json:"detection_by_flags,omitempty"`
-	Methods          map[string]Averages `json:"methods,omitempty"` // of the manipulated pictures, where the data says
-	Failed           int                 `json:"-"`                 // pictures without scores, which count nowhere
-}
-
-// SummaryOptions of Summarize. The zero value is the usual way.
-type SummaryOptions struct {
-	Threshold float64 // at which pictures are flagged, and told by their mean; 0 means metric.DefaultThreshold
-	Bootstrap int     // draws for the confidence intervals; 0: none
-	Seed      uint64  // of the draws
+	// DetectionByFlags uses the probability that one pixel in a hundred exceeds. It is the score of
+	// models that run at full resolution.
+	DetectionByFlags *Detection `json:"detection_by_flags,omitempty"`
+	// Methods has the averages of manipulated pictures by method.
+	Methods map[string]Averages `json:"methods,omitempty"`
+	Failed  int                 `json:"-"` // pictures without scores; they are in no average
 }
 
 // Summarize averages the scores of pictures.
 func Summarize(pictures []Picture, o SummaryOptions) Summary {
-	if o.Threshold == 0 {
-		o.Threshold = metric.DefaultThreshold
-	}
 	var s Summary
 	var good []Picture
 	methods := map[string][]Picture{}
@@ -91,12 +82,13 @@ func Summarize(pictures []Picture, o SummaryOptions) Summary {
 	return s
 }
 
+// detected scores a classification by a threshold.
 func detected(d *metric.Detection, threshold float64) *Detection {
 	best, _ := d.BestAccuracy()
 	return &Detection{d.AP(), d.AUC(), d.Accuracy(threshold), best}
 }
 
-// sums are averages with what they come from.
+// sums are averages with the sums that they are computed from.
 type sums struct {
 	Averages
 	summary   metric.Summary
@@ -104,6 +96,7 @@ type sums struct {
 	flags     metric.Detection // by FlagScore
 }
 
+// averages adds up the scores of pictures.
 func averages(pictures []Picture) *sums {
 	a := &sums{}
 	for _, p := range pictures {
@@ -143,7 +136,7 @@ func averages(pictures []Picture) *sums {
 	return a
 }
 
-// FirstError is the first picture's error, nil if all have scores.
+// FirstError is the first error of a picture; nil if all have scores.
 func FirstError(pictures []Picture) error {
 	for _, p := range pictures {
 		if p.Err != nil {

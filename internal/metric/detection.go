@@ -6,9 +6,8 @@ import (
 	"slices"
 )
 
-// Detection collects a score and a label for each picture, to tell how well the
-// scores separate manipulated pictures from untouched ones. The score is
-// commonly the mean of the pixel probabilities. The zero value is ready for use.
+// Detection measures how well the scores of pictures separate manipulated pictures from untouched
+// ones. The score is commonly the mean of the pixel probabilities. The zero value is ready for use.
 type Detection struct {
 	pictures []scored
 }
@@ -18,7 +17,7 @@ type scored struct {
 	manipulated bool
 }
 
-// Add takes a picture. A score that is not a number counts as the lowest.
+// Add adds a picture. A NaN score counts as the lowest.
 func (d *Detection) Add(score float64, manipulated bool) {
 	if math.IsNaN(score) {
 		score = math.Inf(-1)
@@ -42,8 +41,8 @@ func (d *Detection) AUC() float64 {
 	return c.auc()
 }
 
-// Accuracy is the fraction of pictures told rightly by calling those manipulated
-// whose score is over the threshold. It is NaN without pictures.
+// Accuracy is the fraction of pictures classified correctly if those with a score above the
+// threshold are called manipulated. It is NaN without pictures.
 func (d *Detection) Accuracy(threshold float64) float64 {
 	right := 0
 	for _, p := range d.pictures {
@@ -54,10 +53,9 @@ func (d *Detection) Accuracy(threshold float64) float64 {
 	return float64(right) / float64(len(d.pictures))
 }
 
-// BestAccuracy is the highest accuracy of any threshold, and a threshold that
-// reaches it: halfway between the two scores that it parts, the highest such one
-// where several do. Calling all pictures manipulated (-Inf) or none (+Inf) is
-// allowed. The accuracy is NaN without pictures.
+// BestAccuracy is the highest accuracy of any threshold, and the highest threshold that reaches it,
+// halfway between two scores. The threshold may be -Inf (all pictures manipulated) or +Inf (none).
+// The accuracy is NaN without pictures.
 func (d *Detection) BestAccuracy() (accuracy, threshold float64) {
 	sorted := d.sorted()
 	right := 0 // at +Inf: all untouched pictures
@@ -82,8 +80,8 @@ func (d *Detection) BestAccuracy() (accuracy, threshold float64) {
 	return float64(best) / float64(len(sorted)), threshold
 }
 
-// between is halfway from low to high, and low where rounding or an infinity
-// leaves no number halfway: a score is called manipulated only if it is greater.
+// between is halfway from low to high, or low if rounding or an infinity leaves no number between:
+// a score counts as manipulated only if it is greater.
 func between(low, high float64) float64 {
 	middle := low + (high-low)/2
 	if middle >= low && middle < high {
@@ -92,6 +90,7 @@ func between(low, high float64) float64 {
 	return low
 }
 
+// curve adds up the pictures, highest score first.
 func (d *Detection) curve() curve {
 	var c curve
 	sorted := d.sorted()
@@ -116,13 +115,13 @@ func (d *Detection) sorted() []scored {
 	return sorted
 }
 
-// DetectionOrder ranks pictures by their scores once, to score many draws from them.
+// DetectionOrder ranks pictures by their scores once, so that many draws from them can be scored.
 type DetectionOrder struct {
 	pictures []scored
-	index    []int // of each in what NewDetectionOrder was given
+	index    []int // indices of the pictures, highest score first
 }
 
-// NewDetectionOrder takes each picture's score and whether it was manipulated. A score that is not a number counts
+// NewDetectionOrder takes each picture's score and whether it was manipulated. A NaN score counts
 // as the lowest.
 func NewDetectionOrder(scores []float64, manipulated []bool) *DetectionOrder {
 	o := &DetectionOrder{}
@@ -137,7 +136,8 @@ func NewDetectionOrder(scores []float64, manipulated []bool) *DetectionOrder {
 	return o
 }
 
-// AP is the average precision where picture i counts weights[i] times, NaN unless there are both kinds.
+// AP is the average precision where picture i counts weights[i] times, NaN unless there are both
+// kinds.
 func (o *DetectionOrder) AP(weights []int) float64 {
 	c := o.curve(weights)
 	if c.fp == 0 || c.tp == 0 {
@@ -146,12 +146,14 @@ func (o *DetectionOrder) AP(weights []int) float64 {
 	return c.ap()
 }
 
-// AUC is the area under the ROC curve where picture i counts weights[i] times, NaN unless there are both kinds.
+// AUC is the area under the ROC curve where picture i counts weights[i] times, NaN unless there are
+// both kinds.
 func (o *DetectionOrder) AUC(weights []int) float64 {
 	c := o.curve(weights)
 	return c.auc()
 }
 
+// curve adds up the pictures with their weights, highest score first.
 func (o *DetectionOrder) curve(weights []int) curve {
 	var c curve
 	for i := 0; i < len(o.index); {

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// FlagShare is the fraction of its pixels over the threshold beyond which a
-// picture is flagged as manipulated.
+// FlagShare is the fraction of pixels over the threshold above which a picture is flagged as
+// manipulated.
 const FlagShare = 0.01
 
 // Flagged is the fraction of pixels whose probability is over the threshold, 0
@@ -23,10 +23,9 @@ func Flagged(prob []float32, threshold float64) float64 {
 	return float64(n) / float64(len(prob))
 }
 
-// FlagScore is the probability that just more than FlagShare of the pixels
-// reach: the picture is flagged at a threshold if and only if FlagScore is
-// greater than it. One number thus holds the answer for all thresholds in [0,1].
-// It is 0 for no pixels.
+// FlagScore is the highest probability that more than FlagShare of the pixels reach. The picture is
+// flagged at a threshold if and only if FlagScore is greater than it, so that one number is enough
+// for all thresholds in [0,1]. It is 0 for no pixels.
 func FlagScore(prob []float32) float64 {
 	if len(prob) == 0 {
 		return 0
@@ -34,11 +33,10 @@ func FlagScore(prob []float32) float64 {
 	return fromTop(prob, allowed(len(prob), FlagShare))
 }
 
-// fromTop is the probability that exactly k pixels stand above, 0 if there are
-// no more than k, without sorting: the first pass counts the pixels by the upper
-// half of their bits and finds the half that the answer has, the second counts
-// those with this half by the lower one. Its memory does not grow with the
-// picture.
+// fromTop is the k-th highest probability, counted from 0; 0 if there are no more than k. It does
+// not sort: one pass counts the pixels by the upper half of their bits and finds the upper half of
+// the answer, another counts the pixels with this upper half by their lower half. Its memory does
+// not grow with the picture.
 func fromTop(prob []float32, k int) float64 {
 	if k < 0 || k >= len(prob) {
 		return 0
@@ -59,8 +57,8 @@ func fromTop(prob []float32, k int) float64 {
 	return float64(math.Float32frombits(upper<<half | lower))
 }
 
-// descend finds the value at which, counted from the highest down, more than k
-// are reached, and how many of k are left there.
+// descend finds the value of the k-th highest element, counted from 0, and its rank among the
+// elements of this value.
 func descend(counts []uint32, k uint32) (value, left uint32) {
 	value = uint32(len(counts) - 1)
 	for ; value > 0 && counts[value] <= k; value-- {
@@ -81,19 +79,19 @@ func allowed(n int, share float64) int {
 	return k
 }
 
-// Flags collects pictures, each by its FlagScore, and says for any threshold
-// which share of them is flagged. The zero value is ready for use.
+// Flags collects the FlagScores of pictures and gives the share that is flagged at any threshold.
+// The zero value is ready for use.
 type Flags struct {
 	scores []float64
 }
 
-// Add takes a picture by its FlagScore.
+// Add adds a picture by its FlagScore.
 func (f *Flags) Add(flagScore float64) { f.scores = append(f.scores, flagScore) }
 
 // Count is the number of pictures.
 func (f *Flags) Count() int { return len(f.scores) }
 
-// At is how many pictures are flagged at a threshold.
+// At is the number of pictures flagged at a threshold.
 func (f *Flags) At(threshold float64) int {
 	n := 0
 	for _, s := range f.scores {

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// Mean is a running average that keeps no samples. It counts what it had to
-// leave out, by reason. The zero value is ready for use.
+// Mean is a running average that keeps no samples. It counts the values left out, by reason. The
+// zero value is ready for use.
 type Mean struct {
 	sum     float64
 	count   int
 	leftOut map[string]int
 }
 
-// Add takes a value. NaN and infinities are left out, and counted as such.
+// Add adds a value. NaN and infinities are left out and counted.
 func (m *Mean) Add(v float64) {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		m.LeaveOut("not a number")
@@ -35,7 +35,7 @@ func (m *Mean) LeaveOut(reason string) {
 	m.leftOut[reason]++
 }
 
-// Mean is the average of the values taken, and whether there was one.
+// Mean is the average of the added values, and whether there are any.
 func (m *Mean) Mean() (float64, bool) {
 	if m.count == 0 {
 		return 0, false
@@ -85,13 +85,13 @@ func (m *Mean) MarshalJSON() ([]byte, error) {
 // Reasons for which a score of a manipulated picture is left out of its average.
 const (
 	ReasonFullMask     = "the mask covers the whole picture"
-	ReasonNothingSure  = "no pixel lies outside the band along the mask's border"
+	ReasonNothingSure  = "no pixel lies outside the band along the mask's border" // lint:allow stored in results
 	ReasonConstantSure = "the prediction is constant, so there is no threshold to choose"
 )
 
-// Summary averages the scores of many pictures. Pictures with an empty mask were
-// not touched: of them only Untouched tells, since every other score is
-// meaningless or trivial there. The zero value is ready for use.
+// Summary averages the scores of many pictures. Untouched pictures, those with an empty mask, count
+// in Untouched only, since every other score is meaningless or trivial for them. The zero value is
+// ready for use.
 type Summary struct {
 	IoU       Mean  `json:"iou"` // percent
 	F1Fixed   Mean  `json:"f1_fixed"`
@@ -101,7 +101,7 @@ type Summary struct {
 	Untouched Flags `json:"untouched_flagged"`
 }
 
-// Add takes the scores of a picture.
+// Add adds the scores of a picture.
 func (s *Summary) Add(r Result) {
 	if r.Manipulated == 0 {
 		s.Untouched.Add(r.FlagScore)

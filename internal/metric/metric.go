@@ -1,14 +1,3 @@
-// Package metric scores maps of manipulation probability against true masks, as
-// the published evaluation of DeCLIP does, and averages over pictures.
-//
-// A map is a []float32 of probabilities in [0,1] and a mask a []bool, true where
-// a pixel was manipulated; both are H*W, row by row. A pixel is predicted to be
-// manipulated where its probability is greater than the threshold. IoU is in
-// percent, as published; everything else is a fraction in [0,1].
-//
-// Some scores are not defined for some pictures: F1Best where the prediction is
-// constant, AUC where the mask is empty or full. They are NaN here, and Mean
-// leaves them out and counts them, so that one picture cannot spoil an average.
 package metric
 
 import (
@@ -17,8 +6,8 @@ import (
 	"math"
 )
 
-// DefaultThreshold is the probability over which a pixel counts as manipulated
-// in the published evaluation.
+// DefaultThreshold is the probability above which a pixel counts as manipulated in the published
+// evaluation.
 const DefaultThreshold = 0.5
 
 // Result is all scores of one picture.
@@ -42,8 +31,8 @@ type Result struct {
 // error if they are not of that size or a probability is not a number.
 // Probabilities outside [0,1] count as the nearer end.
 //
-// All scores share one sort: one megapixel takes some 20 ms on one core, and 9 bytes a
-// pixel of working memory that is used again.
+// All scores share one sort: one megapixel takes about 20 ms on one core, and 9 bytes of reused
+// memory per pixel.
 func Evaluate(prob []float32, truth []bool, w, h int, threshold float64) (Result, error) {
 	if w <= 0 || h <= 0 || len(prob) != w*h || len(truth) != w*h {
 		return Result{}, fmt.Errorf("%d probabilities and %d mask pixels for a picture of %d x %d",
@@ -81,8 +70,8 @@ func Evaluate(prob []float32, truth []bool, w, h int, threshold float64) (Result
 	return r, nil
 }
 
-// Measure computes what can be told of a map without a mask: Score, Flagged, FlagScore and Pixels. The other
-// scores of the result are NaN. It is an error if there are no probabilities, or if one is not a number.
+// Measure computes the scores that need no mask: Score, Flagged, FlagScore and Pixels. The other
+// scores are NaN. It is an error if there are no probabilities, or if one is not a number.
 func Measure(prob []float32, threshold float64) (Result, error) {
 	if len(prob) == 0 {
 		return Result{}, errors.New("no probabilities")
@@ -110,17 +99,16 @@ func IoU(prob []float32, truth []bool, threshold float64) float64 {
 	return iou(pixels)
 }
 
-// F1 is the F1 score of a map [h,w] at threshold 0.5, and the best over all
-// thresholds. Both ignore a band along the mask's border: only pixels with
-// nothing but manipulated ones in the 15 x 15 around them, or none in the 11 x
-// 11 around them, count (windows end at the picture's edge).
+// F1 is the F1 score of a map [h,w] at threshold 0.5, and the best over all thresholds. Both ignore
+// a band along the mask's border: a pixel counts if all pixels of the 15 x 15 around it are
+// manipulated, or none of the 11 x 11 around it is (windows end at the picture's edge).
 //
 //	F1 = (2 tp + 1e-32) / max(2 tp + fn + fp, 1e-32)
 //
-// so a picture with nothing to find and nothing found scores 1. The thresholds
-// tried are the distinct probabilities of the pixels that count, the highest
-// excepted; best is never below fixed, and NaN if there is no such threshold:
-// the map is constant there, or no pixel counts. prob and truth have length w*h.
+// so a picture with nothing to find and nothing found scores 1. The thresholds tried are the
+// distinct probabilities of the pixels that count, except the highest. best is never below fixed.
+// It is NaN if there is no such threshold, because the map is constant there or no pixel counts.
+// prob and truth have length w*h.
 func F1(prob []float32, truth []bool, w, h int) (fixed, best float64) {
 	b := getBuffers(len(prob))
 	defer b.put()
@@ -149,8 +137,7 @@ func AUC(prob []float32, truth []bool) float64 {
 	return c.auc()
 }
 
-// Truth is the mask that an 8-bit grey picture stands for: manipulated where it
-// is over one half of 255.
+// Truth converts an 8-bit grey mask: manipulated where it is over one half of 255.
 func Truth(grey []uint8) []bool {
 	truth := make([]bool, len(grey))
 	for i, v := range grey {
@@ -178,11 +165,13 @@ func count(prob []float32, truth, sure []bool, threshold float64) (pixels, certa
 	return pixels, certain
 }
 
+// iou is in percent.
 func iou(c confusion) float64 {
 	const eps = 1e-8
 	return 100 * (float64(c.tp) + eps) / (float64(c.tp+c.fp+c.fn) + eps)
 }
 
+// f1 is F1 of a confusion.
 func f1(c confusion) float64 {
 	return f1Of(uint64(c.tp), uint64(2*c.tp+c.fn+c.fp))
 }

@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// AP, AUC and the best F1 all need the pixels in order of probability. The bits
-// of a float32 in [0,1] order as the number does and are less than 2^30, so a
-// 32-bit key has room for two more: whether the pixel is manipulated and whether
-// it is sure. The keys are sorted by three counting passes of ten bits.
+// AP, AUC and the best F1 need the pixels in order of probability. The bits of a float32 in [0,1]
+// sort like the number and are below 2^30, so a 32-bit key has room for two labels: whether the
+// pixel is manipulated and whether it is sure. The keys are sorted by three counting passes of ten
+// bits.
 const (
 	digitBits = 10
 	digits    = 3
@@ -16,7 +16,7 @@ const (
 	buckets   = 1 << digitBits
 )
 
-// buffers is the working memory for one picture, used again for the next.
+// buffers is the working memory for one picture, which is reused.
 type buffers struct {
 	keys, scratch []uint32 // keys are sorted, lowest first, after sort
 	sure          []bool
@@ -24,7 +24,7 @@ type buffers struct {
 
 var pool = sync.Pool{New: func() any { return new(buffers) }}
 
-// getBuffers is working memory for n pixels, to be given back with put.
+// getBuffers is working memory for n pixels, which put returns to the pool.
 func getBuffers(n int) *buffers {
 	b := pool.Get().(*buffers)
 	if cap(b.keys) < n {
@@ -36,8 +36,8 @@ func getBuffers(n int) *buffers {
 
 func (b *buffers) put() { pool.Put(b) }
 
-// scoreBits is the bits of a probability, below 2^30. Values outside [0,1] and
-// NaN are brought into it, negative zero to zero.
+// scoreBits is the bits of a probability, below 2^30. Values outside [0,1] are clamped, NaN and
+// negative zero are zero.
 func scoreBits(p float32) uint32 {
 	switch {
 	case !(p > 0):
@@ -48,8 +48,7 @@ func scoreBits(p float32) uint32 {
 	return math.Float32bits(p)
 }
 
-// sort fills the keys and sorts them, lowest probability first. truth
-// and sure may be nil.
+// sort fills the keys and sorts them, lowest probability first. truth and sure may be nil.
 func (b *buffers) sort(prob []float32, truth, sure []bool) {
 	var counts [digits][buckets]uint32
 	for i, p := range prob {
@@ -71,8 +70,8 @@ func (b *buffers) sort(prob []float32, truth, sure []bool) {
 	}
 }
 
-// pass orders the keys by the ten bits from shift on, keeping the order of
-// equal ones, given how many have each value.
+// pass sorts the keys stably by the ten bits from shift on. counts has the number of keys with each
+// value.
 func (b *buffers) pass(counts *[buckets]uint32, shift int) {
 	if len(b.keys) == 0 || counts[b.keys[0]>>shift%buckets] == uint32(len(b.keys)) {
 		return // all alike
@@ -109,8 +108,7 @@ func (b *buffers) scan() (all curve, best bestF1) {
 	return all, best
 }
 
-// fromTop is the probability of the pixel that exactly k others stand above in
-// the sorted order.
+// fromTop is the k-th highest probability, counted from 0, once the keys are sorted.
 func (b *buffers) fromTop(k int) float64 {
 	if k < 0 || k >= len(b.keys) {
 		return 0
@@ -135,7 +133,7 @@ type curve struct {
 	area      uint64  // twice the number of pairs in the right order, ties half
 }
 
-// add takes the next lower score, shared by pos positives and neg negatives.
+// add adds the next lower score, shared by pos positives and neg negatives.
 func (c *curve) add(pos, neg uint64) {
 	c.area += neg * (2*c.tp + pos)
 	c.tp += pos
@@ -161,10 +159,9 @@ func (c *curve) auc() float64 {
 	return float64(c.area) / (2 * float64(c.tp) * float64(c.fp))
 }
 
-// bestF1 finds the highest F1 over thresholds, from groups of equal score,
-// highest first. A threshold is a distinct score, and calls what is above it
-// manipulated; the highest score, above which nothing is, is not tried, as in
-// the published code.
+// bestF1 finds the highest F1 over thresholds, from groups of equal score, highest first. Every
+// distinct score is a threshold, and pixels above it count as manipulated. The highest score, with
+// no pixels above it, is not tried, as in the published code.
 type bestF1 struct {
 	pos    uint64 // all positives
 	tp, fp uint64 // so far
@@ -174,7 +171,7 @@ type bestF1 struct {
 	bestTP, bestDenominator uint64
 }
 
-// add takes the next lower score.
+// add adds the next lower score.
 func (b *bestF1) add(pos, neg uint64) {
 	if b.tp+b.fp > 0 {
 		denominator := b.pos + b.tp + b.fp // 2 tp + fn + fp, at least 1

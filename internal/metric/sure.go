@@ -5,10 +5,9 @@ const (
 	dilation = 11 / 2 // and of the maximum filter
 )
 
-// markSure marks the pixels that F1 counts. A pixel of a mask eroded by a 15 x
-// 15 minimum filter is one with no pristine pixel around it, and one outside the
-// mask dilated by an 11 x 11 maximum filter has no manipulated pixel around it;
-// padding never counts against a pixel.
+// markSure marks the pixels that F1 counts: those inside the mask eroded by a 15 x 15 minimum
+// filter, with no untouched pixel around them, and those outside the mask dilated by an 11 x 11
+// maximum filter, with no manipulated pixel around them. Padding never counts against a pixel.
 func markSure(sure, truth []bool, w, h int) {
 	pristine, manipulated := newBits(w, h, erosion), newBits(w, h, dilation)
 	line := make([]uint64, w/64+2)
@@ -40,7 +39,7 @@ func markSure(sure, truth []bool, w, h int) {
 	}
 }
 
-// pack puts a row's pixels into bits, the first lowest.
+// pack converts a row to bits, the first pixel being the lowest bit.
 func pack(line []uint64, row []bool) {
 	clear(line)
 	for k := 0; 64*k < len(row); k++ {
@@ -52,8 +51,8 @@ func pack(line []uint64, row []bool) {
 	}
 }
 
-// bits is a mask with a bit a pixel and a border of radius pixels at the left and at the top, so that a pixel's
-// window begins where the pixel itself stands in a mask without borders.
+// bits is a mask with one bit per pixel and a border of radius pixels at the left and the top. The
+// window around a pixel thus begins at the pixel's own coordinates.
 type bits struct {
 	words  []uint64
 	stride int // words in a row
@@ -69,7 +68,7 @@ func newBits(w, h, radius int) *bits {
 
 func (b *bits) row(y int) []uint64 { return b.words[y*b.stride:][:b.stride] }
 
-// set puts a packed row in its place.
+// set stores a packed row.
 func (b *bits) set(y int, line []uint64) {
 	row, before := b.row(y+b.radius), uint64(0)
 	for k, word := range line {
@@ -81,8 +80,8 @@ func (b *bits) set(y int, line []uint64) {
 	}
 }
 
-// spread makes each bit say whether one is set in the window of 2 radius + 1 pixels each way that begins there. A window
-// is grown by laying the mask over itself: 1, 2, 4, 8 pixels, and then the rest in one more step.
+// spread sets each bit for which any bit of the window of 2 radius + 1 pixels each way that begins
+// there is set. It combines the mask with itself shifted by 1, 2 and 4 pixels, then by the rest.
 func (b *bits) spread() {
 	for _, by := range []int{1, 2, 4, 2*b.radius + 1 - 8} {
 		for y := range b.rows {

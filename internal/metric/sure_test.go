@@ -40,7 +40,7 @@ func TestMarkSureLooksAround(t *testing.T) {
 	}
 }
 
-// alone says that no pixel of the value lies within the radius of pixel i, each way.
+// alone says that no pixel has the value within the radius of pixel i, each way.
 func alone(truth []bool, w, h, i int, value bool, radius int) bool {
 	for y := max(0, i/w-radius); y <= min(h-1, i/w+radius); y++ {
 		for x := max(0, i%w-radius); x <= min(w-1, i%w+radius); x++ {

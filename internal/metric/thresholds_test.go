@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// At every threshold the score is the one that Evaluate gives there; both count whole pixels, so they agree
-// exactly. Some probabilities lie on a threshold.
+// At every threshold the score is the one that Evaluate gives there; both count whole pixels, so
+// they agree exactly. Some probabilities equal a threshold.
 func TestF1AtEvaluate(t *testing.T) {
 	const w, h = 61, 47
 	r := rand.New(rand.NewPCG(4, 2))

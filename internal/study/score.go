@@ -116,9 +116,10 @@ func (p *Plan) scoreTogether(ctx context.Context, o Options, pass pass) error {
 		}
 	}
 	began := time.Now()
-	scored, err := evaluate.Run(ctx, pass.set.test, each{evaluate.Models(m, paths(pass.runs)...), len(pass.runs)}, evaluate.Options{
-		Threshold: p.File.Evaluation.Threshold, Perturb: treatments, Seed: p.File.Train.Seed, Done: o.Events.Scored,
-	})
+	options := evaluate.DefaultOptions()
+	options.Threshold, options.Perturb = p.File.Evaluation.Threshold, treatments
+	options.Seed, options.Done = p.File.Train.Seed, o.Events.Scored
+	scored, err := evaluate.Run(ctx, pass.set.test, each{evaluate.Models(m, paths(pass.runs)...), len(pass.runs)}, options)
 	if err != nil {
 		return err
 	}
