@@ -13,6 +13,7 @@ import (
 	"golang.org/x/image/tiff"
 
 	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/internal/picture/jpeg"
 )
 
 // DefaultMaxPixels is the limit on width times height that is used where none
@@ -80,115 +81,121 @@ func OpenGray(path string, limits Limits) (*Gray, error) {
 	return g, nil
 }
 
-// Decode reads a picture out of the bytes of its file. The size in the header
-// is checked against the limit before any pixel is decoded or memory for pixels
-// is taken. Of a GIF it takes the first frame. Errors can be told with
+// Decode reads a picture from the bytes of its file. The size in the header is checked against the limit before any
+// pixel is decoded or memory for pixels is taken. Of a GIF it takes the first frame. Errors can be told apart with
 // errors.Is: ErrTooLarge, ErrFormat, ErrEmpty, ErrTruncated.
-func Decode(data []byte, limits Limits) (d *Picture, err error) {
-	defer func() { err = damaged(err) }()
-	defer parallel.Recover(&err)
-	c, err := decodeChecked(data, limits)
-	if err != nil {
-		return nil, err
-	}
-	rgb := FromImage(c.image)
-	if c.steps != nil {
-		steps := *c.steps // the samples need not stay for their sake
-		rgb.Steps = &steps
-	}
-	return &Picture{RGB: rgb, Format: c.format, Orientation: orientation(c.format, data)}, nil
+func Decode(data []byte, limits Limits) (*Picture, error) {
+	return guarded(func() (*Picture, error) {
+		c, err := decode(data, limits)
+		if err != nil {
+			return nil, err
+		}
+		rgb := FromImage(c.image)
+		if c.steps != nil {
+			steps := *c.steps // a copy, so that the samples can be freed
+			rgb.Steps = &steps
+		}
+		return &Picture{RGB: rgb, Format: c.format, Orientation: c.orientation(data)}, nil
+	})
 }
 
 // DecodeGray is Decode followed by the conversion of Pillow's convert("L").
-func DecodeGray(data []byte, limits Limits) (g *Gray, err error) {
-	defer func() { err = damaged(err) }()
-	defer parallel.Recover(&err)
-	c, err := decodeChecked(data, limits)
-	if err != nil {
-		return nil, err
-	}
-	if g, ok := c.image.(*image.Gray); ok {
-		return packGray(g), nil
-	}
-	return FromImage(c.image).ToGray(), nil
+func DecodeGray(data []byte, limits Limits) (*Gray, error) {
+	return guarded(func() (*Gray, error) {
+		c, err := decode(data, limits)
+		if err != nil {
+			return nil, err
+		}
+		if g, ok := c.image.(*image.Gray); ok {
+			return packGray(g), nil
+		}
+		return FromImage(c.image).ToGray(), nil
+	})
 }
 
-// Header tells the format and the size in pixels from the file's first bytes,
-// without decoding.
+// Header reads the format and the size in pixels from a file's header, without decoding.
 func Header(data []byte) (format string, width, height int, err error) {
-	defer func() { err = damaged(err) }()
-	defer parallel.Recover(&err)
-	format, err = sniff(data)
-	if err != nil {
-		return "", 0, 0, err
-	}
-	c, err := config(format, data)
-	if err != nil {
-		return "", 0, 0, explain(format, err)
-	}
-	if c.Width <= 0 || c.Height <= 0 {
-		return "", 0, 0, fmt.Errorf("%s: the header gives a size of %d x %d pixels", format, c.Width, c.Height)
-	}
-	return format, c.Width, c.Height, nil
+	h, err := guarded(func() (header, error) { return readHeader(data) })
+	return h.format, h.width, h.height, err
+}
+
+// header is what a file says before its pixels.
+type header struct {
+	format        string
+	width, height int
+	jpeg          *jpeg.File // the file itself, of which decoding continues; nil for other formats
 }
 
 // content is what a file holds.
 type content struct {
-	format string
-	image  image.Image
-	steps  *[64]uint16 // see RGB.Steps
+	header
+	image image.Image
+	steps *[64]uint16 // see RGB.Steps
 }
 
-func decodeChecked(data []byte, limits Limits) (c content, err error) {
-	defer func() { err = damaged(err) }()
-	defer parallel.Recover(&err)
+// readHeader takes no memory in proportion to the size that the header claims.
+func readHeader(data []byte) (h header, err error) {
+	if h.format, err = sniff(data); err != nil {
+		return header{}, err
+	}
+	if err := h.readSize(data); err != nil {
+		return header{}, explain(h.format, err)
+	}
+	if h.width <= 0 || h.height <= 0 {
+		return header{}, fmt.Errorf("%s: the header gives a size of %d x %d pixels", h.format, h.width, h.height)
+	}
+	return h, nil
+}
+
+func (h *header) readSize(data []byte) (err error) {
+	if h.format == "jpeg" {
+		if h.jpeg, err = jpeg.Open(data); err == nil {
+			h.width, h.height = h.jpeg.Size()
+		}
+		return err
+	}
+	var c image.Config
+	switch h.format {
+	case "png":
+		c, err = pngConfig(data)
+	case "gif":
+		c, err = gifConfig(data)
+	case "webp":
+		c, err = webpConfig(data)
+	case "tiff":
+		c, err = tiff.DecodeConfig(bytes.NewReader(data))
+	case "bmp":
+		c, err = bmp.DecodeConfig(bytes.NewReader(data))
+	}
+	h.width, h.height = c.Width, c.Height
+	return err
+}
+
+// decode reads the header once, checks it against the limits and continues with the pixels.
+func decode(data []byte, limits Limits) (c content, err error) {
 	parallel.Point("decode")
-	format, w, h, err := Header(data)
-	if err != nil {
+	if c.header, err = readHeader(data); err != nil {
 		return content{}, err
 	}
-	// Both factors are below 2^32, so their product may exceed int64 only
-	// above 2^63: compare by division.
+	// Both factors are below 2^32, so their product may exceed int64 only above 2^63: compare by division.
+	w, h := c.width, c.height
 	if limit := limits.maxPixels(); int64(w) > limit/int64(h) {
 		return content{}, fmt.Errorf("%w: %d x %d pixels (%.1f MP), the limit is %.1f MP",
 			ErrTooLarge, w, h, float64(w)*float64(h)/1e6, float64(limit)/1e6)
 	}
-	c = content{format: format}
-	if err := c.decode(data); err != nil {
-		return content{}, explain(format, err)
+	if err := c.readPixels(data); err != nil {
+		return content{}, explain(c.format, err)
 	}
 	if b := c.image.Bounds(); b.Dx() != w || b.Dy() != h {
-		return content{}, fmt.Errorf("%s: the header says %d x %d pixels, the data %d x %d", format, w, h, b.Dx(), b.Dy())
+		return content{}, fmt.Errorf("%s: the header says %d x %d pixels, the data %d x %d", c.format, w, h, b.Dx(), b.Dy())
 	}
 	return c, nil
 }
 
-// config reads the header. It must not take memory in proportion to the size
-// that the header claims.
-func config(format string, data []byte) (image.Config, error) {
-	r := bytes.NewReader(data)
-	switch format {
-	case "jpeg":
-		return jpegConfig(data)
-	case "png":
-		return pngConfig(data)
-	case "gif":
-		return gifConfig(data)
-	case "webp":
-		return webpConfig(data)
-	case "tiff":
-		return tiff.DecodeConfig(r)
-	case "bmp":
-		return bmp.DecodeConfig(r)
-	}
-	return image.Config{}, ErrFormat
-}
-
-// decode reads the pixels of a file of the content's format.
-func (c *content) decode(data []byte) (err error) {
+func (c *content) readPixels(data []byte) (err error) {
 	switch c.format {
 	case "jpeg":
-		c.image, c.steps, err = decodeJPEG(data)
+		c.image, c.steps, err = decodeJPEG(c.jpeg)
 	case "png":
 		c.image, err = decodePNG(data)
 	case "gif":
@@ -199,14 +206,11 @@ func (c *content) decode(data []byte) (err error) {
 		c.image, err = decodeTIFF(data)
 	case "bmp":
 		c.image, err = bmp.Decode(bytes.NewReader(data))
-	default:
-		err = ErrFormat
 	}
 	return err
 }
 
-// explain puts the format before a decoder's error, once, and says plainly when
-// the data ended early.
+// explain puts the format before a decoder's error, once, and names a file that ends early as such.
 func explain(format string, err error) error {
 	if errors.Is(err, ErrFormat) || errors.Is(err, ErrTruncated) || errors.Is(err, ErrTooLarge) {
 		return fmt.Errorf("%s: %w", format, err)
@@ -226,13 +230,17 @@ type withoutPrefix struct {
 func (e withoutPrefix) Error() string { return strings.TrimPrefix(e.error.Error(), e.prefix) }
 func (e withoutPrefix) Unwrap() error { return e.error }
 
-// damaged replaces a decoder's panic by an error about the picture: a broken file must never end the program.
-func damaged(err error) error {
+// guarded runs a decoder and turns a panic into an error about the picture: a broken file must never end the program.
+func guarded[T any](f func() (T, error)) (value T, err error) {
+	err = parallel.Catch(func() (err error) {
+		value, err = f()
+		return err
+	})
 	var p *parallel.PanicError
 	if errors.As(err, &p) {
-		return decoderPanic{p}
+		return value, decoderPanic{p}
 	}
-	return err
+	return value, err
 }
 
 // decoderPanic is a panic of a decoder. It keeps the stack for the log.

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/declip/declip/internal/picture/jpeg"
 )
 
 // golden gives the bytes of every golden picture file, by name.
@@ -218,8 +220,11 @@ func FuzzOrientation(f *testing.F) {
 		if v := tiffOrientation(data); v < 1 || v > 8 {
 			t.Fatalf("orientation %d", v)
 		}
-		for _, format := range []string{"jpeg", "png", "webp"} {
-			orientation(format, data)
+		for _, format := range []string{"png", "webp"} {
+			header{format: format}.orientation(data)
+		}
+		if f, err := jpeg.Open(data); err == nil {
+			header{format: "jpeg", jpeg: f}.orientation(data)
 		}
 	})
 }

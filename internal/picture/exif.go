@@ -5,13 +5,12 @@ import (
 	"encoding/binary"
 )
 
-// orientation reads the EXIF orientation, 1 to 8, out of a file; 1 where it says
-// none or the metadata is damaged: metadata never makes a picture unreadable.
-func orientation(format string, data []byte) int {
-	switch format {
+// orientation is the file's EXIF orientation, 1 to 8; 1 where it gives none or the metadata is damaged: metadata never
+// makes a picture unreadable.
+func (h header) orientation(data []byte) int {
+	switch h.format {
 	case "jpeg":
-		h, _ := scanJPEG(data)
-		return tiffOrientation(h.exif)
+		return tiffOrientation(h.jpeg.EXIF())
 	case "png":
 		return tiffOrientation(pngChunk(data, "eXIf"))
 	case "webp":
@@ -33,9 +32,8 @@ func tiffOrientation(t []byte) int {
 	return 1
 }
 
-// tiffShort looks up a tag with one 16-bit value in the first directory of a
-// TIFF structure, -1 if there is none. It reads nothing else: no
-// sub-directories, no values out of line.
+// tiffShort looks up a tag with one 16-bit value in the first directory of a TIFF structure; it is -1 if there is none.
+// Sub-directories and values stored elsewhere are not read.
 func tiffShort(t []byte, tag uint16) int {
 	if len(t) < 8 {
 		return -1

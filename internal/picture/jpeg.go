@@ -1,89 +1,14 @@
 package picture
 
 import (
-	"bytes"
-	"encoding/binary"
-	"fmt"
 	"image"
 
 	"github.com/declip/declip/internal/picture/jpeg"
 )
 
-// jpegHeader is what the markers before the first scan say.
-type jpegHeader struct {
-	width, height int
-	components    int
-	exif          []byte // the TIFF structure of the first EXIF segment, nil if none
-}
-
-// scanJPEG walks the markers up to the first scan.
-func scanJPEG(data []byte) (jpegHeader, error) {
-	var h jpegHeader
-	for at := 2; ; {
-		// Anything before a marker is skipped, as libjpeg does, and so are the
-		// fill bytes 0xff.
-		for at+1 < len(data) && (data[at] != 0xff || data[at+1] == 0 || data[at+1] == 0xff) {
-			at++
-		}
-		if at+4 > len(data) {
-			return h, ErrTruncated
-		}
-		marker := data[at+1]
-		switch {
-		case marker == 0xda: // start of scan
-			if h.components == 0 {
-				return h, fmt.Errorf("a scan comes before the frame header")
-			}
-			return h, nil
-		case marker == 0xd9:
-			return h, fmt.Errorf("the file holds no picture data")
-		case marker >= 0xd0 && marker <= 0xd8 || marker == 0x01:
-			at += 2
-			continue
-		}
-		size := int(binary.BigEndian.Uint16(data[at+2:]))
-		if size < 2 {
-			return h, fmt.Errorf("marker 0x%02x has an impossible length of %d", marker, size)
-		}
-		if at+2+size > len(data) {
-			return h, ErrTruncated
-		}
-		if err := h.segment(marker, data[at+4:at+2+size]); err != nil {
-			return h, err
-		}
-		at += 2 + size
-	}
-}
-
-// segment takes in one marker segment.
-func (h *jpegHeader) segment(marker byte, body []byte) error {
-	switch {
-	case marker == 0xe1 && h.exif == nil && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
-		h.exif = body[6:]
-	case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc:
-		if h.components != 0 {
-			return fmt.Errorf("more than one frame header")
-		}
-		if len(body) < 6 || len(body) < 6+3*int(body[5]) {
-			return fmt.Errorf("frame header of %d bytes is too short", len(body))
-		}
-		h.height, h.width = int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
-		h.components = int(body[5])
-		if h.components < 1 || h.components > 4 || h.components == 2 {
-			return fmt.Errorf("%d colour components, want 1, 3 or 4", h.components)
-		}
-	}
-	return nil
-}
-
-func jpegConfig(data []byte) (image.Config, error) {
-	h, err := scanJPEG(data)
-	return image.Config{Width: h.width, Height: h.height}, err
-}
-
 // decodeJPEG gives *image.Gray or *RGB, and the steps of the luma if it is stored at full size.
-func decodeJPEG(data []byte) (image.Image, *[64]uint16, error) {
-	m, err := jpeg.Decode(data)
+func decodeJPEG(f *jpeg.File) (image.Image, *[64]uint16, error) {
+	m, err := f.Decode()
 	if err != nil {
 		return nil, nil, err
 	}

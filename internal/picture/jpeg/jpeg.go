@@ -1,11 +1,7 @@
-// Package jpeg decodes JPEG files to the very samples that libjpeg gives: the standard library's inverse cosine
-// transform rounds otherwise in a sample out of thirty, and traces of manipulation are no larger than that. It reads
-// baseline, extended and progressive files with Huffman coding and eight bits a sample.
-//
-// Files are not trusted: what is wrong is an error, and work and memory are bounded by the size in the header.
 package jpeg
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -46,17 +42,23 @@ const (
 	markSOI, markEOI             = 0xd8, 0xd9
 	markSOS, markDQT             = 0xda, 0xdb
 	markDNL, markDRI             = 0xdc, 0xdd
-	markAPP0, markAPP14          = 0xe0, 0xee
+	markAPP0, markAPP1           = 0xe0, 0xe1
+	markAPP14                    = 0xee
 	markTEM                      = 0x01
 )
+
+// exifStart begins an EXIF segment.
+var exifStart = []byte("Exif\x00\x00")
 
 // decoder is a file being read.
 type decoder struct {
 	data         []byte
+	exif         []byte // see File.EXIF
 	at           int // next byte
 	picture      Picture
 	progressive  bool
 	components   []component
+	maxH, maxV   int            // largest sampling factors
 	mcusX, mcusY int            // minimum coded units in a row, and rows of them
 	quant        [4]*[64]int32  // in the order of the file (zigzag)
 	huffman      [2][4]*huffman // for DC, and for AC
@@ -77,9 +79,37 @@ type component struct {
 	seen   bool // a scan has brought samples
 }
 
-// Decode decodes a file. One that ends too early is io.ErrUnexpectedEOF (wrapped).
+// Decode is Open and File.Decode.
 func Decode(data []byte) (*Picture, error) {
-	d := &decoder{data: data, picture: Picture{Adobe: -1}}
+	f, err := Open(data)
+	if err != nil {
+		return nil, err
+	}
+	return f.Decode()
+}
+
+// File is a file of which the header has been read: everything before the first scan.
+type File struct{ d decoder }
+
+// Open reads a file's header. It takes no memory for samples. A file that ends too early is io.ErrUnexpectedEOF
+// (wrapped).
+func Open(data []byte) (*File, error) {
+	f := &File{decoder{data: data, picture: Picture{Adobe: -1}}}
+	if err := f.d.header(); err != nil {
+		return nil, fmt.Errorf("jpeg: %w", err)
+	}
+	return f, nil
+}
+
+// Size is the size in pixels.
+func (f *File) Size() (width, height int) { return f.d.picture.Width, f.d.picture.Height }
+
+// EXIF is the TIFF structure of the first EXIF segment, nil if there is none.
+func (f *File) EXIF() []byte { return f.d.exif }
+
+// Decode decodes the samples. It can be called once. A file that ends too early is io.ErrUnexpectedEOF (wrapped).
+func (f *File) Decode() (*Picture, error) {
+	d := &f.d
 	if err := d.decode(); err != nil {
 		return nil, fmt.Errorf("jpeg: %w", err)
 	}
@@ -91,11 +121,35 @@ func Decode(data []byte) (*Picture, error) {
 	return &d.picture, nil
 }
 
-func (d *decoder) decode() error {
+// header reads the segments before the first scan.
+func (d *decoder) header() error {
 	if len(d.data) < 2 || d.data[0] != 0xff || d.data[1] != markSOI {
 		return errors.New("no start of a picture")
 	}
 	d.at = 2
+	for {
+		marker, err := d.nextMarker()
+		if err != nil {
+			return err
+		}
+		switch {
+		case marker == markEOI:
+			return errors.New("the file holds no picture data")
+		case marker == markSOS && d.components == nil:
+			return errors.New("a scan comes before the frame header")
+		case marker == markSOS:
+			d.at -= 2 // decode begins with it
+			return nil
+		}
+		if err := d.segment(marker); err != nil {
+			return err
+		}
+	}
+}
+
+// decode reads the scans and the segments between them.
+func (d *decoder) decode() error {
+	d.allocate()
 	for {
 		marker, err := d.nextMarker()
 		if err != nil {
@@ -108,12 +162,12 @@ func (d *decoder) decode() error {
 			return err
 		}
 		if marker == markSOS && !d.progressive && d.complete() {
-			return nil // what comes behind is of no interest
+			return nil // nothing after it is needed
 		}
 	}
 }
 
-// nextMarker skips what is no marker, as libjpeg does.
+// nextMarker skips bytes that are not a marker, as libjpeg does.
 func (d *decoder) nextMarker() (byte, error) {
 	for d.at+1 < len(d.data) {
 		marker := d.data[d.at+1]
@@ -126,10 +180,10 @@ func (d *decoder) nextMarker() (byte, error) {
 	return 0, io.ErrUnexpectedEOF
 }
 
-// segment takes in what is behind a marker.
+// segment reads the segment of a marker.
 func (d *decoder) segment(marker byte) error {
 	if marker >= markRST0 && marker <= markSOI || marker == markTEM {
-		return nil // these stand alone
+		return nil // these have no segment
 	}
 	if d.at+2 > len(d.data) {
 		return io.ErrUnexpectedEOF
@@ -159,6 +213,10 @@ func (d *decoder) segment(marker byte) error {
 		return d.scan(body)
 	case markAPP0:
 		d.picture.JFIF = d.picture.JFIF || len(body) >= 5 && string(body[:5]) == "JFIF\x00"
+	case markAPP1:
+		if d.exif == nil && d.scans == 0 && bytes.HasPrefix(body, exifStart) {
+			d.exif = body[len(exifStart):]
+		}
 	case markAPP14:
 		if len(body) >= 12 && string(body[:5]) == "Adobe" {
 			d.picture.Adobe = int(body[11])
@@ -212,18 +270,21 @@ func (d *decoder) frame(b []byte, progressive bool) error {
 		maxH, maxV = max(maxH, c.h), max(maxV, c.v)
 		d.components = append(d.components, c)
 	}
-	return d.layOut(maxH, maxV)
-}
-
-// layOut makes room for the components.
-func (d *decoder) layOut(maxH, maxV int) error {
-	p := &d.picture
-	d.mcusX, d.mcusY = ceil(p.Width, 8*maxH), ceil(p.Height, 8*maxV)
-	for i := range d.components {
-		c := &d.components[i]
+	for i, c := range d.components {
 		if maxH%c.h != 0 || maxV%c.v != 0 {
 			return fmt.Errorf("component %d is sampled at %d/%d x %d/%d of the finest, which is not read", i, c.h, maxH, c.v, maxV)
 		}
+	}
+	d.maxH, d.maxV = maxH, maxV
+	return nil
+}
+
+// allocate takes memory for the samples.
+func (d *decoder) allocate() {
+	p, maxH, maxV := &d.picture, d.maxH, d.maxV
+	d.mcusX, d.mcusY = ceil(p.Width, 8*maxH), ceil(p.Height, 8*maxV)
+	for i := range d.components {
+		c := &d.components[i]
 		c.blocks, c.rows = d.mcusX*c.h, d.mcusY*c.v
 		c.pix = make([]uint8, 64*c.blocks*c.rows)
 		if d.progressive {
@@ -235,7 +296,6 @@ func (d *decoder) layOut(maxH, maxV int) error {
 			Horizontal: maxH / c.h, Vertical: maxV / c.v,
 		})
 	}
-	return nil
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
