@@ -8,11 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-)
 
-// pictureExtensions are the files that are taken out of a folder; a file that is
-// named itself is read whatever it is called.
-var pictureExtensions = []string{".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+	"github.com/declip/declip/internal/picture"
+)
 
 // input is one picture to localize, or a path that turned out not to be one.
 type input struct {
@@ -67,7 +65,7 @@ func (c *collector) fail(path string, err error) {
 	c.inputs = append(c.inputs, input{path: path, err: fmt.Errorf("%s: %w", path, err)})
 }
 
-var errNoPictures = errors.New("folder holds no pictures (" + strings.Join(pictureExtensions, " ") + ")")
+var errNoPictures = errors.New("folder holds no pictures (" + strings.Join(picture.Extensions, " ") + ")")
 
 // walk takes the pictures below a folder; hidden files and folders are left out.
 func (c *collector) walk(root string) {
@@ -85,7 +83,7 @@ func (c *collector) walk(root string) {
 			}
 			return nil
 		}
-		if hidden || !slices.Contains(pictureExtensions, strings.ToLower(filepath.Ext(path))) || c.isResult(path) {
+		if hidden || !picture.HasExtension(path) || c.isResult(path) {
 			return nil
 		}
 		if info, err := os.Stat(path); err == nil && info.IsDir() {

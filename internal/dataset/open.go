@@ -279,11 +279,8 @@ func unknownLayout(path string) error {
 		"or fake/SET/images and fake/SET/masks as in Dolos; or Forged_JPEG75 and Mask as in AutoSplice%s", path, hint)
 }
 
-// extensions of the files that count as pictures, in lower case.
-var extensions = []string{".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
-
 func isPicture(name string) bool {
-	return !strings.HasPrefix(name, ".") && slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
+	return !strings.HasPrefix(name, ".") && picture.HasExtension(name)
 }
 
 func stemOf(name string) string { return strings.TrimSuffix(name, filepath.Ext(name)) }

@@ -42,7 +42,8 @@ type photo struct {
 	rgb  *picture.RGB
 }
 
-var photoExtensions = []string{".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+// photoExtensions are those of pictures, without .gif: a GIF is not a photograph.
+var photoExtensions = slices.DeleteFunc(slices.Clone(picture.Extensions), func(e string) bool { return e == ".gif" })
 
 // openAlbum lists the photographs under root.
 func openAlbum(root string, limits picture.Limits, budget int64) (*album, error) {

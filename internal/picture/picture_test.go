@@ -80,3 +80,11 @@ func TestFromImageDropsAlpha(t *testing.T) {
 		t.Error("an RGB was copied")
 	}
 }
+
+func TestHasExtension(t *testing.T) {
+	for name, want := range map[string]bool{"a.jpg": true, "dir/B.JPEG": true, "c.gif": true, "jpg": false, "d.jpg.txt": false, "e": false} {
+		if got := HasExtension(name); got != want {
+			t.Errorf("%s: got %v, expected %v", name, got, want)
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -90,4 +92,12 @@ func endsEarly(err error) bool {
 		}
 	}
 	return false
+}
+
+// Extensions are the extensions of files in the formats that Decode reads, in lower case.
+var Extensions = []string{".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+
+// HasExtension reports whether a file is named like a picture that Decode reads. Decode itself ignores the name.
+func HasExtension(path string) bool {
+	return slices.Contains(Extensions, strings.ToLower(filepath.Ext(path)))
 }
