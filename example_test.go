@@ -7,6 +7,7 @@ import (
 	"image"
 	"log"
 	"net/http"
+	"os"
 
 	"github.com/declip/declip"
 )
@@ -25,6 +26,22 @@ func ExampleModel_Localize() {
 	}
 	fmt.Println(result.Width, "x", result.Height, "probabilities:", len(result.Prob))
 	// Output: 320 x 200 probabilities: 64000
+}
+
+// Decode keeps what the file says besides its pixels, which some evidence needs. Decoded pictures can be localized,
+// drawn on and measured.
+func ExampleDecode() {
+	file, err := os.Open("testdata/sample/forged.jpg")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer file.Close()
+	picture, err := declip.Decode(file, declip.DecodeOptions{MaxPixels: 50_000_000})
+	if err != nil {
+		log.Fatal(err) // wraps declip.ErrTooLarge, declip.ErrFormat or declip.ErrTruncated
+	}
+	fmt.Println(picture.Format(), picture.Bounds().Size(), "orientation", picture.Orientation())
+	// Output: jpeg (960,640) orientation 1
 }
 
 // LocalizeFile reads a picture file and lists what stands out.

@@ -53,6 +53,16 @@ func (s *Spec) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// OldFlag returns what turns on the detector that had a key of its own; nil for other keys.
+func (s *Spec) OldFlag(key string) func() {
+	for old, name := range map[string]string{"copies": copiesDetector, "double_jpeg": doubleJPEGDetector} {
+		if key == old {
+			return func() { s.Detectors = sortedNames(slices.Concat(s.Detectors, []string{name})) }
+		}
+	}
+	return nil
+}
+
 // sortedNames is the names in order, each once; nil without any, so that equal Specs are equal in every way.
 func sortedNames(names []string) []string {
 	if len(names) == 0 {

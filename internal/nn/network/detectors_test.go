@@ -53,3 +53,13 @@ func TestSpecEqualsItsOldForm(t *testing.T) {
 		t.Errorf("%s is read as %+v", old, s)
 	}
 }
+
+func TestOldFlag(t *testing.T) {
+	s := Spec{Detectors: []string{"noise"}}
+	for _, key := range []string{"double_jpeg", "copies"} {
+		s.OldFlag(key)()
+	}
+	if want := []string{"copies", "double-jpeg", "noise"}; !reflect.DeepEqual(s.Detectors, want) || s.OldFlag("noise") != nil {
+		t.Errorf("detectors are %v, expected %v", s.Detectors, want)
+	}
+}

@@ -140,13 +140,36 @@ func (r reader) fields(entries []*ast.MappingValueNode, v reflect.Value, what st
 	names, places := fieldsOf(v.Type())
 	for _, e := range entries {
 		given := e.Key.GetToken().Value
-		at, ok := places[strings.ReplaceAll(given, "-", "_")]
+		key := strings.ReplaceAll(given, "-", "_")
+		at, ok := places[key]
+		if turnOn := oldFlag(v, key); !ok && turnOn != nil {
+			on := false
+			if err := r.read(e.Value, reflect.ValueOf(&on).Elem(), given); err != nil {
+				return err
+			}
+			if on {
+				turnOn()
+			}
+			continue
+		}
 		if !ok {
 			return r.errorf(e.Key, "unknown key %q in %s: expected one of %s", given, what, strings.Join(names, ", "))
 		}
 		if err := r.read(e.Value, v.FieldByIndex(at), given); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// oldFlag is what turns on a flag that earlier versions of a struct had under this key; nil if there was none. Structs with
+// such flags have a method OldFlag.
+func oldFlag(v reflect.Value, key string) func() {
+	if !v.CanAddr() {
+		return nil
+	}
+	if old, ok := v.Addr().Interface().(interface{ OldFlag(key string) func() }); ok {
+		return old.OldFlag(key)
 	}
 	return nil
 }

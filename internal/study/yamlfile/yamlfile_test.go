@@ -106,3 +106,40 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// list had a flag for each name in earlier versions.
+type list struct {
+	Names []string `json:"names"`
+}
+
+func (l *list) OldFlag(key string) func() {
+	if key != "old_name" {
+		return nil
+	}
+	return func() { l.Names = append(l.Names, "old name") }
+}
+
+func TestOldFlags(t *testing.T) {
+	for text, want := range map[string][]string{
+		"in: {names: [a], old-name: true}":  {"a", "old name"},
+		"in: {old_name: false, names: [a]}": {"a"},
+	} {
+		var got struct {
+			In list `json:"in"`
+		}
+		if err := Decode("s.yaml", []byte(text), &got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got.In.Names); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", text, diff)
+		}
+		err := Decode("s.yaml", []byte("in: {other: true}"), &got)
+		if err == nil || !strings.Contains(err.Error(), `unknown key "other" in in: expected one of names`) {
+			t.Errorf("got error %v", err)
+		}
+		err = Decode("s.yaml", []byte("in: {old_name: 3}"), &got)
+		if err == nil || !strings.Contains(err.Error(), "old_name: got 3, expected true or false") {
+			t.Errorf("got error %v", err)
+		}
+	}
+}
