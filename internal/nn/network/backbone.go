@@ -11,25 +11,28 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// Backbone turns pictures into features. Its weights stay in their file, which must be open while programs are made.
+// Backbone turns pictures into features. Its weights stay in their file, which must be open while
+// programs are made.
 type Backbone struct {
 	tower  tower
 	layout layout
 }
 
-// Arch is the published name, as "ViT-L/14" or "RN50", where the sizes are published ones.
+// Arch is the published name, such as "ViT-L/14" or "RN50", if the sizes are published ones.
+// Otherwise it is made of the sizes.
 func (b *Backbone) Arch() string { return b.tower.arch() }
 
-// Path is that of the file with the weights.
+// Path is the path of the file with the weights.
 func (b *Backbone) Path() string { return b.layout.file.Path() }
 
-// Side is that of the square input in pixels.
+// Side is the side of the square input in pixels.
 func (b *Backbone) Side() int { return b.tower.side() }
 
-// Layers names what can be asked for, from the input on.
+// Layers names the layers whose features can be read, from the input on.
 func (b *Backbone) Layers() []string { return b.tower.layers() }
 
-// Features is the shape at a layer; an empty one is the last. Errors wrap ErrSpec.
+// Features is the shape of the features at a layer; an empty layer means the last. Errors wrap
+// ErrSpec.
 func (b *Backbone) Features(layer string) (Features, error) {
 	layer, err := layerOf(b.tower, layer)
 	if err != nil {
@@ -38,9 +41,10 @@ func (b *Backbone) Features(layer string) (Features, error) {
 	return b.tower.features(layer), nil
 }
 
-// Program is the backbone up to the last of the given layers: input "image" [N, 3, side, side], normalised by Mean
-// and Std, and for each layer an output of its name, shaped as Features says. Every tensor that is needed must be
-// in the file in the right shape; errors name the first that is not.
+// Program is the backbone up to the last of the given layers: input PortImage [N, 3, side, side],
+// normalised by Mean and Std, and for each layer an output of its name, shaped as Features says.
+// Every needed tensor must be in the file in the right shape; the error names the first that is
+// not.
 func (b *Backbone) Program(layers ...string) (Program, error) {
 	chain, err := b.Chain(Plain, 1, layers...)
 	if err != nil {
@@ -49,15 +53,17 @@ func (b *Backbone) Program(layers ...string) (Program, error) {
 	return chain[0], nil
 }
 
-// The programs of a chain hand on: an output of one is the input of the next.
+// The programs of a chain pass features on: the output Carry of one is the input Carried of the
+// next.
 const (
 	Carry   = "carry"   // the output
 	Carried = "carried" // the input
 )
 
-// Chain is Program in a form of choice, and in several programs, which can be loaded side by side. They are run one
-// after the other: the first takes "image", each other what the one before gives as Carry, and each gives those of the
-// layers that it passes. There are so many links, or as many as there are layers up to the last.
+// Chain is Program in the given form, split into several programs that can be loaded in parallel.
+// They run one after the other: the first takes PortImage, each other the output Carry of the one
+// before, and each gives the layers that it passes. The chain has the given number of links, but at
+// most one per layer.
 func (b *Backbone) Chain(form Form, links int, layers ...string) ([]Program, error) {
 	deepest, err := b.deepest(layers)
 	if err != nil {
@@ -75,7 +81,7 @@ func (b *Backbone) Chain(form Form, links int, layers ...string) ([]Program, err
 	return chain, nil
 }
 
-// Check is Program without making one.
+// Check returns the error that Program would return, without making the program.
 func (b *Backbone) Check(layers ...string) error {
 	builder, err := b.buildPlain(layers...)
 	if err != nil {
@@ -94,7 +100,7 @@ func (b *Backbone) buildPlain(layers ...string) (*builder, error) {
 	return builder, nil
 }
 
-// deepest is the place of the last of some layers among all.
+// deepest is the index of the last of some layers among all layers.
 func (b *Backbone) deepest(layers []string) (int, error) {
 	last := 0
 	for _, layer := range layers {
@@ -108,7 +114,7 @@ func (b *Backbone) deepest(layers []string) (int, error) {
 	return last, nil
 }
 
-// link is a stretch of a tower's layers, out of those up to the deepest one that is asked for.
+// link is a range of a tower's layers; deepest is the last layer that the whole chain computes.
 type link struct{ first, last, deepest int }
 
 func (b *Backbone) build(form Form, l link, layers []string) (*builder, []graph.Output) {
@@ -137,12 +143,12 @@ func (b *Backbone) build(form Form, l link, layers []string) (*builder, []graph.
 	return builder, outputs
 }
 
-// backbonesIn recognises the backbones in a file, by the names of their tensors; one that only looks like a backbone
-// is an error that names the tensor that is not as it should be.
+// backbonesIn recognises the backbones in a file by the names of their tensors. If the sizes of a
+// backbone are impossible, the error names the tensor that is wrong.
 func backbonesIn(f *weights.File) ([]*Backbone, error) {
 	var found []*Backbone
 	for _, kind := range []struct {
-		mark   string // a tensor that every such backbone has and others don't
+		mark   string // a tensor that all such backbones have, and no others
 		naming naming
 		sizes  func(*layout) (tower, error)
 	}{
@@ -166,8 +172,8 @@ func backbonesIn(f *weights.File) ([]*Backbone, error) {
 	return found, nil
 }
 
-// prefixes lists what stands before the names of the file's tensors that end in mark, the shortest first, those of
-// averages over training last. The state of an optimizer is none of a network.
+// prefixes lists the prefixes of the file's tensors whose names end in mark: the shortest first,
+// those of running averages last. Optimizer state is skipped.
 func prefixes(f *weights.File, mark string) []string {
 	var list []string
 	for _, name := range f.Names() {
@@ -182,7 +188,7 @@ func prefixes(f *weights.File, mark string) []string {
 	return list
 }
 
-// isAverage tells the usual names for averages of weights.
+// isAverage recognises the usual names of averaged weights.
 func isAverage(prefix string) bool {
 	return strings.Contains(prefix, "ema") || strings.Contains(prefix, "average")
 }
@@ -198,7 +204,7 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-// vitSizes reads a transformer's sizes off its tensors, as CLIP's own loader does.
+// vitSizes reads a transformer's sizes from its tensors, as CLIP's own loader does.
 func vitSizes(l *layout) (tower, error) {
 	patches, err := l.shape("conv1.weight", 4)
 	if err != nil {
@@ -214,13 +220,13 @@ func vitSizes(l *layout) (tower, error) {
 	}
 	if v.tokens() != places[0] {
 		t, _, _ := l.find("positional_embedding")
-		return nil, fmt.Errorf("%s: tensor %q has shape %v: expected rows for a square of patches and one more", l.file.Path(), t.Name, t.Shape)
+		return nil, fmt.Errorf("%s: tensor %q has shape %v: expected one row more than a square of patches", l.file.Path(), t.Name, t.Shape)
 	}
 	return v, nil
 }
 
-// resnetSizes does the same for a residual network. One without the pool behind its last layer doesn't say what
-// pictures it is for: 224 pixels, as most.
+// resnetSizes reads a residual network's sizes from its tensors. Without the pool behind its last
+// layer a file does not say the input's side: then it is 224 pixels, as in most.
 func resnetSizes(l *layout) (tower, error) {
 	inner, err := l.shape("layer1.0.conv1.weight", 4)
 	if err != nil {
@@ -239,6 +245,7 @@ func resnetSizes(l *layout) (tower, error) {
 	return r, nil
 }
 
+// xceptionSizes reads Xception's sizes from its tensors.
 func xceptionSizes(l *layout) (tower, error) {
 	t := xception{input: publishedXception.input}
 	for i, name := range []string{"conv1", "conv2", "block1.skip", "block2.skip"} {
@@ -251,5 +258,5 @@ func xceptionSizes(l *layout) (tower, error) {
 	return t, nil
 }
 
-// root is the square root of a perfect square, of another number the nearest.
+// root is the square root of n, rounded.
 func root(n int) int { return int(math.Round(math.Sqrt(float64(max(n, 0))))) }

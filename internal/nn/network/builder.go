@@ -9,13 +9,13 @@ import (
 	"github.com/declip/declip/internal/nn/graph"
 )
 
-// Batch norm as PyTorch's default has it.
+// Batch norm's constants are PyTorch's defaults.
 const (
 	bnEps      = 1e-5
 	bnMomentum = 0.1
 )
 
-// initKind says how a parameter starts.
+// initKind says how a parameter is initialized.
 type initKind int
 
 const (
@@ -23,11 +23,11 @@ const (
 	initOne              // batch norm scales and running variances
 	initUniform          // uniform within 1/sqrt(fan-in): PyTorch's default for convolutions and linear layers
 	initHe               // normal with variance 2/fan-in, for layers followed by ReLU
-	initNormal           // N(0, 0.02): the published decoders' weights, batch norm scales included
-	initXavier           // uniform within sqrt(6/(fan-in + fan-out)), whose sum fanIn is: PyTorch's for projections of attention
+	initNormal           // N(0, 0.02): weights of the published decoders, including batch norm scales
+	initXavier           // uniform within sqrt(6/fanIn), fanIn being fan-in + fan-out: PyTorch's attention projections
 )
 
-// declared is a parameter that a network asked for while it was built.
+// declared is a parameter that a network requested while it was built.
 type declared struct {
 	name      string
 	shape     []int
@@ -35,14 +35,14 @@ type declared struct {
 	fanIn     int
 	trainable bool
 	backbone  bool
-	part      *part // of the network that it belongs to; nil where there is but one
-	as        []int // the shape in the graph, if it is another one for the same values
+	part      *part // that the parameter belongs to; nil if there is only one
+	as        []int // the shape in the graph, if it differs from the stored one
 }
 
-// part is a share of a network that has its parameters in a file of its own, or under a prefix in one.
+// part is a part of a network whose parameters are in a file of their own, or behind a prefix.
 type part struct {
 	*layout
-	scope string // before the parameters' names in the graph, where parts could share some
+	scope string // precedes the parameters' names in the graph, so that parts don't share names
 }
 
 // graphName is the parameter's name in the graph.
@@ -53,8 +53,8 @@ func (d declared) graphName() string {
 	return d.part.scope + d.name
 }
 
-// initial draws the parameter's first values. Each tensor has a generator of its own, from the seed and
-// its name, so that adding a layer leaves the others' weights as they were.
+// initial draws the parameter's initial values. The generator of each tensor depends on the seed
+// and the tensor's name only, so that adding a layer does not change the others' weights.
 func (d declared) initial(seed uint64) Param {
 	h := fnv.New64a()
 	h.Write([]byte(d.name))
@@ -82,19 +82,19 @@ func (d declared) initial(seed uint64) Param {
 	return Param{Name: d.name, Shape: d.shape, Data: data, Trainable: d.trainable, Backbone: d.backbone}
 }
 
-// builder adds layers to a graph and notes the parameters they need.
+// builder adds layers to a graph and records the parameters they need.
 type builder struct {
 	g          *graph.Graph
 	train      bool
-	inBackbone bool // what is added belongs to the backbone
-	frozen     bool // what is added is not trained
+	inBackbone bool // added layers belong to the backbone
+	frozen     bool // added layers are not trained
 	updates    map[string]*graph.Node
 	nodes      map[string]*graph.Node
 	declared   []declared
-	part       *part // that is being built; nil where there is but one
+	part       *part // that is being built; nil if there is only one
 	form       Form
-	// stacked: the three projections of attention are one parameter, as PyTorch stores them; else three, which files
-	// have in either way.
+	// stacked makes the three projections of attention one parameter, as PyTorch stores them;
+	// otherwise they are three. Files may have either form.
 	stacked bool
 }
 
@@ -102,7 +102,7 @@ func newBuilder(g *graph.Graph, train bool) *builder {
 	return &builder{g: g, train: train, updates: map[string]*graph.Node{}, nodes: map[string]*graph.Node{}}
 }
 
-// declare lists the parameters of a spec by building it once at a small size.
+// declare lists the parameters of a spec by building the network once at a small size.
 func declare(spec Spec) ([]declared, error) {
 	side := 64
 	if spec.Mode == ModeResize {
@@ -116,7 +116,7 @@ func declare(spec Spec) ([]declared, error) {
 	return b.declared, nil
 }
 
-// param gives a trainable parameter; fanIn matters for some kinds of initial values.
+// param returns a trainable parameter. fanIn matters for some kinds of initial values only.
 func (b *builder) param(name string, shape []int, kind initKind, fanIn int) *graph.Node {
 	return b.declare(declared{name: name, shape: shape, kind: kind, fanIn: fanIn, trainable: true})
 }
@@ -151,7 +151,7 @@ func (b *builder) conv(x *graph.Node, name string, c convSpec) *graph.Node {
 	return graph.Conv(x, w, bias, o)
 }
 
-// kernel gives what conv takes; bias is nil without one.
+// kernel returns the arguments of graph.Conv for conv; bias is nil without one.
 func (b *builder) kernel(x *graph.Node, name string, c convSpec) (w, bias *graph.Node, o graph.ConvOptions) {
 	in, groups := channels(x), 1
 	if c.depthwise {
@@ -166,7 +166,8 @@ func (b *builder) kernel(x *graph.Node, name string, c convSpec) (w, bias *graph
 	return w, bias, graph.ConvOptions{Stride: stride, Pad: c.pad, Dilation: dilation, Groups: groups}
 }
 
-// convNormReLU adds a convolution with a bias, a batch norm, its scale drawn as the kernel is, and a ReLU.
+// convNormReLU adds a convolution with a bias, a batch norm whose scale is initialized like the
+// kernel, and a ReLU.
 func (b *builder) convNormReLU(x *graph.Node, name string, c convSpec, norm string) *graph.Node {
 	if b.train && !b.frozen {
 		return graph.ReLU(b.norm(b.conv(x, name, c), norm, c.kind))
@@ -191,7 +192,7 @@ func (b *builder) norm(x *graph.Node, name string, scale initKind) *graph.Node {
 	return y
 }
 
-// statistics declares what norm takes for c channels.
+// statistics declares the parameters of norm for c channels.
 func (b *builder) statistics(c int, name string, kind initKind) (scale, shift, mean, variance *graph.Node) {
 	shape := []int{c}
 	scale = b.param(name+".weight", shape, kind, 0)
@@ -201,7 +202,7 @@ func (b *builder) statistics(c int, name string, kind initKind) (scale, shift, m
 	return scale, shift, mean, variance
 }
 
-// channels is dimension 1 of x, or 1 for a node poisoned by an earlier error.
+// channels is dimension 1 of x; 1 for a node that an earlier error made invalid.
 func channels(x *graph.Node) int {
 	if s := x.Shape(); len(s) > 1 {
 		return s[1]
@@ -209,7 +210,7 @@ func channels(x *graph.Node) int {
 	return 1
 }
 
-// size is height and width of x, or 1, 1 for a node poisoned by an earlier error.
+// size is the height and width of x; 1, 1 for a node that an earlier error made invalid.
 func size(x *graph.Node) (height, width int) {
 	if s := x.Shape(); len(s) == 4 {
 		return s[2], s[3]

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// chooseBackbones finds the backbones that the spec asks for, or that the file and its decoder are made for.
+// chooseBackbones finds the backbones that the spec names, or that fit the file's decoder.
 func (m *Pretrained) chooseBackbones(c *FileContents, pool []*Backbone) error {
 	if m.spec.Arch == "" {
 		return m.guessBackbones(c, pool)
@@ -16,7 +16,7 @@ func (m *Pretrained) chooseBackbones(c *FileContents, pool []*Backbone) error {
 		return err
 	}
 	if len(missing) > 0 && len(c.Backbones) > 0 {
-		return fmt.Errorf("%w: %s holds %s, arch %q was asked for", ErrSpec, c.file.Path(), archs(c.Backbones), m.spec.Arch)
+		return fmt.Errorf("%w: %s contains %s, arch %q was requested", ErrSpec, c.file.Path(), archs(c.Backbones), m.spec.Arch)
 	}
 	if len(missing) > 0 {
 		return &MissingBackboneError{c.file.Path(), missing, c.channels()}
@@ -24,7 +24,8 @@ func (m *Pretrained) chooseBackbones(c *FileContents, pool []*Backbone) error {
 	return m.orderFusion()
 }
 
-// takeNamed takes the backbones that the spec names out of a pool, and gives the names of those that are not there.
+// takeNamed takes the backbones that the spec names from the pool, and returns the names of missing
+// ones.
 func (m *Pretrained) takeNamed(pool []*Backbone) (missing []string, err error) {
 	wanted := strings.Split(m.spec.Arch, ",")
 	if len(wanted) > 2 {
@@ -41,7 +42,8 @@ func (m *Pretrained) takeNamed(pool []*Backbone) (missing []string, err error) {
 	return missing, nil
 }
 
-// guessBackbones takes the file's own, and else those whose features have as many channels as the decoder takes.
+// guessBackbones takes the file's own backbones; if it has none, backbones of the pool whose
+// features have as many channels as the decoder takes.
 func (m *Pretrained) guessBackbones(c *FileContents, pool []*Backbone) error {
 	if len(c.Backbones) > 0 {
 		for _, b := range c.Backbones[:min(2, len(c.Backbones))] {
@@ -83,17 +85,18 @@ func (m *Pretrained) guessBackbones(c *FileContents, pool []*Backbone) error {
 	return &MissingBackboneError{c.file.Path(), slices.DeleteFunc(guess, here), takes}
 }
 
-// lacking tells who gave a transformer for a decoder of the fusion what else there must be.
+// lacking explains that a decoder for two backbones was given a transformer only.
 func lacking(pool []*Backbone, takes int, cnn bool) string {
 	vision, ok := pool[0].tower.(vit)
 	if len(pool) > 1 || !cnn || !ok || vision.width >= takes {
 		return ""
 	}
-	return fmt.Sprintf(": it has %d, and a residual network with %d at %s is not given", vision.width, takes-vision.width, fusionLayer)
+	return fmt.Sprintf(": it has %d, a residual network with %d at %s is missing", vision.width, takes-vision.width, fusionLayer)
 }
 
-// published names the backbones that a published model would have whose decoder takes so many channels, nil if there is
-// none. tokens and residual say whether the decoder may be for a transformer and for a residual network.
+// published names the backbones of the published model whose decoder takes the given number of
+// channels; nil if there is none. tokens and residual say whether the decoder may be for a
+// transformer and for a residual network.
 func published(channels int, layer string, tokens, residual bool) []string {
 	vision, rn50 := vits["ViT-L/14"], resnets[0]
 	switch {
@@ -110,8 +113,8 @@ func published(channels int, layer string, tokens, residual bool) []string {
 	return nil
 }
 
-// madeForCNN tells by its tensors whether the decoder is for a convolutional backbone or for tokens, and whether they
-// tell it: layers of the two kinds may have as many channels.
+// madeForCNN says whether the decoder's tensors are for a convolutional backbone or for tokens, and
+// whether they tell at all: layers of the two kinds may have equal numbers of channels.
 func (c *FileContents) madeForCNN(spec Spec) (cnn, known bool) {
 	kind := spec.Decoder
 	if kind == "" {
@@ -138,7 +141,7 @@ func (c *FileContents) madeForCNN(spec Spec) (cnn, known bool) {
 	return has(true), has(true) != has(false)
 }
 
-// orderFusion makes the transformer the first of two backbones.
+// orderFusion puts the transformer first of two backbones.
 func (m *Pretrained) orderFusion() error {
 	if len(m.uses) < 2 {
 		return nil
@@ -164,7 +167,7 @@ func archs(list []*Backbone) string {
 	return strings.Join(names, " and ")
 }
 
-// chooseLayers settles where features are taken, and completes the spec by the backbones' sizes.
+// chooseLayers determines the layers whose features the decoder reads, and completes the spec.
 func (m *Pretrained) chooseLayers(c *FileContents) error {
 	layer, err := m.featureLayer(c, m.uses[0].Backbone)
 	if err != nil {
@@ -173,7 +176,7 @@ func (m *Pretrained) chooseLayers(c *FileContents) error {
 	return m.settleLayers(layer)
 }
 
-// settleLayers completes the spec and the uses, the first backbone's layer being given.
+// settleLayers completes the spec and the uses, given the layer of the first backbone.
 func (m *Pretrained) settleLayers(layer string) error {
 	first := m.uses[0].Backbone
 	m.uses[0].Layer = layer
@@ -196,8 +199,8 @@ func (m *Pretrained) settleLayers(layer string) error {
 	return nil
 }
 
-// featureLayer is the layer that was stated, or the one that fits the decoder, or the last. Names on Xception, which
-// has but one layer for decoders, are only of interest for the rules of upsampling.
+// featureLayer is the stated layer, or the one that fits the decoder, or the last. On Xception,
+// which has only one layer for decoders, the name matters for the upsampling rules only.
 func (m *Pretrained) featureLayer(c *FileContents, b *Backbone) (string, error) {
 	if _, ok := b.tower.(xception); ok && m.spec.Layer != "block1" {
 		return layerOf(b.tower, "")
@@ -212,7 +215,7 @@ func (m *Pretrained) featureLayer(c *FileContents, b *Backbone) (string, error) 
 	return layerOf(b.tower, m.spec.Layer)
 }
 
-// chooseDecoder settles the decoder, and completes the spec.
+// chooseDecoder determines the decoder and completes the spec.
 func (m *Pretrained) chooseDecoder(c *FileContents) error {
 	if m.spec.Decoder == "" {
 		kind, err := c.decoderKind()
@@ -227,7 +230,8 @@ func (m *Pretrained) chooseDecoder(c *FileContents) error {
 	return m.readDecoder(c)
 }
 
-// settleDecoder makes the decoder that the spec names, as new ones are, and completes the spec.
+// settleDecoder makes the decoder that the spec names, with the sizes of a new one, and completes
+// the spec.
 func (m *Pretrained) settleDecoder() error {
 	cnn := isCNN(m.uses[len(m.uses)-1].Backbone.tower)
 	setDefault(&m.spec.Output, OutputSide)
@@ -242,7 +246,7 @@ func (m *Pretrained) settleDecoder() error {
 	return nil
 }
 
-// readDecoder completes the decoder, which is as new ones are, by the shapes of the file's tensors.
+// readDecoder replaces the sizes of a new decoder by those of the file's tensors.
 func (m *Pretrained) readDecoder(c *FileContents) error {
 	d := &m.decoder
 	first, err := c.firstShape()
@@ -270,7 +274,7 @@ func (m *Pretrained) readDecoder(c *FileContents) error {
 	return nil
 }
 
-// firstShape is that of the decoder's first weights.
+// firstShape is the shape of the decoder's first weights.
 func (c *FileContents) firstShape() ([]int, error) {
 	t, _, ok := c.decoder.find("fc.0.weight")
 	if !ok {

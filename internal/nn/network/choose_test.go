@@ -10,8 +10,8 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// A residual network's layer and a transformer may have as many channels; the decoder's tensors tell whose it is,
-// whatever the order in which the files are given.
+// A residual network's layer and a transformer may have equal numbers of channels. The decoder's
+// tensors show which one it belongs to, in any order of the files.
 func TestDecoderTellsItsBackbone(t *testing.T) {
 	vision := networktest.Store(t, networktest.Tensors(networktest.ViT("visual.", 128, 8, 4, 3)), nil)
 	residual := networktest.Store(t, networktest.Tensors(networktest.ResNet("visual.", 8, [4]int{1, 1, 1, 1}, 2)), nil)
@@ -38,7 +38,7 @@ func TestDecoderTellsItsBackbone(t *testing.T) {
 	}
 }
 
-// What a decoder lacks is named as published where its size is, and its layer fits.
+// A missing backbone gets its published name if its size and layer fit.
 func TestLackingBackbonesAreNamed(t *testing.T) {
 	for _, c := range []struct {
 		channels int
@@ -63,7 +63,8 @@ func TestLackingBackbonesAreNamed(t *testing.T) {
 	}
 }
 
-// Files of training runs hold averages of the weights, or the best ones, beside those that count.
+// Training checkpoints may hold averages of the weights, or the best ones, next to the current
+// ones.
 func TestCopiesInOneFile(t *testing.T) {
 	at := func(prefix string) []weights.Tensor {
 		list := networktest.Tensors(tinyViT())
@@ -100,7 +101,7 @@ func TestCopiesInOneFile(t *testing.T) {
 	}
 }
 
-// A tensor that belongs to another network than the one that is computed is refused; what does not matter is not.
+// A tensor that would change the network's results is an error; other unused tensors are not.
 func TestUnknownTensorsAreRefused(t *testing.T) {
 	const v, block = "model.model.visual.", "model.model.visual.transformer.resblocks.0."
 	load := func(rules []networktest.Rule, extra weights.Tensor, layer string) error {

@@ -5,10 +5,11 @@ import (
 	"github.com/declip/declip/internal/numeric"
 )
 
-// dctBranch looks at the picture as JPEG does: in blocks of 8 x 8 pixels, each as 64 cosine coefficients of its
-// luma. A camera's file leaves most of the high ones at zero and the others at multiples of a step, on its own grid; what
-// was pasted, moved or painted over does not keep to it, for as long as nothing else is done to the whole picture. How
-// large a coefficient is, on two scales, goes through two learnt layers: [N, 3, H, W] to [N, width, H/8, W/8].
+// dctBranch computes features of JPEG's blocks: the luma in blocks of 8 x 8 pixels, each as 64
+// cosine coefficients. In a camera's file most high coefficients are zero and the others multiples
+// of a step, on the camera's own grid. Pasted, moved or painted areas do not follow that grid,
+// until the whole picture is processed again. The size of a coefficient, on two scales, goes
+// through two learnt layers: [N, 3, H, W] to [N, width, H/8, W/8].
 func (b *builder) dctBranch(x *graph.Node, width int) *graph.Node {
 	kernel := x.Graph().Const([]int{64, 3, 8, 8}, dctKernel())
 	size := graph.Abs(graph.Conv(x, kernel, nil, graph.ConvOptions{Stride: 8, Dilation: 1, Groups: 1}))
@@ -22,8 +23,8 @@ func (b *builder) dctBranch(x *graph.Node, width int) *graph.Node {
 	return graph.ReLU(b.norm(y, "dct.mix_bn", initOne))
 }
 
-// dctKernel holds the orthonormal cosine functions of an 8 x 8 block (as in ITU-T T.81, A.3.3), applied to the luma in levels
-// of 255 of a normalised picture: [64, 3, 8, 8].
+// dctKernel holds the orthonormal cosine functions of an 8 x 8 block (ITU-T T.81, A.3.3), applied
+// to the luma in levels of 255 of a normalised picture: [64, 3, 8, 8].
 func dctKernel() []float32 {
 	data := make([]float32, 0, 64*3*64)
 	for u := range 8 {

@@ -15,10 +15,10 @@ const (
 	DecoderAttention = "attention"
 )
 
-// OutputSide is the side of the published decoders' maps of logits.
+// OutputSide is the side in pixels of the published decoders' maps of logits.
 const OutputSide = 256
 
-// stages is how many times a conv decoder changes its width.
+// stages is the number of times that a conv decoder changes its width.
 const stages = 4
 
 // decoderWidths are the channels of the published conv decoders' stages.
@@ -31,15 +31,16 @@ type decoder struct {
 	widths [stages]int // conv: channels of each stage
 	side   int         // of the map of logits
 	layer  string      // where the features come from, see convStages
-	cnn    bool        // the backbone is a convolutional network, or has one in it
-	// matrix: a linear layer's weights have the shape [1, C] of PyTorch's linear layers, not [1, C, 1, 1].
+	cnn    bool        // the backbone is a convolutional network, or the fusion contains one
+	// matrix: a linear layer's weights have the shape [1, C] of PyTorch's linear layers, not [1, C,
+	// 1, 1].
 	matrix bool
-	// positions: the published linear decoder on Xception, a quirk. Its weights belong to the positions of a
-	// map and it runs over the channels, whose number's root is the side of the map of logits.
+	// positions: the published linear decoder on Xception has a quirk. Its weights belong to the
+	// positions of a map, and it runs over the channels, of which there are side x side.
 	positions bool
 }
 
-// newDecoder gives the decoder that a completed spec asks for, as new ones are.
+// newDecoder returns the decoder that a completed spec names, with the sizes of a new one.
 func newDecoder(kind, layer string, cnn bool, side int) (decoder, error) {
 	d := decoder{kind: kind, side: side, widths: decoderWidths, layer: layer, cnn: cnn, matrix: !cnn}
 	if kind == DecoderLinear || kind == DecoderAttention {
@@ -50,8 +51,8 @@ func newDecoder(kind, layer string, cnn bool, side int) (decoder, error) {
 	return d, err
 }
 
-// CheckDecoder says whether a decoder of that name can be put on a backbone; empty stands for the default. Errors wrap
-// ErrSpec.
+// CheckDecoder says whether a decoder of that name exists; an empty name means the default. Errors
+// wrap ErrSpec.
 func CheckDecoder(kind string) error {
 	if kind == "" {
 		return nil
@@ -73,7 +74,8 @@ func convDepth(kind string) (int, error) {
 	return depth, nil
 }
 
-// build adds the decoder to features of the given shapes: one, or a transformer's and a network's of the fusion.
+// build adds the decoder to features of the given shapes: one, or those of a transformer and a
+// residual network.
 func (d decoder) build(b *builder, features []*graph.Node, shapes []Features) *graph.Node {
 	first, shape := features[0], shapes[0]
 	switch {
@@ -92,8 +94,8 @@ func (d decoder) build(b *builder, features []*graph.Node, shapes []Features) *g
 	return d.convolutions(b, x)
 }
 
-// joinMaps brings features to one map [N, C, h, w]: tokens without the class token, a second backbone's map resized
-// to the first's.
+// joinMaps turns features into one map [N, C, h, w]: tokens without the class token, a second
+// backbone's map resized to the first's.
 func joinMaps(features []*graph.Node, shapes []Features) *graph.Node {
 	maps := make([]*graph.Node, len(features))
 	for i, x := range features {
@@ -124,7 +126,8 @@ func (d decoder) linearRows(b *builder, rows *graph.Node, c int) *graph.Node {
 	return graph.Linear(rows, graph.Reshape(b.linearWeight(d, c), 1, c), b.linearBias(c))
 }
 
-// linearOverTokens gives each patch token of rows [N T, C] a logit and enlarges the map bicubically.
+// linearOverTokens computes a logit for each patch token of rows [N T, C] and enlarges the map
+// bicubically.
 func (d decoder) linearOverTokens(b *builder, rows *graph.Node, shape Features) *graph.Node {
 	places := shape.Height * shape.Width
 	x := graph.Reshape(d.linearRows(b, rows, shape.Channels), -1, 1+places)
@@ -132,8 +135,9 @@ func (d decoder) linearOverTokens(b *builder, rows *graph.Node, shape Features) 
 	return graph.UpsampleBicubic(x, d.side, d.side)
 }
 
-// linearOverPositions gives each channel of a map [N, C, h, w] a logit out of its h w values; the C logits make a
-// map of sqrt(C) x sqrt(C). That is what the published linear decoder on Xception does.
+// linearOverPositions computes a logit for each channel of a map [N, C, h, w] from its h w values;
+// the C logits form a map of sqrt(C) x sqrt(C). This is what the published linear decoder on
+// Xception does.
 func (d decoder) linearOverPositions(b *builder, x *graph.Node, shape Features) *graph.Node {
 	places := shape.Height * shape.Width
 	side := root(shape.Channels)
@@ -141,7 +145,8 @@ func (d decoder) linearOverPositions(b *builder, x *graph.Node, shape Features) 
 	return graph.UpsampleBicubic(graph.Reshape(x, -1, 1, side, side), d.side, d.side)
 }
 
-// attention adds two transformer blocks over all tokens, each seeing only those before it, then a linear layer.
+// attention adds two transformer blocks over all tokens, in which each token sees only those before
+// it, then a linear layer.
 func (d decoder) attention(b *builder, x *graph.Node, shape Features) *graph.Node {
 	tokens := 1 + shape.Height*shape.Width
 	causal := make([]float32, tokens*tokens)
@@ -158,16 +163,17 @@ func (d decoder) attention(b *builder, x *graph.Node, shape Features) *graph.Nod
 	return d.linearOverTokens(b, rows, shape)
 }
 
-// convStage is one stage of a conv decoder: its first layer's place in the published sequence of layers, by which
-// parameters are named, and whether it ends in upsampling by two.
+// convStage is one stage of a conv decoder: the index of its first layer in the published sequence
+// of layers, by which parameters are named, and whether it ends in upsampling by two.
 type convStage struct {
 	first    int
 	upsample bool
 }
 
-// convStages lays the sequence out: in each stage depth/4 times convolution, norm and ReLU, then upsampling. For
-// convolutional backbones, whose early layers' maps are large, stage 1 is not upsampled at layer2, and stages 1
-// and 2 are not at layer1; and before the last convolution, whose place is returned too, the map is resized.
+// convStages lays out the sequence of layers: each stage has depth/4 times convolution, norm and
+// ReLU, then upsampling. Convolutional backbones have large maps in their early layers: at layer2,
+// stage 1 is not upsampled, at layer1, stages 1 and 2 are not; and the map is resized before the
+// last convolution, whose index is returned, too.
 func (d decoder) convStages() (list [stages]convStage, last int) {
 	at := 0
 	for i := range list {
@@ -184,9 +190,9 @@ func (d decoder) convStages() (list [stages]convStage, last int) {
 	return list, at
 }
 
-// convolutions adds the conv-K decoder to a map [N, C, h, w]: stages of 5x5 convolutions, each followed by batch
-// norm and ReLU, and a last convolution to one channel. A transformer's 16 x 16 positions come out at 256 x 256
-// by themselves; from other grids the logits are resized.
+// convolutions adds the conv-K decoder to a map [N, C, h, w]: stages of 5x5 convolutions, each
+// followed by batch norm and ReLU, and a last convolution to one channel. The 16 x 16 positions of
+// a transformer become 256 x 256 by upsampling; from other grids the logits are resized.
 func (d decoder) convolutions(b *builder, x *graph.Node) *graph.Node {
 	list, last := d.convStages()
 	for i, stage := range list {

@@ -15,13 +15,13 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// digests keeps those that were computed, by what tells a file's contents from others without reading them.
+// digests holds the digests computed so far, by the key of Backbone.contents.
 var digests sync.Map
 
-// Digest tells the backbone by its weights: a hexadecimal SHA-256 over the sizes and the values of all its tensors, by
-// their names in OpenAI's layout. The file's format, other tensors in it and the type that the values are stored in do
-// not count. It reads the whole backbone, once as long as the file stays as it is: digests of large files are noted in the
-// user's cache folder.
+// Digest identifies the backbone by its weights: a hexadecimal SHA-256 over the sizes and the
+// values of all its tensors, by their names in OpenAI's layout. The file's format, its other
+// tensors and the stored type do not count. It reads the whole backbone, but only once as long as
+// the file does not change: digests of large files are stored in the user's cache directory.
 func (b *Backbone) Digest() (string, error) {
 	key, known := b.contents()
 	if known {
@@ -63,10 +63,11 @@ func (b *Backbone) Digest() (string, error) {
 	return digest, nil
 }
 
-// worthNoting is the size in bytes from which a file's digest is noted.
+// worthNoting is the size in bytes from which a file's digest is stored.
 const worthNoting = 64 << 20
 
-// notePath is the file in the user's cache folder that notes the digest of what key tells; empty if none does.
+// notePath is the file in the user's cache directory with the digest of the given key; empty if the
+// digest is not stored.
 func (b *Backbone) notePath(key string) string {
 	info, err := os.Stat(b.Path())
 	if err != nil || info.Size() < worthNoting {
@@ -79,7 +80,7 @@ func (b *Backbone) notePath(key string) string {
 	return filepath.Join(dir, "declip", "digests", fmt.Sprintf("%x", sha256.Sum256([]byte(key))))
 }
 
-// noted reads a digest that was noted, empty if there is none.
+// noted reads a stored digest; empty if there is none.
 func (b *Backbone) noted(key string) string {
 	text, err := os.ReadFile(b.notePath(key))
 	if raw, bad := hex.DecodeString(string(text)); err != nil || bad != nil || len(raw) != sha256.Size {
@@ -88,7 +89,7 @@ func (b *Backbone) noted(key string) string {
 	return string(text)
 }
 
-// note writes a digest down. Where that can't be, it is computed again another time.
+// note stores a digest. If that fails, the digest is computed again next time.
 func (b *Backbone) note(key, digest string) {
 	path := b.notePath(key)
 	if path == "" || os.MkdirAll(filepath.Dir(path), 0o755) != nil {
@@ -97,7 +98,8 @@ func (b *Backbone) note(key, digest string) {
 	_ = files.WriteBytes(path, []byte(digest))
 }
 
-// contents tells what a file holds by its path, length and time; false where the file is none on disk.
+// contents identifies what a file holds by its path, length and time; false if it is not a file on
+// disk.
 func (b *Backbone) contents() (string, bool) {
 	path, err := filepath.Abs(b.Path())
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// A digest goes by the weights alone: whatever they are called and stored as, and whatever stands beside them.
+// A digest depends on the weights only, not on their names, their stored types or other tensors.
 func TestDigest(t *testing.T) {
 	digest := func(b *Backbone) string {
 		t.Helper()

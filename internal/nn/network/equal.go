@@ -13,9 +13,9 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// Equal tells whether two backbones give the same features up to a layer: the same sizes, and the same values, bit for
-// bit, in all tensors up to there. Published checkpoints each hold a copy of CLIP; reading two copies is faster than
-// loading and running both.
+// Equal says whether two backbones give the same features up to a layer: the same sizes, and the
+// same values, bit for bit, in all tensors up to that layer. Each published checkpoint holds a copy
+// of CLIP; comparing two copies is faster than loading and running both.
 func (b *Backbone) Equal(other *Backbone, layer string) (bool, error) {
 	if b == other {
 		return true, nil
@@ -31,7 +31,8 @@ func (b *Backbone) Equal(other *Backbone, layer string) (bool, error) {
 		return false, err
 	}
 	params := slices.Clone(builder.declared)
-	// Small tensors first: backbones that differ do so everywhere, and the answer comes at once.
+	// Small tensors first: different backbones differ in all tensors, so that the answer comes at
+	// once.
 	slices.SortStableFunc(params, func(a, b declared) int { return elements(a.shape) - elements(b.shape) })
 	for _, d := range params {
 		same, err := equalValues(&b.layout, &other.layout, d)
@@ -50,7 +51,7 @@ func elements(shape []int) int {
 	return n
 }
 
-// equalValues compares a parameter in two places. One stored with fewer bits is the same if its values are.
+// equalValues compares a parameter in two files. The stored types may differ; the values count.
 func equalValues(a, b *layout, d declared) (bool, error) {
 	ta, ra, err := a.get(d.name, d.shape)
 	if err != nil {
@@ -79,7 +80,7 @@ func equalValues(a, b *layout, d declared) (bool, error) {
 	return err == nil && slices.Equal(share(va, ra), share(vb, rb)), err
 }
 
-// section is the part of a tensor's contents that r stands for.
+// section is the part of a tensor's bytes that r refers to.
 func section(f *weights.File, name string, r ref) (*io.SectionReader, error) {
 	s, err := f.Section(name)
 	if err != nil {
@@ -89,13 +90,13 @@ func section(f *weights.File, name string, r ref) (*io.SectionReader, error) {
 	return io.NewSectionReader(s, n*int64(r.part), n), nil
 }
 
-// piece is how many bytes of either file are compared at a time.
+// piece is the number of bytes that are read of either file at a time.
 const piece = 1 << 20
 
 var errDiffer = errors.New("contents differ")
 
-// equalBytes compares two sections of one size, some pieces at once: what takes time is copying them from the
-// system's file cache.
+// equalBytes compares two sections of equal size, several pieces in parallel: most of the time goes
+// into copying from the system's file cache.
 func equalBytes(a, b *io.SectionReader) (bool, error) {
 	var group parallel.Group
 	var next atomic.Int64
@@ -125,7 +126,7 @@ func equalBytes(a, b *io.SectionReader) (bool, error) {
 	return err == nil, err
 }
 
-// share is the part of a tensor's values that r stands for.
+// share is the part of a tensor's values that r refers to.
 func share[T any](values []T, r ref) []T {
 	n := len(values) / r.parts
 	return values[n*r.part:][:n]

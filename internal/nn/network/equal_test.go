@@ -11,7 +11,7 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// inFile is the backbone that a file holds.
+// inFile is the backbone in a file.
 func inFile(t *testing.T, f *weights.File) *Backbone {
 	t.Helper()
 	c, err := Recognise(f)
@@ -49,7 +49,7 @@ func TestSame(t *testing.T) {
 			t.Errorf("%s: got %v, %v: expected %v", c.name, got, err, c.want)
 		}
 	}
-	// One file is not read to find out that it equals itself.
+	// A file is not read to compare it with itself.
 	file := networktest.Store(t, tensors, nil)
 	first, again := inFile(t, file), inFile(t, file)
 	if err := file.Close(); err != nil {
@@ -60,7 +60,7 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// FileContents of several pieces are compared to their last byte.
+// Tensors of several pieces are compared up to their last byte.
 func TestSameBytes(t *testing.T) {
 	data := make([]byte, 3*piece+17)
 	for i := range data {

@@ -6,9 +6,9 @@ import (
 	"github.com/declip/declip/internal/nn/graph"
 )
 
-// Export is the model in one program for use outside this one: input "image" [N, 3, height, width], RGB in [0, 1],
-// the normalisation by Mean and Std being a part of the program; outputs "logits" and "probabilities"
-// [N, 1, h, w]. Height and width are as for Program.
+// Export is the model in one program for use outside declip: input PortImage [N, 3, height, width],
+// RGB in [0, 1], normalised by the program; outputs PortLogits and PortProbabilities [N, 1, h, w].
+// Height and width are as for Program.
 func (m *Pretrained) Export(height, width int) (Program, error) {
 	if err := m.fits(height, width); err != nil {
 		return Program{}, err

@@ -44,7 +44,7 @@ func TestFrozenBackbone(t *testing.T) {
 	}
 }
 
-// Between frozen and thawed: the context decoder is trained, and what it looks at is not.
+// Between frozen and thawed: the context decoder is trained, the layers below it are not.
 func TestFrozenTrunk(t *testing.T) {
 	frozen := mustNew(t, pyramid(), 1)
 	n, err := frozen.ThawedContext()

@@ -20,7 +20,7 @@ import (
 	"github.com/declip/declip/internal/numeric"
 )
 
-// golden is what PyTorch computed for tiny networks; see tools/golden/network.py.
+// golden holds PyTorch's results for tiny networks; see tools/golden/network.py.
 type golden struct {
 	Points []int                         // rows and columns of the logits that are kept
 	Files  map[string][]networktest.Rule // backbones by name
@@ -48,8 +48,8 @@ func readGolden(t *testing.T) golden {
 	return g
 }
 
-// published writes a case's checkpoint as the published ones are: backbone and decoder in one file, but for the
-// fusion, whose backbones have files of their own.
+// published writes a case's checkpoint in the published form: backbone and decoder in one file,
+// except for the fusion, whose backbones have files of their own.
 func (g golden) published(t *testing.T, c goldenCase) (f *weights.File, beside []*weights.File) {
 	metadata := networktest.Published(c.Layer, c.Decoder)
 	if len(c.Files) == 1 {
@@ -91,7 +91,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// compare holds logits [2, 256, 256] against the golden ones.
+// compare compares logits [2, 256, 256] with the golden ones.
 func (g golden) compare(t *testing.T, c goldenCase, logits []float32) {
 	t.Helper()
 	raw, err := base64.StdEncoding.DecodeString(c.Logits)
@@ -110,8 +110,8 @@ func (g golden) compare(t *testing.T, c goldenCase, logits []float32) {
 			}
 		}
 	}
-	// What is promised is 1e-4 of probabilities and 1e-3 of the largest logit, for networks of full size; these
-	// have a tenth of the terms in their sums.
+	// The promise for networks of full size is 1e-4 of probabilities and 1e-3 of the largest logit;
+	// the sums of these networks have a tenth of the terms.
 	largest, difference, probability := 0.0, 0.0, 0.0
 	for i, w := range want {
 		largest = max(largest, math.Abs(float64(w)))
@@ -133,7 +133,8 @@ func (g golden) compare(t *testing.T, c goldenCase, logits []float32) {
 
 func sigmoid(v float32) float64 { return numeric.Sigmoid(float64(v)) }
 
-// runModel gives the logits [2, 256, 256] of the golden pictures, backbones and decoder in sessions of their own.
+// runModel computes the logits [2, 256, 256] of the golden pictures, with sessions of their own for
+// the backbones and the decoder.
 func runModel(t *testing.T, e *engine.Engine, m *Pretrained, form Form, lowMemory bool) []float32 {
 	t.Helper()
 	links := 1
@@ -184,7 +185,7 @@ func runProgram(t *testing.T, e *engine.Engine, p Program, lowMemory bool, input
 	return out
 }
 
-// The weights are not in the program: it is some kilobytes of formula.
+// A program has a few kilobytes: the weights are not in it.
 func TestProgramRefersToTheFile(t *testing.T) {
 	g := readGolden(t)
 	f, _ := g.published(t, g.caseNamed(t, "vit layer3 conv-12"))

@@ -6,10 +6,11 @@ import (
 	"github.com/declip/declip/internal/nn/graph"
 )
 
-// liteFeatures is what xceptionnet-lite's backbone, the context decoder included, makes of a picture [N, 3, H, W].
+// liteFeatures are the results of xceptionnet-lite's backbone, context decoder included, for a
+// picture [N, 3, H, W].
 type liteFeatures struct {
-	coarse  *graph.Node // block 2, and the look at JPEG's blocks: [N, C, H/8, W/8]
-	context *graph.Node // what the context decoder's blocks make of coarse: [N, Spec.Context, H/8, W/8]
+	coarse  *graph.Node // block 2, and the branch over JPEG's blocks: [N, C, H/8, W/8]
+	context *graph.Node // the context decoder's blocks: [N, Spec.Context, H/8, W/8]
 	logits  *graph.Node // the context decoder's: [N, 1, H/4, W/4]
 }
 
@@ -33,8 +34,9 @@ func (b *builder) lite(x *graph.Node, spec Spec) *graph.Node {
 }
 
 // liteTrunk adds the trunk of xceptionnet-lite: Xception up to block 2 with fewer channels, every
-// convolution padded so that position i of a map of stride s stands for picture pixels [s i, s i + s).
-// It returns block 1's features [N, widths[2], H/4, W/4] and block 2's [N, widths[3], H/8, W/8].
+// convolution padded so that position i of a map of stride s represents picture pixels [s i, s i +
+// s). It returns block 1's features [N, widths[2], H/4, W/4] and block 2's [N, widths[3], H/8,
+// W/8].
 func (b *builder) liteTrunk(x *graph.Node, spec Spec) (block1, block2 *graph.Node) {
 	if spec.Residual {
 		x = b.highPass(x)
@@ -51,15 +53,17 @@ func (b *builder) liteTrunk(x *graph.Node, spec Spec) (block1, block2 *graph.Nod
 	return block1, b.xceptionBlock(block1, "block2", w[3], true, pool)
 }
 
-// residualScale is the size in levels of 255 at which the high-pass channels bend: a difference well beyond
-// it is an edge, which says nothing more about noise and compression and would drown them.
+// residualScale is the size in levels of 255 at which the high-pass channels saturate. A larger
+// difference is an edge, which carries no further information about noise and compression and would
+// drown them.
 const residualScale = 6.0
 
-// highPass turns a picture [N, 3, H, W] into [N, 8, H, W]: its three channels at half their scale, three
-// second differences of the luma (both ways at once, horizontal, vertical) and a Laplacian of each colour
-// difference in units of residualScale levels, all bent to [-1, 1] by tanh. Noise, resampling and compression
-// leave their traces in the differences, some ten times weaker than the picture itself. One convolution with
-// a fixed kernel makes all eight, which is much faster than joining parts.
+// highPass turns a picture [N, 3, H, W] into [N, 8, H, W]: its three channels at half their scale,
+// three second differences of the luma (in both directions, horizontal, vertical) and a Laplacian
+// of each colour difference in units of residualScale levels, all through tanh. Noise, resampling
+// and compression leave traces in the differences that are about ten times weaker than the picture
+// itself. One convolution with a fixed kernel computes all eight, which is much faster than several
+// convolutions.
 func (b *builder) highPass(x *graph.Node) *graph.Node {
 	both := [9]float32{-.25, .5, -.25, .5, -1, .5, -.25, .5, -.25}
 	horizontal := [9]float32{3: .5, 4: -1, 5: .5}
@@ -87,9 +91,9 @@ func (b *builder) highPass(x *graph.Node) *graph.Node {
 	return graph.Tanh(graph.Conv(x, kernel, nil, graph.ConvOptions{Stride: 1, Pad: 1, Dilation: 1, Groups: 1}))
 }
 
-// context joins what a place looks like with how far it is from the rest of the picture: features at stride 8 (block
-// 2's, and those of JPEG's blocks) and their deviation from their mean in units of their spread (over the whole input), then
-// residual separable convolutions of growing dilation: [N, C, H/8, W/8] to [N, Spec.Context, H/8, W/8].
+// context joins the features at stride 8 (block 2's, and those of JPEG's blocks) with their
+// deviation from their mean over the whole input, in units of their spread; residual separable
+// convolutions of growing dilation follow: [N, C, H/8, W/8] to [N, Spec.Context, H/8, W/8].
 func (b *builder) context(features *graph.Node, spec Spec) *graph.Node {
 	pointwise := convSpec{out: spec.Context, kernel: 1, kind: initHe}
 	u := b.norm(b.conv(features, "context.in", pointwise), "context.in_bn", initOne)
@@ -101,14 +105,14 @@ func (b *builder) context(features *graph.Node, spec Spec) *graph.Node {
 	return x
 }
 
-// residual adds to x a separable convolution of it with batch norm and ReLU.
+// residual adds to x a separable convolution of x with batch norm and ReLU.
 func (b *builder) residual(x *graph.Node, name string, dilation int) *graph.Node {
 	y := b.separable(x, name, channels(x), dilation, initHe)
 	return graph.Add(x, graph.ReLU(b.norm(y, name+".bn", initOne)))
 }
 
-// contextDecoder adds block 1's finer features to the context of block 2's, for logits at stride 4. What it makes on the way
-// is returned too.
+// contextDecoder adds block 1's finer features to the context of block 2's, for logits at stride 4.
+// It returns its intermediate results, too.
 func (b *builder) contextDecoder(block1, coarse *graph.Node, spec Spec) liteFeatures {
 	f, fine := liteFeatures{coarse: coarse, context: b.context(coarse, spec)}, spec.Context/2
 	h, w := size(block1)
@@ -122,7 +126,8 @@ func (b *builder) contextDecoder(block1, coarse *graph.Node, spec Spec) liteFeat
 	return f
 }
 
-// deviation is (x - mean) / (spread + 0.1) with mean and standard deviation of each channel over its map.
+// deviation is (x - mean) / (spread + 0.1) with the mean and standard deviation of each channel
+// over its map.
 func deviation(x *graph.Node) *graph.Node {
 	g, axes := x.Graph(), []int{2, 3}
 	centred := graph.Sub(x, graph.ReduceMean(x, axes, true))

@@ -8,18 +8,18 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// layout says where one part of a network, a backbone or a decoder, has its tensors. Parts have names of their own,
-// those of OpenAI's CLIP and of the published decoders without what stands before them in a file.
+// layout says where a part of a network, a backbone or a decoder, has its tensors. A part's own
+// names are those of OpenAI's CLIP and of the published decoders, without a prefix.
 type layout struct {
 	file   *weights.File
 	prefix string // before every name of the part in the file
 	naming naming
 }
 
-// naming turns a part's own name into those that a file may have in its place, the usual one first.
+// naming turns a part's own name into the names that a file may use for it, the usual one first.
 type naming func(name string) []ref
 
-// ref is a tensor of a file, or one of several equal shares of its rows.
+// ref refers to a tensor of a file, or to one of several equal shares of its rows.
 type ref struct {
 	name        string
 	part, parts int
@@ -27,7 +27,8 @@ type ref struct {
 
 func whole(name string) ref { return ref{name, 0, 1} }
 
-// plainNaming keeps names, but for the projections of attention, which PyTorch stores as one tensor.
+// plainNaming keeps the names, except for the projections of attention, which PyTorch stores as one
+// tensor.
 func plainNaming(name string) []ref {
 	for i, which := range []string{"q_proj", "k_proj", "v_proj"} {
 		if block, value, ok := strings.Cut(name, ".attn."+which+"."); ok {
@@ -44,7 +45,7 @@ func huggingFaceNaming(name string) []ref {
 		return []ref{whole("encoder.layers." + block + "." + huggingFaceLayers.Replace(layer))}
 	}
 	if rest, ok := strings.CutPrefix(name, "ln_pre."); ok {
-		// The misspelling is that of the published files.
+		// The published files have this misspelling.
 		return []ref{whole("pre_layrnorm." + rest), whole("pre_layernorm." + rest)}
 	}
 	if other, ok := huggingFaceEmbeddings[name]; ok {
@@ -62,7 +63,8 @@ var huggingFaceEmbeddings = map[string]string{
 	"positional_embedding": "embeddings.position_embedding.weight",
 }
 
-// find gives the tensor that stands for a part's own name, and which share of its rows does; false if there is none.
+// find returns the tensor for a part's own name, and which share of its rows; false if there is
+// none.
 func (l *layout) find(name string) (weights.Tensor, ref, bool) {
 	for _, r := range l.naming(name) {
 		if t, ok := l.file.Tensor(l.prefix + r.name); ok {
@@ -72,8 +74,8 @@ func (l *layout) find(name string) (weights.Tensor, ref, bool) {
 	return weights.Tensor{}, ref{}, false
 }
 
-// get is find for a tensor that must be there, of the given shape and of floating-point numbers. Errors name the
-// tensor as the file does.
+// get is find for a tensor that must exist, with the given shape and floating-point values. Errors
+// name the tensor as the file does.
 func (l *layout) get(name string, shape []int) (weights.Tensor, ref, error) {
 	t, r, ok := l.find(name)
 	if !ok {
@@ -96,7 +98,8 @@ func (l *layout) missing(name string) error {
 	return fmt.Errorf("%s: tensor %q is missing", l.file.Path(), l.prefix+l.naming(name)[0].name)
 }
 
-// shape is that of a part's tensor with so many dimensions, none of them empty, for reading sizes off it.
+// shape is the shape of a part's tensor with the given number of dimensions, none of them empty.
+// Sizes are read from it.
 func (l *layout) shape(name string, rank int) ([]int, error) {
 	t, _, ok := l.find(name)
 	if !ok {
@@ -108,7 +111,7 @@ func (l *layout) shape(name string, rank int) ([]int, error) {
 	return t.Shape, nil
 }
 
-// count is how many numbered names there are without a gap, from 0 on: format holds one %d.
+// count is the number of consecutive tensors named by format with 0, 1, 2, ...; format has one %d.
 func (l *layout) count(format string) int {
 	for i := 0; ; i++ {
 		if _, _, ok := l.find(fmt.Sprintf(format, i)); !ok {

@@ -7,10 +7,11 @@ import (
 )
 
 // ErrNaN is wrapped by errors about networks that give NaN.
-var ErrNaN = errors.New("its answer is not a number (NaN): weights are damaged, or too large")
+var ErrNaN = errors.New("its output is not a number (NaN): weights are damaged, or too large")
 
-// CheckNaN refuses values with NaN among them, which a network gave: the weights are to blame, since pictures are
-// finite, and what is made of the values would look like an answer. name stands for the network in the error.
+// CheckNaN returns an error if values, which a network gave, contain NaN. The weights are the
+// cause, since pictures are finite, and a result made of such values would look like a real one.
+// The error begins with name, which names the network.
 func CheckNaN(name string, values []float32) error {
 	for _, v := range values {
 		if math.IsNaN(float64(v)) {

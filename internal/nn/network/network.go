@@ -10,19 +10,20 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// SpecKey is the metadata key under which a safetensors file stores its Spec as JSON.
+// SpecKey is the metadata key of a safetensors file's Spec as JSON.
 const SpecKey = "declip.spec"
 
-// ErrSpec is wrapped by errors about a Spec that names no network of this program.
+// ErrSpec is wrapped by errors about a Spec that describes no network of this program.
 var ErrSpec = errors.New("unknown network")
 
-// Mean and Std normalise a picture's channels (R, G, B in [0,1]) for every backbone; they are CLIP's.
+// Mean and Std normalise a picture's channels (R, G, B in [0,1]) for every backbone; they are
+// CLIP's.
 var (
 	Mean = [3]float32{0.48145466, 0.4578275, 0.40821073}
 	Std  = [3]float32{0.26862954, 0.26130258, 0.27577711}
 )
 
-// How a picture is brought to a network.
+// How a network runs over a picture.
 const (
 	// ModeResize resizes the whole picture to Spec.Input x Spec.Input pixels, as the paper does.
 	ModeResize = "resize"
@@ -32,8 +33,9 @@ const (
 
 // Spec describes a network. Its JSON form is stored in checkpoints.
 type Spec struct {
-	// Arch is the backbone: "xceptionnet" (the published baseline), "xceptionnet-lite", one of CLIP's
-	// such as "ViT-L/14" or "RN50", or a transformer and a residual network as "ViT-L/14,RN50".
+	// Arch is the backbone: "xceptionnet" (the published baseline), "xceptionnet-lite", one of
+	// CLIP's such as "ViT-L/14" or "RN50", or a transformer and a residual network as
+	// "ViT-L/14,RN50".
 	Arch string `json:"arch"`
 	// Layer is the backbone's layer whose features the decoder reads, such as "layer20"; for two
 	// backbones it is the transformer's.
@@ -45,8 +47,8 @@ type Spec struct {
 	Mode string `json:"mode"`
 	ResizeOptions
 	TileOptions
-	// Widths are the channels of a conv decoder's four stages, or of conv1, conv2, block1 and block2
-	// of xceptionnet-lite.
+	// Widths are the channels of a conv decoder's four stages, or of conv1, conv2, block1 and
+	// block2 of xceptionnet-lite.
 	Widths []int `json:"widths,omitempty"`
 	LiteOptions
 	// Detectors are the searches without a network whose findings xceptionnet-lite's map holds too, by name (see package
@@ -73,13 +75,13 @@ type TileOptions struct {
 type LiteOptions struct {
 	// Context is the number of channels of the context decoder.
 	Context int `json:"context,omitempty"`
-	// Pyramid is the number of channels of the pyramid decoder at stride 8. The context decoder counts
-	// as its backbone.
+	// Pyramid is the number of channels of the pyramid decoder at stride 8. The context decoder
+	// counts as its backbone.
 	Pyramid int `json:"pyramid,omitempty"`
 	// Dilations are those of the context decoder's residual blocks, in order.
 	Dilations []int `json:"dilations,omitempty"`
-	// Pool says how blocks halve a map: "max", as in Xception, or "mean", which keeps the strength of
-	// noise-like traces.
+	// Pool says how blocks halve a map: "max", as in Xception, or "mean", which keeps the strength
+	// of noise-like traces.
 	Pool string `json:"pool,omitempty"`
 	// DCT is the number of channels of the branch over JPEG's blocks; 0 leaves it out.
 	DCT int `json:"dct,omitempty"`
@@ -93,7 +95,7 @@ type LiteOptions struct {
 	Residual bool `json:"residual,omitempty"`
 }
 
-// String names the network, as "ViT-L/14 layer20 conv-20".
+// String names the network, as in "ViT-L/14 layer20 conv-20".
 func (s Spec) String() string {
 	if s.Layer == "" {
 		return s.Arch + " " + s.Decoder
@@ -106,11 +108,12 @@ type Param struct {
 	Name      string
 	Shape     []int
 	Data      []float32
-	Trainable bool // false for batch norm's running statistics and a frozen backbone
+	Trainable bool // false for batch norm's running statistics and for a frozen backbone
 	Backbone  bool // part of the backbone, not of the decoder
 }
 
-// Network is a Spec with its weights. Its parameters may be read and replaced, not resized.
+// Network is a network in one piece with its weights. The values of its parameters may be read and
+// replaced, not resized.
 type Network struct {
 	spec   Spec
 	params []Param
@@ -135,12 +138,13 @@ func New(spec Spec, seed uint64) (*Network, error) {
 	return n, nil
 }
 
-// Open reads a network from a safetensors file of ours. Every tensor the Spec needs must be there in
-// the right shape; the error names the first that is not. Other tensors are ignored.
+// Open reads a network from a safetensors file that declip wrote. Every tensor that the Spec needs
+// must be there in the right shape; the error names the first that is not. Other tensors are
+// ignored.
 func Open(f *weights.File) (*Network, error) {
 	text, ok := f.Metadata()[SpecKey]
 	if !ok {
-		return nil, fmt.Errorf("no %q in the file's metadata: only checkpoints that declip trained can be trained further or calibrated", SpecKey)
+		return nil, fmt.Errorf("no %q in the file's metadata: only checkpoints that declip wrote can be trained further or calibrated", SpecKey)
 	}
 	var spec Spec
 	if err := json.Unmarshal([]byte(text), &spec); err != nil {
@@ -166,8 +170,8 @@ func Open(f *weights.File) (*Network, error) {
 	return n, nil
 }
 
-// TakeBackbone copies the backbone's weights from another network, which must have all of them in the same shapes; the
-// error names the first that is not so.
+// TakeBackbone copies the backbone's weights from another network, which must have all of them in
+// the same shapes; the error names the first that it lacks.
 func (n *Network) TakeBackbone(from *Network) error {
 	for i := range n.params {
 		p := &n.params[i]
@@ -186,11 +190,11 @@ func (n *Network) TakeBackbone(from *Network) error {
 	return nil
 }
 
-// Thawed is the network with a backbone that is trained too. It shares n's data.
+// Thawed returns the network with a trainable backbone. It shares n's data.
 func (n *Network) Thawed() (*Network, error) { return n.thawed(false) }
 
-// ThawedContext is the network with a context decoder that is trained too, on a trunk that is not; of networks without one
-// it is an error. It shares n's data.
+// ThawedContext returns the network with a trainable context decoder on a frozen trunk. A network
+// without a context decoder is an error. It shares n's data.
 func (n *Network) ThawedContext() (*Network, error) {
 	if n.spec.Arch != ArchLite {
 		return nil, fmt.Errorf("%v has no context decoder to train", n.spec)
@@ -224,7 +228,8 @@ func (n *Network) AddDetectors(names ...string) error {
 	return nil
 }
 
-// WeighBlobs says whether the parts of the network's map are judged as wholes; only networks that run in tiles can do so.
+// WeighBlobs says whether the parts of the network's map are judged as wholes; only networks that
+// run in tiles can do so.
 func (n *Network) WeighBlobs(on bool) error {
 	if on {
 		if err := n.tiled("parts are judged in maps of the picture's own pixels"); err != nil {
@@ -246,7 +251,7 @@ func (n *Network) tiled(why string) error {
 // Spec returns the network's description with every default filled in.
 func (n *Network) Spec() Spec { return n.spec }
 
-// Params returns the network's tensors in a fixed order. The slice is the network's own.
+// Params returns the network's tensors in a fixed order. The slice belongs to the network.
 func (n *Network) Params() []Param { return n.params }
 
 // Count returns the number of trainable values.
@@ -260,7 +265,7 @@ func (n *Network) Count() int {
 	return count
 }
 
-// SpecJSON returns what a file of this network carries under SpecKey.
+// SpecJSON returns the value of SpecKey in a file of this network.
 func (n *Network) SpecJSON() string { return n.spec.json() }
 
 // Equal says whether two specs describe the same network.
@@ -288,8 +293,8 @@ func (n *Network) Build(g *graph.Graph, inputs []*graph.Node, train bool) (logit
 	return b.network(n.spec, inputs[0]), b.updates
 }
 
-// Inference returns the ONNX bytes of the network with its weights inside: input PortImage
-// [N, 3, height, width], normalised by Mean and Std, the batch open; output PortLogits [N, 1, h, w].
+// Inference returns the ONNX bytes of the network with its weights inside: input PortImage [N, 3,
+// height, width], normalised by Mean and Std, the batch open; output PortLogits [N, 1, h, w].
 func (n *Network) Inference(height, width int) ([]byte, error) {
 	return Inference(n, n.params, Plain, height, width)
 }
@@ -327,7 +332,7 @@ func Inference(b Builder, params []Param, form Form, height, width int) ([]byte,
 	return g.Encode([]graph.Output{{Name: PortLogits, Node: logits}}, inits)
 }
 
-// Initializer gives a parameter's values to a graph.
+// Initializer returns a parameter's values for a graph.
 func Initializer(p Param) graph.Initializer {
 	return graph.Initializer{DType: graph.Float32, Shape: p.Shape, Data: weights.FromFloat32s(p.Name, p.Shape, p.Data).Data}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// small is a lite network that runs in no time.
+// small is a lite network that runs quickly.
 func small() Spec {
 	return Spec{Arch: ArchLite, Widths: []int{8, 8, 16, 16}, LiteOptions: LiteOptions{Context: 8, Dilations: []int{1, 2}, Residual: true, DCT: 8}}
 }
@@ -41,7 +41,7 @@ func TestNewIsDeterministic(t *testing.T) {
 	}
 }
 
-// Each layer draws for itself: another decoder leaves the backbone's first weights as they are.
+// Each layer draws its own initial weights: another decoder does not change the backbone's.
 func TestInitialWeightsDoNotDependOnOtherLayers(t *testing.T) {
 	linear := mustNew(t, Spec{Arch: ArchXception, Decoder: "linear"}, 5)
 	conv := mustNew(t, Spec{Arch: ArchXception, Decoder: "conv-4"}, 5)
@@ -90,7 +90,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// Xception up to block 2 has 28 x 28 positions of 256 channels for 224 pixels: without padding in its stem.
+// Xception up to block 2 has 28 x 28 positions of 256 channels for 224 pixels, since its stem has
+// no padding.
 func TestXceptionFeatures(t *testing.T) {
 	g := graph.New()
 	b := newBuilder(g, false)
@@ -153,7 +154,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// The high-pass channels of a flat picture are empty, whatever its colour; its own channels are not.
+// The high-pass channels of a flat picture of any colour are zero; its own channels are not.
 func TestHighPassIgnoresFlatColour(t *testing.T) {
 	g := graph.New()
 	b := &builder{g: g}
@@ -180,8 +181,8 @@ func TestHighPassIgnoresFlatColour(t *testing.T) {
 	}
 }
 
-// The kernel is the cosine transform: orthonormal, so that a block's energy is that of its coefficients, and a flat
-// block has but the first.
+// The kernel is the cosine transform: orthonormal, so that a block's energy is that of its
+// coefficients, and a flat block has only the first coefficient.
 func TestDCTKernel(t *testing.T) {
 	k := dctKernel()
 	row := func(i, c int) []float32 { return k[(i*3+c)*64 : (i*3+c+1)*64] }
@@ -222,7 +223,7 @@ func param(t *testing.T, n *Network, name string) Param {
 	return Param{}
 }
 
-// encode makes a file of the parameters that keep lets through (and may change).
+// encode makes a file of the parameters for which keep is true; keep may change them.
 func encode(t *testing.T, n *Network, keep func(*Param) bool) *weights.File {
 	t.Helper()
 	var tensors []weights.Tensor

@@ -10,17 +10,18 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// Pretrained is a network as it is run: weights stay in their files, which must be open while programs are made, and the
-// backbone and the decoder are programs of their own, so that several decoders can share one pass of a backbone.
+// Pretrained is an opened model, ready to be run. Its weights stay in their files, which must be
+// open while programs are made. The backbone and the decoder are programs of their own, so that
+// several decoders can share one pass of a backbone.
 type Pretrained struct {
 	spec    Spec
 	uses    []Use
 	decoder decoder
-	layout  layout // of the decoder's tensors, or of the whole network's if uses is empty
+	layout  layout // of the decoder's tensors; of the whole network's if uses is empty
 	shapes  []Features
 }
 
-// Use is a backbone's layer that a decoder reads.
+// Use is a layer of a backbone whose features a decoder reads.
 type Use struct {
 	Backbone *Backbone
 	Layer    string // one of Backbone.Layers
@@ -29,14 +30,15 @@ type Use struct {
 // Features is the shape of the layer's features.
 func (u Use) Features() Features { return u.Backbone.tower.features(u.Layer) }
 
-// Override replaces what a file says about itself, or what is taken where it says nothing; empty fields don't.
+// Override replaces what a file says about itself, or supplies what it does not say. Empty fields
+// replace nothing.
 type Override struct{ Arch, Layer, Decoder string }
 
-// MissingBackboneError says that a file holds a decoder whose backbones are to be given beside it.
+// MissingBackboneError says that a file holds a decoder without its backbones.
 type MissingBackboneError struct {
 	Path     string
-	Archs    []string // what is missing; nil where nothing says what it is
-	Channels int      // how many the decoder takes
+	Archs    []string // the missing backbones; nil if unknown
+	Channels int      // of the decoder's input
 }
 
 func (e *MissingBackboneError) Error() string {
@@ -47,12 +49,14 @@ func (e *MissingBackboneError) Error() string {
 	return fmt.Sprintf("%s holds a decoder only: it needs the weights of %s in files of their own", e.Path, what)
 }
 
-// fusionLayer is the residual network's layer in the fusion, whatever the transformer's is.
+// fusionLayer is the residual network's layer in the fusion with a transformer, for every layer of
+// the transformer.
 const fusionLayer = "layer3"
 
-// OpenPretrained makes a model out of what a file holds. beside are files with backbones, for decoders that come without.
-// Every tensor that is needed must be there in the right shape; the error names the first that is not. A missing
-// backbone is a *MissingBackboneError; errors about names that are no network's wrap ErrSpec.
+// OpenPretrained opens the model in a file. beside are files with backbones, for decoders whose
+// files lack them. Every needed tensor must be there in the right shape; the error names the first
+// that is not. A missing backbone is a *MissingBackboneError; errors about names of unknown
+// networks wrap ErrSpec.
 func OpenPretrained(f *weights.File, o Override, beside ...*weights.File) (*Pretrained, error) {
 	c, err := Recognise(f)
 	if err != nil {
@@ -71,7 +75,7 @@ func OpenPretrained(f *weights.File, o Override, beside ...*weights.File) (*Pret
 			return nil, err
 		}
 		if len(other.Backbones) == 0 {
-			return nil, fmt.Errorf("%s holds no backbone of its own to go with %s", file.Path(), f.Path())
+			return nil, fmt.Errorf("%s holds no backbone that %s could use", file.Path(), f.Path())
 		}
 		pool = append(pool, other.Backbones...)
 	}
@@ -105,7 +109,7 @@ func override(field *string, value string) {
 
 func openLite(c *FileContents, o Override) (*Pretrained, error) {
 	if o != (Override{}) {
-		return nil, fmt.Errorf("%w: %s is what it is: arch, layer and decoder can't be chosen", ErrSpec, c.file.Path())
+		return nil, fmt.Errorf("%w: %s has a fixed architecture: --arch, --layer and --decoder cannot be used", ErrSpec, c.file.Path())
 	}
 	spec, err := c.Stated.complete()
 	if err != nil {
@@ -118,18 +122,18 @@ func openLite(c *FileContents, o Override) (*Pretrained, error) {
 // Spec describes the network with everything filled in.
 func (m *Pretrained) Spec() Spec { return m.spec }
 
-// Path is that of the file with the decoder, or the whole network.
+// Path is the path of the file with the decoder, or with the whole network.
 func (m *Pretrained) Path() string { return m.layout.file.Path() }
 
-// Uses lists the backbones' layers that the decoder reads: one, or the fusion's two. It is empty for a network in one
-// piece.
+// Uses lists the backbones' layers that the decoder reads: one, or two for the fusion. It is empty
+// for a network in one piece.
 func (m *Pretrained) Uses() []Use { return m.uses }
 
-// Decoder is the part behind the backbones: inputs FeatureInput(0), ... as the backbones give them, output "logits"
-// [N, 1, side, side].
+// Decoder is the part behind the backbones: inputs FeatureInput(0), ... shaped as the backbones
+// give them, output PortLogits [N, 1, side, side].
 func (m *Pretrained) Decoder() (Program, error) { return m.DecoderIn(Plain) }
 
-// DecoderIn is Decoder in a form of choice.
+// DecoderIn is Decoder in the given form.
 func (m *Pretrained) DecoderIn(form Form) (Program, error) {
 	b, logits, err := m.buildDecoder(form)
 	if err != nil {
@@ -140,16 +144,16 @@ func (m *Pretrained) DecoderIn(form Form) (Program, error) {
 
 func (m *Pretrained) buildDecoder(form Form) (*builder, *graph.Node, error) {
 	if len(m.uses) == 0 {
-		return nil, nil, errors.New("the network is in one piece")
+		return nil, nil, errors.New("the network is in one piece: it has no separate decoder")
 	}
 	b := newBuilder(form.Graph(), false)
 	b.part, b.form = &part{layout: &m.layout}, form
 	return b, m.decoder.build(b, featureInputs(b.g, m.uses), m.shapes), nil
 }
 
-// Program is the model in one program: input "image" [N, 3, height, width], normalised by Mean and Std, output
-// "logits". Height and width are Spec.Input unless the network runs over tiles. The fusion of backbones for pictures
-// of different sizes has no such program.
+// Program is the model in one program: input PortImage [N, 3, height, width], normalised by Mean
+// and Std, output PortLogits. Height and width are Spec.Input unless the network runs over tiles.
+// The fusion of backbones for pictures of different sizes has no such program: it is an error.
 func (m *Pretrained) Program(height, width int) (Program, error) {
 	if err := m.fits(height, width); err != nil {
 		return Program{}, err
@@ -161,7 +165,7 @@ func (m *Pretrained) Program(height, width int) (Program, error) {
 	return b.program([]graph.Output{{Name: PortLogits, Node: logits}})
 }
 
-// fits refuses pictures of sizes that a backbone does not take.
+// fits returns an error if a backbone does not take pictures of that size.
 func (m *Pretrained) fits(height, width int) error {
 	for _, u := range m.uses {
 		if first := m.uses[0].Backbone; u.Backbone.Side() != first.Side() {
@@ -180,7 +184,7 @@ func (m *Pretrained) buildWhole(height, width int) (*builder, *graph.Node) {
 	return m.build(g, g.Input(PortImage, graph.Open, 3, height, width))
 }
 
-// build adds the model to g, for the normalised picture [N, 3, H, W].
+// build adds the model to g for the normalised picture [N, 3, H, W].
 func (m *Pretrained) build(g *graph.Graph, image *graph.Node) (*builder, *graph.Node) {
 	b := newBuilder(g, false)
 	b.part = &part{layout: &m.layout}
@@ -196,7 +200,7 @@ func (m *Pretrained) build(g *graph.Graph, image *graph.Node) (*builder, *graph.
 	return b, m.decoder.build(b, features, m.shapes)
 }
 
-// check makes sure that every tensor is there.
+// check returns an error if a tensor is missing.
 func (m *Pretrained) check() error {
 	if len(m.uses) == 0 {
 		b, _ := m.buildWhole(64, 64)

@@ -11,24 +11,26 @@ import (
 // Program is a network, or a part of one, ready for the engine.
 type Program struct {
 	ONNX []byte
-	// Folder is where the weights files lie that ONNX refers to; empty if it holds all weights itself. The
-	// files must stay as they are while the program is in use.
+	// Folder is the directory of the weights files that ONNX refers to; empty if it holds all
+	// weights itself. The files must not change while the program is in use.
 	Folder string
 }
 
-// Form is how a program is written. What it computes is the same but for rounding.
+// Form says how a program is written. Programs of all forms compute the same, except for rounding.
 type Form struct {
-	// Blocked has the linear layers of transformers as convolutions of one pixel: engines that keep channels in
-	// blocks multiply faster so on some processors. Weights are copied into that order.
+	// Blocked writes the linear layers of transformers as convolutions of one pixel: engines that
+	// keep channels in blocks multiply faster that way on some processors. Weights are copied into
+	// that order.
 	Blocked bool
-	// Winograd has convolutions of 5 x 5 as operations of package winograd, which only engines that say so know.
+	// Winograd writes convolutions of 5 x 5 as operations of package winograd, which only some
+	// engines have.
 	Winograd bool
 }
 
-// Plain is for weights that stay where they are, and for others to read.
+// Plain leaves weights in their files, in the form that other programs read.
 var Plain Form
 
-// Graph is an empty one for a program of that form.
+// Graph returns an empty graph for a program of that form.
 func (f Form) Graph() *graph.Graph {
 	g := graph.New()
 	if f.Winograd {
@@ -44,8 +46,8 @@ var floatTypes = map[weights.DType]graph.DType{
 	weights.BFloat16: graph.BFloat16,
 }
 
-// check makes sure that every parameter asked for while building is in its file, in the right shape and type, and that
-// none among them was not asked for.
+// check returns an error unless every requested parameter is in its file, in the right shape and
+// type, and the file has no unexpected tensors.
 func (b *builder) check() error {
 	if err := b.g.Err(); err != nil {
 		return err
@@ -58,8 +60,8 @@ func (b *builder) check() error {
 	return b.checkUnexpected()
 }
 
-// program encodes what was built. The weights stay in their files, but for those that are in memory anyway and those
-// that don't lie there in order.
+// program encodes the built graph. Weights stay in their files, except those that are in memory
+// anyway and those that are stored in another order.
 func (b *builder) program(outputs []graph.Output) (Program, error) {
 	if err := b.check(); err != nil {
 		return Program{}, err
@@ -95,7 +97,8 @@ func (b *builder) program(outputs []graph.Output) (Program, error) {
 	return p, err
 }
 
-// commonFolder is the folder of all, or the root where they differ: the engine takes one.
+// commonFolder is the directory of all files, or the root if they differ: the engine takes one
+// directory.
 func commonFolder(folders []string) string {
 	if len(folders) == 0 {
 		return ""
@@ -108,7 +111,8 @@ func commonFolder(folders []string) string {
 	return folders[0]
 }
 
-// initializer says where the values of a part's tensor are; Location is an absolute path without symbolic links.
+// initializer says where the values of a part's tensor are; Location is an absolute path without
+// symbolic links.
 func (l *layout) initializer(name string, shape []int) (graph.Initializer, error) {
 	t, r, err := l.get(name, shape)
 	if err != nil {

@@ -10,14 +10,15 @@ import (
 type level struct {
 	name     string
 	width    int         // channels
-	down, up int         // residual blocks on the way to coarser maps, and on the way back
-	seen     *graph.Node // what the way down made of the picture here
+	down, up int         // residual blocks on the way down to coarser maps, and on the way up
+	seen     *graph.Node // features of the way down
 }
 
-// pyramidDecoder corrects the context decoder's logits by their surroundings on four scales and by the picture as a whole.
-// The logits and the features behind them go down from stride 8 to 64 by plain 3x3 convolutions, meet there what the whole
-// picture looks like (mean and maximum of each channel), and come back up, joined at each stride with what was seen on the way
-// down. What comes out, four values for each place at stride 8, is added to the logits: [N, 1, H/4, W/4].
+// pyramidDecoder corrects the context decoder's logits by their surroundings on four scales and by
+// the picture as a whole. The logits and the features behind them go down from stride 8 to 64 by
+// plain 3x3 convolutions, are joined with statistics of the whole picture (mean and maximum of each
+// channel), and come back up, joined at each stride with the features of the way down. The output,
+// four values for each position at stride 8, is added to the logits: [N, 1, H/4, W/4].
 func (b *builder) pyramidDecoder(f liteFeatures, spec Spec) *graph.Node {
 	w := spec.Pyramid
 	levels := []level{
@@ -49,20 +50,21 @@ func (b *builder) pyramidDecoder(f liteFeatures, spec Spec) *graph.Node {
 	return graph.Add(f.logits, interleaved(x))
 }
 
-// logitScale is where logits that enter the pyramid decoder bend: beyond, the context decoder is sure.
+// logitScale is the size at which logits that enter the pyramid decoder saturate: beyond it the
+// context decoder is certain.
 const logitScale = 6.0
 
 // pyramidInput joins logits and features at stride 8: [N, width, H/8, W/8].
 func (b *builder) pyramidInput(f liteFeatures, width int) *graph.Node {
 	logits := graph.Tanh(graph.Scale(cells(f.logits), 1/logitScale))
-	// Features come from ReLUs and have no bound: their logarithms tell ratios, large and small alike.
+	// Features come from ReLUs and are unbounded. Logarithms show their ratios at every size.
 	features := graph.Concat(1, f.coarse, f.context)
 	features = graph.Log(graph.Add(features, features.Graph().Scalar(1)))
 	features = b.learnt(features, "pyramid.features", width*3/4, 1)
 	return b.learnt(graph.Concat(1, logits, features), "pyramid.in", width, 3)
 }
 
-// cells puts the four values of each 2 x 2 cell side by side: [N, 1, H, W] to [N, 4, H/2, W/2].
+// cells moves the four values of each 2 x 2 cell into channels: [N, 1, H, W] to [N, 4, H/2, W/2].
 func cells(x *graph.Node) *graph.Node {
 	k := make([]float32, 16)
 	for i := range 4 {
@@ -72,7 +74,7 @@ func cells(x *graph.Node) *graph.Node {
 	return graph.Conv(x, kernel, nil, graph.ConvOptions{Stride: 2, Dilation: 1, Groups: 1})
 }
 
-// interleaved undoes cells: [N, 4, H, W] to [N, 1, 2H, 2W].
+// interleaved is the inverse of cells: [N, 4, H, W] to [N, 1, 2H, 2W].
 func interleaved(x *graph.Node) *graph.Node {
 	h, w := size(x)
 	x = graph.Reshape(x, -1, 2, 2, h, w)
@@ -80,7 +82,8 @@ func interleaved(x *graph.Node) *graph.Node {
 	return graph.Reshape(x, -1, 1, 2*h, 2*w)
 }
 
-// wholePicture adds to each place what follows from the mean and the maximum of each channel over the map.
+// wholePicture adds to each position a function of the mean and the maximum of each channel over
+// the map.
 func (b *builder) wholePicture(x *graph.Node, name string) *graph.Node {
 	axes, c := []int{2, 3}, channels(x)
 	whole := graph.Concat(1, graph.ReduceMean(x, axes, true), graph.ReduceMax(x, axes, true))
@@ -88,7 +91,7 @@ func (b *builder) wholePicture(x *graph.Node, name string) *graph.Node {
 	return graph.Add(x, b.conv(whole, name+".out", convSpec{out: c, kernel: 1, bias: true, kind: initUniform}))
 }
 
-// joined enlarges x to the size of side and adds the two, both brought to width channels.
+// joined enlarges x to the size of side and adds the two, both projected to width channels.
 func (b *builder) joined(x, side *graph.Node, name string, width int) *graph.Node {
 	h, w := size(side)
 	x = b.norm(b.conv(x, name+".coarse", convSpec{out: width, kernel: 1, kind: initHe}), name+".coarse.bn", initOne)

@@ -9,7 +9,7 @@ import (
 	"github.com/declip/declip/internal/nn/graph"
 )
 
-// A cell's four values stand side by side in the order of reading, and return to where they were.
+// A cell's four values become channels in reading order, and return to their positions.
 func TestCells(t *testing.T) {
 	g := graph.New()
 	c := cells(g.Input("image", 2, 1, 4, 6))
@@ -22,7 +22,7 @@ func TestCells(t *testing.T) {
 		x[i] = float32(i)
 	}
 	e := enginetest.Open(t)
-	// The first picture's top left values of its 2 x 3 cells, then their top right ones.
+	// The top left values of the first picture's 2 x 3 cells, then their top right values.
 	if got, want := run(t, e, model, []int{2, 1, 4, 6}, x, "cells")[:12], []float32{0, 2, 4, 12, 14, 16, 1, 3, 5, 13, 15, 17}; !slices.Equal(got, want) {
 		t.Errorf("cells begin with %v, expected %v", got, want)
 	}
@@ -31,7 +31,8 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// The pyramid adds to what the context decoder says: with a last layer of zeros nothing, with a bias that much.
+// The pyramid adds to the context decoder's logits: nothing if its last layer is zero, otherwise
+// the layer's bias.
 func TestPyramidCorrects(t *testing.T) {
 	e := enginetest.Open(t)
 	context, n := mustNew(t, small(), 3), mustNew(t, pyramid(), 4)
@@ -51,7 +52,8 @@ func TestPyramidCorrects(t *testing.T) {
 	}
 }
 
-// Sides that are multiples of 8 alone leave odd maps on the way down, and come back whole.
+// Sides that are multiples of 8 only give odd maps on the way down, and the right size on the way
+// up.
 func TestPyramidSides(t *testing.T) {
 	n := mustNew(t, pyramid(), 1)
 	for _, side := range [][2]int{{8, 8}, {32, 96}, {72, 200}} {

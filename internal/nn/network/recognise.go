@@ -16,21 +16,23 @@ const (
 	metaDecoder = "decoder_type"
 )
 
-// FileContents is what a weights file was recognised to hold.
+// FileContents is what Recognise found in a weights file.
 type FileContents struct {
-	// Stated is what the file says about itself; fields that it does not speak of are empty.
+	// Stated is what the file says about itself; other fields are empty.
 	Stated    Spec
 	Backbones []*Backbone
-	// HasDecoder tells a model, or a decoder whose backbones are in other files, from a mere backbone.
+	// HasDecoder is true for a model and for a decoder whose backbones are in other files, false
+	// for a backbone alone.
 	HasDecoder bool
 
 	file    *weights.File
 	decoder layout
 }
 
-// Recognise finds out what a file holds by its metadata and the names and shapes of its tensors: checkpoints of ours,
-// the published DeCLIP checkpoints, and CLIP in the naming of OpenAI, open_clip or Hugging Face. A file that holds
-// nothing of that is an error, as is a backbone whose sizes make none.
+// Recognise finds out what a file holds by its metadata and the names and shapes of its tensors. It
+// knows declip's own checkpoints, the published DeCLIP checkpoints, and CLIP in the naming of
+// OpenAI, open_clip or Hugging Face. A file without any of these is an error, as is a backbone with
+// impossible sizes.
 func Recognise(f *weights.File) (*FileContents, error) {
 	c := &FileContents{file: f}
 	if text, ok := f.Metadata()[SpecKey]; ok {
@@ -57,7 +59,7 @@ func Recognise(f *weights.File) (*FileContents, error) {
 		return nil, err
 	}
 	for _, b := range c.Backbones {
-		switch t := b.tower.(type) { // whose tensors fit pictures of any size
+		switch t := b.tower.(type) { // the tensors of both fit pictures of any size
 		case xception:
 			if c.Stated.Input > 0 {
 				b.tower = xception{t.widths, c.Stated.Input}
@@ -75,13 +77,13 @@ func Recognise(f *weights.File) (*FileContents, error) {
 	}
 	c.leaveOutCopies()
 	if !c.HasDecoder && len(c.Backbones) == 0 {
-		return nil, fmt.Errorf("%s: no network of declip's or CLIP's among its %d tensors", f.Path(), len(f.Names()))
+		return nil, fmt.Errorf("%s: none of its %d tensors belongs to a network of declip or CLIP", f.Path(), len(f.Names()))
 	}
 	return c, nil
 }
 
-// leaveOutCopies keeps one of each backbone: files of training runs hold averages of their network beside it. If some
-// belong to the decoder, the others don't count.
+// leaveOutCopies keeps one of each backbone: training checkpoints may hold running averages of
+// their network, too. If some backbones belong to the decoder, the others don't count.
 func (c *FileContents) leaveOutCopies() {
 	if c.HasDecoder {
 		foreign := func(b *Backbone) bool { return !strings.HasPrefix(b.layout.prefix, c.decoder.prefix) }
@@ -98,7 +100,7 @@ func (c *FileContents) leaveOutCopies() {
 	c.Backbones = kept
 }
 
-// stated is an entry of the metadata, empty where Python's None stands for it.
+// stated is an entry of the metadata; empty for Python's None.
 func stated(f *weights.File, key string) string {
 	v := f.Metadata()[key]
 	if v == "None" || v == "null" {
@@ -107,7 +109,8 @@ func stated(f *weights.File, key string) string {
 	return v
 }
 
-// channels is how many channels the decoder in the file takes, 0 if its first layer is not of a known kind.
+// channels is the number of channels that the file's decoder takes; 0 if its first layer is of an
+// unknown kind.
 func (c *FileContents) channels() int {
 	t, _, ok := c.decoder.find("fc.0.weight")
 	if !ok || len(t.Shape) < 2 {
@@ -116,7 +119,7 @@ func (c *FileContents) channels() int {
 	return t.Shape[1]
 }
 
-// decoderKind tells the decoder by its tensors, for files that don't state it.
+// decoderKind recognises the decoder by its tensors, for files that don't state it.
 func (c *FileContents) decoderKind() (string, error) {
 	if _, _, ok := c.decoder.find("att1.ln_1.weight"); ok {
 		return DecoderAttention, nil
@@ -137,12 +140,12 @@ func (c *FileContents) decoderKind() (string, error) {
 	}
 	kind := fmt.Sprintf("conv-%d", wide-1)
 	if _, err := convDepth(kind); err != nil {
-		return "", fmt.Errorf("%s: a decoder of %d convolutions: expected a multiple of %d and one more", c.file.Path(), wide, stages)
+		return "", fmt.Errorf("%s: a decoder of %d convolutions: expected one more than a multiple of %d", c.file.Path(), wide, stages)
 	}
 	return kind, nil
 }
 
-// Backbone is the backbone that arch names, in any spelling; without a name the only one.
+// Backbone is the backbone that arch names, in any spelling; without a name it is the only one.
 func (c *FileContents) Backbone(arch string) (*Backbone, error) {
 	var found []*Backbone
 	for _, b := range c.Backbones {
@@ -154,9 +157,9 @@ func (c *FileContents) Backbone(arch string) (*Backbone, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(c.Backbones) == 0:
-		return nil, fmt.Errorf("%s holds no backbone of its own", c.file.Path())
+		return nil, fmt.Errorf("%s contains no backbone", c.file.Path())
 	case len(found) == 0:
-		return nil, fmt.Errorf("%w: %s holds %s, arch %q was asked for", ErrSpec, c.file.Path(), archs(c.Backbones), arch)
+		return nil, fmt.Errorf("%w: %s contains %s, arch %q was requested", ErrSpec, c.file.Path(), archs(c.Backbones), arch)
 	}
-	return nil, fmt.Errorf("%s holds %s: say which by arch", c.file.Path(), archs(found))
+	return nil, fmt.Errorf("%s contains %s: choose one with --arch", c.file.Path(), archs(found))
 }

@@ -20,12 +20,12 @@ func tinyViT() []networktest.Rule {
 		networktest.Conv("model.", 64, networktest.AllStages(4, [4]int{8, 8, 4, 4})))
 }
 
-// stub is a tensor of which only name and shape matter.
+// stub is a tensor whose values do not matter.
 func stub(name string, shape ...int) weights.Tensor {
 	return weights.Tensor{Name: name, DType: weights.Float16, Shape: shape, Data: make([]byte, 2*elements(shape))}
 }
 
-// publishedStubs are the tensors that tell a transformer.
+// publishedStubs are the tensors by which a transformer is recognised.
 func publishedStubs(v vit) []weights.Tensor {
 	list := []weights.Tensor{stub("visual.conv1.weight", v.width, 3, v.patch, v.patch), stub("visual.class_embedding", v.width),
 		stub("visual.positional_embedding", v.grid*v.grid+1, v.width)}
@@ -35,7 +35,7 @@ func publishedStubs(v vit) []weights.Tensor {
 	return list
 }
 
-// Published sizes have their published names; the tensors that tell are enough.
+// Published sizes have their published names; the tensors with the sizes are enough.
 func TestPublishedNames(t *testing.T) {
 	for name, v := range vits {
 		expectArch(t, publishedStubs(v), name, v.side())
@@ -72,7 +72,8 @@ func expectArch(t *testing.T, list []weights.Tensor, want string, side int) {
 	}
 }
 
-// huggingFace renames a transformer's tensors as Hugging Face does, which keeps the projections of attention apart.
+// huggingFace renames a transformer's tensors as Hugging Face does, which stores the projections of
+// attention separately.
 func huggingFace(t *testing.T, list []weights.Tensor) []weights.Tensor {
 	t.Helper()
 	fixed := map[string]string{
@@ -119,12 +120,13 @@ func huggingFace(t *testing.T, list []weights.Tensor) []weights.Tensor {
 	return out
 }
 
-// The same weights under other names, in other types and in another order in the file give the same features.
+// The same weights under other names, in other types and in another order in the file give the same
+// features.
 func TestOtherLayoutsGiveTheSame(t *testing.T) {
 	e := enginetest.Open(t)
 	tensors := networktest.Tensors(networktest.ViT("visual.", 128, 8, 2, 3))
 	for i, tensor := range tensors {
-		// Numbers that float16 and bfloat16 hold exactly.
+		// Values that float16 and bfloat16 represent exactly.
 		values := networktest.Uniform(tensor.Name, tensor.Count(), 0.3, 0)
 		for k, v := range values {
 			values[k] = float32(math.Round(float64(v)*128) / 128)
@@ -163,7 +165,7 @@ func TestOtherLayoutsGiveTheSame(t *testing.T) {
 			if want == nil {
 				want = got
 			}
-			// Weights that are packed are multiplied in another order: 1e-5 of values of up to about 3.
+			// Packed weights are multiplied in another order: 1e-5 of values of up to about 3.
 			for i := range want {
 				if math.Abs(float64(want[i]-got[i])) > 3e-5 {
 					t.Fatalf("%s, low memory %v: feature %d is %g, expected %g", layout.name, lowMemory, i, got[i], want[i])
@@ -173,7 +175,7 @@ func TestOtherLayoutsGiveTheSame(t *testing.T) {
 	}
 }
 
-// retype stores a float32 tensor's numbers, which must fit, as another type.
+// retype stores a float32 tensor's values, which must fit, in another type.
 func retype(tensor weights.Tensor, dtype weights.DType) weights.Tensor {
 	values := make([]float32, tensor.Count())
 	for i := range values {
@@ -233,8 +235,8 @@ func TestOverride(t *testing.T) {
 		{Override{Layer: "layer0"}, "ViT-64x2/8@24px layer0 conv-4"},
 		{Override{Arch: "vit"}, "ViT-64x2/8@24px layer1 conv-4"},
 		{Override{Arch: "ViT-64x2/8@24"}, "ViT-64x2/8@24px layer1 conv-4"},
-		{Override{Arch: "RN50"}, `holds ViT-64x2/8@24px, arch "RN50" was asked for`},
-		{Override{Arch: "ViT,RN50"}, `holds ViT-64x2/8@24px, arch "ViT,RN50" was asked for`},
+		{Override{Arch: "RN50"}, `contains ViT-64x2/8@24px, arch "RN50" was requested`},
+		{Override{Arch: "ViT,RN50"}, `contains ViT-64x2/8@24px, arch "ViT,RN50" was requested`},
 		{Override{Arch: "a,b,c"}, "expected one backbone or two"},
 		{Override{Layer: "layer2"}, `has no layer "layer2", it has layer0 to layer1`},
 		{Override{Decoder: "conv-8"}, `tensor "model.fc.7.weight"`},
@@ -301,7 +303,7 @@ func TestBadTensorsAreNamed(t *testing.T) {
 	}
 }
 
-// A tensor that the layer asked for does not need may be missing.
+// A tensor that the requested layer does not need may be missing.
 func TestStopsAtTheLayer(t *testing.T) {
 	var list []weights.Tensor
 	for _, tensor := range networktest.Tensors(tinyViT()) {
@@ -337,7 +339,7 @@ func TestDecoderAlone(t *testing.T) {
 		{fusion, []*weights.File{residual, vision}, Override{}, "ViT-64x2/8@24px,RN-16x1.1.1.1@64px layer0 conv-4"},
 		{fusion, []*weights.File{vision, residual}, Override{Arch: "rn,vit"}, "ViT-64x2/8@24px,RN-16x1.1.1.1@64px layer0 conv-4"},
 		{alone, []*weights.File{vision, residual}, Override{}, "ViT-64x2/8@24px layer0 conv-4"},
-		{fusion, []*weights.File{vision}, Override{}, "its decoder takes 320 channels, which ViT-64x2/8@24px does not have: it has 64, and a residual network with 256 at layer3 is not given"},
+		{fusion, []*weights.File{vision}, Override{}, "its decoder takes 320 channels, which ViT-64x2/8@24px does not have: it has 64, and a residual network with 256 at layer3 is missing"},
 		{fusion, []*weights.File{residual}, Override{}, "its decoder takes 320 channels, which RN-16x1.1.1.1@64px does not have"},
 		{alone, []*weights.File{residual}, Override{}, "its decoder takes 64 channels, which RN-16x1.1.1.1@64px does not have"},
 		{fusion, []*weights.File{vision}, Override{Arch: "ViT,RN50"}, "it needs the weights of RN50 in files of their own"},

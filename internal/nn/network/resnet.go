@@ -7,11 +7,11 @@ import (
 	"github.com/declip/declip/internal/nn/graph"
 )
 
-// resnet is CLIP's modified residual network: a stem of three convolutions, and average pools where others use
-// strides. input is the side in pixels.
+// resnet is CLIP's modified residual network: a stem of three convolutions, and average pools where
+// other networks use strides. input is the side in pixels.
 type resnet struct {
 	width  int    // of layer1's inner convolutions
-	blocks [4]int // bottlenecks of layer1 to layer4; 0 for those that it was cut before
+	blocks [4]int // bottlenecks of layer1 to layer4; 0 for layers that were cut off
 	input  int
 }
 
@@ -27,16 +27,16 @@ var resnets = []struct {
 	{"RN50x64", resnet{128, [4]int{3, 15, 36, 10}, 448}},
 }
 
-// resnetPlaces is a tensor of the pool behind the last layer, which is not needed but for its size.
+// resnetPlaces is a tensor of the pool behind the last layer. Only its size is used.
 const resnetPlaces = "attnpool.positional_embedding"
 
-// expansion is how many times wider a bottleneck's output is than its middle.
+// expansion is the ratio of a bottleneck's output width to its inner width.
 const expansion = 4
 
 func (r resnet) arch() string { return r.names()[0] }
 
-// names are the published ones that fit: several for a network that was cut behind layer2 or before, where RN50 and
-// RN101 are alike.
+// names are the published names that fit: several for a network that was cut behind layer2 or
+// before, where RN50 and RN101 are equal.
 func (r resnet) names() []string {
 	var names []string
 	for _, known := range resnets {
@@ -58,7 +58,7 @@ var resnetLayers = []string{"layer1", "layer2", "layer3", "layer4"}
 
 func (r resnet) layers() []string { return resnetLayers[:r.stages()] }
 
-// stages is how many layers there are.
+// stages is the number of layers.
 func (r resnet) stages() int {
 	if i := slices.Index(r.blocks[:], 0); i >= 0 {
 		return i
@@ -72,7 +72,7 @@ func (r resnet) features(layer string) Features {
 	return Features{Channels: expansion * r.width << stage, Height: side, Width: side}
 }
 
-// check refuses sizes that make no such network.
+// check returns an error for impossible sizes.
 func (r resnet) check() error {
 	switch {
 	case r.width < 2 || r.width%2 != 0:
@@ -105,8 +105,9 @@ func (r resnet) layer(b *builder, x *graph.Node, i int) *graph.Node {
 	return x
 }
 
-// bottleneck adds 1x1, 3x3 and 1x1 convolutions beside a shortcut; stride pools behind the second, and in the
-// shortcut, which has a convolution of its own in the first block of a layer.
+// bottleneck adds 1x1, 3x3 and 1x1 convolutions next to a shortcut. A stride pools behind the
+// second convolution and in the shortcut, which has a convolution of its own in the first block of
+// a layer.
 func (b *builder) bottleneck(x *graph.Node, name string, width, stride int, first bool) *graph.Node {
 	pool := func(x *graph.Node) *graph.Node {
 		if stride == 1 {

@@ -24,7 +24,8 @@ const (
 	DecoderPyramid = "pyramid" // on four scales, over the context decoder
 )
 
-// Check says whether the spec, its defaults filled in, names a network of this program. Errors wrap ErrSpec.
+// Check returns an error unless the spec, with its defaults filled in, describes a network of this
+// program. Errors wrap ErrSpec.
 func (s Spec) Check() error {
 	_, err := s.complete()
 	return err
@@ -45,7 +46,7 @@ func (s Spec) complete() (Spec, error) {
 func (s Spec) completeXception() (Spec, error) {
 	setDefault(&s.Decoder, DecoderLinear)
 	if s.Layer != "" && s.Layer != "block2" {
-		return s, fmt.Errorf("%w: %s is trained up to block2, got layer %q", ErrSpec, s.Arch, s.Layer)
+		return s, fmt.Errorf("%w: %s can be trained with layer block2 only, got layer %q", ErrSpec, s.Arch, s.Layer)
 	}
 	if s.Decoder == DecoderAttention {
 		return s, fmt.Errorf("%w: decoder %s needs a backbone with tokens, %s has none", ErrSpec, s.Decoder, s.Arch)
@@ -89,7 +90,7 @@ func (s Spec) completeLite() (Spec, error) {
 	return s, s.checkLite()
 }
 
-// checkLite bounds what a file may ask for, so that a hostile Spec cannot exhaust memory.
+// checkLite limits the sizes, so that a hostile Spec cannot exhaust memory.
 func (s Spec) checkLite() error {
 	if len(s.Widths) != 4 || len(s.Dilations) > 32 {
 		return fmt.Errorf("%w: %d widths and %d dilations: expected 4 and at most 32", ErrSpec, len(s.Widths), len(s.Dilations))

@@ -7,15 +7,16 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// RequiredTensor is a tensor that a network needs, and its name in a file that holds the network and nothing else.
+// RequiredTensor is a tensor that a network needs, and its name in a file that holds only the
+// network.
 type RequiredTensor struct {
 	File   *weights.File
 	Tensor weights.Tensor // in File
 	Name   string
 }
 
-// Tensors lists the tensors of files that the model needs, each once. They keep their names, except that those of
-// backbones in files beside the decoder's begin with "backbone0." or "backbone1.".
+// Tensors lists the tensors that the model needs, each once. They keep their names, except that the
+// names of a backbone in a file of its own get the prefix "backbone0." or "backbone1.".
 func (m *Pretrained) Tensors() ([]RequiredTensor, error) {
 	var kept keeper
 	if len(m.uses) == 0 {
@@ -40,7 +41,7 @@ func (m *Pretrained) Tensors() ([]RequiredTensor, error) {
 	return kept.list, err
 }
 
-// Tensors lists the tensors of the file that the backbone needs up to a layer, each once.
+// Tensors lists the tensors that the backbone needs up to a layer, each once.
 func (b *Backbone) Tensors(layer string) ([]RequiredTensor, error) {
 	var kept keeper
 	err := kept.backbone(b, layer, "")
@@ -49,7 +50,7 @@ func (b *Backbone) Tensors(layer string) ([]RequiredTensor, error) {
 
 type keeper struct{ list []RequiredTensor }
 
-// add takes every tensor that was asked for while building.
+// add lists the tensors that were requested while building.
 func (k *keeper) add(b *builder, prefix string) error {
 	if err := b.g.Err(); err != nil {
 		return err
@@ -72,7 +73,7 @@ func (k *keeper) backbone(b *Backbone, layer, prefix string) error {
 	if err := k.add(builder, prefix); err != nil {
 		return err
 	}
-	// Nothing is computed from it, but it alone says what pictures a residual network is for.
+	// It is not computed with, but without it the side of a residual network's input is unknown.
 	if t, _, ok := b.layout.find(resnetPlaces); ok {
 		k.take(b.layout.file, t, prefix)
 	}
@@ -86,7 +87,7 @@ func (k *keeper) take(file *weights.File, t weights.Tensor, prefix string) {
 	}
 }
 
-// Metadata are the metadata by which Recognise knows a file of the model's Tensors for the same model.
+// Metadata is the metadata by which Recognise finds the same model in a file with its Tensors.
 func (m *Pretrained) Metadata() map[string]string {
 	if _, ok := m.layout.file.Metadata()[SpecKey]; ok {
 		spec := m.spec
@@ -96,7 +97,7 @@ func (m *Pretrained) Metadata() map[string]string {
 	return map[string]string{metaLayer: m.spec.Layer, metaDecoder: m.spec.Decoder}
 }
 
-// arch is Spec.Arch for a file that holds no layers behind those that the decoder reads.
+// arch is Spec.Arch for a file without the layers behind those that the decoder reads.
 func (m *Pretrained) arch() string {
 	if len(m.uses) == 0 {
 		return m.spec.Arch
@@ -108,7 +109,7 @@ func (m *Pretrained) arch() string {
 	return strings.Join(names, ",")
 }
 
-// cutBehind is a tower without what comes after a layer.
+// cutBehind is a tower without the layers behind the given one.
 func cutBehind(t tower, layer string) tower {
 	last := slices.Index(t.layers(), layer)
 	switch t := t.(type) {

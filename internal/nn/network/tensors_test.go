@@ -11,7 +11,7 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// rewrite makes a file of what a model needs, and nothing else.
+// rewrite makes a file of the tensors that a model needs.
 func rewrite(t *testing.T, kept []RequiredTensor, metadata map[string]string) *weights.File {
 	t.Helper()
 	var list []weights.Tensor
@@ -25,7 +25,7 @@ func rewrite(t *testing.T, kept []RequiredTensor, metadata map[string]string) *w
 	return networktest.Store(t, list, metadata)
 }
 
-// A file of a model's tensors alone is the same model, and gives the golden logits.
+// A file with only a model's tensors is the same model, and gives the golden logits.
 func TestTensorsAreEnough(t *testing.T) {
 	e := enginetest.Open(t)
 	g := readGolden(t)
@@ -49,7 +49,7 @@ func TestTensorsAreEnough(t *testing.T) {
 				t.Errorf("the copy is %v, expected %v", again.Spec(), m.Spec())
 			}
 			g.compare(t, c, runModel(t, e, again, Plain, false))
-			// Nothing is left to drop.
+			// There are no further tensors to drop.
 			twice, err := again.Tensors()
 			if err != nil {
 				t.Fatal(err)
@@ -61,7 +61,7 @@ func TestTensorsAreEnough(t *testing.T) {
 	}
 }
 
-// What lies behind the layer, beside the picture's tower and in the optimizer is not needed.
+// Tensors behind the layer, of the text tower and of the optimizer are not needed.
 func TestTensorsLeaveOut(t *testing.T) {
 	g := readGolden(t)
 	for _, c := range g.Cases {
@@ -87,7 +87,7 @@ func TestTensorsLeaveOut(t *testing.T) {
 	}
 }
 
-// A backbone that was cut keeps its published name, and says what it lacks.
+// A backbone that was cut keeps its published name, and its errors name missing layers.
 func TestCutNames(t *testing.T) {
 	for _, c := range []struct {
 		tower tower
@@ -126,7 +126,7 @@ func TestCutNames(t *testing.T) {
 	}
 }
 
-// The program for others takes pictures as they are, and gives what this one's gives.
+// An exported program takes pictures that are not normalised, and gives the same logits.
 func TestStandalone(t *testing.T) {
 	e := enginetest.Open(t)
 	g := readGolden(t)

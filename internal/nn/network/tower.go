@@ -8,12 +8,13 @@ import (
 	"github.com/declip/declip/internal/nn/graph"
 )
 
-// Features is the shape of what a backbone gives at one of its layers for one picture.
+// Features is the shape of a backbone's features at one of its layers, for one picture.
 type Features struct {
 	Channels      int `json:"channels"`
 	Height, Width int // positions of the map
-	// Tokens: the features are rows [1 + Height Width, Channels], the class token's first, then the
-	// positions' in row-major order; else they are a map [Channels, Height, Width].
+	// Tokens: the features are rows [1 + Height Width, Channels], first the class token's, then
+	// those of the positions in row-major order. Otherwise they are a map [Channels, Height,
+	// Width].
 	Tokens bool `json:"tokens,omitempty"`
 }
 
@@ -25,24 +26,25 @@ func (f Features) Shape() []int {
 	return []int{graph.Open, f.Channels, f.Height, f.Width}
 }
 
-// tower is a backbone by its sizes, without weights.
+// tower is a backbone described by its sizes, without weights.
 type tower interface {
-	// arch is the published name where the sizes are published ones, else one made of the sizes.
+	// arch is the published name if the sizes are published ones, otherwise a name made of the
+	// sizes.
 	arch() string
-	// side is that of the square input in pixels.
+	// side is the side of the square input in pixels.
 	side() int
-	// layers are the names of what can be asked for, from the input on.
+	// layers are the names of the layers whose features can be read, from the input on.
 	layers() []string
 	// features is the shape at one of the layers.
 	features(layer string) Features
 	// stem adds what comes before the first layer, for a normalised picture [N, 3, side, side].
 	stem(b *builder, image *graph.Node) *graph.Node
-	// layer adds the i-th layer behind the one before, or behind the stem. Between layers there is nothing but
-	// the features.
+	// layer adds the i-th layer behind the one before, or behind the stem. Only the features pass
+	// from one layer to the next.
 	layer(b *builder, x *graph.Node, i int) *graph.Node
 }
 
-// build adds a tower up to the last of the layers asked for, and returns their features.
+// build adds a tower up to the last of the given layers and returns their features.
 func build(t tower, b *builder, image *graph.Node, layers []string) map[string]*graph.Node {
 	out := map[string]*graph.Node{}
 	x := t.stem(b, image)
@@ -58,13 +60,13 @@ func build(t tower, b *builder, image *graph.Node, layers []string) map[string]*
 	return out
 }
 
-// Sizes that a file may ask for. The largest published are 448 pixels and 32 positions.
+// Upper limits of the sizes in a file. The largest published sizes are 448 pixels and 32 positions.
 const (
 	maxSide = 4096
 	maxGrid = 128
 )
 
-// layerOf completes and checks the name of a layer; an empty one is the tower's last.
+// layerOf completes and checks the name of a layer; an empty name means the tower's last.
 func layerOf(t tower, layer string) (string, error) {
 	all := t.layers()
 	if layer == "" {
@@ -76,13 +78,13 @@ func layerOf(t tower, layer string) (string, error) {
 	return layer, nil
 }
 
-// isCNN tells the towers whose decoders follow the published rules for convolutional backbones.
+// isCNN says whether a tower's decoders follow the published rules for convolutional backbones.
 func isCNN(t tower) bool {
 	_, tokens := t.(vit)
 	return !tokens
 }
 
-// hasName tells whether a tower goes by a name.
+// hasName says whether asked is a name of the tower.
 func hasName(t tower, asked string) bool {
 	names := []string{t.arch()}
 	if r, ok := t.(resnet); ok {
@@ -91,8 +93,8 @@ func hasName(t tower, asked string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return sameArch(asked, name) })
 }
 
-// sameArch compares the spelling of two backbones' names, which published files and papers vary: case, "@336" for
-// "@336px". A family alone (ViT, RN) names all its members.
+// sameArch compares the names of two backbones, whose spelling varies in published files and
+// papers: case, "@336" for "@336px". A family alone (ViT, RN) matches all its members.
 func sameArch(asked, have string) bool {
 	plain := func(s string) string { return strings.TrimSuffix(strings.ToLower(strings.TrimSpace(s)), "px") }
 	a, h := plain(asked), plain(have)

@@ -6,12 +6,14 @@ import (
 	"strings"
 )
 
-// bookkeeping are the last parts of the names of tensors that stand among a network's and don't change what it computes.
+// bookkeeping lists the last parts of the names of tensors that do not change what a network
+// computes.
 var bookkeeping = []string{"num_batches_tracked", "position_ids", "attn_mask"}
 
-// checkUnexpected refuses files with tensors of numbers among those that were asked for while building that were not asked
-// for: scales of layers, adapters, biases, more layers. The network is another one then, and would give wrong answers.
-// What stands beside a network, as its text tower, or behind its last layer is of no interest.
+// checkUnexpected returns an error if a file has tensors among the network's that were not
+// requested while building: scales of layers, adapters, biases, more layers. The file then holds a
+// different network, whose results would be wrong. Tensors outside the network, such as a text
+// tower, and those behind its last layer do not matter.
 func (b *builder) checkUnexpected() error {
 	used := map[*part]map[string]bool{}
 	var parts []*part
@@ -31,9 +33,10 @@ func (b *builder) checkUnexpected() error {
 	return nil
 }
 
-// checkUnexpected is builder.checkUnexpected for a part, of which the tensors with names are used.
+// checkUnexpected is builder.checkUnexpected for a part, of which the tensors with the given names
+// are used.
 func (l *layout) checkUnexpected(names map[string]bool) error {
-	modules := map[string]bool{} // that the used tensors are in, and those around them
+	modules := map[string]bool{} // those of the used tensors, and those around them
 	for name := range names {
 		inner := parent(name)
 		for _, module := range []string{inner, parent(inner)} {
@@ -49,12 +52,12 @@ func (l *layout) checkUnexpected(names map[string]bool) error {
 		}
 		for module := parent(t.Name); module != ""; module = parent(module) {
 			if modules[module] {
-				return fmt.Errorf("%s: tensor %q is not known: a network with it gives other results than are computed here", l.file.Path(), t.Name)
+				return fmt.Errorf("%s: unexpected tensor %q: the network differs from those that declip knows, and its results would be wrong", l.file.Path(), t.Name)
 			}
 		}
 	}
 	return nil
 }
 
-// parent is a tensor's or module's name without its last part.
+// parent is the name of a tensor or module without its last part.
 func parent(name string) string { return name[:max(strings.LastIndex(name, "."), 0)] }

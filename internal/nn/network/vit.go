@@ -13,7 +13,8 @@ const lnEps = 1e-5
 // headWidth is the channels of an attention head in CLIP's transformers.
 const headWidth = 64
 
-// vit is CLIP's vision transformer: patches of the picture as tokens behind a class token, then pre-norm blocks.
+// vit is CLIP's vision transformer: patches of the picture as tokens behind a class token, then
+// blocks that normalise their inputs.
 type vit struct{ width, patch, blocks, grid int }
 
 // The published sizes.
@@ -24,7 +25,8 @@ var vits = map[string]vit{
 	"ViT-L/14@336px": {1024, 14, 24, 24},
 }
 
-// arch knows a published transformer that was cut behind a block, too: no two have blocks alike.
+// arch is a published transformer's name, also if it was cut behind a block: no two have equal
+// blocks.
 func (v vit) arch() string {
 	for name, known := range vits {
 		if v.blocks <= known.blocks && v == (vit{known.width, known.patch, v.blocks, known.grid}) {
@@ -48,7 +50,7 @@ func (v vit) layers() []string {
 
 func (v vit) features(string) Features { return Features{v.width, v.grid, v.grid, true} }
 
-// check refuses sizes that make no such transformer.
+// check returns an error for impossible sizes.
 func (v vit) check() error {
 	switch {
 	case v.width%headWidth != 0 || v.width == 0:
@@ -67,7 +69,7 @@ func (v vit) stem(b *builder, image *graph.Node) *graph.Node {
 	tokens := v.tokens()
 	x := b.conv(image, "conv1", convSpec{out: v.width, kernel: v.patch, stride: v.patch, kind: initHe})
 	x = graph.Transpose(graph.Reshape(x, -1, v.width, tokens-1), 0, 2, 1)
-	// The class embedding goes into the row that padding makes, together with the positions.
+	// The class embedding is added to the row that padding makes, together with the positions.
 	class := b.param("class_embedding", []int{v.width}, initNormal, 0)
 	places := b.param("positional_embedding", []int{tokens, v.width}, initNormal, 0)
 	class = graph.Pad(graph.Reshape(class, 1, v.width), []int{0, 0}, []int{tokens - 1, 0})
@@ -82,8 +84,9 @@ func (v vit) layer(b *builder, x *graph.Node, i int) *graph.Node {
 	return graph.Reshape(x, -1, v.tokens(), v.width)
 }
 
-// residualBlock adds one of CLIP's transformer blocks, x += attention(norm(x)), x += mlp(norm(x)), over rows
-// [N tokens, width]. mask [tokens, tokens] is added to the scores of attention; it may be nil.
+// residualBlock adds one of CLIP's transformer blocks, x += attention(norm(x)), x += mlp(norm(x)),
+// over rows [N tokens, width]. mask [tokens, tokens] is added to the scores of attention; it may be
+// nil.
 func (b *builder) residualBlock(x *graph.Node, name string, tokens, width int, mask *graph.Node) *graph.Node {
 	x = graph.Add(x, b.attention(b.layerNorm(x, name+".ln_1", width), name+".attn", tokens, width, mask))
 	y := b.channelsFirst(b.layerNorm(x, name+".ln_2", width), tokens)
@@ -108,7 +111,8 @@ func (b *builder) attention(x *graph.Node, name string, tokens, width int, mask 
 	return b.channelsLast(b.linear(b.channelsFirst(mixed, tokens), name+".out_proj", width, width, initZero))
 }
 
-// projections adds query, key and value of attention, each rows [N tokens, width], for what channelsFirst gives.
+// projections adds query, key and value of attention, each rows [N tokens, width], to the result of
+// channelsFirst.
 func (b *builder) projections(x *graph.Node, name string, width int) (list [3]*graph.Node) {
 	if !b.stacked {
 		for i, which := range []string{"q_proj", "k_proj", "v_proj"} {
@@ -125,8 +129,9 @@ func (b *builder) projections(x *graph.Node, name string, width int) (list [3]*g
 	return list
 }
 
-// channelsFirst brings rows [N tokens, C] to the form that linear takes: [N, C, 1, tokens] in a Blocked program. The
-// engine does that, and the way back, while it puts channels into blocks.
+// channelsFirst brings rows [N tokens, C] into the form that linear takes: [N, C, 1, tokens] in a
+// Blocked program. The engine transposes, here and in channelsLast, while it puts channels into
+// blocks.
 func (b *builder) channelsFirst(x *graph.Node, tokens int) *graph.Node {
 	if !b.form.Blocked {
 		return x
@@ -134,7 +139,7 @@ func (b *builder) channelsFirst(x *graph.Node, tokens int) *graph.Node {
 	return graph.Transpose(graph.Reshape(x, -1, 1, tokens, x.Dim(1)), 0, 3, 1, 2)
 }
 
-// channelsLast brings what linear gives to rows [N tokens, C].
+// channelsLast turns the result of linear into rows [N tokens, C].
 func (b *builder) channelsLast(x *graph.Node) *graph.Node {
 	if !b.form.Blocked {
 		return x
@@ -142,7 +147,8 @@ func (b *builder) channelsLast(x *graph.Node) *graph.Node {
 	return graph.Reshape(graph.Transpose(x, 0, 2, 3, 1), -1, x.Dim(1))
 }
 
-// linear adds NAME.weight [out, in] and NAME.bias, which begins as bias says, to what channelsFirst gives.
+// linear adds NAME.weight [out, in] and NAME.bias, initialized as bias says, to the result of
+// channelsFirst.
 func (b *builder) linear(x *graph.Node, name string, in, out int, bias initKind) *graph.Node {
 	weight := declared{name: name + ".weight", shape: []int{out, in}, kind: initUniform, fanIn: in, trainable: true}
 	if !b.form.Blocked {

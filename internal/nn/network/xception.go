@@ -6,8 +6,9 @@ import (
 	"github.com/declip/declip/internal/nn/graph"
 )
 
-// xception is Xception up to block 2, the backbone of the Patch Forensics baseline, which is trained end to end.
-// widths are the channels of conv1, conv2, block1 and block2; input is the side in pixels.
+// xception is Xception up to block 2, the backbone of the Patch Forensics baseline, which is
+// trained end to end. widths are the channels of conv1, conv2, block1 and block2; input is the side
+// in pixels.
 type xception struct {
 	widths [4]int
 	input  int
@@ -19,7 +20,7 @@ var publishedXception = xception{[4]int{32, 64, 128, 256}, 224}
 func (t xception) arch() string { return ArchXception }
 func (t xception) side() int    { return t.input }
 
-// layers: block1's features are there for whoever wants to look at them; the published decoders take block2's.
+// layers: the published decoders read block2's features; block1's can be exported.
 func (t xception) layers() []string { return []string{"block1", "block2"} }
 
 func (t xception) features(layer string) Features {
@@ -32,7 +33,7 @@ func (t xception) features(layer string) Features {
 	return Features{Channels: t.widths[3], Height: side, Width: side}
 }
 
-// stem gives [N, widths[1], ~side/2, ~side/2]. Names are those of the usual PyTorch Xception.
+// stem gives [N, widths[1], ~side/2, ~side/2]. The names are those of the common PyTorch Xception.
 func (t xception) stem(b *builder, x *graph.Node) *graph.Node {
 	x = b.conv(x, "conv1", convSpec{out: t.widths[0], kernel: 3, stride: 2, kind: initUniform})
 	x = graph.ReLU(b.norm(x, "bn1", initOne))
@@ -40,7 +41,7 @@ func (t xception) stem(b *builder, x *graph.Node) *graph.Node {
 	return graph.ReLU(b.norm(x, "bn2", initOne))
 }
 
-// layer is a block. At block2 there are 28 x 28 positions of 256 channels for 224 pixels.
+// layer adds a block. For 224 pixels block2 has 28 x 28 positions of 256 channels.
 func (t xception) layer(b *builder, x *graph.Node, i int) *graph.Node {
 	return b.xceptionBlock(x, t.layers()[i], t.widths[2+i], i > 0, maxPool)
 }
@@ -51,8 +52,9 @@ type poolFunc func(*graph.Node) *graph.Node
 func maxPool(x *graph.Node) *graph.Node  { return graph.MaxPool(x, 3, 2, 1) }
 func meanPool(x *graph.Node) *graph.Node { return graph.AvgPool(x, 3, 2, 1) }
 
-// xceptionBlock adds two separable convolutions, each with batch norm, a pool (Xception's is maxPool), and a
-// strided 1x1 convolution beside them: [N, C, H, W] to [N, out, ceil(H/2), ceil(W/2)].
+// xceptionBlock adds two separable convolutions, each with batch norm, a pool (maxPool in
+// Xception), and a strided 1x1 convolution in parallel: [N, C, H, W] to [N, out, ceil(H/2),
+// ceil(W/2)].
 func (b *builder) xceptionBlock(x *graph.Node, name string, out int, startWithReLU bool, pool poolFunc) *graph.Node {
 	skip := b.conv(x, name+".skip", convSpec{out: out, kernel: 1, stride: 2, kind: initUniform})
 	skip = b.norm(skip, name+".skipbn", initOne)

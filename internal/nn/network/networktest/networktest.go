@@ -1,6 +1,3 @@
-// Package networktest makes weights files for tests and benchmarks: networks of any size in the published layouts,
-// with random weights that keep what goes through them in bounds. Real weights cannot be had everywhere, and would be
-// a gigabyte.
 package networktest
 
 import (
@@ -14,8 +11,8 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// Rule says how a tensor is made: Offset + Scale u, where u in [-1, 1) follows from the tensor's name and the place of
-// the element alone. tools/golden/network.py knows the same rule.
+// Rule says how a tensor is made: Offset + Scale u, where u in [-1, 1) depends only on the tensor's
+// name and the element's index. tools/golden/network.py has the same rule.
 type Rule struct {
 	Name          string
 	Shape         []int
@@ -36,7 +33,8 @@ func (r Rule) Tensor() weights.Tensor {
 	return weights.FromFloat32s(r.Name, r.Shape, Uniform(r.Name, n, r.Scale, r.Offset))
 }
 
-// Uniform gives n values offset + scale u, u in [-1, 1) from the splitmix64 of the name's FNV-1a hash plus i + 1 steps.
+// Uniform gives n values offset + scale u, u in [-1, 1) from the splitmix64 of the name's FNV-1a
+// hash plus i + 1 steps.
 func Uniform(name string, n int, scale, offset float64) []float32 {
 	h := fnv.New64a()
 	h.Write([]byte(name))
@@ -52,7 +50,7 @@ func Uniform(name string, n int, scale, offset float64) []float32 {
 	return values
 }
 
-// Tensors makes all.
+// Tensors makes the tensors of all rules.
 func Tensors(rules []Rule) []weights.Tensor {
 	list := make([]weights.Tensor, len(rules))
 	for i, r := range rules {
@@ -61,7 +59,7 @@ func Tensors(rules []Rule) []weights.Tensor {
 	return list
 }
 
-// Store writes tensors to a file of their own and opens it by its path, until the test ends.
+// Store writes tensors to a temporary file and opens it until the test ends.
 func Store(t testing.TB, tensors []weights.Tensor, metadata map[string]string) *weights.File {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "weights.safetensors")
@@ -81,7 +79,7 @@ func Published(layer, decoder string) map[string]string {
 	return map[string]string{"feature_layer": layer, "decoder_type": decoder}
 }
 
-// Layer is a linear layer or convolution whose output is about gain times as large as its input.
+// Layer is a linear layer or convolution whose output is about gain times the size of its input.
 func Layer(name string, gain float64, shape ...int) []Rule {
 	fan := 1
 	for _, d := range shape[1:] {
@@ -113,7 +111,8 @@ func block(name string, width int) []Rule {
 	return append(list, Layer(name+".mlp.c_proj", 0.5, width, 4*width)...)
 }
 
-// ViT is a vision transformer of CLIP in OpenAI's naming behind prefix, as "visual.", over grid x grid patches.
+// ViT is a vision transformer of CLIP in OpenAI's naming behind a prefix such as "visual.", over
+// grid x grid patches.
 func ViT(prefix string, width, patch, blocks, grid int) []Rule {
 	list := Layer(prefix+"conv1", 1, width, 3, patch, patch)[:1]
 	list = append(list, Rule{prefix + "class_embedding", []int{width}, 0.5, 0},
@@ -125,7 +124,7 @@ func ViT(prefix string, width, patch, blocks, grid int) []Rule {
 	return list
 }
 
-// ResNet is a modified residual network of CLIP for pictures of 32 places pixels.
+// ResNet is a modified residual network of CLIP for pictures with sides of 32 places pixels.
 func ResNet(prefix string, width int, blocks [4]int, places int) []Rule {
 	var list []Rule
 	unit := func(conv, norm string, shape ...int) {
@@ -152,7 +151,7 @@ func ResNet(prefix string, width int, blocks [4]int, places int) []Rule {
 	return append(list, Rule{prefix + "attnpool.positional_embedding", []int{places*places + 1, fan}, 0.1, 0})
 }
 
-// Linear is the published linear decoder behind prefix, as "model.".
+// Linear is the published linear decoder behind a prefix such as "model.".
 func Linear(prefix string, channels int) []Rule { return Layer(prefix+"fc.0", 1, 1, channels) }
 
 // Attention is the published attention decoder.
@@ -164,8 +163,8 @@ func Attention(prefix string, width int) []Rule {
 type ConvPlan struct {
 	Depth    int
 	Widths   [4]int  // channels of the stages
-	Upsample [4]bool // whether a stage ends in upsampling, which takes a place
-	Resize   bool    // whether the map is resized before the last layer, which takes one too
+	Upsample [4]bool // whether a stage ends in upsampling, which counts as a layer
+	Resize   bool    // whether the map is resized before the last layer, which counts as one, too
 }
 
 // Conv is the published conv decoder.
@@ -189,7 +188,7 @@ func Conv(prefix string, channels int, p ConvPlan) []Rule {
 	return append(list, Layer(fmt.Sprintf("%sfc.%d", prefix, at), 1, 1, channels, 5, 5)...)
 }
 
-// AllStages is the plan on a transformer: every stage upsamples, nothing is resized.
+// AllStages is the plan for a transformer: every stage upsamples, nothing is resized.
 func AllStages(depth int, widths [4]int) ConvPlan {
 	return ConvPlan{Depth: depth, Widths: widths, Upsample: [4]bool{true, true, true, true}}
 }
