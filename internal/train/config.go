@@ -20,7 +20,7 @@ const (
 const (
 	Constant = "constant" // the same rate throughout
 	Cosine   = "cosine"   // linear warm-up, then half a cosine down to a hundredth of the rate
-	Plateau  = "plateau"  // as published: divided by 10 after 5 epochs without improvement, ends below 1e-6
+	Plateau  = "plateau"  // divided by 10 after 5 epochs without improvement; as published
 )
 
 // What a network learns from.
@@ -43,7 +43,7 @@ const (
 	ByIoU      = "iou"      // the published criterion
 	ByF1       = "f1"       // F1 at threshold 0.5
 	ByAP       = "ap"       // pixel average precision; in detection over pictures, as published
-	ByBalanced = "balanced" // F1 + AP - share of pristine pictures flagged, each in [0,1]
+	ByBalanced = "balanced" // F1 + AP - share of untouched pictures flagged, each in [0,1]
 )
 
 // Config holds everything that a training depends on. DefaultConfig gives the published settings; a
@@ -95,13 +95,13 @@ type Unfreezing struct {
 // DataOptions say which pictures a network is trained and validated on.
 type DataOptions struct {
 	Data       string `json:"data"`            // data set to train on, named as for dataset.Open
-	Valid      string `json:"valid,omitempty"` // data set to validate on; without one, the latest checkpoint is the best
-	ValidLimit int    `json:"valid_limit"`     // validates on at most this number of pictures; 0 means all
+	Valid      string `json:"valid,omitempty"` // to validate on; without it the latest checkpoint is the best
+	ValidLimit int    `json:"valid_limit"`     // largest number of validation pictures; 0 means all
 	// SkipBad leaves out pictures and masks that cannot be read; the next picture of the data set
 	// replaces each. Without it they end the training.
 	SkipBad bool `json:"skip_bad"`
 	// Reading says how Data and Valid are read. Of data sets with splits, "train" and "valid" are
-	// used unless their names say otherwise.
+	// used unless their names select a split.
 	Reading dataset.Options `json:"-"`
 	// TrainSource and ValidSource are used instead of Data and Valid if they are set.
 	TrainSource dataset.Source `json:"-"`
@@ -129,7 +129,7 @@ type LengthOptions struct {
 // ExampleOptions say how pictures become training examples.
 type ExampleOptions struct {
 	BatchSize int `json:"batch_size"`
-	Draws     int `json:"draws"`     // crops made of each decoded picture; they go to different batches
+	Draws     int `json:"draws"`     // crops of each decoded picture, in different batches
 	CropSize  int `json:"crop_size"` // pixels, for networks that run in tiles
 	// Inside is the share of the crops of a manipulated picture that are made to hold part of the
 	// mask, in (0,1].
@@ -144,7 +144,7 @@ type OptimizerOptions struct {
 	WeightDecay float64 `json:"weight_decay"`
 	Clip        float64 `json:"clip"` // largest global norm of the gradient; 0 means no limit
 	Schedule    string  `json:"schedule"`
-	Warmup      int64   `json:"warmup"`  // steps over which the rate rises from 0, with the cosine schedule
+	Warmup      int64   `json:"warmup"`  // steps of rising rate in the cosine schedule
 	Average     float64 `json:"average"` // decay of the running average of the weights; 0 means none
 }
 
@@ -165,7 +165,7 @@ type RunOptions struct {
 	Device  string `json:"device"`
 	Library string `json:"-"`       // ONNX Runtime's shared library; "" means that it is searched for
 	Threads int    `json:"threads"` // of the engine; 0 means the cores that the process may use
-	Workers int    `json:"-"`       // pictures prepared at a time; 0 means the cores; no influence on the result
+	Workers int    `json:"-"`       // pictures prepared at a time; 0 means the cores
 	// Engine is used instead of opening one. It is not closed.
 	Engine *engine.Engine `json:"-"`
 	// Features gives the features of the network's backbones, instead of passes through them. It is
@@ -190,7 +190,7 @@ type Loss struct {
 	Positive float64 `json:"positive"`
 	// Dice weighs the Dice loss, the mean over the batch's pictures of 1 - (2 sum(p t) + s) /
 	// (sum(p) + sum(t) + s) with probabilities p, targets t and s a hundredth of the picture's
-	// cells, so that a few cells of a pristine picture cost little.
+	// cells, so that a few cells of an untouched picture cost little.
 	Dice float64 `json:"dice"`
 }
 

@@ -171,7 +171,7 @@ func norm(v []float64) float64 {
 	return math.Sqrt(sum)
 }
 
-// given is what a step takes of a batch of pictures.
+// given is the inputs and the target of a step for a batch of pictures.
 func given(t testing.TB, b *dataset.Batch, shape dataset.Shape) (inputs []*engine.Tensor, target *engine.Tensor) {
 	t.Helper()
 	tensor := func(data []float32, channels, height, width int) *engine.Tensor {

@@ -40,7 +40,7 @@ func (t *trainer) openFeatures() (err error) {
 	return nil
 }
 
-// openCache opens the feature cache. If that fails, training goes on without a cache.
+// openCache opens the feature cache. If that fails, training continues without a cache.
 func (t *trainer) openCache() {
 	if t.config.Cache.Dir == "" {
 		return
@@ -48,7 +48,7 @@ func (t *trainer) openCache() {
 	cache, err := features.Open(features.Options{Dir: t.config.Cache.Dir, Size: t.config.Cache.Size,
 		Warn: func(err error) { t.notice("%v", err) }})
 	if err != nil {
-		t.notice("%v; going on without", err)
+		t.notice("%v; continuing without it", err)
 		return
 	}
 	t.cache = cache

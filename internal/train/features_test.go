@@ -26,7 +26,7 @@ func (c *counted) Features(ctx context.Context, images *engine.Tensor) ([]*engin
 
 func (c *counted) Close() error { return c.of.Close() }
 
-// The same weights come out with a cache and without one, whatever it held before, and in either
+// Training gives the same weights with an empty cache, with a full one and without one, in either
 // precision.
 func TestCacheChangesNothing(t *testing.T) {
 	e := open(t)
@@ -45,7 +45,7 @@ func TestCacheChangesNothing(t *testing.T) {
 				c.Out = t.TempDir()
 				cached := mustRun(t, c)
 				if !sameTensors(t, plain.Last, cached.Last) || !sameTensors(t, plain.Best, cached.Best) {
-					t.Error("with the cache the weights are others")
+					t.Error("the cache changes the weights")
 				}
 				info, err := features.Inspect(c.Cache.Dir)
 				if err != nil {
@@ -70,8 +70,8 @@ func TestCacheChangesNothing(t *testing.T) {
 	}
 }
 
-// The backbone runs once for each picture; pictures that are varied anew each time are not kept,
-// and that is said.
+// The backbone runs once for each picture. Pictures that are augmented differently each time are
+// not cached, and a notice says so.
 func TestBackboneRunsOnce(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)
@@ -111,7 +111,7 @@ func TestBackboneRunsOnce(t *testing.T) {
 	}
 }
 
-// A cache that cannot be had is done without, with a word.
+// If the cache cannot be opened, training goes ahead without it, with a notice.
 func TestCacheFails(t *testing.T) {
 	vit, _ := towers(t)
 	c := headConfig(t, open(t), network.Spec{Arch: "ViT", Layer: "layer0", Decoder: "linear"}, vit)
@@ -124,7 +124,7 @@ func TestCacheFails(t *testing.T) {
 	}
 }
 
-// Features are those of the picture alone, in whatever company.
+// A picture has the same features in every batch.
 func TestFeaturesAlone(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)

@@ -21,12 +21,12 @@ type decoderCase struct {
 	Detection bool
 	Rules     []networktest.Rule
 	Losses    []float64
-	Drift     float64              // how far roundings in the first weights, and float64, take PyTorch's losses, of the loss
+	Drift     float64              // PyTorch's own relative drift by rounding
 	End       map[string]places    // by parameter: values that rounding does not move
 	First     map[string][]float32 // running statistics after the first step
 }
 
-// places are values of a tensor, and where they are.
+// places are some values of a tensor and their indices.
 type places struct {
 	At     []int
 	Values []float64
@@ -40,8 +40,8 @@ func (p *places) UnmarshalJSON(data []byte) error {
 const (
 	goldenChannels, goldenGrid, goldenSide = 128, 4, 256
 
-	// Float32 sums in another order, carried through 20 steps: of the loss, and so many times
-	// PyTorch's own drift.
+	// Float32 sums in another order, carried through 20 steps: relative to the loss, and as a
+	// multiple of PyTorch's own drift.
 	lossTolerance, drifts = 1e-5, 10
 	valueTolerance        = 1e-4
 
@@ -76,7 +76,7 @@ func TestDecodersFollowPyTorch(t *testing.T) {
 }
 
 func (c decoderCase) check(t *testing.T, e *engine.Engine, config Config, winograd bool) {
-	s, err := newStep(e, c.trainee(t), config, dataset.Shape{TargetHeight: goldenSide, TargetWidth: goldenSide},
+	s, err := newStep(e, c.head(t), config, dataset.Shape{TargetHeight: goldenSide, TargetWidth: goldenSide},
 		network.Form{Winograd: winograd})
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func (c decoderCase) check(t *testing.T, e *engine.Engine, config Config, winogr
 	}
 }
 
-// checkEnd compares what rounding does not move after all steps.
+// checkEnd compares, after all steps, the values that rounding does not change.
 func (c decoderCase) checkEnd(t *testing.T, s *Step) {
 	t.Helper()
 	largest := 0.0
@@ -148,8 +148,8 @@ func (c decoderCase) checkFirst(t *testing.T, s *Step) {
 	t.Logf("the first running statistics are within %.1e", largest)
 }
 
-// trainee is the decoder with the weights of the rules.
-func (c decoderCase) trainee(t *testing.T) *network.Head {
+// head is the decoder with the weights of the rules.
+func (c decoderCase) head(t *testing.T) *network.Head {
 	t.Helper()
 	tower := networktest.Store(t, networktest.Tensors(networktest.ViT("visual.", goldenChannels, 8, 1, goldenGrid)), nil)
 	backbones, err := network.BackbonesIn([]*weights.File{tower})
@@ -160,7 +160,7 @@ func (c decoderCase) trainee(t *testing.T) *network.Head {
 	if strings.HasPrefix(c.Decoder, "conv-") {
 		spec.Widths = []int{32, 16, 8, 8}
 	}
-	trainee, err := network.NewHead(spec, backbones, 1)
+	head, err := network.NewHead(spec, backbones, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,17 +168,17 @@ func (c decoderCase) trainee(t *testing.T) *network.Head {
 	for _, r := range c.Rules {
 		rules[r.Name] = r
 	}
-	for _, p := range trainee.Params() {
+	for _, p := range head.Params() {
 		r, ok := rules[p.Name]
 		if !ok {
 			t.Fatalf("no rule for %s", p.Name)
 		}
 		copy(p.Data, networktest.Uniform(p.Name, len(p.Data), r.Scale, r.Offset))
 	}
-	return trainee
+	return head
 }
 
-// batch is the features, and the masks, a disc each, or the labels.
+// batch is the features and the targets: masks with a disc each, or labels.
 func (c decoderCase) batch(t *testing.T) (inputs []*engine.Tensor, target *engine.Tensor) {
 	t.Helper()
 	tensor := func(data []float32, shape ...int) *engine.Tensor {

@@ -36,8 +36,8 @@ func headConfig(t *testing.T, e *engine.Engine, spec network.Spec, files ...stri
 
 var smallWidths = []int{8, 8, 4, 4}
 
-// Every decoder trains on every kind of frozen backbone, and what comes out localizes with the
-// backbone beside it as it was validated.
+// Every decoder trains on every kind of frozen backbone, and its checkpoint, opened with the
+// backbone, gives the same scores as in validation.
 func TestFrozenBackbones(t *testing.T) {
 	e := open(t)
 	vit, resnet := towers(t)
@@ -56,7 +56,7 @@ func TestFrozenBackbones(t *testing.T) {
 			best := openFile(t, s.Best)
 			for _, name := range best.Names() {
 				if !strings.HasPrefix(name, "fc.") && !strings.HasPrefix(name, "att") {
-					t.Errorf("the checkpoint holds %q, which is none of the decoder's", name)
+					t.Errorf("the checkpoint holds %q, which does not belong to the decoder", name)
 				}
 			}
 			m, err := network.OpenPretrained(best, network.Override{}, openFile(t, vit), openFile(t, resnet))
@@ -68,7 +68,7 @@ func TestFrozenBackbones(t *testing.T) {
 	}
 }
 
-// A decoder on a frozen backbone learns what the picture's noise is.
+// A decoder on a frozen backbone learns to find noise.
 func TestHeadLearns(t *testing.T) {
 	vit, _ := towers(t)
 	c := headConfig(t, open(t), network.Spec{Arch: "ViT", Layer: "layer1", Decoder: "linear"}, vit)
@@ -84,7 +84,7 @@ func TestHeadLearns(t *testing.T) {
 	}
 }
 
-// Training goes on from its own checkpoint, and from a published one.
+// A training starts from a checkpoint of declip, and from a published one.
 func TestInitHead(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)
@@ -115,8 +115,8 @@ func TestInitHead(t *testing.T) {
 	}
 }
 
-// Opened with another backbone than it was trained on, a decoder is refused; the same weights in
-// another file will do.
+// A decoder cannot be opened with another backbone than it was trained on; the same weights in
+// another file are accepted.
 func TestOtherBackbone(t *testing.T) {
 	vit, _ := towers(t)
 	c := headConfig(t, open(t), network.Spec{Arch: "ViT", Layer: "layer0", Decoder: "linear"}, vit)
@@ -163,7 +163,7 @@ func TestHeadRefuses(t *testing.T) {
 	}
 }
 
-// labelled gives pictures with a label and no mask, but for a few manipulated ones.
+// labelled has pictures with labels; some manipulated pictures have masks, too.
 type labelled struct{ patches }
 
 func (l labelled) Load(ctx context.Context, i int) (dataset.Sample, error) {
@@ -178,7 +178,7 @@ func (l labelled) Load(ctx context.Context, i int) (dataset.Sample, error) {
 	return s, err
 }
 
-// By labels alone a decoder learns which pictures have noise in them.
+// From labels alone a decoder learns which pictures contain noise.
 func TestDetection(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)
@@ -195,7 +195,7 @@ func TestDetection(t *testing.T) {
 	}
 }
 
-// The published augmentations reach the step: each gives other weights.
+// The published augmentations reach the training step: each gives different weights.
 func TestAugmentationsMatter(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)
@@ -211,8 +211,8 @@ func TestAugmentationsMatter(t *testing.T) {
 	}
 }
 
-// Fine-tuned, the backbone changes, and the checkpoint opens by itself and scores as it was
-// validated.
+// Fine-tuning changes the backbone, and the checkpoint opens without other files and gives the same
+// scores as in validation.
 func TestFineTune(t *testing.T) {
 	e := open(t)
 	vit, resnet := towers(t)
@@ -254,7 +254,7 @@ func TestFineTune(t *testing.T) {
 	}
 }
 
-// scoresAsTrained compares an opened model's score with that in training.
+// scoresAsTrained compares an opened model's score with its score in training.
 func scoresAsTrained(t *testing.T, e *engine.Engine, m *network.Pretrained, valid dataset.Source, trained Score, ap float64) {
 	t.Helper()
 	group, err := localize.NewGroup(e, []*network.Pretrained{m}, localize.LoadOptions{})

@@ -72,7 +72,8 @@ func TestAverage(t *testing.T) {
 	}
 }
 
-// A prediction that is the mask scores full marks; one that is the picture's red does not.
+// A prediction equal to the mask has perfect scores; the picture's red channel as a prediction has
+// not.
 func TestEvaluate(t *testing.T) {
 	source := patches{8}
 	masks := map[*uint8][]float32{}
@@ -121,8 +122,8 @@ type fixed []dataset.Sample
 func (f fixed) Len() int                                              { return len(f) }
 func (f fixed) Load(_ context.Context, i int) (dataset.Sample, error) { return f[i], nil }
 
-// The Dice term is one picture's at a time: of two pictures, one guessed right and one untouched on
-// which everything is marked, the mean is half of what the second costs.
+// The Dice term is computed per picture: with one perfect prediction and one untouched picture that
+// is marked everywhere, the mean is half of the second picture's loss.
 func TestDice(t *testing.T) {
 	e := open(t)
 	const side = 8

@@ -29,7 +29,7 @@ import (
 	"github.com/declip/declip/internal/train/tensorboard"
 )
 
-// holed is a source of which some pictures cannot be loaded.
+// holed is a source with some pictures that cannot be loaded.
 type holed struct {
 	patches
 	bad []int
@@ -47,7 +47,7 @@ func (h holed) Load(ctx context.Context, i int) (dataset.Sample, error) {
 func (h holed) Name(i int) string { return fmt.Sprintf("hole%d.jpg", i) }
 
 // childTraining is the training that is killed: a decoder on a frozen backbone with a checkpoint
-// after every step, and with pictures among both data sets that cannot be read.
+// after every step, and with unreadable pictures in both data sets.
 func childTraining(t *testing.T, e *engine.Engine, out, backbone, cache string) Config {
 	c := headConfig(t, e, network.Spec{Arch: "ViT", Layer: "layer0", Decoder: "conv-4", Widths: smallWidths}, backbone)
 	c.Out, c.Cache.Dir, c.Resume, c.Average = out, cache, true, 0.9
@@ -118,8 +118,8 @@ func rest(t *testing.T, cmd *exec.Cmd, lines *bufio.Reader) string {
 	return string(text)
 }
 
-// A training that is killed at any moment and resumed, again and again, ends with the weights of
-// one that ran through, and with a log and curves in which every step is there once.
+// A training that is killed at any moment and resumed, several times, ends with the weights of an
+// uninterrupted one, and with a log and curves that contain every step once.
 func TestKilledAtAnyMoment(t *testing.T) {
 	vit, _ := towers(t)
 	out, cache := t.TempDir(), t.TempDir()
@@ -161,8 +161,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	checkRecords(t, out, reference.State)
 }
 
-// checkRecords compares log and event files with each other and with what they must hold: every
-// step, epoch and bad picture once.
+// checkRecords compares the log and the event files with each other and with the expected contents:
+// every step, epoch and bad picture once.
 func checkRecords(t *testing.T, out string, s State) {
 	t.Helper()
 	lines := logLines(t, out)
@@ -207,7 +207,7 @@ func checkRecords(t *testing.T, out string, s State) {
 	if diff := cmp.Diff(want, scalars); diff != "" {
 		t.Errorf("the curves are not those of the log: %s", diff)
 	}
-	if want := 4 * s.Epoch; len(images) != want { // of the five pictures one cannot be read, the others are shown
+	if want := 4 * s.Epoch; len(images) != want { // one of five pictures cannot be read
 		t.Errorf("got %d pictures, expected %d", len(images), want)
 	}
 }
@@ -228,7 +228,7 @@ func logLines(t *testing.T, out string) (list []record) {
 	return list
 }
 
-// boardEvents reads all event files of a folder.
+// boardEvents reads all event files of a directory.
 func boardEvents(t *testing.T, out string) (scalars []tensorboard.Scalar, images []tensorboard.Image) {
 	t.Helper()
 	names, err := tensorboard.Files(out)
@@ -247,8 +247,8 @@ func boardEvents(t *testing.T, out string) (scalars []tensorboard.Scalar, images
 	return scalars, images
 }
 
-// A checkpoint that cannot be written leaves the former one, and training goes on from it as if
-// nothing had been.
+// A checkpoint that cannot be written leaves the previous one, and a training resumed from it gives
+// the same weights as without the failure.
 func TestCheckpointCannotBeWritten(t *testing.T) {
 	vit, _ := towers(t)
 	e := open(t)
@@ -291,8 +291,8 @@ func TestCheckpointCannotBeWritten(t *testing.T) {
 	checkRecords(t, out, resumed.State)
 }
 
-// A picture that cannot be read ends the training, with what was trained kept; with SkipBad it goes
-// on, to the same weights as if it had been set from the beginning.
+// An unreadable picture ends the training, which keeps its progress. Resumed with SkipBad, the
+// training gives the same weights as with SkipBad from the beginning.
 func TestBadPicture(t *testing.T) {
 	e := open(t)
 	vit, _ := towers(t)
@@ -328,7 +328,7 @@ func TestBadPicture(t *testing.T) {
 	}
 }
 
-// Two trainings don't write to one folder.
+// Two trainings cannot write to one directory.
 func TestOneTrainingAtATime(t *testing.T) {
 	e := open(t)
 	c := config(t, e)

@@ -14,7 +14,7 @@ import (
 )
 
 // Score is a network's result on a set of pictures: IoU, F1 and AP averaged over the manipulated
-// pictures for which they are defined, and the share of pristine pictures that it flags.
+// pictures for which they are defined, and the share of untouched pictures that it flags.
 type Score struct {
 	Pictures    int     `json:"pictures"`
 	Manipulated int     `json:"manipulated"`
@@ -22,12 +22,12 @@ type Score struct {
 	F1          float64 `json:"f1"`      // at threshold 0.5, in [0,1]
 	F1Best      float64 `json:"f1_best"` // in [0,1]
 	AP          float64 `json:"ap"`      // in [0,1]
-	// Detection says how well the pictures' mean probabilities separate manipulated from pristine
+	// Detection says how well the pictures' mean probabilities separate manipulated from untouched
 	// pictures; nil unless there are both.
 	Detection *DetectionScore `json:"detection,omitempty"`
-	Flagged   float64         `json:"flagged"` // share of pristine pictures with more than 1 % of pixels over 0.5, in [0,1]
+	Flagged   float64         `json:"flagged"` // share of untouched pictures with over 1 % of pixels flagged
 
-	Methods map[string]MethodScore `json:"methods,omitempty"` // by kind of manipulation, if the data names it
+	Methods map[string]MethodScore `json:"methods,omitempty"` // by kind of manipulation
 }
 
 // DetectionScore classifies pictures by the mean of their pixels' probabilities.

@@ -10,7 +10,7 @@ import (
 // a resumed run needs: every random choice follows from the seed and Step.
 type State struct {
 	Step    int64   `json:"step"`     // steps done
-	Epoch   int     `json:"epoch"`    // epochs done, validation included; one that MaxTime cut short counts
+	Epoch   int     `json:"epoch"`    // epochs done, validation included
 	LossSum float64 `json:"loss_sum"` // over the steps since
 	LossN   int64   `json:"loss_n"`
 

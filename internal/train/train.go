@@ -34,7 +34,7 @@ type trainer struct {
 	engine   *engine.Engine
 	loader   *dataset.Loader
 	valid    dataset.Source  // nil for none
-	features features.Source // of frozen backbones, for validation; nil for a network that takes pictures
+	features features.Source // for validation; nil for a network that takes pictures
 	// stepFeatures are those for steps; cache and backbones are what both come from.
 	stepFeatures features.Source
 	backbones    *features.PerPicture
@@ -56,7 +56,7 @@ type trainer struct {
 	saved    int64         // step of the latest checkpoint, -1 if there is none
 	torn     bool          // the state and the log do not agree: not to be saved
 	lapBegan time.Time     // of this epoch
-	lap      time.Duration // of the previous epoch, validation included; 0 in the first epoch of this run
+	lap      time.Duration // of the previous epoch with validation; 0 in the first epoch
 }
 
 // Run trains as configured and writes best.safetensors, last.safetensors and log.jsonl into the
@@ -65,7 +65,7 @@ type trainer struct {
 //
 // When ctx ends, Run finishes the current step, writes last.safetensors and returns ctx's cause;
 // the Summary says Interrupted. When the loss is not a number, the error wraps ErrNotFinite and the
-// checkpoints stay as they were. A panic becomes an error; that of a picture names the picture.
+// checkpoints are unchanged. A panic becomes an error; that of a picture names the picture.
 func Run(ctx context.Context, config Config) (Summary, error) {
 	config = config.Completed()
 	if err := config.Validate(); err != nil {

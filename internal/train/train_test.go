@@ -41,7 +41,7 @@ func TestItLearns(t *testing.T) {
 		if first, last := losses[0], losses[len(losses)-1]; last > 0.6*first {
 			t.Errorf("%s: the loss went from %g to %g only", mode, first, last)
 		}
-		// Noise on a flat ground is told by one filter; 0.8 is far from the 0.2 or so of chance.
+		// One filter detects noise on a flat background; 0.8 is far above the 0.2 or so of chance.
 		if s.Score == nil || s.Score.AP < 0.8 {
 			t.Errorf("%s: got %+v, want an AP of at least 0.8", mode, s.Score)
 		}
@@ -64,7 +64,7 @@ func TestResumeAfterInterruption(t *testing.T) {
 		if !errors.Is(err, ErrInterrupted) || !errors.Is(err, context.Canceled) || !s.Interrupted {
 			t.Fatalf("stopped at step %d: got %v, %+v", stop, err, s)
 		}
-		// A step or two that were ready when the context ended may still be taken.
+		// One or two steps that were ready when the context ended may still run.
 		if s.State.Step < stop || s.State.Step > stop+3 {
 			t.Errorf("stopped at step %d: the checkpoint is of step %d", stop, s.State.Step)
 		}
@@ -80,8 +80,7 @@ func TestResumeAfterInterruption(t *testing.T) {
 	}
 }
 
-// A process that is killed leaves whatever last.safetensors was there: here copied away in the
-// middle of a run.
+// A killed process leaves some last.safetensors behind: here it is copied in the middle of a run.
 func TestResumeFromAnyCheckpoint(t *testing.T) {
 	e := open(t)
 	c := config(t, e)
@@ -282,7 +281,7 @@ func TestReadOnlyOutput(t *testing.T) {
 }
 
 // A training that starts from a checkpoint takes its network and its weights: at a learning rate of
-// almost nothing they stay.
+// almost zero they stay the same.
 func TestInit(t *testing.T) {
 	e := open(t)
 	first := config(t, e)
@@ -306,7 +305,7 @@ func TestInit(t *testing.T) {
 	}
 }
 
-// A frozen backbone is taken from a checkpoint and stays as it is there, until it is thawed.
+// A frozen backbone is copied from a checkpoint and stays the same until it is thawed.
 func TestFrozenBackbone(t *testing.T) {
 	spec := network.Spec{Arch: network.ArchLite, Widths: []int{2, 2, 4, 4}, LiteOptions: network.LiteOptions{Context: 3, Dilations: []int{1}, DCT: 2}}
 	c := config(t, open(t))
@@ -320,7 +319,7 @@ func TestFrozenBackbone(t *testing.T) {
 	c.Out, c.Thaw, c.ThawContext = t.TempDir(), true, false
 	thawed := mustRun(t, c).Last
 	c.Out, c.Thaw, c.FineTune, c.Spec.Frozen = t.TempDir(), false, true, false
-	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "thawed, not fine-tuned") {
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "use --thaw-backbone") {
 		t.Errorf("fine-tuned: got %v", err)
 	}
 

@@ -10,7 +10,7 @@ import (
 	"github.com/declip/declip/internal/nn/network"
 )
 
-// A step is its gradients and an update: the gradients of one, given to another, take it to the
+// A step is its gradients and an update: the gradients of one step, given to another, lead to the
 // same weights.
 func TestUpdate(t *testing.T) {
 	shape := dataset.Shape{Height: 16, Width: 16, TargetHeight: 4, TargetWidth: 4}

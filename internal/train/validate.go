@@ -52,7 +52,7 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 	}
 	summary := Summarize(results)
 	if t.config.Supervision == Detection && summary.Detection == nil {
-		return nil, nil, errors.New("validation: detection needs manipulated and pristine pictures, and all are of one kind")
+		return nil, nil, errors.New("validation: detection needs manipulated and untouched pictures, and all are of one kind")
 	}
 	return &summary, shown, nil
 }

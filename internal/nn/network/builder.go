@@ -21,10 +21,10 @@ type initKind int
 const (
 	initZero    initKind = iota
 	initOne              // batch norm scales and running variances
-	initUniform          // uniform within 1/sqrt(fan-in): PyTorch's default for convolutions and linear layers
+	initUniform          // uniform within 1/sqrt(fan-in): PyTorch's default for layers
 	initHe               // normal with variance 2/fan-in, for layers followed by ReLU
 	initNormal           // N(0, 0.02): weights of the published decoders, including batch norm scales
-	initXavier           // uniform within sqrt(6/fanIn), fanIn being fan-in + fan-out: PyTorch's attention projections
+	initXavier           // uniform within sqrt(6/fanIn), fanIn being fan-in + fan-out
 )
 
 // declared is a parameter that a network requested while it was built.

@@ -91,7 +91,7 @@ func lacking(pool []*Backbone, takes int, cnn bool) string {
 	if len(pool) > 1 || !cnn || !ok || vision.width >= takes {
 		return ""
 	}
-	return fmt.Sprintf(": it has %d, a residual network with %d at %s is missing", vision.width, takes-vision.width, fusionLayer)
+	return fmt.Sprintf(": it has %d, and a residual network with %d at %s is missing", vision.width, takes-vision.width, fusionLayer)
 }
 
 // published names the backbones of the published model whose decoder takes the given number of

@@ -53,11 +53,11 @@ func (e *MissingBackboneError) Error() string {
 // the transformer.
 const fusionLayer = "layer3"
 
-// OpenPretrained opens the model in a file. beside are files with backbones, for decoders whose
+// OpenPretrained opens the model in a file. others are files with backbones, for decoders whose
 // files lack them. Every needed tensor must be there in the right shape; the error names the first
 // that is not. A missing backbone is a *MissingBackboneError; errors about names of unknown
 // networks wrap ErrSpec.
-func OpenPretrained(f *weights.File, o Override, beside ...*weights.File) (*Pretrained, error) {
+func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pretrained, error) {
 	c, err := Recognise(f)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func OpenPretrained(f *weights.File, o Override, beside ...*weights.File) (*Pret
 		return openLite(c, o)
 	}
 	pool := slices.Clone(c.Backbones)
-	for _, file := range beside {
+	for _, file := range others {
 		other, err := Recognise(file)
 		if err != nil {
 			return nil, err

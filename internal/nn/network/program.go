@@ -11,8 +11,8 @@ import (
 // Program is a network, or a part of one, ready for the engine.
 type Program struct {
 	ONNX []byte
-	// Folder is the directory of the weights files that ONNX refers to; empty if it holds all
-	// weights itself. The files must not change while the program is in use.
+	// The directory of the weights files that ONNX refers to; empty if it holds all weights itself.
+	// The files must not change while the program is in use.
 	Folder string
 }
 

@@ -284,7 +284,7 @@ func TestBadTensorsAreNamed(t *testing.T) {
 		{v + "conv1.weight", shaped(64, 3, 8), `"model.model.visual.conv1.weight" has shape [64 3 8], expected 4 dimensions`},
 		{v + "conv1.weight", shaped(64, 4, 8, 8), `"model.model.visual.conv1.weight" has shape [64 4 8 8], expected [64 3 8 8]`},
 		{v + "conv1.weight", shaped(65, 3, 8, 8), `a transformer of width 65: expected a multiple of 64`},
-		{v + "positional_embedding", shaped(12, 64), `"model.model.visual.positional_embedding" has shape [12 64]: expected rows for a square`},
+		{v + "positional_embedding", shaped(12, 64), `"model.model.visual.positional_embedding" has shape [12 64]: expected one row more than a square`},
 		{v + "positional_embedding", shaped(1, 64), `a transformer over 0 x 0 patches`},
 		{b + "attn.in_proj_weight", gone, `tensor "` + b + `attn.in_proj_weight" is missing`},
 		{b + "attn.in_proj_bias", shaped(64), `tensor "` + b + `attn.in_proj_bias" has shape [64], expected [192]`},

@@ -1,10 +1,3 @@
-// Package calibrate moves a network's working point: it finds, on pictures with known masks, the threshold at
-// which the network does best without flagging too many untouched pictures, and shifts the network's logits
-// so that this threshold becomes 0.5.
-//
-// A network that was trained on crops of which most are manipulated says "manipulated" too often, or too
-// rarely, on whole photographs; which way is only seen on such. Nothing but one number of the network
-// changes, so that the order of the pixels' probabilities, and with it AP, stays what it was.
 package calibrate
 
 import (
@@ -23,61 +16,63 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// MetadataKey is the metadata key under which a calibrated file stores its Facts as JSON.
+// MetadataKey is the metadata key of a calibrated file's Facts as JSON.
 const MetadataKey = "declip.calibration"
 
-// ErrNoThreshold is wrapped by the error that says that untouched pictures are flagged too often whatever
-// the threshold.
-var ErrNoThreshold = errors.New("no threshold flags few enough untouched pictures")
+// ErrNoThreshold is wrapped by the error that every threshold flags too many untouched pictures.
+var ErrNoThreshold = errors.New("every threshold flags too many untouched pictures")
 
-// Picture is a picture with its mask, read when it is needed.
+// Picture is a picture with its mask, loaded when it is needed.
 type Picture struct {
 	Name string // for messages
 	Load func() (dataset.Sample, error)
 }
 
-// Predict gives the probability of manipulation for each pixel of a picture, row by row. It must be safe for
-// concurrent use.
+// Predict gives the probability of manipulation for each pixel of a picture, row by row. It must be
+// safe for concurrent use.
 type Predict func(ctx context.Context, p *picture.RGB) ([]float32, error)
 
 // Options say how to calibrate.
 type Options struct {
 	// Pictures with empty masks are the untouched ones.
 	Pictures []Picture
-	// MaxFlagged is the share of the untouched pictures in [0,1] that may be flagged at 0.5 afterwards.
+	// MaxFlagged is the share of the untouched pictures in [0,1] that may be flagged at 0.5
+	// afterwards.
 	MaxFlagged float64
-	// Detectors are added to those whose findings the network's map holds, by name (localize.Detectors).
+	// Detectors are added to those whose findings the network's map includes, by name
+	// (localize.Detectors).
 	Detectors []string
-	// Blobs makes the parts of the network's map be judged as wholes from now on. A threshold is chosen without it first, and
-	// then the shift that is best with it, step by step from there.
+	// Blobs makes the network drop small and low-confidence regions. A threshold is chosen without
+	// it first, then the best shift with it, in small steps from there.
 	Blobs bool
-	// Open opens the model in a file, to be run over the pictures until close is called.
+	// Open opens the model in a file; it is run over the pictures until close is called.
 	Open func(path string) (predict Predict, close func(), err error)
 	// Workers is the number of pictures at a time; 0 means one.
 	Workers int
-	// Done, if set, hears of every picture; pass counts the passes over all of them from 0.
+	// Done is called after every picture if it is set; pass counts the passes over all pictures
+	// from 0.
 	Done func(pass, done int)
 }
 
-// Facts are what a calibration found and did.
+// Facts are the result of a calibration.
 type Facts struct {
-	Threshold   float64 `json:"threshold"`   // of the network as it was, which is 0.5 now
+	Threshold   float64 `json:"threshold"`   // of the original network; now it is 0.5
 	Shift       float64 `json:"shift"`       // added to the logits
-	MaxFlagged  float64 `json:"max_flagged"` // what was asked for
+	MaxFlagged  float64 `json:"max_flagged"` // of the options
 	Manipulated int     `json:"manipulated"` // pictures
 	Untouched   int     `json:"untouched"`   // pictures
 	Before      Point   `json:"before"`
 	After       Point   `json:"after"`
 
-	Data     string `json:"data,omitempty"`     // fingerprint of the pictures with masks, where the caller has one
-	Pristine string `json:"pristine,omitempty"` // fingerprint of the untouched pictures
+	Data     string `json:"data,omitempty"`     // fingerprint of the pictures with masks
+	Pristine string `json:"pristine,omitempty"` // fingerprint of the pristine pictures
 	// Previous are the facts of an earlier calibration of the same network.
 	Previous json.RawMessage `json:"previous,omitempty"`
 }
 
-// Point is how a network does at threshold 0.5.
+// Point is a network's result at threshold 0.5.
 type Point struct {
-	F1      float64 `json:"f1"`      // mean over the manipulated pictures, in [0,1], as metric.F1's fixed
+	F1      float64 `json:"f1"`      // mean over the manipulated pictures, in [0,1]
 	Flagged float64 `json:"flagged"` // share of the untouched pictures, in [0,1]; 0 without any
 }
 
@@ -96,14 +91,15 @@ func (o Options) addDetectors(net *network.Network) error {
 	return net.AddDetectors(o.Detectors...)
 }
 
-// maxPasses bounds how often the pictures are looked at. Two are the rule: one to choose, one to check.
+// maxPasses limits the passes over the pictures. Usually there are two: one to choose, one to
+// check.
 const maxPasses = 5
 
 // Run calibrates the network in file, which must stay open until the result has been written.
 //
-// The threshold is chosen from the network's maps as they are. In the shifted network's maps it isn't exactly
-// 0.5, because tiles are blended and maps enlarged as probabilities; so the shifted network is run too, and
-// shifted once more should it flag too many.
+// The threshold is chosen from the maps of the original network. In those of the shifted network it
+// is not exactly 0.5, because tiles are blended and maps enlarged as probabilities. So the shifted
+// network is run, too, and shifted again if it flags too many pictures.
 func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	net, err := network.Open(file)
 	if err != nil {
@@ -136,13 +132,13 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	if err := net.WeighBlobs(true); err != nil {
 		return nil, err
 	}
-	if err := r.chooseJudged(ctx, folder, o); err != nil {
+	if err := r.chooseWithRegions(ctx, folder, o); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// choose shifts the network's logits until 0.5 is the threshold that was asked for.
+// choose shifts the network's logits until 0.5 is the threshold of the options.
 func (r *Result) choose(ctx context.Context, folder string, o Options) error {
 	for pass := range maxPasses {
 		m, err := r.measure(ctx, filepath.Join(folder, fmt.Sprintf("pass%d.safetensors", pass)), o, pass)
@@ -170,7 +166,7 @@ func (r *Result) choose(ctx context.Context, folder string, o Options) error {
 		100*r.After.Flagged, maxPasses, 100*o.MaxFlagged)
 }
 
-// shift adds to the network's logits, and notes it.
+// shift adds to the network's logits and to the Facts.
 func (r *Result) shift(by float64) error {
 	if _, err := r.net.ShiftLogits(by); err != nil {
 		return err
@@ -180,7 +176,7 @@ func (r *Result) shift(by float64) error {
 	return nil
 }
 
-// measure writes the network as it is now to path and runs it over all pictures.
+// measure writes the current network to path and runs it over all pictures.
 func (r *Result) measure(ctx context.Context, path string, o Options, pass int) (*measured, error) {
 	if err := r.Write(path); err != nil {
 		return nil, err
@@ -193,9 +189,9 @@ func (r *Result) measure(ctx context.Context, path string, o Options, pass int) 
 	return measure(ctx, o, predict, pass)
 }
 
-// Write writes the network with the metadata it had and the Facts. Tensors keep their types but for the bias
-// that was shifted; what the network does not need, such as an optimizer's state, is left out. The file has
-// its name only when it is whole.
+// Write writes the network with its former metadata and the Facts. Tensors keep their types, except
+// for the shifted bias; tensors that the network does not need, such as an optimizer's state, are
+// left out. The file appears at path when it is complete.
 func (r *Result) Write(path string) error {
 	facts, err := json.Marshal(r.Facts)
 	if err != nil {

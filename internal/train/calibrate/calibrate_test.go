@@ -18,8 +18,8 @@ import (
 
 const side = 64
 
-// The fake model's logit is its bias plus what the picture's red channel says: (red - 128) / 16. The square
-// that is manipulated is at 100 (logit -1.75); the rest at 40 (-5.5), where it isn't brightened.
+// The fake model's logit is its bias plus (red - 128) / 16 of the picture's red channel. The
+// manipulated square is at 100 (logit -1.75); the rest at 40 (-5.5) where it isn't brightened.
 func makePicture(name string, rest uint8, manipulated bool) Picture {
 	return Picture{Name: name, Load: func() (dataset.Sample, error) {
 		p, m := picture.NewRGB(side, side), picture.NewGray(side, side)
@@ -63,7 +63,8 @@ func outBias(t *testing.T, path string) float32 {
 	return v[0]
 }
 
-// model writes a small network in halves whose last bias is zero, with metadata and a tensor beside it.
+// model writes a small network in half precision whose last bias is zero, with metadata and an
+// unused tensor.
 func model(t *testing.T) *weights.File {
 	t.Helper()
 	net, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 4, 4}, LiteOptions: network.LiteOptions{Context: 4, Dilations: []int{1}}}, 1)
@@ -91,9 +92,10 @@ func model(t *testing.T) *weights.File {
 	return f
 }
 
-// Nothing is found at 0.5; the square is at any threshold below its logit, -1.75, and the lowest with that
-// best F1 is the first on the grid not below the rest's, -5.5. But one untouched picture in four may be flagged,
-// and beside one at the square's logit another lies just below -3: the threshold must be -3 at least.
+// At 0.5 nothing is found. The square is found at any threshold below its logit, -1.75, and the
+// lowest threshold with that best F1 is the first on the grid not below the rest's logit, -5.5. But
+// only one untouched picture in four may be flagged, and besides one at the square's logit there is
+// another just below -3: the threshold must be at least -3.
 func TestRun(t *testing.T) {
 	file := model(t)
 	o := options(t, makePicture("forged", 40, true), makePicture("a", 48, false), makePicture("b", 79, false),
@@ -117,7 +119,7 @@ func TestRun(t *testing.T) {
 	checkWritten(t, file, r)
 }
 
-// checkWritten looks at what the result leaves in its file.
+// checkWritten checks the file that the result writes.
 func checkWritten(t *testing.T, file *weights.File, r *Result) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "out.safetensors")
@@ -151,8 +153,8 @@ func checkWritten(t *testing.T, file *weights.File, r *Result) {
 	}
 }
 
-// A map that moves less than the shift, as blending and enlarging make it, takes more passes; the promise is
-// kept in the end.
+// A map that moves less than the shift, as blended and enlarged maps do, takes more passes; in the
+// end the limit holds.
 func TestRunChecksTheShiftedNetwork(t *testing.T) {
 	o := options(t, makePicture("forged", 140, true), makePicture("a", 150, false))
 	o.MaxFlagged = 0
@@ -178,8 +180,8 @@ func TestRunChecksTheShiftedNetwork(t *testing.T) {
 	}
 }
 
-// The threshold is chosen without judging the map's parts, which begins afterwards; a file that did so already keeps to it. From
-// then on several shifts are measured.
+// The threshold is first chosen without dropping regions, then several shifts are measured with it.
+// A file that drops regions already continues to do so.
 func TestRunWithBlobs(t *testing.T) {
 	for name, before := range map[string]bool{"asked for": false, "kept": true} {
 		file := model(t)
@@ -261,8 +263,8 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
-// With parts judged, maps that were best at one shift may be best at another: this fake model finds the square only at shifts of
-// 1 to 2 then, and flags an untouched picture from 1.75 on.
+// With regions dropped, another shift may be best: this fake model then finds the square only at
+// shifts of 1 to 2, and flags a untouched picture from 1.75 on.
 func TestRunMovesOnWithBlobs(t *testing.T) {
 	file := model(t)
 	o := options(t, makePicture("forged", 40, true), makePicture("a", 40, false), makePicture("b", 79, false))

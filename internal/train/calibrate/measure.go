@@ -11,8 +11,8 @@ import (
 	"github.com/declip/declip/internal/numeric"
 )
 
-// The thresholds tried, as logits: steps of an eighth between probabilities of 0.00005 and 0.99995. The
-// middle one is 0.5.
+// The thresholds tried, as logits: steps of an eighth between probabilities of 0.00005 and 0.99995.
+// The middle one is 0.5.
 const (
 	steps  = 8
 	reach  = 10
@@ -29,17 +29,17 @@ func grid() (logits, thresholds []float64) {
 	return logits, thresholds
 }
 
-// measured is how a network does at each threshold of the grid.
+// measured is a network's result at each threshold of the grid.
 type measured struct {
 	manipulated int
 	f1          []float64    // [threshold], mean over the manipulated pictures
 	flags       metric.Flags // of the untouched pictures
 }
 
-// pictureScore is what is kept of a picture: about a kilobyte.
+// pictureScore is the result for one picture: about a kilobyte.
 type pictureScore struct {
-	f1        []float64 // [threshold]; nil for an untouched picture
-	flagScore float64   // of an untouched picture
+	f1        []float64 // [threshold]; nil for a untouched picture
+	flagScore float64   // of a untouched picture
 }
 
 // measure runs a model over all pictures once. The result does not depend on the number of workers.
@@ -107,7 +107,7 @@ func sum(scores []pictureScore) (*measured, error) {
 		}
 	}
 	if m.manipulated == 0 {
-		return nil, fmt.Errorf("none of the %d pictures is manipulated: there is nothing to find", len(scores))
+		return nil, fmt.Errorf("none of the %d pictures is manipulated: there is nothing to detect", len(scores))
 	}
 	for i := range m.f1 {
 		m.f1[i] /= float64(m.manipulated)
@@ -115,13 +115,13 @@ func sum(scores []pictureScore) (*measured, error) {
 	return m, nil
 }
 
-// at is how the network would do, were 0.5 the threshold of index i.
+// at is the network's result if 0.5 were the threshold of index i.
 func (m *measured) at(i int) Point {
 	return Point{F1: m.f1[i], Flagged: m.flags.Share(thresholds[i])}
 }
 
-// best is the index of the threshold with the best F1 among those that flag no more than the given share of
-// the untouched pictures; the lowest where several are best.
+// best is the index of the threshold with the best F1 among those that flag at most the given share
+// of the untouched pictures; the lowest of equally good ones.
 func (m *measured) best(maxFlagged float64) (int, error) {
 	best := -1
 	for i, f1 := range m.f1 {

@@ -1,10 +1,3 @@
-// Package features keeps what frozen backbones see in pictures on the disk, so that each picture runs through a
-// backbone once and not in every epoch.
-//
-// A cache is a folder of shards: a large file of values that is only added to, with an index beside it. Every record
-// and every entry of an index carries a checksum, so that one that was cut short or damaged counts as not there. Any
-// number of processes may use a folder at once: each adds to shards of its own, which it holds locked, and reads all.
-// Nothing depends on what the cache holds but time: a caller computes what it does not find.
 package features
 
 import (
@@ -19,24 +12,24 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// Defaults of Options.
+// Defaults of Options, in bytes.
 const (
 	DefaultSize    = 20 << 30
 	defaultReserve = 2 << 30
 )
 
-// Key names a record: what was computed, of what.
+// Key names a record by what was computed, and of which picture.
 type Key [32]byte
 
-// PictureHash is a picture by its content.
+// PictureHash identifies a picture by its content.
 type PictureHash [32]byte
 
-// HashPicture tells a picture by the values that a network is given for it: whatever file it came from, however it was
-// prepared and varied, equal values mean the same picture.
+// HashPicture hashes the values that a network takes for a picture. Equal values mean the same
+// picture, for every file, preparation and augmentation.
 func HashPicture(pixels []float32) PictureHash { return weights.Sum(pixels) }
 
-// Key is that of something computed from the picture, told by parts: the backbone's digest, the layer, and whatever
-// else it depends on.
+// Key is the key of a result computed from the picture. parts are what else the result depends on:
+// the backbone's digest, the layer, and so on.
 func (p PictureHash) Key(parts ...string) Key {
 	hash := sha256.New()
 	hash.Write(p[:])
@@ -48,21 +41,21 @@ func (p PictureHash) Key(parts ...string) Key {
 
 // Options say where a cache is and how large it may become.
 type Options struct {
-	Dir string // made if need be
-	// Size is the most that all files of the cache together may hold, in bytes; 0 = DefaultSize. When it is reached,
-	// whole shards make room that no running process uses, those first that were not used for longest; where there is
-	// none, nothing more is added. (Epochs go through the pictures in turn: to put out one that is used for
-	// another that is used would gain nothing.)
+	Dir string // created if needed
+	// Size is the largest total size of the cache's files in bytes; 0 means DefaultSize. When it is
+	// reached, shards that no running process uses are removed, the least recently used first; if
+	// there are none, nothing more is added. Epochs cycle through the pictures, so evicting one in
+	// use for another in use would gain nothing.
 	Size int64
-	// Reserve is the space that is left free on the disk, in bytes; 0 = 2 GiB. A cache must not leave checkpoints
-	// without room.
+	// Reserve is the free space to leave on the disk, in bytes; 0 means 2 GiB. A cache must not
+	// take the space of checkpoints.
 	Reserve int64
-	// Warn is told once of each kind of trouble: records that are damaged, no room, files that cannot be written. It must
-	// not use the cache. May be nil.
+	// Warn is called once for each kind of problem: damaged records, no space, files that cannot be
+	// written. It must not use the cache. May be nil.
 	Warn func(error)
 }
 
-// Cache is an open folder. It is safe for concurrent use.
+// Cache is an open cache directory. It is safe for concurrent use.
 type Cache struct {
 	options Options
 
@@ -70,9 +63,9 @@ type Cache struct {
 	entries map[Key]entry
 	shards  map[string]*shard // by name
 	writer  *shard            // among shards; nil until something is added
-	listed  time.Time         // when the folder was last looked through
-	stopped bool              // nothing can be written any more
-	fullAt  time.Time         // when there was last no room; zero if there is
+	listed  time.Time         // when the directory was last listed
+	stopped bool              // writing has failed
+	fullAt  time.Time         // when there was no space last; zero if there is
 
 	warnings sync.Mutex
 	warned   map[string]bool
@@ -80,19 +73,19 @@ type Cache struct {
 	hits, misses, added, damaged atomic.Int64
 }
 
-// Stats count what a Cache was asked for since it was opened.
+// Stats counts the requests to a Cache since it was opened.
 type Stats struct{ Hits, Misses, Added, Damaged int64 }
 
-// DefaultDir is the folder in the user's place for caches.
+// DefaultDir is the cache's directory below the user's cache directory.
 func DefaultDir() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no place for a feature cache: %w", err)
+		return "", fmt.Errorf("feature cache: no directory for it: %w", err)
 	}
 	return filepath.Join(dir, "declip", "features"), nil
 }
 
-// Open opens a cache, an empty one where there is none.
+// Open opens a cache. A missing directory is created.
 func Open(options Options) (*Cache, error) {
 	if options.Size == 0 {
 		options.Size = DefaultSize
@@ -110,7 +103,7 @@ func Open(options Options) (*Cache, error) {
 	return c, nil
 }
 
-// prepare makes the folder, with the mark by which backup programs know that it can be left out.
+// prepare creates the directory with the tag by which backup programs skip it.
 func prepare(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -119,13 +112,13 @@ func prepare(dir string) error {
 	if _, err := os.Stat(tag); err == nil {
 		return nil
 	}
-	// A folder that cannot be written to may still be read from; a full disk is noticed when something is added.
+	// A read-only directory may still be read from; a full disk is noticed when a record is added.
 	_ = os.WriteFile(tag, []byte("Signature: 8a477f597d28d172789f06886806bc55\n# Features of pictures, made by declip; may be deleted.\n"), 0o644)
 	return nil
 }
 
-// Get reads a record of len(dst) values into dst. Without one, or if it is damaged, it says false, and dst holds
-// anything.
+// Get reads a record of len(dst) values into dst. It returns false if the record is missing or
+// damaged; the contents of dst are then undefined.
 func (c *Cache) Get(key Key, dst []float32) bool {
 	e, ok := c.find(key)
 	if !ok || e.count != len(dst) {
@@ -136,7 +129,7 @@ func (c *Cache) Get(key Key, dst []float32) bool {
 		c.discard(key, e)
 		c.damaged.Add(1)
 		c.misses.Add(1)
-		c.warn("damaged", fmt.Errorf("feature cache %s: %w; it is computed anew", c.options.Dir, err))
+		c.warn("damaged", fmt.Errorf("feature cache %s: %w; recomputing it", c.options.Dir, err))
 		return false
 	}
 	c.hits.Add(1)
@@ -144,7 +137,7 @@ func (c *Cache) Get(key Key, dst []float32) bool {
 	return true
 }
 
-// find looks a key up, among what other processes added meanwhile, too.
+// find looks up a key, also among the records that other processes added meanwhile.
 func (c *Cache) find(key Key) (entry, bool) {
 	c.mu.RLock()
 	e, ok := c.entries[key]
@@ -159,10 +152,11 @@ func (c *Cache) find(key Key) (entry, bool) {
 	return e, ok
 }
 
-// refreshEvery is how often the folder is looked through for shards of others; known ones are looked at each time.
+// refreshEvery is how often the directory is listed to find shards of other processes; known shards
+// are read each time.
 const refreshEvery = time.Second
 
-// refresh takes in what other processes added. Trouble with it means recomputing, no more.
+// refresh reads the entries that other processes added. After an error the records are recomputed.
 func (c *Cache) refresh() {
 	if time.Since(c.listed) >= refreshEvery {
 		_ = c.look()
@@ -175,8 +169,9 @@ func (c *Cache) refresh() {
 	}
 }
 
-// Put adds a record, unless it is there. With half set the values are stored as Round leaves them. A cache that
-// cannot take it, because it or the disk is full, says so once through Options.Warn and goes on without.
+// Put adds a record unless it exists already. With half set, the values are stored as RoundToHalf
+// returns them. If the cache or the disk is full, Options.Warn is called once and the record is
+// dropped.
 func (c *Cache) Put(key Key, values []float32, half bool) {
 	data, kind := encode(values, half)
 	c.mu.Lock()
@@ -195,13 +190,13 @@ func (c *Cache) Put(key Key, values []float32, half bool) {
 	c.fullAt = time.Time{}
 	if err := c.append(key, data, len(values), kind); err != nil {
 		c.stopped = true
-		c.warn("write", fmt.Errorf("feature cache %s: %w; going on without adding to it", c.options.Dir, err))
+		c.warn("write", fmt.Errorf("feature cache %s: %w; nothing more is added to it", c.options.Dir, err))
 		return
 	}
 	c.added.Add(1)
 }
 
-// append writes a record and its entry to the shard of this process.
+// append writes a record and its entry to this process's shard.
 func (c *Cache) append(key Key, data []byte, count int, kind uint32) error {
 	if c.writer != nil && c.writer.end+int64(len(data)) > c.shardSize() {
 		c.writer.release()
@@ -220,7 +215,7 @@ func (c *Cache) append(key Key, data []byte, count int, kind uint32) error {
 	return nil
 }
 
-// discard forgets a damaged record, here and in the index.
+// discard removes a damaged record, here and in the index.
 func (c *Cache) discard(key Key, e entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -230,7 +225,7 @@ func (c *Cache) discard(key Key, e entry) {
 	}
 }
 
-// warn tells about a kind of trouble once.
+// warn reports each kind of problem once.
 func (c *Cache) warn(kind string, err error) {
 	c.warnings.Lock()
 	defer c.warnings.Unlock()
@@ -240,12 +235,12 @@ func (c *Cache) warn(kind string, err error) {
 	c.warned[kind] = true
 }
 
-// Stats counts so far.
+// Stats returns the counts so far.
 func (c *Cache) Stats() Stats {
 	return Stats{c.hits.Load(), c.misses.Load(), c.added.Load(), c.damaged.Load()}
 }
 
-// Close ends the use of the folder. No other call must be under way.
+// Close closes the cache. No other call may be in progress.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// The test's own program serves as the other process: it goes by this variable.
+// childVariable makes the test's own program serve as the other process.
 const childVariable = "FEATURECACHE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 
 const childRecords = 400
 
-// child puts records in an order of its own, and says so when all are there. limit is a largest size for its files.
+// child adds records in an order of its own and reports when all are there. limit is the largest
+// size of its files.
 func child(dir, limit string) {
 	if n, err := strconv.ParseUint(limit, 10, 64); err == nil {
 		signal.Ignore(syscall.SIGXFSZ)
@@ -60,7 +61,7 @@ func start(t *testing.T, dir, limit string) (*exec.Cmd, *strings.Builder) {
 	return cmd, out
 }
 
-// checkAll demands that what is found is right, halves rounded, and counts it.
+// checkAll fails if a record is wrong, halves being rounded, and counts the records.
 func checkAll(t *testing.T, dir string) (found int) {
 	t.Helper()
 	c := open(t, Options{Dir: dir, Warn: func(err error) { t.Error(err) }}) // being killed damages nothing
@@ -84,7 +85,8 @@ func checkAll(t *testing.T, dir string) (found int) {
 	return found
 }
 
-// Two processes add at once and are killed at any moment, again and again: what is there is right, and it becomes more.
+// Two processes add records and are killed at any moment, several times: the existing records are
+// right, and their number grows.
 func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -112,7 +114,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// A process that cannot write any more says so once and goes on.
+// A process that cannot write reports it once and works on.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	cmd, out := start(t, dir, "20000")

@@ -17,7 +17,7 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// values are those of record i in all tests: as many as want, told from all others.
+// values are those of record i in all tests: as many as requested, different from all others.
 func values(i, want int) []float32 {
 	r := rand.New(rand.NewPCG(uint64(i), 5))
 	v := make([]float32, want)
@@ -42,7 +42,7 @@ func open(t testing.TB, o Options) *Cache {
 	return c
 }
 
-// check counts which of n records are there, and demands that these are right.
+// check counts which of n records exist, and fails if one of them is wrong.
 func check(t testing.TB, c *Cache, n int) int {
 	t.Helper()
 	found := 0
@@ -154,7 +154,8 @@ func filled(t *testing.T, n int) (dir, data, index string) {
 	return dir, filepath.Join(dir, names[0]+dataSuffix), filepath.Join(dir, names[0]+indexSuffix)
 }
 
-// A changed byte, anywhere, makes a record missing, not wrong; put there again it is found by all.
+// A changed byte anywhere makes a record missing, not wrong; after it is added again, all processes
+// find it.
 func TestDamage(t *testing.T) {
 	const n = 5
 	dir, data, index := filled(t, n)
@@ -200,8 +201,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// Files that end anywhere, as after a power cut.
-func TestTorn(t *testing.T) {
+// Files may end anywhere, as after a power failure.
+func TestTruncatedFiles(t *testing.T) {
 	const n = 3
 	dir, data, index := filled(t, n)
 	records, err := os.ReadFile(data)
@@ -233,8 +234,8 @@ func TestTorn(t *testing.T) {
 	}
 }
 
-// Two open caches of one folder, as two processes have them, find each other's records at once.
-func TestTwoAtOnce(t *testing.T) {
+// Two open caches of one directory, as two processes have them, find each other's records at once.
+func TestTwoProcesses(t *testing.T) {
 	dir := t.TempDir()
 	a, b := open(t, Options{Dir: dir}), open(t, Options{Dir: dir})
 	const n = 200
@@ -275,7 +276,7 @@ func size(t *testing.T, dir string) int64 {
 	return total
 }
 
-// A full cache makes room in shards that nobody uses; what is in use stays, and then nothing is added.
+// A full cache frees unused shards; used ones stay, and then nothing more is added.
 func TestBounded(t *testing.T) {
 	dir := t.TempDir()
 	const limit = 1 << 20

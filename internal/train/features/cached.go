@@ -15,14 +15,14 @@ type Cached struct {
 	from   Source // gives the features of all parts
 	cache  *Cache
 	parts  [][]string // what a key consists of next to the picture, for each tensor
-	shapes [][]int    // of one picture's features, for the first parts, which are returned; the others are only stored
+	shapes [][]int    // of one picture's features, for the parts that are returned
 	half   bool
 }
 
-// NewCached puts a cache before from, which gives the features at the uses; the first needed of them
-// are returned, the others are only stored. Features depend on the engine's version and on the kind
-// of device, which info names: both are part of the keys. With half set, values are stored in half
-// precision. Closing the result closes neither the cache nor from.
+// NewCached puts a cache before from, which gives the features at the uses; the first needed of
+// them are returned, the others are only stored. Features depend on the engine's version and on the
+// kind of device, which info names: both are part of the keys. With half set, values are stored in
+// half precision. Closing the result closes neither the cache nor from.
 func NewCached(cache *Cache, from Source, uses []network.Use, needed int, info engine.Info, half bool) (*Cached, error) {
 	c := &Cached{from: from, cache: cache, half: half}
 	device, _, _ := strings.Cut(info.Device, ":")

@@ -10,13 +10,14 @@ import (
 	"github.com/declip/declip/internal/files"
 )
 
-// shardSize is how large a shard becomes at most: a GiB, less in small caches, because room is made in whole shards, and
-// more in very large ones, because all are open.
+// shardSize is the largest size of a shard: 1 GiB, less in small caches, because space is freed in
+// whole shards, and more in very large ones, because all shards are open.
 func (c *Cache) shardSize() int64 {
 	return max(min(1<<30, c.options.Size/8), c.options.Size/64, 1<<16)
 }
 
-// look takes in the folder as it is: new shards of other processes, and what was added to those that are known.
+// look lists the directory: it opens new shards of other processes, and reads what was added to
+// known ones.
 func (c *Cache) look() error {
 	names, err := shardNames(c.options.Dir)
 	if err != nil {
@@ -27,7 +28,7 @@ func (c *Cache) look() error {
 		if c.shards[name] != nil {
 			continue
 		}
-		// One that is being made, or removed, lacks a file.
+		// A shard that is being created or removed lacks a file.
 		if s, err := openShard(c.options.Dir, name); err == nil {
 			c.shards[name] = s
 		}
@@ -44,7 +45,7 @@ func (c *Cache) look() error {
 	return nil
 }
 
-// shardNames lists the shards of a folder in order of their names.
+// shardNames lists the shards of a directory in the order of their names.
 func shardNames(dir string) ([]string, error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
@@ -59,12 +60,12 @@ func shardNames(dir string) ([]string, error) {
 	return names, nil
 }
 
-// take takes in the new entries of a shard; of records that are there twice, the later.
+// take adds the new entries of a shard; of equal keys, the later entry counts.
 func (c *Cache) take(s *shard) {
 	_ = s.entries(func(key Key, e entry) { c.entries[key] = e })
 }
 
-// forget drops a shard and what it holds. Records that are being read can be read to their end.
+// forget drops a shard and its records. A record that is being read can be read to its end.
 func (c *Cache) forget(s *shard) {
 	for key, e := range c.entries {
 		if e.shard == s {
@@ -75,7 +76,7 @@ func (c *Cache) forget(s *shard) {
 	// Not closed: a Get may have found it a moment ago. The garbage collector closes it.
 }
 
-// takeWriter finds a shard to add to: one that nobody adds to any more, or a new one.
+// takeWriter finds a shard to add to: one that no process adds to, or a new one.
 func (c *Cache) takeWriter(length int64) error {
 	for _, s := range c.shards {
 		if s.end+length <= c.shardSize() && s.adopt(func() { c.take(s) }) {
@@ -94,7 +95,7 @@ func (c *Cache) takeWriter(length int64) error {
 	return nil
 }
 
-// makeRoom says whether so many bytes may be added, after removing shards that nobody uses where that is needed.
+// makeRoom says whether length bytes may be added, after removing unused shards if necessary.
 func (c *Cache) makeRoom(length int64) bool {
 	sizes, total := c.sizes()
 	if total+length > c.options.Size {
@@ -105,7 +106,7 @@ func (c *Cache) makeRoom(length int64) bool {
 		used := func(name string) time.Time {
 			info, err := os.Stat(filepath.Join(c.options.Dir, name+indexSuffix))
 			if err != nil {
-				return time.Time{} // without an index it is of no use
+				return time.Time{} // a shard without an index is useless
 			}
 			return info.ModTime()
 		}
@@ -123,24 +124,24 @@ func (c *Cache) makeRoom(length int64) bool {
 		}
 	}
 	if total+length > c.options.Size {
-		c.warn("full", fmt.Errorf("feature cache %s is full with %s: what does not fit is computed each time (--cache-size allows more)",
+		c.warn("full", fmt.Errorf("feature cache %s is full with %s: features that do not fit are computed each time (--cache-size raises the limit)",
 			c.options.Dir, bytesText(total)))
 		return false
 	}
 	if free, known := files.FreeSpace(c.options.Dir); known && free < length+c.options.Reserve {
-		c.warn("disk", fmt.Errorf("feature cache %s: the disk has %s left, of which %s are kept free: nothing more is added",
+		c.warn("disk", fmt.Errorf("feature cache %s: the disk has %s left, %s of which must stay free: nothing more is added",
 			c.options.Dir, bytesText(free), bytesText(c.options.Reserve)))
 		return false
 	}
 	return true
 }
 
-// sizes gives the bytes of every shard in the folder, and their sum.
+// sizes is the size in bytes of every shard in the directory, and their sum.
 func (c *Cache) sizes() (map[string]int64, int64) { return shardSizes(c.options.Dir) }
 
 func shardSizes(dir string) (sizes map[string]int64, total int64) {
 	sizes = map[string]int64{}
-	files, _ := os.ReadDir(dir) // an unreadable folder is noticed when something is written to it
+	files, _ := os.ReadDir(dir) // an unreadable directory is noticed when a record is added
 	for _, f := range files {
 		name := shardName(f.Name())
 		if name == "" {
@@ -154,7 +155,7 @@ func shardSizes(dir string) (sizes map[string]int64, total int64) {
 	return sizes, total
 }
 
-// remove deletes a shard that no process uses; it says whether it did.
+// remove deletes a shard that no process uses, and says whether it did.
 func remove(dir, name string) bool {
 	var open []*os.File
 	defer func() {
@@ -175,7 +176,8 @@ func remove(dir, name string) bool {
 			return false
 		}
 	}
-	// The index first: data without one are litter to all, an index without data would have to be read.
+	// The index first: data without one are litter to all, an index without data would have to be
+	// read.
 	for _, f := range open {
 		if os.Remove(f.Name()) != nil {
 			return false
@@ -184,7 +186,7 @@ func remove(dir, name string) bool {
 	return true
 }
 
-// bytesText gives a number of bytes as people read it.
+// bytesText formats a number of bytes for people.
 func bytesText(n int64) string {
 	switch {
 	case n >= 1<<30:

@@ -13,7 +13,7 @@ const (
 	float16s
 )
 
-// width is the bytes of a value, 0 for a kind that is not known.
+// width is the size of a value in bytes; 0 for an unknown kind.
 func width(kind uint32) int {
 	switch kind {
 	case float32s:
@@ -26,7 +26,7 @@ func width(kind uint32) int {
 
 const largestHalf = 65504
 
-// halves says whether all values are numbers that a half can come near.
+// halves says whether all values are within the range of half precision, and none is NaN.
 func halves(values []float32) bool {
 	for _, v := range values {
 		if !(v >= -largestHalf && v <= largestHalf) {
@@ -36,8 +36,8 @@ func halves(values []float32) bool {
 	return true
 }
 
-// RoundToHalf changes values to what a record of halves gives back: the nearest half-precision numbers, ties to even. Where
-// one of them is too large for a half, all stay as they are, as the record does.
+// RoundToHalf rounds values as a record of halves does: to the nearest half-precision numbers, ties
+// to even. If any value is too large for half precision, all stay unchanged, in the record, too.
 func RoundToHalf(values []float32) {
 	if !halves(values) {
 		return
@@ -76,8 +76,9 @@ func decode(dst []float32, data []byte, kind uint32) {
 	}
 }
 
-// fromHalf is the value of a finite half. Its exponent and fraction, put where a float32 has them, make a number that
-// is too small by the difference of the exponents' offsets: for subnormals, too.
+// fromHalf is the value of a finite half. Its exponent and fraction, moved to the bits of a
+// float32, make a number that is too small by the difference of the exponents' biases; this holds
+// for subnormals, too.
 func fromHalf(h uint16) float32 {
 	const offsets = 0x1p112
 	small := math.Float32frombits(uint32(h&0x7fff) << 13)

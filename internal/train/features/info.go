@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// Info tells what a folder holds.
+// Info describes the contents of a directory.
 type Info struct {
 	Dir     string `json:"dir"`
 	Shards  int    `json:"shards"`
@@ -13,7 +13,7 @@ type Info struct {
 	Bytes   int64  `json:"bytes"` // of all files
 }
 
-// Inspect counts what a folder holds; nothing, where there is no such folder.
+// Inspect counts the contents of a directory; nothing if there is no such directory.
 func Inspect(dir string) (Info, error) {
 	info := Info{Dir: dir}
 	names, err := shardNames(dir)
@@ -39,7 +39,8 @@ func Inspect(dir string) (Info, error) {
 	return info, nil
 }
 
-// Clear removes all shards but those that a running process uses. It tells what it removed and how many stay.
+// Clear removes all shards except those that a running process uses. It returns what it removed and
+// the number of remaining shards.
 func Clear(dir string) (removed Info, inUse int, err error) {
 	if removed, err = Inspect(dir); err != nil {
 		return removed, 0, err

@@ -22,9 +22,9 @@ type read struct {
 	layer string
 }
 
-// NewPasses loads backbones to give their features at the uses, in that order. Several layers of one
-// backbone come from one pass. The files of the backbones must be open meanwhile. The caller closes
-// the result.
+// NewPasses loads backbones to give their features at the uses, in that order. Several layers of
+// one backbone come from one pass. The files of the backbones must be open meanwhile. The caller
+// closes the result.
 func NewPasses(e *engine.Engine, uses []network.Use) (*Passes, error) {
 	p := &Passes{reads: make([]read, len(uses))}
 	for i, u := range uses {

@@ -51,7 +51,8 @@ func (p *PerPicture) Features(ctx context.Context, images *engine.Tensor) ([]*en
 	return out, nil
 }
 
-// pictureAt is the i-th picture of a batch [N, 3, side, side] as a batch of one. It shares the pixels.
+// pictureAt is the i-th picture of a batch [N, 3, side, side] as a batch of one. It shares the
+// pixels.
 func pictureAt(images *engine.Tensor, i int) (*engine.Tensor, error) {
 	shape := images.Shape()
 	size := images.Len() / shape[0]

@@ -26,19 +26,20 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// entryBytes is the length of an entry in an index: key, offset (8 bytes), values (4), kind (4), checksum of the record
-// (4), of the entry up to here (4), padding.
+// entryBytes is the length of an entry in an index: key, offset (8 bytes), values (4), kind (4),
+// checksum of the record (4), of the entry up to here (4), padding.
 const entryBytes = 64
 
-const sumAt = 52 // where an entry's own checksum stands
+const sumAt = 52 // offset of an entry's own checksum
 
-// shard is a pair of files. Whoever adds to it holds the index locked for itself; whoever reads from it
-// holds the data locked along with other readers, from its first record on, so that nobody takes it away.
+// shard is a pair of files. The process that adds to it holds an exclusive lock on the index. A
+// process that reads from it holds a shared lock on the data, from its first record on, so that the
+// shard is not removed.
 type shard struct {
 	name        string
 	data, index *os.File
-	end         int64 // of the records; meant for the writer
-	indexEnd    int64 // of the entries that were taken in
+	end         int64 // of the records; used by the writer
+	indexEnd    int64 // of the entries read so far
 
 	used atomic.Bool // by this process
 }
@@ -65,7 +66,7 @@ func shardName(file string) string {
 	return ""
 }
 
-// openShard opens both files; for reading alone where more is not allowed.
+// openShard opens both files, read-only if there is no permission to write.
 func openShard(dir, name string) (*shard, error) {
 	s := &shard{name: name}
 	for file, suffix := range map[**os.File]string{&s.data: dataSuffix, &s.index: indexSuffix} {
@@ -92,11 +93,12 @@ func newShard(dir string) (*shard, error) {
 	if s.data, err = os.OpenFile(filepath.Join(dir, s.name+dataSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
 		return nil, err
 	}
+	// Removal must be prevented before the index exists: data without an index count as litter.
 	s.use() // before there is an index: data alone would be litter
 	s.index, err = os.OpenFile(filepath.Join(dir, s.name+indexSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err == nil {
 		err = files.LockExclusive(s.index)
-		if errors.Is(err, files.ErrNoLocks) { // then nobody else will think that it may add to it
+		if errors.Is(err, files.ErrNoLocks) { // no other process can lock it either, so none adds to it
 			err = nil
 		}
 	}
@@ -108,8 +110,8 @@ func newShard(dir string) (*shard, error) {
 	return s, nil
 }
 
-// adopt makes this process the one that adds to a shard, if it can: nobody else does, and it is still there.
-// What a killed process left behind is cut off.
+// adopt makes this process the one that adds to a shard, if no other process does and the shard
+// still exists. It cuts off the incomplete records of a killed process.
 func (s *shard) adopt(take func()) bool {
 	if files.LockExclusive(s.index) != nil {
 		return false
@@ -128,10 +130,10 @@ func (s *shard) adopt(take func()) bool {
 	return true
 }
 
-// release lets others add.
+// release lets other processes add.
 func (s *shard) release() { files.Unlock(s.index) }
 
-// use keeps the shard from being removed, and notes that it is in use.
+// use prevents the shard's removal and marks it as used.
 func (s *shard) use() {
 	if !s.used.Load() && !s.used.Swap(true) {
 		_ = files.LockShared(s.data) // one that is being removed stays readable to us
@@ -139,7 +141,7 @@ func (s *shard) use() {
 	}
 }
 
-// touch sets the time by which shards are told that were not used for long.
+// touch sets the time by which the least recently used shards are found.
 func (s *shard) touch() {
 	if s.index != nil {
 		now := time.Now()
@@ -147,7 +149,7 @@ func (s *shard) touch() {
 	}
 }
 
-// add writes a record, then its entry. After an error the files are as before.
+// add writes a record, then its entry. After an error the files are unchanged.
 func (s *shard) add(key Key, data []byte, count int, kind uint32) (entry, error) {
 	e := entry{shard: s, offset: s.end, at: s.indexEnd, count: count, kind: kind, sum: crc32.Checksum(data, castagnoli)}
 	_, err := s.data.WriteAt(data, s.end)
@@ -175,7 +177,7 @@ func (e entry) bytes(key Key) []byte {
 	return b[:entryBytes]
 }
 
-// readEntry is the reverse of bytes; false for what is no entry, or one that was struck out.
+// readEntry is the reverse of bytes; false for an invalid or removed entry.
 func readEntry(b []byte) (Key, entry, bool) {
 	if binary.LittleEndian.Uint32(b[sumAt:]) != crc32.Checksum(b[:sumAt], castagnoli) {
 		return Key{}, entry{}, false
@@ -187,10 +189,11 @@ func readEntry(b []byte) (Key, entry, bool) {
 	return Key(b), e, e.offset >= 0 && width(e.kind) > 0
 }
 
-// strike makes an entry one that is none.
+// strike overwrites an entry so that it is invalid.
 func (s *shard) strike(e entry) { _, _ = s.index.WriteAt(make([]byte, entryBytes), e.at) }
 
-// entries gives those that were added to the index since the last call, except for a last one that may not be whole yet.
+// entries calls each for the entries added to the index since the last call, except a last one that
+// may be incomplete.
 func (s *shard) entries(each func(Key, entry)) error {
 	info, err := s.index.Stat()
 	if err != nil || info.Size() <= s.indexEnd {

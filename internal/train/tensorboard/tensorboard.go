@@ -33,7 +33,7 @@ type Event struct {
 	Time    time.Time
 	Step    int64
 	Version string // set in the first event of a file: "brain.Event:2"
-	Start   bool   // a run begins or goes on at Step: viewers forget what they had from there on
+	Start   bool   // a run starts or resumes at Step: viewers drop later values
 	Scalars []Scalar
 	Images  []Image
 }
