@@ -95,7 +95,7 @@ type Unfreezing struct {
 // DataOptions say which pictures a network is trained and validated on.
 type DataOptions struct {
 	Data       string `json:"data"`            // data set to train on, named as for dataset.Open
-	Valid      string `json:"valid,omitempty"` // to validate on; without it the latest checkpoint is the best
+	Valid      string `json:"valid,omitempty"` // without it the latest checkpoint is the best
 	ValidLimit int    `json:"valid_limit"`     // largest number of validation pictures; 0 means all
 	// SkipBad leaves out pictures and masks that cannot be read; the next picture of the data set
 	// replaces each. Without it they end the training.

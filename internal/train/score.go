@@ -25,7 +25,7 @@ type Score struct {
 	// Detection says how well the pictures' mean probabilities separate manipulated from untouched
 	// pictures; nil unless there are both.
 	Detection *DetectionScore `json:"detection,omitempty"`
-	Flagged   float64         `json:"flagged"` // share of untouched pictures with over 1 % of pixels flagged
+	Flagged   float64         `json:"flagged"` // share of untouched pictures with over 1 % flagged
 
 	Methods map[string]MethodScore `json:"methods,omitempty"` // by kind of manipulation
 }

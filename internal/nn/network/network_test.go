@@ -132,7 +132,7 @@ func TestOpenRefuses(t *testing.T) {
 	for want, file := range map[string]*weights.File{
 		`"conv2.weight" is missing`:                                missing,
 		`"bn1.bias" has shape [4], expected [8]`:                   reshaped,
-		"only checkpoints that declip wrote":                     open(t, plain),
+		"only checkpoints that declip wrote":                       open(t, plain),
 		`arch "vgg": expected`:                                     withSpec(t, Spec{Arch: "vgg"}),
 		"width 100000: expected":                                   withSpec(t, Spec{Arch: ArchLite, Widths: []int{8, 8, 8, 100000}}),
 		"K must be a multiple of 4":                                withSpec(t, Spec{Arch: ArchXception, Decoder: "conv-6"}),

@@ -9,8 +9,8 @@ import (
 // Steps of the search for the shift of a network that drops regions, in logits: wideStep while it
 // helps, then fineStep.
 const (
-	wideStep = 0.5
-	fineStep = 0.25
+	wideStep  = 0.5
+	fineStep  = 0.25
 	maxShifts = 12 // shifts that are measured at most
 )
 

@@ -64,7 +64,7 @@ func start(t *testing.T, dir, limit string) (*exec.Cmd, *strings.Builder) {
 // checkAll fails if a record is wrong, halves being rounded, and counts the records.
 func checkAll(t *testing.T, dir string) (found int) {
 	t.Helper()
-	c := open(t, Options{Dir: dir, Warn: func(err error) { t.Error(err) }}) // being killed damages nothing
+	c := open(t, Options{Dir: dir, Warn: func(err error) { t.Error(err) }}) // a kill damages nothing
 	defer c.Close()
 	got := make([]float32, small)
 	for i := range childRecords {
