@@ -92,7 +92,7 @@ type Evaluation struct {
 // Cache says where features of frozen backbones are kept, which many trainings of a study have in common.
 type Cache struct {
 	Dir    string  `json:"dir"`     // left out: in the user's cache folder
-	SizeGB float64 `json:"size_gb"` // most that it may hold; 0 = featurecache.DefaultSize
+	SizeGB float64 `json:"size_gb"` // most that it may hold; 0 means features.DefaultSize
 	Off    bool    `json:"off"`
 }
 

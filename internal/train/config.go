@@ -197,7 +197,7 @@ type Loss struct {
 // CacheConfig says where and how features of frozen backbones are cached.
 type CacheConfig struct {
 	Dir  string `json:"-"` // directory; "" means that features are computed each time
-	Size int64  `json:"-"` // see features.Options
+	Size int64  `json:"-"` // in bytes; see features.Options
 	// Layers of each backbone that are stored in addition to the needed ones, for later trainings:
 	// one pass gives all.
 	Layers []string `json:"-"`

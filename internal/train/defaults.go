@@ -7,6 +7,7 @@ import (
 
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/train/features"
 )
 
 // DefaultConfig returns the published settings where there are any. Data and Out are left to the
@@ -20,6 +21,7 @@ func DefaultConfig() Config {
 			Augment: Augment{JPEGLow: 60, JPEGHigh: 100}},
 		OptimizerOptions: OptimizerOptions{Optimizer: AdamW, LR: 1e-3, Schedule: Plateau},
 		RunOptions:       RunOptions{Device: "auto"},
+		Cache:            CacheConfig{Size: features.DefaultSize},
 	}
 }
 
@@ -55,7 +57,7 @@ func (c Config) Validate() error {
 	case c.onBackbones(): // the rest depends on files
 		return network.CheckDecoder(c.Spec.Decoder)
 	}
-	return c.Spec.Check()
+	return c.Spec.Validate()
 }
 
 // check is a condition on a setting, and the error if it does not hold.
@@ -140,7 +142,8 @@ func (c Config) runChecks() []check {
 	return []check{
 		{c.ValidLimit >= 0, fmt.Sprintf("validation pictures %d: want at least 0", c.ValidLimit)},
 		{c.SaveSteps >= 0, fmt.Sprintf("steps between checkpoints %d: want at least 0", c.SaveSteps)},
-		{c.Cache.Size >= 0 && c.Cache.Draws >= 0, "cache: want a size and a number of draws of at least 0"},
+		{c.Cache.Dir == "" || c.Cache.Size > 0, fmt.Sprintf("cache of %d bytes: want more than 0", c.Cache.Size)},
+		{c.Cache.Draws >= 0, fmt.Sprintf("cached augmentations %d: want at least 0", c.Cache.Draws)},
 		{c.Workers >= 0, fmt.Sprintf("workers %d: want at least 0", c.Workers)},
 		{c.Threads >= 0 && c.Threads <= engine.MaxThreads(), fmt.Sprintf("threads %d: want 0 to %d", c.Threads, engine.MaxThreads())},
 	}

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// endLap records how long the epoch took.
-func (t *trainer) endLap() {
+// timeEpoch records how long the epoch took.
+func (t *trainer) timeEpoch() {
 	now := time.Now()
-	t.lap, t.lapBegan = now.Sub(t.lapBegan), now
+	t.lastEpoch, t.epochBegan = now.Sub(t.epochBegan), now
 }
 
 // left estimates the remaining time of the training if no schedule ends it early: the rest of this
@@ -17,10 +17,10 @@ func (t *trainer) left() time.Duration {
 	step := time.Duration(0) // time per step
 	if speed := t.meter.speed(); t.meter.steps > 0 {
 		step = time.Duration(float64(time.Second) / speed)
-	} else if t.lap > 0 {
-		step = max(0, t.lap-t.state.Validation) / time.Duration(t.perEpoch)
+	} else if t.lastEpoch > 0 {
+		step = max(0, t.lastEpoch-t.state.Validation) / time.Duration(t.perEpoch)
 	}
-	whole := t.lap
+	whole := t.lastEpoch
 	if whole == 0 {
 		whole = step*time.Duration(t.perEpoch) + t.state.Validation
 	}

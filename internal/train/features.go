@@ -45,8 +45,10 @@ func (t *trainer) openCache() {
 	if t.config.Cache.Dir == "" {
 		return
 	}
-	cache, err := features.Open(features.Options{Dir: t.config.Cache.Dir, Size: t.config.Cache.Size,
-		Warn: func(err error) { t.notice("%v", err) }})
+	o := features.DefaultOptions(t.config.Cache.Dir)
+	o.Size = t.config.Cache.Size
+	o.Warn = func(err error) { t.notice("%v", err) }
+	cache, err := features.Open(o)
 	if err != nil {
 		t.notice("%v; continuing without it", err)
 		return

@@ -129,7 +129,7 @@ func (t *trainer) openOutput() error {
 		return fmt.Errorf("resume: %w", err)
 	}
 	t.began = time.Now().Add(-t.state.Elapsed)
-	t.lapBegan = time.Now()
+	t.epochBegan = time.Now()
 	if t.recorder, err = openRecorder(t.config, event.Event == "resume", t.state); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ func (t *trainer) stop(ctx context.Context, cause error) error {
 		return cause // the previous checkpoint has better weights
 	}
 	interrupted := ctx.Err() != nil
-	if t.torn {
+	if t.inconsistent {
 		return fmt.Errorf("%w%s", cause, t.resumeHint())
 	}
 	t.state.Elapsed = t.elapsed()

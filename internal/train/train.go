@@ -53,10 +53,10 @@ type trainer struct {
 	timeUp          bool
 	meter           meter
 
-	saved    int64         // step of the latest checkpoint, -1 if there is none
-	torn     bool          // the state and the log do not agree: not to be saved
-	lapBegan time.Time     // of this epoch
-	lap      time.Duration // of the previous epoch with validation; 0 in the first epoch
+	saved        int64         // step of the latest checkpoint, -1 if there is none
+	inconsistent bool          // the state and the log do not agree: not to be saved
+	epochBegan   time.Time     // of this epoch
+	lastEpoch    time.Duration // of the previous epoch with validation; 0 in the first epoch
 }
 
 // Run trains as configured and writes best.safetensors, last.safetensors and log.jsonl into the
@@ -129,7 +129,7 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 			"a lower learning rate or a limit of the gradient's norm may help", t.state.Step+1, ErrNotFinite, loss, norm, rate, t.config.Out)
 	}
 	inEngine := time.Since(began)
-	t.torn = true
+	t.inconsistent = true
 	if err := t.recordSkips(batch.Skipped); err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 			return err
 		}
 	}
-	t.torn = false
+	t.inconsistent = false
 	return nil
 }
 
@@ -217,7 +217,7 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.torn = true
+	t.inconsistent = true
 	report := EpochReport{Epochs: t.config.Epochs, Step: t.state.Step, Loss: t.state.LossSum / max(1, float64(t.state.LossN)),
 		Rate: t.config.rate(t.state, t.total), Score: score, StepsPerSecond: t.meter.speed(), Outside: t.meter.outside()}
 	t.meter = meter{}
@@ -247,8 +247,8 @@ func (t *trainer) endEpoch(ctx context.Context) error {
 	if err := t.saveLast(); err != nil {
 		return err
 	}
-	t.torn = false
-	t.endLap()
+	t.inconsistent = false
+	t.timeEpoch()
 	report.Left = t.left()
 	if t.config.Hooks.Epoch != nil {
 		t.config.Hooks.Epoch(report)

@@ -15,7 +15,7 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// digests holds the digests computed so far, by the key of Backbone.contents.
+// digests holds the digests computed so far, by the key of Backbone.fileKey.
 var digests sync.Map
 
 // Digest identifies the backbone by its weights: a hexadecimal SHA-256 over the sizes and the
@@ -23,12 +23,12 @@ var digests sync.Map
 // tensors and the stored type do not count. It reads the whole backbone, but only once as long as
 // the file does not change: digests of large files are stored in the user's cache directory.
 func (b *Backbone) Digest() (string, error) {
-	key, known := b.contents()
+	key, known := b.fileKey()
 	if known {
 		if found, ok := digests.Load(key); ok {
 			return found.(string), nil
 		}
-		if digest := b.noted(key); digest != "" {
+		if digest := b.storedDigest(key); digest != "" {
 			digests.Store(key, digest)
 			return digest, nil
 		}
@@ -58,19 +58,19 @@ func (b *Backbone) Digest() (string, error) {
 	digest := hex.EncodeToString(whole.Sum(nil))
 	if known {
 		digests.Store(key, digest)
-		b.note(key, digest)
+		b.storeDigest(key, digest)
 	}
 	return digest, nil
 }
 
-// worthNoting is the size in bytes from which a file's digest is stored.
-const worthNoting = 64 << 20
+// minStoredSize is the size in bytes from which a file's digest is stored.
+const minStoredSize = 64 << 20
 
-// notePath is the file in the user's cache directory with the digest of the given key; empty if the
-// digest is not stored.
-func (b *Backbone) notePath(key string) string {
+// digestPath is the file in the user's cache directory with the digest of the given key; empty if
+// the digest is not stored.
+func (b *Backbone) digestPath(key string) string {
 	info, err := os.Stat(b.Path())
-	if err != nil || info.Size() < worthNoting {
+	if err != nil || info.Size() < minStoredSize {
 		return ""
 	}
 	dir, err := os.UserCacheDir()
@@ -80,27 +80,27 @@ func (b *Backbone) notePath(key string) string {
 	return filepath.Join(dir, "declip", "digests", fmt.Sprintf("%x", sha256.Sum256([]byte(key))))
 }
 
-// noted reads a stored digest; empty if there is none.
-func (b *Backbone) noted(key string) string {
-	text, err := os.ReadFile(b.notePath(key))
+// storedDigest reads a stored digest; empty if there is none.
+func (b *Backbone) storedDigest(key string) string {
+	text, err := os.ReadFile(b.digestPath(key))
 	if raw, bad := hex.DecodeString(string(text)); err != nil || bad != nil || len(raw) != sha256.Size {
 		return ""
 	}
 	return string(text)
 }
 
-// note stores a digest. If that fails, the digest is computed again next time.
-func (b *Backbone) note(key, digest string) {
-	path := b.notePath(key)
+// storeDigest stores a digest. If that fails, the digest is computed again next time.
+func (b *Backbone) storeDigest(key, digest string) {
+	path := b.digestPath(key)
 	if path == "" || os.MkdirAll(filepath.Dir(path), 0o755) != nil {
 		return
 	}
 	_ = files.WriteBytes(path, []byte(digest))
 }
 
-// contents identifies what a file holds by its path, length and time; false if it is not a file on
+// fileKey identifies what a file holds by its path, length and time; false if it is not a file on
 // disk.
-func (b *Backbone) contents() (string, bool) {
+func (b *Backbone) fileKey() (string, bool) {
 	path, err := filepath.Abs(b.Path())
 	if err != nil {
 		return "", false

@@ -90,21 +90,21 @@ func section(f *weights.File, name string, r ref) (*io.SectionReader, error) {
 	return io.NewSectionReader(s, n*int64(r.part), n), nil
 }
 
-// piece is the number of bytes that are read of either file at a time.
-const piece = 1 << 20
+// chunk is the number of bytes that are read of either file at a time.
+const chunk = 1 << 20
 
 var errDiffer = errors.New("contents differ")
 
-// equalBytes compares two sections of equal size, several pieces in parallel: most of the time goes
+// equalBytes compares two sections of equal size, several chunks in parallel: most of the time goes
 // into copying from the system's file cache.
 func equalBytes(a, b *io.SectionReader) (bool, error) {
 	var group parallel.Group
 	var next atomic.Int64
-	for range min(int64(runtime.GOMAXPROCS(0)), a.Size()/piece+1) {
+	for range min(int64(runtime.GOMAXPROCS(0)), a.Size()/chunk+1) {
 		group.Go(func() error {
-			pa, pb := make([]byte, min(piece, a.Size())), make([]byte, min(piece, a.Size()))
-			for at := next.Add(piece) - piece; at < a.Size(); at = next.Add(piece) - piece {
-				n := min(piece, a.Size()-at)
+			pa, pb := make([]byte, min(chunk, a.Size())), make([]byte, min(chunk, a.Size()))
+			for at := next.Add(chunk) - chunk; at < a.Size(); at = next.Add(chunk) - chunk {
+				n := min(chunk, a.Size()-at)
 				if _, err := a.ReadAt(pa[:n], at); err != nil {
 					return err
 				}

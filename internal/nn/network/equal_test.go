@@ -62,14 +62,14 @@ func TestSame(t *testing.T) {
 
 // Tensors of several pieces are compared up to their last byte.
 func TestSameBytes(t *testing.T) {
-	data := make([]byte, 3*piece+17)
+	data := make([]byte, 3*chunk+17)
 	for i := range data {
 		data[i] = byte(i * 7)
 	}
 	section := func(data []byte) *io.SectionReader {
 		return io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
 	}
-	for _, changed := range []int{-1, 0, piece, 2*piece - 1, len(data) - 1} {
+	for _, changed := range []int{-1, 0, chunk, 2*chunk - 1, len(data) - 1} {
 		other := slices.Clone(data)
 		if changed >= 0 {
 			other[changed] ^= 1
@@ -78,7 +78,7 @@ func TestSameBytes(t *testing.T) {
 			t.Errorf("byte %d changed: got %v, %v", changed, got, err)
 		}
 	}
-	short := io.NewSectionReader(bytes.NewReader(data[:piece]), 0, int64(len(data)))
+	short := io.NewSectionReader(bytes.NewReader(data[:chunk]), 0, int64(len(data)))
 	if _, err := equalBytes(section(data), short); err == nil {
 		t.Error("a file that ends early: no error")
 	}

@@ -24,9 +24,9 @@ const (
 	DecoderPyramid = "pyramid" // on four scales, over the context decoder
 )
 
-// Check returns an error unless the spec, with its defaults filled in, describes a network of this
-// program. Errors wrap ErrSpec.
-func (s Spec) Check() error {
+// Validate returns an error unless the spec, with its defaults filled in, describes a network of
+// this program. Errors wrap ErrSpec.
+func (s Spec) Validate() error {
 	_, err := s.complete()
 	return err
 }

@@ -18,18 +18,18 @@ type RequiredTensor struct {
 // Tensors lists the tensors that the model needs, each once. They keep their names, except that the
 // names of a backbone in a file of its own get the prefix "backbone0." or "backbone1.".
 func (m *Pretrained) Tensors() ([]RequiredTensor, error) {
-	var kept keeper
+	var tensors tensorList
 	if len(m.uses) == 0 {
 		b, _ := m.buildWhole(64, 64)
-		err := kept.add(b, "")
-		return kept.list, err
+		err := tensors.add(b, "")
+		return tensors.list, err
 	}
 	for i, u := range m.uses {
 		prefix := backbonePrefix(i)
 		if u.Backbone.layout.file == m.layout.file {
 			prefix = ""
 		}
-		if err := kept.backbone(u.Backbone, u.Layer, prefix); err != nil {
+		if err := tensors.backbone(u.Backbone, u.Layer, prefix); err != nil {
 			return nil, err
 		}
 	}
@@ -37,21 +37,22 @@ func (m *Pretrained) Tensors() ([]RequiredTensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = kept.add(b, "")
-	return kept.list, err
+	err = tensors.add(b, "")
+	return tensors.list, err
 }
 
 // Tensors lists the tensors that the backbone needs up to a layer, each once.
 func (b *Backbone) Tensors(layer string) ([]RequiredTensor, error) {
-	var kept keeper
-	err := kept.backbone(b, layer, "")
-	return kept.list, err
+	var tensors tensorList
+	err := tensors.backbone(b, layer, "")
+	return tensors.list, err
 }
 
-type keeper struct{ list []RequiredTensor }
+// tensorList collects tensors, each once.
+type tensorList struct{ list []RequiredTensor }
 
 // add lists the tensors that were requested while building.
-func (k *keeper) add(b *builder, prefix string) error {
+func (k *tensorList) add(b *builder, prefix string) error {
 	if err := b.g.Err(); err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (k *keeper) add(b *builder, prefix string) error {
 	return nil
 }
 
-func (k *keeper) backbone(b *Backbone, layer, prefix string) error {
+func (k *tensorList) backbone(b *Backbone, layer, prefix string) error {
 	builder, err := b.buildPlain(layer)
 	if err != nil {
 		return err
@@ -80,7 +81,7 @@ func (k *keeper) backbone(b *Backbone, layer, prefix string) error {
 	return nil
 }
 
-func (k *keeper) take(file *weights.File, t weights.Tensor, prefix string) {
+func (k *tensorList) take(file *weights.File, t weights.Tensor, prefix string) {
 	known := slices.ContainsFunc(k.list, func(other RequiredTensor) bool { return other.File == file && other.Tensor.Name == t.Name })
 	if !known {
 		k.list = append(k.list, RequiredTensor{file, t, prefix + t.Name})

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// bookkeeping lists the last parts of the names of tensors that do not change what a network
+// harmless lists the last parts of the names of tensors that do not change what a network
 // computes.
-var bookkeeping = []string{"num_batches_tracked", "position_ids", "attn_mask"}
+var harmless = []string{"num_batches_tracked", "position_ids", "attn_mask"}
 
 // checkUnexpected returns an error if a file has tensors among the network's that were not
 // requested while building: scales of layers, adapters, biases, more layers. The file then holds a
@@ -47,7 +47,7 @@ func (l *layout) checkUnexpected(names map[string]bool) error {
 	}
 	for _, t := range l.file.Tensors() {
 		_, numbers := floatTypes[t.DType]
-		if names[t.Name] || !numbers || slices.Contains(bookkeeping, t.Name[strings.LastIndex(t.Name, ".")+1:]) {
+		if names[t.Name] || !numbers || slices.Contains(harmless, t.Name[strings.LastIndex(t.Name, ".")+1:]) {
 			continue
 		}
 		for module := parent(t.Name); module != ""; module = parent(module) {

@@ -2,6 +2,7 @@ package features
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,17 +43,35 @@ func (p PictureHash) Key(parts ...string) Key {
 // Options say where a cache is and how large it may become.
 type Options struct {
 	Dir string // created if needed
-	// Size is the largest total size of the cache's files in bytes; 0 means DefaultSize. When it is
-	// reached, shards that no running process uses are removed, the least recently used first; if
-	// there are none, nothing more is added. Epochs cycle through the pictures, so evicting one in
-	// use for another in use would gain nothing.
+	// Size is the largest total size of the cache's files in bytes. When it is reached, shards that
+	// no running process uses are removed, the least recently used first; if there are none, nothing
+	// more is added. Epochs cycle through the pictures, so evicting one in use for another in use
+	// would gain nothing.
 	Size int64
-	// Reserve is the free space to leave on the disk, in bytes; 0 means 2 GiB. A cache must not
-	// take the space of checkpoints.
+	// Reserve is the free space to leave on the disk, in bytes. A cache must not take the space of
+	// checkpoints.
 	Reserve int64
 	// Warn is called once for each kind of problem: damaged records, no space, files that cannot be
 	// written. It must not use the cache. May be nil.
 	Warn func(error)
+}
+
+// DefaultOptions returns the options of a cache in dir.
+func DefaultOptions(dir string) Options {
+	return Options{Dir: dir, Size: DefaultSize, Reserve: defaultReserve}
+}
+
+// Validate names the first option that makes no sense.
+func (o Options) Validate() error {
+	switch {
+	case o.Dir == "":
+		return errors.New("feature cache: no directory")
+	case o.Size <= 0:
+		return fmt.Errorf("feature cache: size of %d bytes: want more than 0", o.Size)
+	case o.Reserve < 0:
+		return fmt.Errorf("feature cache: reserve of %d bytes: want at least 0", o.Reserve)
+	}
+	return nil
 }
 
 // Cache is an open cache directory. It is safe for concurrent use.
@@ -87,17 +106,14 @@ func DefaultDir() (string, error) {
 
 // Open opens a cache. A missing directory is created.
 func Open(options Options) (*Cache, error) {
-	if options.Size == 0 {
-		options.Size = DefaultSize
-	}
-	if options.Reserve == 0 {
-		options.Reserve = defaultReserve
+	if err := options.Validate(); err != nil {
+		return nil, err
 	}
 	c := &Cache{options: options, entries: map[Key]entry{}, shards: map[string]*shard{}, warned: map[string]bool{}}
 	if err := prepare(options.Dir); err != nil {
 		return nil, fmt.Errorf("feature cache: %w", err)
 	}
-	if err := c.look(); err != nil {
+	if err := c.list(); err != nil {
 		return nil, fmt.Errorf("feature cache %s: %w", options.Dir, err)
 	}
 	return c, nil
@@ -159,7 +175,7 @@ const refreshEvery = time.Second
 // refresh reads the entries that other processes added. After an error the records are recomputed.
 func (c *Cache) refresh() {
 	if time.Since(c.listed) >= refreshEvery {
-		_ = c.look()
+		_ = c.list()
 		return
 	}
 	for _, s := range c.shards {
@@ -221,7 +237,7 @@ func (c *Cache) discard(key Key, e entry) {
 	defer c.mu.Unlock()
 	if c.entries[key] == e {
 		delete(c.entries, key)
-		e.shard.strike(e)
+		e.shard.invalidate(e)
 	}
 }
 

@@ -37,7 +37,7 @@ func child(dir, limit string) {
 			panic(err)
 		}
 	}
-	c, err := Open(Options{Dir: dir, Reserve: 1, Warn: func(err error) { fmt.Println("warning:", err) }})
+	c, err := Open(Options{Dir: dir, Size: DefaultSize, Warn: func(err error) { fmt.Println("warning:", err) }})
 	if err != nil {
 		panic(err)
 	}

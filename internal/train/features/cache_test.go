@@ -33,7 +33,9 @@ const small = 64 // values of a record
 
 func open(t testing.TB, o Options) *Cache {
 	t.Helper()
-	o.Reserve = 1
+	if o.Size == 0 {
+		o.Size = DefaultSize
+	}
 	c, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -364,7 +366,7 @@ func TestInfoAndClear(t *testing.T) {
 func TestOpenFails(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o644))
-	if _, err := Open(Options{Dir: filepath.Join(file, "below")}); err == nil || !strings.Contains(err.Error(), file) {
+	if _, err := Open(DefaultOptions(filepath.Join(file, "below"))); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("got %v, expected an error with the path", err)
 	}
 }
@@ -375,11 +377,11 @@ func TestReserve(t *testing.T) {
 		t.Skip("free space is not known here")
 	}
 	var warnings []string
-	c, err := Open(Options{Dir: t.TempDir(), Reserve: 1 << 60, Warn: func(err error) { warnings = append(warnings, err.Error()) }})
+	c, err := Open(Options{Dir: t.TempDir(), Size: DefaultSize, Reserve: 1 << 60, Warn: func(err error) { warnings = append(warnings, err.Error()) }})
 	must(t, err)
 	defer c.Close()
 	c.Put(key(1), values(1, small), false)
-	if c.Get(key(1), make([]float32, small)) || len(warnings) != 1 || !strings.Contains(warnings[0], "kept free") {
+	if c.Get(key(1), make([]float32, small)) || len(warnings) != 1 || !strings.Contains(warnings[0], "must stay free") {
 		t.Errorf("got warnings %q", warnings)
 	}
 }

@@ -189,8 +189,8 @@ func readEntry(b []byte) (Key, entry, bool) {
 	return Key(b), e, e.offset >= 0 && width(e.kind) > 0
 }
 
-// strike overwrites an entry so that it is invalid.
-func (s *shard) strike(e entry) { _, _ = s.index.WriteAt(make([]byte, entryBytes), e.at) }
+// invalidate overwrites an entry so that it is invalid.
+func (s *shard) invalidate(e entry) { _, _ = s.index.WriteAt(make([]byte, entryBytes), e.at) }
 
 // entries calls each for the entries added to the index since the last call, except a last one that
 // may be incomplete.
