@@ -10,7 +10,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Errors that callers may want to tell apart, with errors.Is. Each is wrapped in
+// Errors that callers may want to distinguish with errors.Is. Each is wrapped in
 // an error that names the file or model and says more.
 var (
 	// ErrNoLibrary: ONNX Runtime's shared library was not found. The message
@@ -55,7 +55,7 @@ type Options struct {
 	// override what a model's file says, or fill in what it does not say.
 	Arch, Layer, Decoder string
 	// Backbones are files with CLIP's weights, for models that come without
-	// them. Without these files, the models folder is searched.
+	// them. Without these files, the models directory is searched.
 	Backbones []string
 	// Each asks for Result.Each.
 	Each bool
@@ -69,8 +69,8 @@ type Model struct {
 }
 
 // Open opens a model by the name of a built-in one ("lite"), by the path of a
-// file, or by its name in the models folder ($DECLIP_MODELS, else declip/models
-// in the user's cache folder). Files are checkpoints of this program, or DeCLIP's
+// file, or by its name in the models directory ($DECLIP_MODELS, else declip/models
+// in the user's cache directory). Files are checkpoints of this program, or DeCLIP's
 // published files as they are. The caller closes the model.
 func Open(name string, o Options) (*Model, error) {
 	return OpenSeveral([]string{name}, o)

@@ -85,8 +85,8 @@ func encodePNG(t testing.TB, img image.Image) []byte {
 	return b.Bytes()
 }
 
-// rounded is a picture that was saved as JPEG, got an area from elsewhere, and was saved again: what the detector
-// "double-jpeg" looks for, if it knows the file's quantisation steps.
+// rounded is a picture that was saved as JPEG, got an area from elsewhere, and was saved again:
+// what the detector "double-jpeg" looks for, if it knows the file's quantisation steps.
 func rounded(t *testing.T) []byte {
 	t.Helper()
 	detail := func(seed uint64) *picture.RGB {
@@ -113,8 +113,8 @@ func rounded(t *testing.T) []byte {
 	return file
 }
 
-// A picture from Decode or DecodeFile gets the same map as its file; one from image/jpeg has lost the quantisation steps
-// that a detector needs.
+// A picture from Decode or DecodeFile gets the same map as its file; one from image/jpeg has lost
+// the quantisation steps that a detector needs.
 func TestDecodedPicturesGetTheFilesMap(t *testing.T) {
 	spec := tiled
 	spec.Detectors = []string{"double-jpeg"}
@@ -187,7 +187,8 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// A model that names a detector that this version lacks is refused with the names of those there are.
+// A model that names a detector that this version lacks is refused with the names of those there
+// are.
 func TestUnknownDetector(t *testing.T) {
 	spec := tiled
 	spec.Detectors = []string{"tea-leaves"}
@@ -239,7 +240,7 @@ func checkResult(t *testing.T, r *Result, model string, w, h int) {
 			over++
 		}
 	}
-	if got, want := r.MeanProbability, sum/float64(w*h); math.Abs(got-want) > 1e-9 { // order of a float64 sum
+	if got, want := r.MeanProbability, sum/float64(w*h); math.Abs(got-want) > 1e-9 { // the sums differ in order
 		t.Errorf("mean probability is %g, expected %g", got, want)
 	}
 	if got, want := r.ManipulatedFraction, float64(over)/float64(w*h); got != want {

@@ -12,7 +12,7 @@ import (
 	"github.com/declip/declip"
 )
 
-// Localize looks for manipulated places in a picture in memory.
+// Localize looks for manipulated areas in a picture in memory.
 func ExampleModel_Localize() {
 	model, err := declip.Open("lite", declip.Options{Device: "cpu"})
 	if err != nil {
@@ -28,8 +28,8 @@ func ExampleModel_Localize() {
 	// Output: 320 x 200 probabilities: 64000
 }
 
-// Decode keeps what the file says besides its pixels, which some evidence needs. Decoded pictures can be localized,
-// drawn on and measured.
+// Decode keeps what the file says besides its pixels, which some evidence needs. Decoded pictures
+// can be localized, drawn on and measured.
 func ExampleDecode() {
 	file, err := os.Open("testdata/sample/forged.jpg")
 	if err != nil {
@@ -44,7 +44,7 @@ func ExampleDecode() {
 	// Output: jpeg (960,640) orientation 1
 }
 
-// LocalizeFile reads a picture file and lists what stands out.
+// LocalizeFile reads a picture file and lists the regions that look manipulated.
 func ExampleModel_LocalizeFile() {
 	model, err := declip.Open("lite", declip.Options{Threshold: 0.7})
 	if err != nil {

@@ -98,7 +98,7 @@ func TestBatchIsOneByOne(t *testing.T) {
 	}
 }
 
-// The fusion's backbones are given, or lie in the models folder under their names.
+// The fusion's backbones are given, or are in the models directory under their names.
 func TestBackbonesBeside(t *testing.T) {
 	plan := networktest.AllStages(4, [4]int{8, 8, 4, 4})
 	plan.Resize = true

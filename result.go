@@ -11,7 +11,7 @@ import (
 type Result struct {
 	Width, Height int    // pixels, as the file stores them
 	Model         string // what the model was opened as
-	Format        string // of the file: jpeg, png, webp, tiff, bmp, gif; empty for pixels from elsewhere
+	Format        string // jpeg, png, webp, tiff, bmp or gif; empty for pixels from no file
 	Orientation   int    // EXIF orientation 1..8 of the file, not applied; 1 where none is given
 
 	// Score in [0,1] sums up the picture. For a model that looks at the

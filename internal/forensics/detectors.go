@@ -52,8 +52,8 @@ func Names() []string {
 	return names
 }
 
-// Select gives the detectors with these names, in the order in which they run. A name that there is none of is an error that
-// lists the known ones.
+// Select gives the detectors with these names, in the order in which they run. A name that there is
+// none of is an error that lists the known ones.
 func Select(names []string) ([]Detector, error) {
 	for _, name := range names {
 		if !slices.Contains(Names(), name) {

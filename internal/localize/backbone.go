@@ -13,15 +13,15 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Pass is a backbone that gives its features at some layers, all in one run. It is safe for concurrent use until it is
-// closed.
+// Pass is a backbone that computes its features at some layers in one run. It is safe for
+// concurrent use until it is closed.
 type Pass struct {
 	backbone *network.Backbone
-	chain    []*engine.Session // each takes what the one before gives
+	chain    []*engine.Session // each takes the output of the one before
 	atOnce   int               // pictures that are run together
 }
 
-// NewPass loads a backbone up to the last of the layers. Its owner closes it.
+// NewPass loads a backbone up to the last of the layers. The caller closes the pass.
 func NewPass(e *engine.Engine, b *network.Backbone, layers []string, o LoadOptions) (*Pass, error) {
 	p := &Pass{backbone: b}
 	l := newLoader(e)
@@ -60,8 +60,8 @@ func (p *Pass) Close() error {
 	return errors.Join(errs...)
 }
 
-// Run gives the features of pictures by layer: [N, T, C] or [N, C, h, w], see network.Features. Errors about NaN among
-// them wrap network.ErrNaN.
+// Run returns the features of pictures by layer: [N, T, C] or [N, C, h, w], see network.Features.
+// Errors about NaN among them wrap network.ErrNaN.
 func (p *Pass) Run(ctx context.Context, pictures []*picture.RGB) (map[string]*engine.Tensor, error) {
 	image, err := Scaled(pictures, p.backbone.Side())
 	if err != nil {
@@ -70,8 +70,9 @@ func (p *Pass) Run(ctx context.Context, pictures []*picture.RGB) (map[string]*en
 	return p.checkFinite(p.run(ctx, image))
 }
 
-// Features is Run for pictures [N, 3, side, side] that are brought to the backbone's input already. On a CPU they go
-// through in parts of as many as there are threads: more are no faster there and take memory.
+// Features is Run for pictures [N, 3, side, side] that are scaled and normalised already. On a CPU
+// they go through in batches of as many as there are threads: more are no faster there and take
+// memory.
 func (p *Pass) Features(ctx context.Context, images *engine.Tensor) (map[string]*engine.Tensor, error) {
 	return p.checkFinite(p.parts(ctx, images))
 }

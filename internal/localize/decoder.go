@@ -16,8 +16,8 @@ type Decoder struct {
 	name    string
 }
 
-// NewDecoder loads a program as network.Pretrained.Decoder gives it. Errors about what it computes begin with name. Its owner
-// closes it.
+// NewDecoder loads a program as network.Pretrained.Decoder returns it. Errors about its results
+// begin with name. The caller closes the decoder.
 func NewDecoder(e *engine.Engine, p network.Program, name string) (*Decoder, error) {
 	s, err := e.Load(p.ONNX, engine.SessionOptions{ExternalFolder: p.Folder})
 	if err != nil {
@@ -26,8 +26,8 @@ func NewDecoder(e *engine.Engine, p network.Program, name string) (*Decoder, err
 	return &Decoder{s, name}, nil
 }
 
-// Maps gives the probabilities for features, by network.FeatureInput, of N pictures, at the decoder's own size. Errors
-// about NaN wrap network.ErrNaN.
+// Maps computes the probabilities, at the decoder's own size, for the features of N pictures by
+// network.FeatureInput. Errors about NaN wrap network.ErrNaN.
 func (d *Decoder) Maps(ctx context.Context, features map[string]*engine.Tensor) ([]picture.Map, error) {
 	return decode(ctx, d.session, d.name, features)
 }
@@ -35,7 +35,7 @@ func (d *Decoder) Maps(ctx context.Context, features map[string]*engine.Tensor) 
 // Close frees the session; no call of Maps may be in progress.
 func (d *Decoder) Close() error { return d.session.Close() }
 
-// decode runs a decoder on features of N pictures. Errors about what it computes begin with name.
+// decode runs a decoder on the features of N pictures. Errors about its results begin with name.
 func decode(ctx context.Context, decoder *engine.Session, name string, inputs map[string]*engine.Tensor) ([]picture.Map, error) {
 	parallel.Point("network")
 	out, err := decoder.Run(ctx, inputs, nil)

@@ -10,8 +10,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// The detector "double-jpeg" raises areas without the picture's earlier compression above 0.5 and changes nothing else. The
-// network's own map never changes.
+// The detector "double-jpeg" raises areas without the picture's earlier compression above 0.5 and
+// changes nothing else. The network's own map never changes.
 func TestDoubleJPEGIsMarked(t *testing.T) {
 	const w, h = 400, 320
 	put := image.Rect(160, 120, 264, 216)

@@ -70,7 +70,8 @@ func settled(t *testing.T, before int) {
 	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 }
 
-// A panic in any stage is an error of the picture. No goroutine stays, and the next picture is localized.
+// A panic in any stage is an error of the picture. No goroutine stays, and the next picture is
+// localized.
 func TestPanicsBelongToThePicture(t *testing.T) {
 	resized := networktest.Store(t, networktest.Tensors(slices.Concat(vision("visual."), networktest.Linear("", 64))), networktest.Published("layer1", ""))
 	for name, c := range map[string]struct {

@@ -9,15 +9,15 @@ import (
 	"github.com/declip/declip/internal/nn/network"
 )
 
-// Group runs models on the same pictures. Those that read the same backbone share one pass of it, also where each has
-// a copy of it in its own file. It is safe for concurrent use until it is closed.
+// Group runs models on the same pictures. Models with the same backbone share one pass of it, even
+// if each has a copy of it in its own file. A Group is safe for concurrent use until it is closed.
 type Group struct {
 	passes  []*pass
 	members []*member
 	atOnce  int // pictures that are run together
 }
 
-// pass is a backbone and what the members read of it.
+// pass is a backbone and the layers that members read.
 type pass struct {
 	Pass
 	layers []string
@@ -38,7 +38,7 @@ type reading struct {
 	layer string
 }
 
-// NewGroup loads models, whose files must be open meanwhile. Its owner closes it.
+// NewGroup loads models, whose files must stay open until it returns. The caller closes the group.
 func NewGroup(e *engine.Engine, models []*network.Pretrained, o LoadOptions) (*Group, error) {
 	g := &Group{atOnce: together(e)}
 	for _, m := range models {
@@ -53,8 +53,8 @@ func NewGroup(e *engine.Engine, models []*network.Pretrained, o LoadOptions) (*G
 	return g, nil
 }
 
-// load starts loading what the models need: decoders first, whose norms are folded into copies of their weights, while
-// there is still room for these.
+// load starts loading the models' programs: decoders first, because folding their norms needs
+// memory for copies of their weights.
 func (g *Group) load(l *loader, models []*network.Pretrained, o LoadOptions) error {
 	form, _ := o.form(l.engine)
 	for i, m := range models {
@@ -77,7 +77,7 @@ func (g *Group) load(l *loader, models []*network.Pretrained, o LoadOptions) err
 	return nil
 }
 
-// add notes a model, and which passes it reads.
+// add adds a model and the passes that it reads.
 func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
 	mb := &member{name: m.Path(), spec: m.Spec()}
 	g.members = append(g.members, mb)
@@ -126,10 +126,10 @@ func (g *Group) passFor(use network.Use) (*pass, error) {
 	return p, nil
 }
 
-// Passes is how many backbones are run for a picture.
+// Passes is the number of backbones that are run for a picture.
 func (g *Group) Passes() int { return len(g.passes) }
 
-// Pass is the i-th of them, which lives as long as the group.
+// Pass is the i-th backbone. It lives as long as the group.
 func (g *Group) Pass(i int) *Pass { return &g.passes[i].Pass }
 
 // Specs describes the models in their order.

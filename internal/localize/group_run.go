@@ -9,14 +9,14 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// decodedParts is how many batches of a backbone go through a decoder together: a decoder's kernels are transformed for
-// each run, and its maps are small.
+// decodedParts is how many batches of a backbone go through a decoder together: a decoder's kernels
+// are transformed for each run, and its maps are small.
 const decodedParts = 4
 
-// Run runs all models on each picture and gives for each picture the models' outputs in their order. Pictures go through
-// backbones and decoders in batches; on a CPU a backbone takes as many at a time as there are threads, because more are
-// no faster there and take memory. A picture's outputs do not depend on the others beyond the last bits of float32
-// arithmetic.
+// Run runs all models on each picture and gives for each picture the models' outputs in their
+// order. Pictures go through backbones and decoders in batches; on a CPU a backbone takes as many
+// at a time as there are threads, because more are no faster there and take memory. A picture's
+// outputs do not depend on the others beyond the last bits of float32 arithmetic.
 func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) ([][]Output, error) {
 	var outputs [][]Output
 	for part := range slices.Chunk(pictures, decodedParts*min(g.atOnce, max(1, len(pictures)))) {

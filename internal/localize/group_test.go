@@ -66,7 +66,8 @@ func run(t *testing.T, g *Group, pictures ...*picture.RGB) [][]Output {
 	return out
 }
 
-// near compares maps of probabilities; weights that are packed otherwise and other batches change the last bits.
+// near compares maps of probabilities; weights that are packed otherwise and other batches change
+// the last bits.
 func near(t *testing.T, what string, got, want picture.Map) {
 	t.Helper()
 	if got.Width != want.Width || got.Height != want.Height {
@@ -82,12 +83,13 @@ func near(t *testing.T, what string, got, want picture.Map) {
 	}
 }
 
-// Models share a backbone if it is the same, also in files of their own; their answers are those they give alone.
+// Models share a backbone if it is the same, also in files of their own; their answers are those
+// they give alone.
 func TestGroupSharesBackbones(t *testing.T) {
 	first := model(t, "layer2", vision("visual."), networktest.Conv("", 64, plan))
 	copied := model(t, "layer0", vision("visual."), networktest.Linear("", 64))
 	attention := model(t, "layer2", vision("visual."), networktest.Attention("", 64))
-	other := model(t, "layer2", vision("model.visual."), networktest.Linear("", 64)) // other names, other values
+	other := model(t, "layer2", vision("model.visual."), networktest.Linear("", 64))
 	models := []*network.Pretrained{first, copied, attention, other, first}
 	g := newGroup(t, LoadOptions{}, models...)
 	if g.Passes() != 2 {

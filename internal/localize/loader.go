@@ -8,21 +8,23 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// LoadOptions are the choices for running models whose weights lie in files.
+// LoadOptions say how models with weights in files are loaded.
 type LoadOptions struct {
-	// LowMemory leaves weights mapped from their files, shared between processes, instead of packing them for the
-	// processor. Some per cent slower.
+	// LowMemory leaves weights mapped from their files, shared between processes, instead of packing
+	// them for the processor. Runs are a few percent slower.
 	LowMemory bool
 }
 
-// Putting weights into the processor's order keeps one core busy and needs room for copies. A backbone is loaded in so
-// many links of a chain, two programs at a time: half the time on two cores, and a part of the room.
+// Packing weights for the processor keeps one core busy and needs memory for copies. A backbone is
+// loaded as a chain of programs, two at a time: half the time on two cores, and a part of the
+// memory.
 const (
 	links = 4
 	lanes = 2
 )
 
-// form is the one that runs fastest with the options, and the number of programs that it is loaded in.
+// form is the fastest form of a network with the options, and the number of programs that a
+// backbone is loaded as.
 func (o LoadOptions) form(e *engine.Engine) (form network.Form, parts int) {
 	form.Winograd = e.Winograd()
 	if o.LowMemory {
@@ -32,7 +34,7 @@ func (o LoadOptions) form(e *engine.Engine) (form network.Form, parts int) {
 	return form, links
 }
 
-// together is how many pictures are run at once.
+// together is the number of pictures that are run at once.
 func together(e *engine.Engine) int {
 	if info := e.Info(); info.Device == "cpu" {
 		return max(2, info.Threads)
@@ -40,7 +42,7 @@ func together(e *engine.Engine) int {
 	return math.MaxInt
 }
 
-// loader loads sessions side by side.
+// loader loads sessions concurrently.
 type loader struct {
 	engine *engine.Engine
 	group  parallel.Group
@@ -52,7 +54,8 @@ func newLoader(e *engine.Engine) *loader {
 	return l
 }
 
-// load loads a program into to, behind those before it; describe says what it is in an error.
+// load starts loading a program into to, after the earlier ones; describe wraps an error with the
+// program's name.
 func (l *loader) load(p network.Program, o LoadOptions, to **engine.Session, describe func(error) error) {
 	l.group.Go(func() error {
 		parallel.Point("load")

@@ -17,9 +17,9 @@ func (m *Model) Localize(ctx context.Context, p *picture.Picture) (*Result, erro
 	return results[0], nil
 }
 
-// LocalizeBatch is Localize for several pictures at once, with one result for each in their order. Models that see a
-// picture scaled to their input take them through the network together, which is a little faster for each and needs
-// memory for all. A panic is an error of these pictures.
+// LocalizeBatch is Localize for several pictures at once, with one result for each in their order.
+// Models that see a picture scaled to their input take them through the network together, which is
+// a little faster for each and needs memory for all. A panic is an error of these pictures.
 func (m *Model) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) ([]*Result, error) {
 	b := &batch{model: m, pictures: pictures}
 	if err := runSteps(ctx, batchSteps, b); err != nil {

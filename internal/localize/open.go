@@ -12,17 +12,16 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Errors that callers may want to tell apart, with errors.Is. Each is wrapped
-// in one that names the file or model and says more.
+// Errors that callers may want to distinguish with errors.Is. Each is wrapped in an error that
+// names the file or model.
 var (
-	// ErrNoLibrary: ONNX Runtime's shared library was not found. The message
-	// says the three ways to get it.
+	// ErrNoLibrary: ONNX Runtime's shared library was not found. The message lists the ways to get it.
 	ErrNoLibrary = engine.ErrNoLibrary
 	// ErrNoModel: no built-in model, file or installed model has this name.
 	ErrNoModel = models.ErrNotFound
 	// ErrTooLarge: the picture has more pixels than the limit.
 	ErrTooLarge = picture.ErrTooLarge
-	// ErrFormat: the data are no picture in a format that is read.
+	// ErrFormat: the data are not a picture in a supported format.
 	ErrFormat = picture.ErrFormat
 	// ErrTruncated: the file ends before the picture does.
 	ErrTruncated = picture.ErrTruncated
@@ -34,9 +33,9 @@ const DefaultThreshold = 0.5
 // DefaultMaxPixels is the largest picture that is read by default, in pixels.
 const DefaultMaxPixels = picture.DefaultMaxPixels
 
-// Options of Open. The zero value is the usual way.
+// Options of Open. The zero value is the usual choice.
 type Options struct {
-	// Library is the path of ONNX Runtime's shared library; empty: search.
+	// Library is the path of ONNX Runtime's shared library; empty: search for it.
 	Library string
 	// Device runs the network: "auto" (or empty), "cpu", "cuda:0", ...
 	Device string
@@ -45,16 +44,15 @@ type Options struct {
 	// Threshold in (0,1) above which a pixel counts as manipulated; 0 means
 	// DefaultThreshold.
 	Threshold float64
-	// LowMemory leaves weights where they are, mapped from their files and shared
-	// between processes, instead of packing them for the processor. Loads at
-	// once, runs some per cent slower.
+	// LowMemory leaves weights mapped from their files and shared between processes, instead of
+	// packing them for the processor. The model opens at once and runs a few percent slower.
 	LowMemory bool
 
 	// Arch, Layer and Decoder, such as "ViT-L/14", "layer20" and "conv-20",
-	// replace what a model's file says about itself, or does not say.
+	// override what a model's file says, or fill in what it does not say.
 	Arch, Layer, Decoder string
-	// Backbones are files with the weights of CLIP, for models that come without
-	// them. Where they are not given, the models folder is searched.
+	// Backbones are files with CLIP's weights, for models that come without them. Without these files,
+	// the models directory is searched.
 	Backbones []string
 	// Each asks for Result.Each.
 	Each bool
@@ -73,16 +71,16 @@ type Model struct {
 }
 
 // Open opens a model by the name of a built-in one ("lite"), by the path of a
-// file, or by its name in the models folder ($DECLIP_MODELS, else declip/models
-// in the user's cache folder). Files are checkpoints of this program, and the
-// published ones of DeCLIP as they are. The caller closes the model.
+// file, or by its name in the models directory ($DECLIP_MODELS, else declip/models
+// in the user's cache directory). Files are checkpoints of this program, or
+// DeCLIP's published files. The caller closes the model.
 func Open(name string, o Options) (*Model, error) {
 	return OpenSeveral([]string{name}, o)
 }
 
 // OpenSeveral opens models that answer together: their result is the mean of
 // their probabilities. Models with the same backbone share one pass of it.
-// Options.Arch, Layer and Decoder go for all of them.
+// Options.Arch, Layer and Decoder apply to all of them.
 func OpenSeveral(names []string, o Options) (*Model, error) {
 	if o.Threshold == 0 {
 		o.Threshold = DefaultThreshold
@@ -108,7 +106,7 @@ func checkThreshold(threshold float64) error {
 	return nil
 }
 
-// open opens the files, finds out what they hold, and loads it.
+// open opens the files, recognises the networks in them and loads these.
 func (m *Model) open(o Options) error {
 	var beside []*weights.File
 	for _, name := range o.Backbones {

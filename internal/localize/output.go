@@ -11,8 +11,9 @@ type Output struct {
 	Prob []float32   // probabilities at the picture's size: [Height, Width]; see Enlarged
 }
 
-// Mean is the mean of several models' outputs for a picture of the given size in pixels. Its Raw is the mean of the
-// models' own maps if these have one size, and the mean at the picture's size otherwise.
+// Mean is the mean of several models' outputs for a picture of the given size in pixels. Its Raw is
+// the mean of the models' own maps if these have one size, and the mean at the picture's size
+// otherwise.
 func Mean(outputs []Output, width, height int) Output {
 	raw := make([]picture.Map, len(outputs))
 	equal := true

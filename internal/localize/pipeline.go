@@ -47,8 +47,8 @@ type step[T any] struct {
 	do   func(T, context.Context) error
 }
 
-// runSteps takes the steps one after the other, until one fails or ctx ends. A panic in a step is an error that names
-// the step.
+// runSteps takes the steps one after the other, until one fails or ctx ends. A panic in a step is
+// an error that names the step.
 func runSteps[T any](ctx context.Context, steps []step[T], run T) error {
 	for _, s := range steps {
 		if err := ctx.Err(); err != nil {

@@ -8,11 +8,13 @@ import (
 	"github.com/declip/declip/internal/picture/components"
 )
 
-// A network that judges a picture as a whole draws a manipulation as one region with a sure core. Where it is mistaken
-// it leaves specks, or clouds that hardly reach the threshold anywhere. So regions above 0.5 are kept if they are large
-// enough and enough of them is sure (two thresholds, as in Canny's edges, 1986). All else is lowered below 0.5.
+// A network that judges a picture as a whole draws a manipulation as one region with a sure core.
+// Where it is mistaken it leaves specks, or clouds that hardly reach the threshold anywhere. So
+// regions above 0.5 are kept if they are large enough and enough of them is sure (two thresholds,
+// as in Canny's edges, 1986). All else is lowered below 0.5.
 //
-// The limits were set on forged and untouched pictures and on photographs as they came from the camera.
+// The limits were set on forged and untouched pictures and on photographs as they came from the
+// camera.
 const (
 	sure      = 1.0 // logit above which a cell belongs to its region's core
 	leastCore = 0.3 // share of a region that is core
@@ -26,12 +28,13 @@ const (
 	bend = 1.0
 )
 
-// keepSureRegions lowers the probabilities of a map so that only regions with enough area and confidence stay above
-// 0.5. Ranks are preserved within the kept cells and within the rest.
+// keepSureRegions lowers the probabilities of a map so that only regions with enough area and
+// confidence stay above 0.5. Ranks are preserved within the kept cells and within the rest.
 func keepSureRegions(m *picture.Map) {
 	prob := m.Prob
 	area := float64(m.CellSize() * m.CellSize())
-	least := min(max(leastShare*area*float64(len(prob)), leastArea), mostArea) / area // cells of a region
+	// The least number of cells of a region.
+	least := min(max(leastShare*area*float64(len(prob)), leastArea), mostArea) / area
 	logits := make([]float32, len(prob))
 	for i, p := range prob {
 		logits[i] = float32(numeric.Logit(float64(p), 1e-6))

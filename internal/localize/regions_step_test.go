@@ -8,7 +8,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// With Spec.Blobs the probabilities are those of the judged map; the network's own map stays as it was.
+// With Spec.Blobs the probabilities are those of the judged map; the network's own map is
+// unchanged.
 func TestSureRegionsAreKept(t *testing.T) {
 	rgb := picture.NewRGB(200, 120)
 	rng := rand.New(rand.NewPCG(2, 2))

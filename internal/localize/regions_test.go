@@ -9,7 +9,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// The maps of these tests stand for pictures of 160 x 160 pixels: a part of 256 pixels has 16 places.
+// The maps of these tests cover pictures of 160 x 160 pixels: a region of 256 pixels has 16 cells.
 const (
 	side   = 40
 	stride = 4
@@ -38,11 +38,11 @@ func evenMap(logit float64) []float32 {
 	return prob
 }
 
-// A part stays as it is where its core is large enough; else it is brought below 0.5.
+// A region with a large enough core is kept; others are lowered below 0.5.
 func TestKeepSureRegions(t *testing.T) {
 	for name, c := range map[string]struct {
 		rim, core float64
-		coreSize  int // side, within a part of 10 x 10
+		coreSize  int // side, within a region of 10 x 10
 		want      bool
 	}{
 		"sure":               {0.2, 3, 8, true},
@@ -64,16 +64,17 @@ func TestKeepSureRegions(t *testing.T) {
 				t.Fatalf("%s: place %d,%d went from %g to %g, above 0.5 expected: %v", name, i%side, i/side, was, p, want)
 			}
 			if was < 0.3 && math.Abs(float64(p-was)) > 1e-7 {
-				t.Fatalf("%s: place %d,%d, which nothing speaks for, went from %g to %g", name, i%side, i/side, was, p)
+				t.Fatalf("%s: place %d,%d, which has no evidence, went from %g to %g", name, i%side, i/side, was, p)
 			}
 		}
 	}
 }
 
-// Small specks stay out, however strong; what is small depends on the picture, within bounds.
+// Small specks are dropped, however strong. The limit depends on the size of the picture, within
+// bounds.
 func TestSpecks(t *testing.T) {
 	for _, c := range []struct {
-		side, size, stride int // of the map and of a square in it, in places; pixels of a place
+		side, size, stride int // of the map and of a square in it, in cells; pixels of a cell
 		want               bool
 	}{
 		{40, 3, 4, false},   // 144 pixels
@@ -99,7 +100,7 @@ func TestSpecks(t *testing.T) {
 	}
 }
 
-// Parts that touch at a corner only are two; each is judged for itself.
+// Regions that touch only at a corner are judged separately.
 func TestCorners(t *testing.T) {
 	prob := evenMap(-6)
 	square(prob, 2, 2, 6, 2)
@@ -110,7 +111,7 @@ func TestCorners(t *testing.T) {
 	}
 }
 
-// The order of the places stays within what stays and within what does not, up to certainty.
+// Ranks are preserved within the kept cells and within the rest.
 func TestOrder(t *testing.T) {
 	for _, stays := range []bool{true, false} {
 		prob := evenMap(-8)
@@ -134,6 +135,6 @@ func TestNothing(t *testing.T) {
 	one := []float32{1}
 	keepSureRegions(mapOf(one, 1))
 	if one[0] >= 0.5 || one[0] <= 0 {
-		t.Errorf("a single place has %g, expected less than 0.5: it is no part", one[0])
+		t.Errorf("a single place has %g, expected less than 0.5: it is too small for a region", one[0])
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// resizedRun is a picture on its way through a network that sees it scaled to the network's input, by resizedSteps.
+// resizedRun is a picture on its way through a network that sees it scaled to the network's input,
+// by resizedSteps.
 type resizedRun struct {
 	*Runner
 	rgb   *picture.RGB

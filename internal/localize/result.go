@@ -11,28 +11,28 @@ import (
 type Result struct {
 	Width, Height int    // pixels, as the file stores them
 	Model         string // what the model was opened as
-	Format        string // of the file: jpeg, png, webp, tiff, bmp, gif; empty for Localize
+	Format        string // jpeg, png, webp, tiff, bmp or gif; empty for pixels from no file
 	Orientation   int    // EXIF orientation 1..8 of the file, not applied; 1 where none is given
 
-	// Score in [0,1] sums the picture up. For a model that looks at the
+	// Score in [0,1] sums up the picture. For a model that looks at the
 	// picture's own pixels it is the probability that one pixel in a hundred
-	// exceeds, so that a score over the threshold means that more than 1 % of
-	// the pixels are marked. For a model that sees the picture scaled to its
-	// input, as the paper's do, it is the mean probability, as published.
+	// exceeds: a score over the threshold means that more than 1 % of the
+	// pixels are marked. For a model that sees the picture scaled to its
+	// input, as the paper's models do, it is the mean probability, as published.
 	Score float64
 	// MeanProbability over all pixels, in [0,1].
 	MeanProbability float64
 	// ManipulatedFraction is the share of pixels over Threshold, in [0,1].
 	ManipulatedFraction float64
 	Threshold           float64
-	// Regions are the connected areas over Threshold, the largest first; those
-	// under a ten-thousandth of the picture are left out.
+	// Regions are the connected areas over Threshold, the largest first. Areas
+	// smaller than a ten-thousandth of the picture are left out.
 	Regions []Region
 
 	// Prob is the probability that a pixel was manipulated: [Height, Width].
 	Prob []float32
-	// Raw is the network's own output before it is brought to the picture's
-	// size. Of several models it is the mean, at the picture's size where their
+	// Raw is the network's own output before it is enlarged to the picture's
+	// size. For several models it is their mean, at the picture's size if their
 	// own outputs differ in size.
 	Raw picture.Map
 	// Each holds each model's own result, in the order in which they were given;
@@ -51,7 +51,7 @@ type Region struct {
 // threshold is not listed as a region.
 const smallestRegion = 1e-4
 
-// measure fills in what follows from Prob.
+// measure computes the fields that depend on Prob.
 func (r *Result) measure(scoreIsMean bool) {
 	r.MeanProbability = r.toMap().Mean()
 	r.Score = r.MeanProbability
@@ -61,7 +61,7 @@ func (r *Result) measure(scoreIsMean bool) {
 	r.mark()
 }
 
-// mark fills in what follows from Prob and Threshold.
+// mark computes the fields that depend on Prob and Threshold.
 func (r *Result) mark() {
 	m := r.toMap()
 	r.ManipulatedFraction = m.Fraction(r.Threshold)
@@ -105,7 +105,7 @@ func (r *Result) Gray() image.Image { return r.toMap().ToGray() }
 // elsewhere.
 func (r *Result) Mask() image.Image { return r.toMap().Mask(r.Threshold) }
 
-// Overlay lays the map over the picture it was made from: a heat map where the
+// Overlay draws the map over the picture it was made from: a heat map where the
 // probability is high, and an outline around what Mask marks. rgb must have the
 // result's size.
 func (r *Result) Overlay(rgb *picture.RGB) image.Image {

@@ -25,8 +25,8 @@ type Runner struct {
 	sessions  *sessions
 }
 
-// New makes a runner, whose owner closes it. Sessions are loaded when the first picture of a shape comes. A Spec with an
-// unknown detector is an error.
+// New makes a runner, whose owner closes it. Sessions are loaded when the first picture of a shape
+// comes. A Spec with an unknown detector is an error.
 func New(e *engine.Engine, n Network) (*Runner, error) {
 	load := func(h, w int) (*engine.Session, error) {
 		onnx, err := n.Inference(h, w)
@@ -49,7 +49,8 @@ func newRunner(spec network.Spec, load func(h, w int) (*engine.Session, error)) 
 // Close frees the sessions. No call of Run may be in progress.
 func (r *Runner) Close() error { return r.sessions.close() }
 
-// Run runs the network on a picture. The result does not depend on what else runs. A panic is an error of this picture.
+// Run runs the network on a picture. The result does not depend on what else runs. A panic is an
+// error of this picture.
 func (r *Runner) Run(ctx context.Context, rgb *picture.RGB) (Output, error) {
 	if r.spec.Mode == network.ModeResize {
 		return r.runResized(ctx, rgb)

@@ -9,7 +9,8 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// maxSessions is how many shapes stay loaded: a directory of photographs has a few, and each takes some memory.
+// maxSessions is how many shapes stay loaded: a directory of photographs has a few, and each takes
+// some memory.
 const maxSessions = 6
 
 // sessions keeps a network's sessions by the shape of their input.
@@ -34,8 +35,9 @@ func newSessions(load func(h, w int) (*engine.Session, error)) *sessions {
 	return &sessions{load: load, slots: map[[2]int]*slot{}}
 }
 
-// get returns the session for inputs of h x w pixels and loads it if needed. The session can be used until release
-// is called. When ctx ends, a call that waits for another's loading returns; loading itself goes on.
+// get returns the session for inputs of h x w pixels and loads it if needed. The session can be
+// used until release is called. When ctx ends, a call that waits for another's loading returns;
+// loading itself continues.
 func (s *sessions) get(ctx context.Context, h, w int) (session *engine.Session, release func(), err error) {
 	key := [2]int{h, w}
 	s.mu.Lock()

@@ -11,11 +11,12 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// tiledRun is a picture on its way through a network that runs over the picture's own pixels, by tiledSteps.
+// tiledRun is a picture on its way through a network that runs over the picture's own pixels, by
+// tiledSteps.
 type tiledRun struct {
 	*Runner
 	rgb      *picture.RGB
-	grid     jpeggrid.Grid                       // where JPEG's blocks begin, if the network looks at them
+	grid     jpeggrid.Grid                       // of JPEG's blocks, if the network uses them
 	wait     func() ([]forensics.Finding, error) // for the detectors
 	findings []forensics.Finding
 	raw      picture.Map // the network's own map
@@ -26,7 +27,7 @@ type tiledRun struct {
 func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error) {
 	ctx, stop := context.WithCancel(ctx)
 	run := &tiledRun{Runner: r, rgb: rgb}
-	defer func() { // whichever step failed, no detector goes on
+	defer func() { // no detector may outlive the run, even if a step fails
 		stop()
 		if run.wait != nil {
 			_, _ = run.wait()
@@ -46,8 +47,8 @@ func (t *tiledRun) findGrid(context.Context) error {
 	return nil
 }
 
-// startDetectors starts the detectors in the background. They run one after the other, because the network needs the
-// processor as well.
+// startDetectors starts the detectors in the background. They run one after the other, because the
+// network needs the processor as well.
 func (t *tiledRun) startDetectors(ctx context.Context) error {
 	t.wait = parallel.Start(func() (list []forensics.Finding, err error) {
 		for _, d := range t.detectors {
@@ -63,8 +64,9 @@ func (t *tiledRun) startDetectors(ctx context.Context) error {
 	return nil
 }
 
-// runTiles runs the network. It takes one tile at a time, whose work the session's threads share: two tiles with half
-// the threads each take 6 % less processor time but 90 MB more for twelve megapixels.
+// runTiles runs the network. It takes one tile at a time, whose work the session's threads share:
+// two tiles with half the threads each take 6 % less processor time but 90 MB more for twelve
+// megapixels.
 func (t *tiledRun) runTiles(ctx context.Context) error {
 	options := tile.Options{
 		Size: t.spec.Tile, Overlap: t.spec.Overlap, PhaseX: t.grid.X, PhaseY: t.grid.Y, Mean: network.Mean, Std: network.Std,
@@ -82,7 +84,8 @@ func (t *tiledRun) waitForDetectors(context.Context) (err error) {
 	return err
 }
 
-// markNetworkMap marks the findings that belong in the network's map. The network's own map stays as it is.
+// markNetworkMap marks the findings that belong in the network's map. The network's own map stays
+// as it is.
 func (t *tiledRun) markNetworkMap(context.Context) error {
 	if len(t.findings) > 0 || t.spec.Blobs {
 		t.judged = t.raw.Clone()

@@ -8,13 +8,15 @@ func Sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 // Sigmoid32 is Sigmoid of a float32, computed in float64 and rounded once.
 func Sigmoid32(x float32) float32 { return float32(Sigmoid(float64(x))) }
 
-// Logit is the logit of a probability: log(p/(1-p)), with p limited to [margin, 1-margin] so that it is finite.
+// Logit is the logit of a probability: log(p/(1-p)), with p limited to [margin, 1-margin] so that
+// it is finite.
 func Logit(p, margin float64) float64 {
 	p = min(max(p, margin), 1-margin)
 	return math.Log(p / (1 - p))
 }
 
-// BlockSide is the side of JPEG's blocks in pixels, the length of the transform that DCTScale and DCTWave describe.
+// BlockSide is the side of JPEG's blocks in pixels, the length of the transform that DCTScale and
+// DCTWave describe.
 const BlockSide = 8
 
 // DCTScale makes cosine function u of BlockSide samples orthonormal (ITU-T T.81, A.3.3).

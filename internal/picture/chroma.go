@@ -2,7 +2,7 @@ package picture
 
 import "image"
 
-// planarToRGB is planesToRGB for a picture of the standard library's.
+// planarToRGB is planesToRGB for a picture of the standard library.
 func planarToRGB(m *image.YCbCr, colour bool) *RGB {
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()
@@ -24,12 +24,13 @@ func planarToRGB(m *image.YCbCr, colour bool) *RGB {
 	return planesToRGB([3]plane{luma, cb, cr}, colour)
 }
 
-// planesToRGB turns planes, some of them subsampled, into packed RGB the way libjpeg-turbo does: "fancy" (triangle
-// filter) upsampling where it has one (halved width, halved height, or both), replication elsewhere, and its 16-bit
-// fixed-point conversion of YCbCr (colour false: the planes are red, green and blue already).
+// planesToRGB turns planes, some of them subsampled, into packed RGB the way libjpeg-turbo does:
+// "fancy" (triangle filter) upsampling where it has one (halved width, halved height, or both),
+// replication elsewhere, and its 16-bit fixed-point conversion of YCbCr (colour false: the planes
+// are red, green and blue already).
 //
-// Only real samples take part, ceil(width/ratio) by ceil(height/ratio) of them, never the padding that fills up the
-// last blocks.
+// Only real samples take part, ceil(width/ratio) by ceil(height/ratio) of them, never the padding
+// that fills up the last blocks.
 func planesToRGB(planes [3]plane, colour bool) *RGB {
 	p := NewRGB(planes[0].fullWidth, planes[0].fullHeight)
 	inBands(p.Height, 64, func(y0, y1 int) {
@@ -50,7 +51,7 @@ func planesToRGB(planes [3]plane, colour bool) *RGB {
 	return p
 }
 
-// plane is a component and how it lies under the picture.
+// plane is a component with its subsampling.
 type plane struct {
 	pix                   []uint8
 	stride                int
@@ -70,7 +71,7 @@ func newPlane(pix []uint8, stride, horizontal, vertical, fullWidth, fullHeight i
 	return p
 }
 
-// rows are what one goroutine needs to upsample rows of a plane.
+// rows are a goroutine's buffers for upsampling rows of a plane.
 type rows struct {
 	out []uint8
 	sum []int32
@@ -115,8 +116,8 @@ func (p *plane) row(y int, b rows) []uint8 {
 	return b.out[:p.fullWidth]
 }
 
-// halvedWidth is libjpeg's h2v1: each output lies a quarter sample beside its
-// source, 3/4 of the nearer and 1/4 of the farther neighbour.
+// halvedWidth is libjpeg's h2v1: each output is a quarter sample away from its source, and is 3/4
+// of the nearer and 1/4 of the farther neighbour.
 func halvedWidth(out, in []uint8) {
 	n := len(in)
 	out = out[:2*n]

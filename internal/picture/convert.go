@@ -6,8 +6,8 @@ import (
 )
 
 // FromImage converts any picture to packed RGB as Pillow's convert("RGB") does:
-// alpha is dropped, not composited. An RGB is returned as it is, a Decoded gives
-// its own; their pixels are shared, not copied.
+// alpha is dropped, not composited. The pixels of an RGB and of a Picture are shared,
+// not copied.
 func FromImage(m image.Image) *RGB {
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()
@@ -80,7 +80,7 @@ func packGray(m *image.Gray) *Gray {
 	return g
 }
 
-// clipGray16 is min(v, 255): what Pillow makes of 16-bit grey, not v/256.
+// clipGray16 is min(v, 255), as Pillow converts 16-bit grey; not v/256.
 func clipGray16(m *image.Gray16) *image.Gray {
 	b := m.Bounds()
 	g := image.NewGray(b)

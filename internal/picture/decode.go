@@ -81,9 +81,10 @@ func OpenGray(path string, limits Limits) (*Gray, error) {
 	return g, nil
 }
 
-// Decode reads a picture from the bytes of its file. The size in the header is checked against the limit before any
-// pixel is decoded or memory for pixels is taken. Of a GIF it takes the first frame. Errors can be told apart with
-// errors.Is: ErrTooLarge, ErrFormat, ErrEmpty, ErrTruncated.
+// Decode reads a picture from the bytes of its file. The size in the header is checked against the
+// limit before any pixel is decoded or memory for pixels is taken. Of a GIF it takes the first
+// frame. Errors can be distinguished with errors.Is: ErrTooLarge, ErrFormat, ErrEmpty,
+// ErrTruncated.
 func Decode(data []byte, limits Limits) (*Picture, error) {
 	return guarded(func() (*Picture, error) {
 		c, err := decode(data, limits)
@@ -177,7 +178,8 @@ func decode(data []byte, limits Limits) (c content, err error) {
 	if c.header, err = readHeader(data); err != nil {
 		return content{}, err
 	}
-	// Both factors are below 2^32, so their product may exceed int64 only above 2^63: compare by division.
+	// Both factors are below 2^32, so their product may exceed int64 only above 2^63: compare by
+	// division.
 	w, h := c.width, c.height
 	if limit := limits.maxPixels(); int64(w) > limit/int64(h) {
 		return content{}, fmt.Errorf("%w: %d x %d pixels (%.1f MP), the limit is %.1f MP",
@@ -230,7 +232,8 @@ type withoutPrefix struct {
 func (e withoutPrefix) Error() string { return strings.TrimPrefix(e.error.Error(), e.prefix) }
 func (e withoutPrefix) Unwrap() error { return e.error }
 
-// guarded runs a decoder and turns a panic into an error about the picture: a broken file must never end the program.
+// guarded runs a decoder and turns a panic into an error about the picture: a broken file must
+// never end the program.
 func guarded[T any](f func() (T, error)) (value T, err error) {
 	err = parallel.Catch(func() (err error) {
 		value, err = f()
@@ -258,7 +261,7 @@ func readFile(path string, limits Limits) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		return nil, fmt.Errorf("%s: is a folder, not a picture", path)
+		return nil, fmt.Errorf("%s: is a directory, not a picture", path)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s: is not a regular file", path)
 	}

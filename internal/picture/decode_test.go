@@ -154,7 +154,7 @@ func TestOpenErrors(t *testing.T) {
 		{write("short.jpg", "\xff\xd8\xff\xe0"), ErrTruncated, "truncated"},
 		{write("header.bmp", "BM\x00\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00"), ErrTruncated, "truncated"},
 		{filepath.Join(dir, "missing.png"), os.ErrNotExist, "missing.png"},
-		{dir, nil, "folder"},
+		{dir, nil, "is a directory, not a picture"},
 	} {
 		_, err := Open(c.path, Limits{})
 		if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.path) {

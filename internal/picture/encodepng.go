@@ -18,8 +18,8 @@ import (
 type Compression int
 
 const (
-	Fast  Compression = iota // for maps and overlays that are written by the way
-	Small                    // for files that are kept, a few times as slow
+	Fast  Compression = iota // for maps and overlays
+	Small                    // for files that are kept; a few times slower
 )
 
 // EncodePNG gives the bytes of a PNG file. *RGB and *Gray are filtered and
@@ -43,13 +43,13 @@ func EncodePNG(m image.Image, c Compression) (file []byte, err error) {
 	return b.Bytes(), err
 }
 
-// bandBytes is about how much one band compresses: enough that starting anew
-// costs little.
+// bandBytes is the approximate size of a band before compression: large enough that starting again
+// for each band costs little.
 const bandBytes = 1 << 20
 
 type band struct {
-	data []byte // deflate blocks, ending at a byte
-	sum  uint32 // Adler-32 of what they hold
+	data []byte // deflate blocks that end at a byte
+	sum  uint32 // Adler-32 of their uncompressed contents
 	size int
 }
 
@@ -168,9 +168,9 @@ func appendChunk(out []byte, kind string, data []byte) []byte {
 	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[at:]))
 }
 
-// joinAdler gives the Adler-32 of two stretches from those of each; n is the
-// length of the second. The low half is 1 plus the sum of bytes, the high half
-// the sum of all the low ones (RFC 1950).
+// joinAdler is the Adler-32 of two byte sequences from those of each; n is the length of the
+// second. The low half is 1 plus the sum of bytes, the high half the sum of all the low ones (RFC
+// 1950).
 func joinAdler(first, second uint32, n int) uint32 {
 	const mod = 65521
 	a1, b1 := uint64(first&0xffff), uint64(first>>16)

@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// orientation is the file's EXIF orientation, 1 to 8; 1 where it gives none or the metadata is damaged: metadata never
-// makes a picture unreadable.
+// orientation is the file's EXIF orientation, 1 to 8; 1 where it gives none or the metadata is
+// damaged: metadata never makes a picture unreadable.
 func (h header) orientation(data []byte) int {
 	switch h.format {
 	case "jpeg":
@@ -32,8 +32,8 @@ func tiffOrientation(t []byte) int {
 	return 1
 }
 
-// tiffShort looks up a tag with one 16-bit value in the first directory of a TIFF structure; it is -1 if there is none.
-// Sub-directories and values stored elsewhere are not read.
+// tiffShort looks up a tag with one 16-bit value in the first directory of a TIFF structure; it is
+// -1 if there is none. Sub-directories and values stored elsewhere are not read.
 func tiffShort(t []byte, tag uint16) int {
 	if len(t) < 8 {
 		return -1

@@ -132,7 +132,7 @@ func checkFloats(t *testing.T, folder string, count int, resize func(src []float
 			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
 		}
 		got, want := resize(values[:sw*sh], sw, sh, dw, dh), values[sw*sh:]
-		// Values lie in [0,1]; four products and sums in float32 leave a few
+		// Values are in [0,1]; four products and sums in float32 leave a few
 		// units of 6e-8, weights near the coordinate's rounding a little more.
 		for i := range want {
 			if d := math.Abs(float64(got[i] - want[i])); d > 1e-6 {

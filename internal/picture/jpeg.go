@@ -32,7 +32,8 @@ func planeOf(m *jpeg.Picture, i int) plane {
 	return newPlane(p.Pix, p.Stride, p.Horizontal, p.Vertical, m.Width, m.Height)
 }
 
-// storesRGB tells, as libjpeg does, the files that hold red, green and blue instead of luma and chroma.
+// storesRGB reports, as libjpeg decides it, whether a file has red, green and blue instead of luma
+// and chroma.
 func storesRGB(m *jpeg.Picture) bool {
 	switch {
 	case m.JFIF:
@@ -43,8 +44,8 @@ func storesRGB(m *jpeg.Picture) bool {
 	return m.Planes[0].ID == 'R' && m.Planes[1].ID == 'G' && m.Planes[2].ID == 'B'
 }
 
-// inkToRGB converts four components to RGB as Pillow does: samples are taken as Adobe stores them (255 is no ink), and
-// each colour is reduced by black: (255-k) - c*(255-k)/255.
+// inkToRGB converts four components to RGB as Pillow does: samples are as Adobe stores them (255
+// means without ink), and each colour is reduced by black: (255-k) - c*(255-k)/255.
 func inkToRGB(m *jpeg.Picture) *RGB {
 	ycck := m.Adobe > 0
 	p := planesToRGB([3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, ycck)

@@ -8,7 +8,8 @@ import (
 	"github.com/declip/declip/internal/picture/jpeg"
 )
 
-// The limit on pixels is checked against the header; the decoder must not find another size after it.
+// The limit on pixels is checked against the header; the decoder must not find another size after
+// it.
 func FuzzJPEGSize(f *testing.F) {
 	for name, data := range golden(f) {
 		if len(data) < 2000 && strings.HasSuffix(name, ".jpg") {

@@ -5,12 +5,13 @@ import (
 	"slices"
 )
 
-// Map is a grid of probabilities of manipulation, [Height, Width], each in [0,1]. A cell covers Stride x Stride
-// pixels of a picture; of a map at the picture's own size a cell is a pixel.
+// Map is a grid of probabilities of manipulation, [Height, Width], each in [0,1]. A cell covers
+// Stride x Stride pixels of a picture; of a map at the picture's own size a cell is a pixel.
 type Map struct {
 	Prob          []float32
 	Width, Height int
-	// Stride is the side of a cell in pixels. 0 means 1, or that the map covers the picture however large that is.
+	// Stride is the side of a cell in pixels. 0 means 1, or that the map covers the picture however
+	// large that is.
 	Stride int
 	// LeadX and LeadY are how many pixels the first cell begins left of and above the picture.
 	LeadX, LeadY int

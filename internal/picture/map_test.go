@@ -156,7 +156,7 @@ func TestWriteAtomically(t *testing.T) {
 	if _, err := Open(path, Limits{}); err != nil {
 		t.Error(err)
 	}
-	// A folder stands where the file should go: the rename fails.
+	// A directory has the file's name: the rename fails.
 	if err := os.MkdirAll(filepath.Join(dir, "c.png", "x"), 0o755); err != nil {
 		t.Fatal(err)
 	}

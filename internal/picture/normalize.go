@@ -16,7 +16,8 @@ func (n Normalization) Table() (table [3][256]float32) {
 	return table
 }
 
-// Planes writes p, normalised, as three planes into dst, which has 3*Height*Width elements: [3,H,W].
+// Planes writes p, normalised, as three planes into dst, which has 3*Height*Width elements:
+// [3,H,W].
 func (n Normalization) Planes(dst []float32, p *RGB) {
 	table := n.Table()
 	size := p.Width * p.Height

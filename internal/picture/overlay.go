@@ -111,7 +111,7 @@ const (
 	perPixel   = 8 // steps of a pixel in which distances and crossings are kept
 )
 
-// crossing tells in which eighth of the way from a to b the threshold lies.
+// crossing is the eighth of the way from a to b at which the threshold is crossed.
 func crossing(a, b, t float32) int {
 	f := (t - a) / (b - a)
 	if !(f > 0) { // also NaN
@@ -120,7 +120,7 @@ func crossing(a, b, t float32) int {
 	return min(int(f*perPixel+0.5), perPixel)
 }
 
-// stamp is a disc of distances, in eighths of a pixel, from a point that lies a
+// stamp is a disc of distances, in eighths of a pixel, from a point that is a
 // bit to the right of or below its middle.
 type stamp struct {
 	radius int

@@ -1,10 +1,3 @@
-// Package picture brings pixels in and takes maps out. It decodes pictures the
-// way Pillow's convert("RGB") does (down to libjpeg's chroma upsampling), resizes
-// them bit for bit as Pillow's BILINEAR filter, and turns maps of probabilities
-// into masks, overlays, regions and files.
-//
-// Pictures keep the pixel grid of the file: an EXIF orientation is reported,
-// never applied. Alpha is dropped, not composited.
 package picture
 
 import (
@@ -18,8 +11,8 @@ import (
 type RGB struct {
 	Pix           []uint8
 	Width, Height int
-	// Steps are those in which the luma's cosine coefficients are stored in the JPEG file that these very pixels were read
-	// from: row by row, one for each frequency of an 8 x 8 block. nil for all other pictures.
+	// Steps are the luma's quantisation steps in the JPEG file that these pixels were decoded from:
+	// one for each frequency of an 8 x 8 block, row by row. nil for all other pictures.
 	Steps *[64]uint16
 }
 
@@ -43,7 +36,7 @@ func (p *RGB) At(x, y int) color.Color {
 	return color.RGBA{p.Pix[i], p.Pix[i+1], p.Pix[i+2], 255}
 }
 
-// Opaque says that there is no transparency; encoders ask for it.
+// Opaque reports that there is no transparency; encoders ask for it.
 func (p *RGB) Opaque() bool { return true }
 
 // Clone returns a copy that shares no memory with p.
@@ -95,7 +88,7 @@ func (g *Gray) At(x, y int) color.Color {
 	return color.Gray{Y: g.Pix[y*g.Width+x]}
 }
 
-// Opaque says that there is no transparency; encoders ask for it.
+// Opaque reports that there is no transparency; encoders ask for it.
 func (g *Gray) Opaque() bool { return true }
 
 // Clone returns a copy that shares no memory with g.

@@ -46,7 +46,7 @@ func decodePNG(data []byte) (image.Image, error) {
 		return nil, err
 	}
 	// Deflate packs at most 1032 bytes into one, so a small file with a large
-	// header is cut off; say so before memory is taken for its pixels.
+	// header is truncated; report that before allocating memory for its pixels.
 	if h.width*h.height*int64(max(h.bits, 1))/8/1032 > int64(len(data)) {
 		return nil, ErrTruncated
 	}

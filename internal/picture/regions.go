@@ -15,9 +15,9 @@ type Region struct {
 	Peak float64 // highest probability in it
 }
 
-// Regions finds the regions of a map whose probability is greater than the threshold and that have at least minArea
-// pixels. Pixels that touch at a corner are connected. The largest region comes first, equal ones in reading order.
-// Memory grows with the width of the map, not with the height.
+// Regions finds the regions of a map whose probability is greater than the threshold and that have
+// at least minArea pixels. Pixels that touch at a corner are connected. The largest region comes
+// first, equal ones in reading order. Memory grows with the width of the map, not with the height.
 func Regions(m *Map, threshold float64, minArea int) []Region {
 	var found []Region
 	l := components.NewLabeller(components.Corners, (*growing).join, func(g growing) {

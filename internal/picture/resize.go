@@ -31,7 +31,7 @@ func resample(pix []uint8, sw, sh, dw, dh, channels int) []uint8 {
 
 const weightBits = 22
 
-// filter holds, for each output sample, where its first input lies and the
+// filter holds, for each output sample, where its first input is and the
 // weights from there on, 1<<22 together.
 type filter struct {
 	first   []int

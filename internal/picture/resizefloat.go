@@ -62,9 +62,10 @@ func widen(dst, src []float32, xs []tap) {
 	}
 }
 
-// FitFloat brings a map to another size as torchvision's resize of a tensor does since it antialiases by default: where
-// both sides grow it is ResizeFloat; else a triangle filter, which widens with the scale factor in the directions that
-// shrink, along the rows and then along the columns. Sides must be positive.
+// FitFloat brings a map to another size as torchvision's resize of a tensor does since it
+// antialiases by default: where both sides grow it is ResizeFloat; else a triangle filter, which
+// widens with the scale factor in the directions that shrink, along the rows and then along the
+// columns. Sides must be positive.
 func FitFloat(src []float32, sw, sh, dw, dh int) []float32 {
 	if dw >= sw && dh >= sh {
 		return ResizeFloat(src, sw, sh, dw, dh)

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// sniff tells the format by the first bytes; the file's name does not count.
+// sniff detects the format from the first bytes; the file's name is ignored.
 func sniff(data []byte) (string, error) {
 	if len(data) == 0 {
 		return "", ErrEmpty
@@ -37,8 +37,7 @@ func sniff(data []byte) (string, error) {
 	return "", ErrFormat
 }
 
-// otherFormat names formats that people are likely to hand over, so that the
-// message helps.
+// otherFormat names unsupported formats that users are likely to try, so that the message helps.
 func otherFormat(data []byte) string {
 	if len(data) >= 12 && string(data[4:8]) == "ftyp" {
 		switch string(data[8:12]) {
@@ -68,7 +67,7 @@ func looksLikeText(data []byte) bool {
 	for len(head) > 0 {
 		r, size := utf8.DecodeRune(head)
 		if r == utf8.RuneError && size == 1 {
-			// A rune cut by the end of the sample is no sign of binary data.
+			// A rune cut by the end of the sample does not mean binary data.
 			return len(head) < utf8.UTFMax && len(data) > 512
 		}
 		if r < ' ' && r != '\n' && r != '\r' && r != '\t' && r != '\f' {
@@ -79,8 +78,8 @@ func looksLikeText(data []byte) bool {
 	return true
 }
 
-// endsEarly tells whether a decoder complains that data is missing. The
-// decoders say so in different ways, some only in words.
+// endsEarly reports whether a decoder's error means missing data. The decoders report that in
+// different ways, some only in the text.
 func endsEarly(err error) bool {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return true
@@ -97,7 +96,8 @@ func endsEarly(err error) bool {
 // Extensions are the extensions of files in the formats that Decode reads, in lower case.
 var Extensions = []string{".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 
-// HasExtension reports whether a file is named like a picture that Decode reads. Decode itself ignores the name.
+// HasExtension reports whether a file is named like a picture that Decode reads. Decode itself
+// ignores the name.
 func HasExtension(path string) bool {
 	return slices.Contains(Extensions, strings.ToLower(filepath.Ext(path)))
 }

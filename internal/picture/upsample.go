@@ -6,9 +6,9 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// Upsample enlarges the map to the picture that it covers, of width x height pixels, bilinearly with pixel centres
-// aligned (align_corners=false): pixel x reads at (x+LeadX+0.5)/Stride - 0.5 cells, clamped to the map. The result
-// is [height, width].
+// Upsample enlarges the map to the picture that it covers, of width x height pixels, bilinearly
+// with pixel centres aligned (align_corners=false): pixel x reads at (x+LeadX+0.5)/Stride - 0.5
+// cells, clamped to the map. The result is [height, width].
 func (m *Map) Upsample(width, height int) []float32 {
 	dst := make([]float32, width*height)
 	columns := cellTaps(width, m.Width, m.CellSize(), m.LeadX)

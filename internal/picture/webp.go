@@ -40,7 +40,7 @@ func decodeWebP(data []byte) (image.Image, error) {
 }
 
 // videoToRGB converts the planes of a lossy WebP as libwebp does. They differ
-// from a JPEG's in range (16 to 235, ITU-R 601) and in where chroma lies: each
+// from a JPEG's in range (16 to 235, ITU-R 601) and in where chroma samples are: each
 // output takes 9/16, 3/16, 3/16 and 1/16 of its four neighbours, in libwebp's
 // own order of rounding.
 func videoToRGB(m *image.YCbCr) *RGB {

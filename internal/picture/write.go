@@ -10,9 +10,8 @@ import (
 	"github.com/declip/declip/internal/files"
 )
 
-// WritePNG writes a picture so that either the whole file is there or nothing
-// is: to a temporary name in the same folder, then renamed. *RGB and *Gray are
-// encoded fast; see EncodePNG.
+// WritePNG writes a picture atomically: to a temporary file in the same directory, which is then
+// renamed. *RGB and *Gray are encoded fast; see EncodePNG.
 func WritePNG(path string, m image.Image) error {
 	data, err := EncodePNG(m, Fast)
 	if err != nil {
@@ -30,7 +29,8 @@ func WriteJPEG(path string, p *RGB, quality int) error {
 	return WriteFile(path, data)
 }
 
-// ThroughJPEG saves a picture as EncodeJPEG does, in memory, and reads it back: the picture that the file holds, and the file.
+// ThroughJPEG encodes a picture with EncodeJPEG and decodes the result. It returns the decoded
+// picture and the file.
 func ThroughJPEG(p *RGB, quality int) (*RGB, []byte, error) {
 	file, err := EncodeJPEG(p, quality)
 	if err != nil {
@@ -62,7 +62,7 @@ func EncodeJPEG(p *RGB, quality int) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// WriteFile writes data to a temporary file in path's folder and renames it, so
+// WriteFile writes data to a temporary file in path's directory and renames it, so
 // that nothing half-written is ever found under path. Errors name the file.
 func WriteFile(path string, data []byte) error {
 	return files.WriteBytes(path, data)

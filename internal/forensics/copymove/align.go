@@ -4,13 +4,14 @@ import "math"
 
 const (
 	alignRounds = 6
-	alignPixels = 40_000 // of a part that take part in its alignment
-	alignLeast  = 50     // without so many, weighted, a transform is left as it is
-	outlying    = 6      // times the median difference: what differs more does not count
+	alignPixels = 40_000 // of an area that are used to align it
+	alignLeast  = 50     // weighted number of pixels below which a transform is not changed
+	outlying    = 6      // times the median difference: pixels that differ more are ignored
 )
 
-// align improves a transform by Gauss and Newton's method: it is moved until what it brings to the places of the mask differs
-// least from what is there (Lucas and Kanade, 1981). Places that differ much count little (Tukey's biweight).
+// align improves a transform by the Gauss-Newton method: it minimises the difference, over the
+// mask, between the transformed plane and the plane (Lucas and Kanade, 1981). Outliers get little
+// weight (Tukey's biweight).
 func align(p plane, t transform, mask []bool) transform {
 	var places []int32
 	for i, in := range mask {
@@ -44,16 +45,17 @@ func align(p plane, t transform, mask []bool) transform {
 	return back.inverse()
 }
 
-// alignment is a part of a plane that a transform is aligned on. Coordinates about its middle, in units of its size, keep the
-// equations well conditioned.
+// alignment is the area of a plane that a transform is aligned on. Coordinates relative to its
+// centre, in units of its size, keep the equations well conditioned.
 type alignment struct {
 	plane  plane
 	places []int32
-	x, y   float64 // the middle
+	x, y   float64 // the centre
 	unit   float64
 }
 
-// step improves the way back once, and gives the mean squared difference before. ok is false where that leads nowhere.
+// step improves the inverse transform once and returns the mean squared difference before that. ok
+// is false if the equations have no usable solution.
 func (a alignment) step(back transform) (next transform, cost float64, ok bool) {
 	var equations normal
 	var sum, weights float64
@@ -88,7 +90,7 @@ func (a alignment) step(back transform) (next transform, cost float64, ok bool) 
 	return next, sum / weights, next.plausible()
 }
 
-// outlying is the difference from which on places do not count.
+// outlying is the difference above which pixels are ignored.
 func (a alignment) outlying(back transform) float64 {
 	var list []float32
 	for k := 0; k < len(a.places); k += 4 {
@@ -104,7 +106,7 @@ func (a alignment) outlying(back transform) float64 {
 	return math.Max(0.5, outlying*float64(median(list)))
 }
 
-// slope is sample with the gradient there; ok is false at the border.
+// slope is sample with the gradient; ok is false at the border.
 func (p plane) slope(x, y float64) (v, gx, gy float64, ok bool) {
 	if !(x >= 1 && y >= 1 && x < float64(p.w-2) && y < float64(p.h-2)) {
 		return 0, 0, 0, false
@@ -116,7 +118,8 @@ func (p plane) slope(x, y float64) (v, gx, gy float64, ok bool) {
 	return (1-fy)*((1-fx)*a+fx*b) + fy*((1-fx)*c+fx*d), gx, gy, true
 }
 
-// normal holds the normal equations of a problem of least squares with six unknowns, upper half and right side.
+// normal holds the normal equations of a least-squares problem with six unknowns: upper half and
+// right-hand side.
 type normal [6][7]float64
 
 func (e *normal) add(row [6]float64, value, weight float64) {
@@ -128,7 +131,8 @@ func (e *normal) add(row [6]float64, value, weight float64) {
 	}
 }
 
-// solve eliminates, slightly damped (Levenberg, 1944); ok is false where an unknown is left open.
+// solve is Gaussian elimination with slight damping (Levenberg, 1944); ok is false if the equations
+// are singular.
 func (e *normal) solve() (out [6]float64, ok bool) {
 	a := *e
 	for i := range 6 {

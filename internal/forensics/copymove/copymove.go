@@ -1,10 +1,3 @@
-// Package copymove finds parts of a picture that appear in it twice: moved, turned, scaled, mirrored.
-//
-// Corners on several scales are described by binary codes that turn with them; each is compared with all others. Where
-// several agree on one map of the plane, the picture is laid over itself by that map, the map is aligned, and the places where
-// both are the same but for what saving a picture does to it may be a copy and its original, or look much alike: how well even
-// the finest details agree tells. Which of the two is the copy, the match does not say; that a copy was turned or scaled, and
-// so is the smoother, and what a network finds strange, do.
 package copymove
 
 import (
@@ -17,24 +10,24 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Pair is a part of the picture and its twin, as masks of a grid [Height, Width] laid over the picture.
+// Pair is an area of the picture and its twin, as masks on a grid [Height, Width] over the picture.
 type Pair struct {
 	One, Other    []bool
 	Width, Height int
-	// Probability is how likely it is that one was made from the other, rather than that both look alike, [0, 1].
+	// Probability, in [0, 1], that one was copied from the other, rather than both looking alike.
 	Probability float64
-	// Rougher is by how much the mean logarithm of One's finest detail lies above Other's.
+	// Rougher is the mean logarithm of One's finest detail minus Other's.
 	Rougher float64
 }
 
 // Pairs are what Find found in a picture.
 type Pairs []Pair
 
-// mostPixels bounds the plane that is searched; larger pictures are made smaller.
+// mostPixels is the largest size that is searched; larger pictures are scaled down.
 const mostPixels = 600_000
 
-// Find finds the pairs in a picture. Pictures under 60 pixels on a side have none. When ctx ends it returns ctx's error
-// within about 50 ms.
+// Find finds the pairs in a picture. Pictures under 60 pixels on a side have none. When ctx ends it
+// returns ctx's error within about 50 ms.
 func Find(ctx context.Context, rgb *picture.RGB) (Pairs, error) {
 	if n := rgb.Width * rgb.Height; n > mostPixels {
 		f := math.Sqrt(mostPixels / float64(n))
@@ -88,7 +81,7 @@ func findPairs(ctx context.Context, p plane, s *search, points []keypoint, mirro
 	return pairs, nil
 }
 
-// backTo marks what t takes into the mask.
+// backTo marks the pixels that t maps into the mask.
 func backTo(mask []bool, w, h int, t transform) []bool {
 	out := make([]bool, len(mask))
 	for y := range h {
@@ -101,22 +94,24 @@ func backTo(mask []bool, w, h int, t transform) []bool {
 	return out
 }
 
-// What speaks for one of the twins' being the copy, in logits: of 145 pairs in forged pictures it is right in three of four.
+// Weights, in logits, for which twin is the copy. They are right for three in four of 145 pairs in
+// forged pictures.
 const (
-	byStrangeness = 1.88  // how much stranger the network finds it, in logits
-	byRoughness   = -1.01 // how much rougher it is
+	byStrangeness = 1.88  // difference of the network's mean logits
+	byRoughness   = -1.01 // difference of Rougher
 )
 
-// How sure a copy makes of a manipulation at most.
+// The highest probabilities that a pair gives.
 const (
-	strange  = 0.95 // the copy
-	familiar = 0.6  // the other one, where it may well be the copy
-	doubt    = 0.3  // that is, at this probability
+	strange  = 0.95 // to the copy
+	familiar = 0.6  // to the likely original
+	doubt    = 0.3  // below this probability of being the copy, the original stays unmarked
 )
 
-// Mark raises the probabilities of the pixels that belong to copies, in a map at the picture's size. Of two twins the copy is
-// the one with the higher mean logit and with less fine detail. Where that is in doubt both are marked, so that half of the
-// marked area is right, rather than all or none.
+// Mark raises the probabilities of the pixels that belong to copies, in a map at the picture's
+// size. Of two twins the copy is the one with the higher mean logit and with less fine detail.
+// Where that is in doubt both are marked, so that half of the marked area is right, rather than all
+// or none.
 func (pairs Pairs) Mark(m *picture.Map) {
 	prob, width, height := m.Prob, m.Width, m.Height
 	for _, p := range pairs {
@@ -142,14 +137,14 @@ func (pairs Pairs) Mark(m *picture.Map) {
 	}
 }
 
-// lead is the mean logit under One less that under Other, of what only one of them covers.
+// lead is the mean logit over One minus that over Other, without the cells that both cover.
 func (p Pair) lead(prob []float32, width, height int) float64 {
 	var one, other mean
 	for cell, in := range p.One {
 		if in == p.Other[cell] {
 			continue
 		}
-		// The pixel in the middle of the cell stands for it.
+		// The pixel at the centre represents the cell.
 		x, y := (2*(cell%p.Width)+1)*width/(2*p.Width), (2*(cell/p.Width)+1)*height/(2*p.Height)
 		if logit := numeric.Logit(float64(prob[y*width+x]), 1e-5); in {
 			one.add(logit)
@@ -160,7 +155,8 @@ func (p Pair) lead(prob []float32, width, height int) float64 {
 	return one.value() - other.value()
 }
 
-// detail compares the twins' finest detail: logarithms of the mean square, over 5 x 5 pixels, of the second difference both ways.
+// detail compares the twins' finest detail: the mean logarithm of the mean square, over 5 x 5
+// pixels, of the mixed second difference.
 func (p Pair) detail(grey plane) float64 {
 	squares := newPlane(grey.w, grey.h)
 	for y := 1; y < grey.h-1; y++ {
@@ -185,13 +181,14 @@ func (p Pair) detail(grey plane) float64 {
 	return one.value() - other.value()
 }
 
-// mean is the mean of what is added to it, 0 of nothing.
+// mean is the mean of the added values, 0 without any.
 type mean struct{ sum, count float64 }
 
 func (m *mean) add(v float64) { m.sum, m.count = m.sum+v, m.count+1 }
 func (m mean) value() float64 { return m.sum / max(m.count, 1) }
 
-// each calls f for every pixel of the rows that hold some of the pair, with the cell of the grid that it lies in.
+// each calls f for every pixel of the rows that contain some of the pair, with the pixel's cell of
+// the grid.
 func (p Pair) each(width, height int, f func(i, cell int)) {
 	columns := make([]int, width)
 	for x := range columns {

@@ -36,7 +36,8 @@ func texture(w, h int, seed uint64) *picture.RGB {
 	return p
 }
 
-// withCopy pastes a disc of the picture elsewhere in it, through the similarity with this scale, angle and side (-1 mirrors).
+// withCopy pastes a disc of the picture elsewhere in it, through the similarity with this scale,
+// angle and side (-1 mirrors).
 func withCopy(p *picture.RGB, scale, angle, side float64) (out *picture.RGB, mask []bool) {
 	out, mask = p.Clone(), make([]bool, p.Width*p.Height)
 	planes := [3]plane{}
@@ -204,8 +205,8 @@ func TestLargePicture(t *testing.T) {
 	}
 }
 
-// The twin that looks stranger to the network, or smoother, gets the higher probability, both where that is in doubt. How
-// likely the pair is a copy at all bounds either. Nothing is lowered.
+// The twin that looks stranger to the network, or smoother, gets the higher probability, both where
+// that is in doubt. How likely the pair is a copy at all bounds either. Nothing is lowered.
 func TestMark(t *testing.T) {
 	for name, c := range map[string]struct {
 		one, other, rougher, probability float64 // logits, detail
@@ -254,7 +255,8 @@ func TestCopyIsSmoother(t *testing.T) {
 	}
 }
 
-// Alignment takes a transform that is off by some pixels to where the plane agrees with itself to a fraction of one.
+// Alignment takes a transform that is off by some pixels to where the plane agrees with itself to a
+// fraction of one.
 func TestAlign(t *testing.T) {
 	want := transform{1.1, -0.2, 60, 0.2, 1.1, 30}
 	from := luma(texture(400, 300, 11)).blurred()
@@ -307,8 +309,8 @@ func TestOrientation(t *testing.T) {
 	}
 }
 
-// What looks alike but was not copied, such as windows of a house, gets a low probability: on the walls between and behind the
-// panes nothing is the same.
+// What looks alike but was not copied, such as windows of a house, gets a low probability: on the
+// walls between and behind the panes nothing is the same.
 func TestLookAlikes(t *testing.T) {
 	p, pattern := texture(520, 400, 13), texture(90, 90, 14)
 	for y := range p.Height {

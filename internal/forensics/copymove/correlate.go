@@ -7,15 +7,15 @@ import (
 )
 
 const (
-	alike    = 0.85 // correlation of two windows above which they count as the same
-	flatness = 4.0  // levels squared: a window of less variance says nothing
+	alike    = 0.85 // correlation of two windows above which they count as equal
+	flatness = 4.0  // levels squared: a window with less variance is flat
 	window   = 4    // radius in pixels of the windows that are correlated
 	surround = 6    // radius in pixels over which windows vote
-	core     = 0.6  // share of the votes that makes a place a copy
-	rim      = 0.45 // the same where it touches such a place
+	core     = 0.6  // share of the votes above which a pixel belongs to a copy
+	rim      = 0.45 // the same for pixels connected to such a pixel
 )
 
-// warp brings the plane through t; where nothing comes from, it is NaN.
+// warp is the plane transformed by t, NaN where t maps nothing.
 func warp(p plane, t transform) plane {
 	out, back := newPlane(p.w, p.h), t.inverse()
 	nan := float32(math.NaN())
@@ -32,8 +32,9 @@ func warp(p plane, t transform) plane {
 	return out
 }
 
-// correlate compares two planes window by window. votes are 1 where they correlate, 0 where they don't, and 0.42
-// where both are flat and alike; errors are what is left of a's variance, in levels squared, after b's is taken out.
+// correlate compares two planes window by window. votes are 1 where they correlate, 0 where they do
+// not, and 0.42 where both are flat and equal; errors are the variance of a, in levels squared,
+// that b does not explain.
 func correlate(a, b plane) (votes, errors plane) {
 	votes, errors = newPlane(a.w, a.h), newPlane(a.w, a.h)
 	columns := make([]moments, a.w)
@@ -82,7 +83,7 @@ func correlate(a, b plane) (votes, errors plane) {
 // moments are sums over two planes' pixels in a window.
 type moments struct{ a, b, aa, bb, ab float64 }
 
-// add adds a pixel of both, or takes it away again; where the second is NaN, the first stands in for it.
+// add adds a pixel of both planes, or subtracts it. A NaN in the second is replaced by the first.
 func (m *moments) add(a, b, sign float32) {
 	if b != b {
 		b = a
@@ -118,7 +119,7 @@ func (m *moments) compare(n float64) (vote, left float32) {
 	return 0, 0
 }
 
-// marked are the connected places above rim that hold at least so many pixels above core.
+// marked are the connected regions above rim with at least the given number of pixels above core.
 func marked(share plane, least int) []bool {
 	mask := make([]bool, len(share.pix))
 	isCore := func(i int) bool { return share.pix[i] > core }

@@ -8,27 +8,28 @@ import (
 
 const (
 	leastShare    = 0.001 // of the picture that a copy covers
-	leastLikeness = 0.5   // of what the matches of a transform lie on
-	leastScore    = -2.2  // of what is worth mentioning: one in ten is a copy
+	leastLikeness = 0.5   // of the surroundings of a transform's matches
+	leastScore    = -2.2  // of pairs that are reported: one in ten is a copy
 )
 
-// The score of a candidate: the weights are those of a logistic regression on 81 that were copies in forged pictures, and on
-// 480 look-alikes in forged and untouched ones. The intercept is lower by 0.8 than there, where every second picture was forged:
-// so 4 of 290 photographs have a pair that is more likely a copy than not.
+// The score of a candidate. The weights come from a logistic regression on 81 copies in forged
+// pictures and 480 look-alikes in forged and untouched ones. The intercept is 0.8 lower than
+// fitted, because every second picture of that sample was forged; so 4 of 290 photographs have a
+// pair that is more likely a copy than not.
 const (
 	intercept = -6.42
 	byError   = -1.366 // logarithm of the median error, levels squared
-	byFine    = 1.237  // Fisher's transform of the likeness of what is finest
-	byBand    = 1.051  // and of details of a few pixels
+	byFine    = 1.237  // Fisher's transform of the likeness of the finest detail
+	byBand    = 1.051  // the same of details of a few pixels
 	byMatches = 1.196  // logarithm of the number of matches within
 )
 
-// search is a picture's brightness in the forms that copies are looked for and judged by.
+// search is a picture's luma, filtered in the ways that the search for copies needs.
 type search struct {
-	smooth plane // without what is finest
-	half   plane // that at half the size
-	fine   plane // that
-	band   plane // details of a few pixels, without the light that falls on them
+	smooth plane // without the finest detail
+	half   plane // smooth at half the size
+	fine   plane // the finest detail
+	band   plane // details of a few pixels, without illumination
 }
 
 func newSearch(p plane) *search {
@@ -38,14 +39,15 @@ func newSearch(p plane) *search {
 	return s
 }
 
-// twin is a part of the picture that another one was brought to by a transform, and what speaks for its being a copy.
+// twin is an area of the picture to which a transform maps another one.
 type twin struct {
 	transform transform
 	mask      []bool
-	score     float64 // logit that it is one
+	score     float64 // logit of being a copy
 }
 
-// examine aligns a transform on which matches agree, and judges what it takes to where. ok is false where that is plain.
+// examine aligns a transform on which matches agree and judges the area to which it maps. ok is
+// false if that is clearly not a copy.
 func (s *search) examine(ctx context.Context, t transform, list []match) (best twin, ok bool, err error) {
 	seed := s.seed(t.fitting(list))
 	t = align(s.band, t, seed)
@@ -59,7 +61,7 @@ func (s *search) examine(ctx context.Context, t transform, list []match) (best t
 		t = align(s.band, t, s.roughly(t, seed))
 	}
 	best = s.judge(t, list)
-	// What was made larger cannot be had back from what was made smaller: the way back may show more.
+	// Scaling down loses detail: the comparison in the inverse direction may be the clearer one.
 	if best.score > leastScore-3 && math.Abs(math.Log(t.scale())) > 0.03 {
 		if err := ctx.Err(); err != nil {
 			return twin{}, false, err
@@ -71,7 +73,7 @@ func (s *search) examine(ctx context.Context, t transform, list []match) (best t
 	return best, best.score > leastScore, nil
 }
 
-// seed marks the surroundings of the places that matches lead to.
+// seed marks the surroundings of the matches' targets.
 func (s *search) seed(agreeing []match) []bool {
 	w, h := s.smooth.w, s.smooth.h
 	mask := make([]bool, w*h)
@@ -87,7 +89,7 @@ func (s *search) seed(agreeing []match) []bool {
 	return mask
 }
 
-// roughly marks where the picture at half its size equals what t brings there, and the seed.
+// roughly marks where the picture at half its size equals its transform by t, and the seed.
 func (s *search) roughly(t transform, seed []bool) []bool {
 	half := transform{t[0], t[1], (t[2] + (t[0]+t[1]-1)/2) / 2, t[3], t[4], (t[5] + (t[3]+t[4]-1)/2) / 2}
 	votes, _ := correlate(s.half, warp(s.half, half))
@@ -105,15 +107,16 @@ func (s *search) roughly(t transform, seed []bool) []bool {
 	return mask
 }
 
-// same marks where the picture equals what t brings there but for what saving does to it, with the votes and errors of correlate.
-func (s *search) same(t transform) (mask []bool, votes, errors plane) {
+// equal marks where the picture equals its transform by t, up to compression, with the votes and
+// errors of correlate.
+func (s *search) equal(t transform) (mask []bool, votes, errors plane) {
 	votes, errors = correlate(s.smooth, warp(s.smooth, t))
 	return marked(votes.box(surround), int(leastShare*float64(s.smooth.w*s.smooth.h))), votes, errors
 }
 
-// judge says what speaks for what t brings somewhere being a copy.
+// judge scores the area to which t maps.
 func (s *search) judge(t transform, list []match) twin {
-	mask, votes, errors := s.same(t)
+	mask, votes, errors := s.equal(t)
 	var differences []float32
 	for i, in := range mask {
 		if in && votes.pix[i] == 1 {

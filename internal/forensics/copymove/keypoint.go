@@ -10,29 +10,30 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// keypoint is a place with a description of its surroundings that turns with it.
+// keypoint is a point with a description of its surroundings that does not change with rotation.
 type keypoint struct {
 	x, y     float64 // pixels of the full plane
-	scale    float64 // pixels of the full plane that a pixel of its level stands for
+	scale    float64 // pixels of the full plane per pixel of its level
 	angle    float64 // radians, of the surroundings' gradients
-	contrast float32 // levels by which it is brighter than its surroundings, which no turning changes
+	contrast float32 // levels by which it is brighter than its surroundings
 	code     code    // of the surroundings
 	mirrored code    // of the surroundings' mirror image
 }
 
-// code holds the outcomes of comparisons between pairs of places around a keypoint.
+// code holds the outcomes of comparisons between pairs of pixels around a keypoint.
 type code [4]uint64
 
 const (
 	levels     = 6
-	levelStep  = 0.8 // size of a level by that of the one before
-	reach      = 15  // pixels of its level that a description looks at, each way
-	weakest    = 0.8 // levels: gradients below are noise
+	levelStep  = 0.8 // size of a level relative to the previous one
+	reach      = 15  // radius of a description in pixels of its level
+	weakest    = 0.8 // levels: weaker gradients are noise
 	wantPoints = 8000
 )
 
-// pattern is the pairs of places that are compared, drawn once from a normal distribution, as in BRIEF (Calonder, Lepetit,
-// Strecha and Fua, 2010); they turn with the keypoint, as in ORB (Rublee, Rabaud, Konolige and Bradski, 2011).
+// pattern is the pairs of pixels that are compared, drawn once from a normal distribution as in
+// BRIEF (Calonder, Lepetit, Strecha and Fua, 2010). They rotate with the keypoint, as in ORB
+// (Rublee, Rabaud, Konolige and Bradski, 2011).
 var pattern = func() (pairs [256][4]float64) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	draw := func() float64 {
@@ -45,13 +46,14 @@ var pattern = func() (pairs [256][4]float64) {
 	for i := range pairs {
 		pairs[i] = [4]float64{draw(), draw(), draw(), draw()}
 	}
-	// Along the gradients' direction most surroundings grow brighter: those comparisons tell least, and come last.
+	// Along the gradient most surroundings get brighter. Those comparisons are the least informative
+	// and come last.
 	along := func(p [4]float64) float64 { return math.Abs(p[0]-p[2]) / math.Hypot(p[0]-p[2], p[1]-p[3]) }
 	slices.SortFunc(pairs[:], func(a, b [4]float64) int { return cmp.Compare(along(a), along(b)) })
 	return pairs
 }()
 
-// keypoints finds corners on several levels, spread over the picture, and gives them from dark to bright.
+// keypoints finds corners on several levels, spread over the picture, sorted from dark to bright.
 func keypoints(ctx context.Context, p plane) ([]keypoint, error) {
 	total := 0.0
 	for k := range levels {
@@ -117,7 +119,8 @@ func levelKeypoints(ctx context.Context, p plane, cell int, scaleX, scaleY float
 	return list, nil
 }
 
-// corners is the smaller eigenvalue of the gradients' covariance in 5 x 5 windows (Shi and Tomasi, 1994), levels squared.
+// corners is the smaller eigenvalue of the gradients' covariance in 5 x 5 windows (Shi and Tomasi,
+// 1994), levels squared.
 func corners(p plane) plane {
 	const r = 2
 	out := newPlane(p.w, p.h)
@@ -150,7 +153,7 @@ func corners(p plane) plane {
 	return out
 }
 
-// gradients fills in the products xx, xy, yy of a row's gradients; along the rim they are 0.
+// gradients computes the products xx, xy, yy of a row's gradients; they are 0 at the border.
 func (p plane) gradients(products *[3][]float32, y int) {
 	xx, xy, yy := products[0], products[1], products[2]
 	if y == 0 || y == p.h-1 {
@@ -166,7 +169,7 @@ func (p plane) gradients(products *[3][]float32, y int) {
 	}
 }
 
-// peak says whether no neighbour is stronger.
+// peak reports whether no neighbour is stronger.
 func peak(p plane, at int) bool {
 	for dy := -1; dy <= 1; dy++ {
 		for dx := -1; dx <= 1; dx++ {
@@ -178,7 +181,7 @@ func peak(p plane, at int) bool {
 	return true
 }
 
-// orientation is the direction that most of the gradients around a place have (Lowe, 2004), radians.
+// orientation is the dominant direction of the gradients around a pixel (Lowe, 2004), in radians.
 func orientation(p plane, x, y int) float64 {
 	var bins [directions]float64
 	for dy := 1 - reach; dy < reach; dy += 2 {
@@ -215,7 +218,7 @@ func orientation(p plane, x, y int) float64 {
 			best = k
 		}
 	}
-	// The top of the parabola through the highest three.
+	// The vertex of the parabola through the highest bin and its neighbours.
 	before, at, after := around(best)
 	off := 0.0
 	if d := before - 2*at + after; d < 0 {
@@ -224,7 +227,7 @@ func orientation(p plane, x, y int) float64 {
 	return (float64(best) + off) * 2 * math.Pi / directions
 }
 
-// directions is how many the gradients' are counted in.
+// directions is the number of bins for gradient directions.
 const directions = 36
 
 // direction is the angle of (x, y) in [0, directions], to a hundredth of a radian.
@@ -248,7 +251,7 @@ func direction(x, y float64) float64 {
 	return a * directions / (2 * math.Pi)
 }
 
-// nearness is a gradient's weight by its distance squared, a normal distribution.
+// nearness is the Gaussian weight of a gradient by its squared distance.
 var nearness = func() (w [reach * reach]float64) {
 	for d := range w {
 		w[d] = math.Exp(-float64(d) / (2 * 6 * 6))
@@ -256,7 +259,7 @@ var nearness = func() (w [reach * reach]float64) {
 	return w
 }()
 
-// contrast is by how much a place is brighter than the mean of eight around it.
+// contrast is how much a pixel is brighter than the mean of eight around it.
 func contrast(p plane, x, y int) float32 {
 	const straight, slanted = 6, 4
 	i, sum := y*p.w+x, float32(0)
@@ -266,7 +269,8 @@ func contrast(p plane, x, y int) float32 {
 	return p.pix[i] - sum/8
 }
 
-// describe compares the pairs, turned by the angle; side -1 looks at the mirror image along that direction.
+// describe compares the pairs, rotated by the angle; with side -1, in the mirror image along that
+// direction.
 func describe(p plane, x, y int, angle, side float64) code {
 	sin, cos := math.Sincos(angle)
 	at := func(u, v float64) float32 {

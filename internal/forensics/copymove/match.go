@@ -11,10 +11,10 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// match is two keypoints that look alike.
+// match is two keypoints with similar surroundings.
 type match struct {
 	from, to *keypoint
-	turn     float64 // by how much the surroundings are turned, radians; of mirrored ones, after mirroring top to bottom
+	turn     float64 // rotation of the surroundings in radians, after a vertical flip if mirrored
 }
 
 func newMatch(from, to *keypoint, mirrored bool) match {
@@ -27,16 +27,17 @@ func newMatch(from, to *keypoint, mirrored bool) match {
 const (
 	farthest   = 64 // differing outcomes of 256 at most
 	ratio      = 0.85
-	apart      = 20.0 // pixels: closer ones look alike because they overlap
-	firstWord  = 18   // differing outcomes of the first 64, and
-	firstWords = 36   // of the first 128, at most: spares most of the work
+	apart      = 20.0 // pixels: closer keypoints are similar because they overlap
+	firstWord  = 18   // differing outcomes of the first 64 at most,
+	firstWords = 36   // and of the first 128: this saves most of the work
 )
 
-// plain is the contrast from which on a keypoint is not compared with those of the other sign.
+// plain is the contrast above which a keypoint is not compared with those of the other sign.
 const plain = 2
 
-// matches finds for each keypoint the one elsewhere that looks most like it, or like its mirror image, where no third place
-// comes near. Dark ones, which stand first, are not compared with bright ones. The matches go from top to bottom.
+// matches finds for each keypoint the most similar one elsewhere, or the one most similar to its
+// mirror image, unless a third is nearly as similar. Dark ones, which come first, are not compared
+// with bright ones. Matches are sorted from top to bottom.
 func matches(ctx context.Context, points []keypoint, mirrored bool) ([]match, error) {
 	parallel.Point("match")
 	c := candidates{points: points, codes: make([]code, len(points)), first: make([]uint64, len(points)), mirrored: mirrored}
@@ -75,7 +76,7 @@ type candidates struct {
 	points       []keypoint
 	codes        []code
 	first        []uint64 // the first words of the codes
-	dark, bright int      // plainly dark ones end here, plainly bright ones begin
+	dark, bright int      // end of the plainly dark ones, start of the plainly bright ones
 	mirrored     bool
 }
 
@@ -132,7 +133,7 @@ func (s *candidates) best(i int) int {
 	return at
 }
 
-// near says whether two keypoints overlap too much to be compared.
+// near reports whether two keypoints overlap too much to be compared.
 func (p *keypoint) near(q *keypoint) bool {
 	return math.Abs(p.x-q.x)+math.Abs(p.y-q.y) < apart
 }

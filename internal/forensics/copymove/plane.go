@@ -6,7 +6,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// plane is a grey picture, [h, w] levels of 255.
+// plane is a grey picture, [h, w] levels in [0, 255].
 type plane struct {
 	pix  []float32
 	w, h int
@@ -14,7 +14,7 @@ type plane struct {
 
 func newPlane(w, h int) plane { return plane{make([]float32, w*h), w, h} }
 
-// luma is the picture's brightness.
+// luma is the picture's luma.
 func luma(p *picture.RGB) plane {
 	out := newPlane(p.Width, p.Height)
 	for i := range out.pix {
@@ -29,7 +29,8 @@ func (p plane) smaller(w, h int) plane {
 	return plane{picture.ResizeFloat(q.pix, p.w, p.h, w, h), w, h}
 }
 
-// blurred is the plane through a binomial filter 1 4 6 4 1 both ways, a standard deviation of one pixel.
+// blurred is the plane after the binomial filter 1 4 6 4 1 in both directions: a standard deviation
+// of one pixel.
 func (p plane) blurred() plane {
 	out := newPlane(p.w, p.h)
 	var rows [5][]float32 // through the filter along the row, by row modulo 5
@@ -67,7 +68,7 @@ func (p plane) blurRow(dst []float32, y int) {
 	}
 }
 
-// box is the mean over the (2r+1)^2 square around each pixel, of what lies inside the plane.
+// box is the mean over the (2r+1)^2 square around each pixel, without what is outside the plane.
 func (p plane) box(r int) plane {
 	out := newPlane(p.w, p.h)
 	m := newMeans(p.w, r)
@@ -82,14 +83,13 @@ func (p plane) box(r int) plane {
 	return out
 }
 
-// means is box for a plane whose rows come one after the other: the plane itself need not be there, and nothing of its size is
-// kept.
+// means is box for a plane that comes row by row. It keeps a few rows only.
 type means struct {
 	r    int
 	rows [][]float32 // means along the latest rows, by row modulo their number
-	sums []float32   // of the rows that the means given last are of, and of those added since
+	sums []float32   // of the rows in the window of the last result, and of those added since
 	last int         // the next row to be added
-	at   int         // the next row that next gives
+	at   int         // the next row of results
 }
 
 func newMeans(w, r int) *means {
@@ -123,7 +123,8 @@ func (m *means) add(src []float32) {
 	m.last++
 }
 
-// next gives the next row of means; the r rows below it, as far as there are any, must have been added.
+// next computes the next row of means. The r rows below it, up to the last row, must have been
+// added.
 func (m *means) next(dst []float32) {
 	if gone := m.at - m.r - 1; gone >= 0 {
 		for x, v := range m.rows[gone%len(m.rows)] {
@@ -150,7 +151,8 @@ func (p plane) sample(x, y float64) (v float32, ok bool) {
 	return top + fy*(low-top), true
 }
 
-// median is the middle of the values, which are put in another order: only the side that holds it is parted further (Hoare, 1961).
+// median is the median of the values, which it reorders: only the side that contains it is
+// partitioned further (quickselect, Hoare, 1961).
 func median(v []float32) float32 {
 	middle := len(v) / 2
 	from, to := 0, len(v)-1
@@ -182,7 +184,7 @@ func median(v []float32) float32 {
 	return v[middle]
 }
 
-// less is the difference of two planes.
+// less is p minus q.
 func (p plane) less(q plane) plane {
 	out := newPlane(p.w, p.h)
 	for i, v := range p.pix {
@@ -191,7 +193,8 @@ func (p plane) less(q plane) plane {
 	return out
 }
 
-// likeness correlates the plane, of mean 0, with what t brings to the places of the mask, [-1, 1].
+// likeness is the correlation, in [-1, 1], over the mask, of the plane, whose mean is 0, with its
+// transform by t.
 func (p plane) likeness(t transform, mask []bool) float64 {
 	back := t.inverse()
 	var aa, bb, ab float64

@@ -13,31 +13,32 @@ func (t transform) apply(x, y float64) (float64, float64) {
 	return t[0]*x + t[1]*y + t[2], t[3]*x + t[4]*y + t[5]
 }
 
-// inverse is the way back; t must not be degenerate.
+// inverse is the inverse map; t must not be degenerate.
 func (t transform) inverse() transform {
 	d := t[0]*t[4] - t[1]*t[3]
 	a, b, c, e := t[4]/d, -t[1]/d, -t[3]/d, t[0]/d
 	return transform{a, b, -(a*t[2] + b*t[5]), c, e, -(c*t[2] + e*t[5])}
 }
 
-// scale is by how much the transform makes larger.
+// scale is the factor by which the transform enlarges.
 func (t transform) scale() float64 { return math.Sqrt(math.Abs(t[0]*t[4] - t[1]*t[3])) }
 
 // Copies are between half and twice as large as what they were copied from.
 const mostScale = 2.0
 
-// plausible says whether the transform keeps shapes and sizes roughly.
+// plausible reports whether the transform roughly keeps shapes and sizes.
 func (t transform) plausible() bool {
 	d := math.Abs(t[0]*t[4] - t[1]*t[3])
 	if !(d > 1/(mostScale*mostScale) && d < mostScale*mostScale) {
 		return false
 	}
-	// Both columns of a similarity have the length sqrt(d) and stand at a right angle.
+	// The columns of a similarity are orthogonal and have the length sqrt(d).
 	across := t[0]*t[1] + t[3]*t[4]
 	return math.Abs(math.Hypot(t[0], t[3])/math.Sqrt(d)-1) < 0.15 && math.Abs(across) < 0.2*d
 }
 
-// similarity is the rotation, scaling and shift, with a mirroring if asked for, that takes two points to two others.
+// similarity is the rotation, scaling and translation, with a reflection if mirrored, that maps two
+// points to two others.
 func similarity(a, b match, mirrored bool) (transform, bool) {
 	side := 1.0
 	if mirrored {
@@ -59,25 +60,26 @@ func similarity(a, b match, mirrored bool) (transform, bool) {
 	return t, t.plausible()
 }
 
-// mostTurn is how far the surroundings of two keypoints may be turned from what a transform says, radians.
+// mostTurn is the largest difference, in radians, between the rotation of a match and that of a
+// transform.
 const mostTurn = 0.4
 
-// turned says whether a match speaks for a transform that turns by so much.
+// turned reports whether the match agrees with a rotation by the given angle.
 func (m match) turned(by float64) bool {
 	return math.Cos(m.turn-by) > math.Cos(mostTurn)
 }
 
-// tolerance is how far a match may be off, pixels.
+// tolerance is the largest distance of a match from a transform, in pixels.
 const tolerance = 3.0
 
-// fits says whether the transform takes the match's one end to the other.
+// fits reports whether the transform maps one end of the match to the other.
 func (t transform) fits(m *match) bool {
 	x, y := t.apply(m.from.x, m.from.y)
 	limit := tolerance * max(1, m.to.scale)
 	return math.Abs(x-m.to.x) < limit && math.Abs(y-m.to.y) < limit
 }
 
-// support is how many matches fit.
+// support is the number of matches that fit.
 func (t transform) support(list []match) int {
 	n := 0
 	for i := range list {
@@ -100,7 +102,7 @@ func (t transform) fitting(list []match) []match {
 
 // fit is the affine map with the least squared error over matches.
 func fit(list []match) (transform, bool) {
-	// Normal equations of x' and of y' over (x, y, 1), about the middle for the sake of precision.
+	// Normal equations of x' and of y' over (x, y, 1), relative to the centre for precision.
 	var mx, my float64
 	for _, m := range list {
 		mx, my = mx+m.from.x, my+m.from.y
@@ -127,11 +129,12 @@ func fit(list []match) (transform, bool) {
 const (
 	leastMatches  = 5   // that agree
 	mostCopies    = 6   // in a picture
-	neighbourhood = 150 // pixels within which two matches are taken for one object's
+	neighbourhood = 150 // pixels within which two matches may belong to one object
 	mostMatches   = 3000
 )
 
-// transforms finds maps on which several matches agree, those with the most first, and takes their matches out of the list.
+// transforms finds transforms on which several matches agree, those with the most first. Each match
+// counts once.
 func transforms(ctx context.Context, list []match, mirrored bool) ([]transform, error) {
 	if len(list) > mostMatches {
 		list = list[:mostMatches]
@@ -153,7 +156,7 @@ func transforms(ctx context.Context, list []match, mirrored bool) ([]transform, 
 	return found, nil
 }
 
-// bestTransform tries the maps that neighbouring pairs of matches give.
+// bestTransform tries the transforms that pairs of neighbouring matches define.
 func bestTransform(ctx context.Context, list []match, mirrored bool) (best transform, in []match, err error) {
 	for i, a := range list {
 		if err := ctx.Err(); err != nil {

@@ -10,13 +10,13 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// blocks are those of a grid, row by row.
+// blocks are the blocks of a grid, row by row.
 type blocks struct {
-	levels  [frequencies][]uint8 // of each, its coefficients in steps; 0 stands for -widest
-	clipped []bool               // which hold pixels at an end of their range: they are not what the file says
+	levels  [frequencies][]uint8 // coefficients of each block, in steps, plus widest
+	clipped []bool               // blocks with pixels at an end of their range
 }
 
-// order names the frequencies, down and across, from low to high.
+// order lists the frequencies, down and across, from low to high.
 var order = func() (list [frequencies][2]int) {
 	n := 0
 	for sum := 1; n < frequencies; sum++ {
@@ -28,10 +28,11 @@ var order = func() (list [frequencies][2]int) {
 	return list
 }()
 
-// highest is the highest frequency one way that is looked at.
+// highest is the highest frequency in one direction that is used.
 const highest = 6
 
-// quantise gives the luma's coefficients in every stride-th block of the grid at (x0, y0), in steps; they are 1 where not given.
+// quantise computes the luma's coefficients in every stride-th block of the grid at (x0, y0), in
+// steps; nil steps are 1.
 func quantise(ctx context.Context, p *picture.RGB, x0, y0, stride int, steps *[64]uint16) (blocks, error) {
 	var per [frequencies]float32
 	for f, at := range order {
@@ -62,7 +63,7 @@ func quantise(ctx context.Context, p *picture.RGB, x0, y0, stride int, steps *[6
 	return b, err
 }
 
-// fill takes in block i, which begins with pix.
+// fill computes block i, which begins at pix.
 func (b *blocks) fill(i int, pix []uint8, stride int, per *[frequencies]float32) {
 	var rows [8][highest + 1]float32
 	for y := range rows {

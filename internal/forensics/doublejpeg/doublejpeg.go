@@ -1,17 +1,3 @@
-// Package doublejpeg finds what was put into a picture after JPEG had rounded it.
-//
-// JPEG rounds the cosine coefficients of 8 x 8 blocks to multiples of a step. A photograph that was a JPEG file, was manipulated and
-// was saved as one again has been rounded twice, and that leaves some multiples of the second steps too often and others too seldom
-// (Popescu and Farid, "Statistical tools for digital forensics", 2004). What was pasted, moved or painted over was not rounded the first time,
-// or on other blocks: it has values that the rest of the picture avoids. As in Lin, He, Tang and Tang, "Fast, automatic and
-// fine-grained tampered JPEG image detection via DCT coefficient analysis" (2009), each value of each frequency is worth the logarithm
-// of how much more likely it is there than in the rest of the picture. How likely values are without the first rounding is
-// not modelled but counted, in blocks laid otherwise, which it does not fit (after Lukas and Fridrich, "Estimation of primary
-// quantization matrix in double compressed JPEG images", 2003). Where there was only one rounding both counts are alike, and nothing is
-// found.
-//
-// A first rounding whose blocks lay elsewhere, as in a picture that was cropped, and one in a picture that was not saved as
-// JPEG again are looked for in the same way, with steps of 1 on the grid where values are distributed least as on the others.
 package doublejpeg
 
 import (
@@ -22,27 +8,29 @@ import (
 )
 
 const (
-	frequencies = 27  // the lowest, without the mean: higher ones are mostly zero
-	widest      = 100 // steps from 0 beyond which values count as one
+	frequencies = 27  // the lowest ones without the mean: higher ones are mostly zero
+	widest      = 100 // steps from 0 beyond which all values are counted together
 	values      = 2*widest + 1
-	robust      = 3.0 // added to counts: rare values say little
-	leastValues = 100 // of a frequency, without zeros, for its counts to say anything
-	leastBlocks = 400 // of a picture, and
-	leastSide   = 40  // pixels: smaller ones are not looked at
-	// doubtful is the logit of a block's surroundings from which on it takes little part when the picture is counted again.
+	robust      = 3.0 // added to counts, so that rare values have little weight
+	leastValues = 100 // values of a frequency, without zeros, below which it is ignored
+	leastBlocks = 400 // blocks of a picture, and
+	leastSide   = 40  // pixels of a side, below which a picture is not searched
+	// doubtful is the logit of a block's surroundings above which it has little weight in the second
+	// count.
 	doubtful = 8.0
 )
 
-// Grid holds the log-odds, in nats, for each block of 8 x 8 pixels, [Height, Width], that the block was not compressed along
-// with the rest of the picture.
+// Grid holds the log-odds, in nats, for each block of 8 x 8 pixels, [Height, Width], that the block
+// was not compressed along with the rest of the picture.
 type Grid struct {
 	Logit         []float32
 	Width, Height int
-	X, Y          int // where block (0, 0) begins, pixels, [0, 8)
+	X, Y          int // origin of block (0, 0) in pixels, in [0, 8)
 }
 
-// Find judges the blocks of the file's own grid, if the picture was read from a JPEG file (its Steps), and those of another grid
-// on which the picture was compressed before, if there is one. When ctx ends it returns ctx's error within about 50 ms.
+// Find judges the blocks of the file's own grid, if the picture was read from a JPEG file (its
+// Steps), and those of another grid on which the picture was compressed before, if there is one.
+// When ctx ends it returns ctx's error within about 50 ms.
 func Find(ctx context.Context, p *picture.RGB) (Evidence, error) {
 	if min(p.Width, p.Height) < leastSide || p.Width*p.Height < 64*leastBlocks {
 		return nil, nil
@@ -88,7 +76,7 @@ func odds(ctx context.Context, p *picture.RGB, x0, y0 int, steps *[64]uint16) (G
 	}
 	m.Logit = here.smoothed(here.sums(here.worths(weight, &unrounded)), m.Width, m.Height)
 	for i, v := range m.Logit {
-		// Half of the nine blocks' sum: neighbours are not independent.
+		// Half of the sum over nine blocks, because neighbours are not independent.
 		weight[i] *= float32(1 / (1 + math.Exp(min(max(4.5*float64(v)-doubtful, -30), 30))))
 	}
 	if err := ctx.Err(); err != nil {
@@ -101,7 +89,8 @@ func odds(ctx context.Context, p *picture.RGB, x0, y0 int, steps *[64]uint16) (G
 // counts holds how often each value occurs, for each frequency.
 type counts [frequencies][values]float64
 
-// elsewhere counts in blocks of three grids that neither share rows or columns with the one at (x0, y0), nor with the file's.
+// elsewhere counts values in three grids that share no rows or columns with the one at (x0, y0) or
+// with the file's.
 func elsewhere(ctx context.Context, p *picture.RGB, x0, y0 int, steps *[64]uint16) (counts, error) {
 	const enough = 25_000 // blocks of each
 	var c counts
@@ -132,7 +121,8 @@ func (c *counts) add(b blocks) {
 	}
 }
 
-// worths is what each value says, in nats. Zeros say how smooth a place is, and count for nothing.
+// worths is the log-odds of each value, in nats. Zeros depend on how smooth an area is and have
+// none.
 func (b *blocks) worths(weight []float32, unrounded *counts) (worth [frequencies][values]float32) {
 	for f, list := range b.levels {
 		var rounded [values]float64
@@ -153,7 +143,7 @@ func (b *blocks) worths(weight []float32, unrounded *counts) (worth [frequencies
 	return worth
 }
 
-// total is how many values there are, without zeros.
+// total is the number of values other than zero.
 func total(count *[values]float64) (sum float64) {
 	for _, n := range count {
 		sum += n
@@ -161,7 +151,7 @@ func total(count *[values]float64) (sum float64) {
 	return sum - count[widest]
 }
 
-// sums is what each block's values say together.
+// sums is the sum of each block's log-odds.
 func (b *blocks) sums(worth [frequencies][values]float32) []float32 {
 	out := make([]float32, len(b.clipped))
 	for f, list := range b.levels {
@@ -172,9 +162,9 @@ func (b *blocks) sums(worth [frequencies][values]float32) []float32 {
 	return out
 }
 
-// smoothed is the mean over 3 x 3 blocks with binomial weights, of those that say something.
+// smoothed is the mean over 3 x 3 blocks with binomial weights, without the clipped ones.
 func (b *blocks) smoothed(sums []float32, w, h int) []float32 {
-	const few = 0.3 // of the weight; below, the others count as 0
+	const few = 0.3 // of the weight; with less, the missing blocks count as 0
 	weights := [3]float32{0.25, 0.5, 0.25}
 	out := make([]float32, len(sums))
 	for y := range h {

@@ -44,7 +44,7 @@ func saved(t *testing.T, p *picture.RGB, quality int) *picture.RGB {
 	return out
 }
 
-// cropped leaves so many pixels away at the left and the top.
+// cropped removes pixels at the left and at the top.
 func cropped(p *picture.RGB, x, y int) *picture.RGB {
 	out := picture.NewRGB(p.Width-x, p.Height-y)
 	for row := range out.Height {
@@ -64,7 +64,8 @@ func paste(p, q *picture.RGB) *picture.RGB {
 	return out
 }
 
-// shares are how much of what was put in, and of all else, lies above the limit from which on blocks are marked.
+// shares are the shares of the inserted area and of the rest above the limit at which blocks are
+// marked.
 func shares(m Grid) (in, out float64) {
 	var n [2]float64
 	for i, v := range m.Logit {

@@ -8,12 +8,13 @@ import (
 )
 
 const (
-	sample   = 1200 // blocks of each grid that are looked at, about
-	standOut = 5.0  // deviations of the others' by which a grid must exceed their mean
+	sample   = 1200 // approximate number of blocks of each grid that are used
+	standOut = 5.0  // standard deviations of the others by which a grid must exceed their mean
 )
 
-// otherGrid finds the grid in whose blocks values are distributed least as in all grids' blocks together. In a JPEG file only
-// those count that share neither rows nor columns with its own. ok is false where none stands out.
+// otherGrid finds the grid whose distribution of values differs most from that of all grids
+// together. In a JPEG file only grids that share neither rows nor columns with the file's own
+// count. ok is false if no grid is significant.
 func otherGrid(ctx context.Context, p *picture.RGB) (x, y int, ok bool, err error) {
 	stride := max(1, p.Width*p.Height/64/sample)
 	var grids [64]counts
@@ -45,7 +46,8 @@ func otherGrid(ctx context.Context, p *picture.RGB) (x, y int, ok bool, err erro
 	return at % 8, at / 8, best > mean+standOut*max(deviation, 1e-4), nil
 }
 
-// divergence is Kullback and Leibler's, of values other than zero: nats for each value, summed over frequencies.
+// divergence is the Kullback-Leibler divergence, in nats, of the values other than zero, summed
+// over frequencies.
 func (c *counts) divergence(pool *counts) float64 {
 	sum := 0.0
 	for f := range c {

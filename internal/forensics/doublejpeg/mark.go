@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	least   = 0.7  // nats above which a block belongs to a part
-	worth   = 5.0  // logits of a map for each nat above
-	most    = 14.0 // logits that are added at most
-	covered = 0.4  // of a part: so much above 0.5 says that the map knows it, and more exactly than blocks do
+	least   = 0.7  // nats above which a block belongs to a region
+	worth   = 5.0  // logits of a map per nat above that
+	most    = 14.0 // largest number of logits that are added
+	covered = 0.4  // share of a region above 0.5 at which the map marks it already
 )
 
-// Evidence is what Find found in a picture, one for each grid of blocks.
+// Evidence is what Find found in a picture, for each grid of blocks.
 type Evidence []Grid
 
-// Mark raises the probabilities of a map of the picture in the areas that lack the picture's earlier compression. An
-// area of which the map marks enough already stays as it is.
+// Mark raises the probabilities of a map of the picture in the areas that lack the picture's
+// earlier compression. An area of which the map marks enough already stays as it is.
 func (e Evidence) Mark(m *picture.Map) {
 	prob := m.Prob
 	add := make([]float32, len(prob))
@@ -28,17 +28,17 @@ func (e Evidence) Mark(m *picture.Map) {
 			continue
 		}
 		above := func(i int) bool { return logits[i] > 0 }
-		for part := range components.Of(m.Width, m.Height, components.Sides, above, above) {
+		for region := range components.Of(m.Width, m.Height, components.Sides, above, above) {
 			known := 0
-			for _, i := range part {
+			for _, i := range region {
 				if prob[i] > 0.5 {
 					known++
 				}
 			}
-			if float64(known) > covered*float64(len(part)) {
+			if float64(known) > covered*float64(len(region)) {
 				continue
 			}
-			for _, i := range part {
+			for _, i := range region {
 				add[i] = max(add[i], logits[i])
 			}
 		}
@@ -51,7 +51,8 @@ func (e Evidence) Mark(m *picture.Map) {
 	}
 }
 
-// over is what the grid adds to the logits of m's cells, bilinear between blocks; some is false where that is nothing.
+// over is what the grid adds to the logits of m's cells, bilinear between blocks; some is false
+// where that is nothing.
 func (g Grid) over(m *picture.Map) (out []float32, some bool) {
 	for _, v := range g.Logit {
 		some = some || v > least

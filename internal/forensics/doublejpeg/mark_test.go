@@ -7,7 +7,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// evidence is a map of 20 x 10 blocks that begins at (x, y), with so much in blocks 5 to 9 of rows 3 to 6.
+// evidence is a map of 20 x 10 blocks that begins at (x, y), with so much in blocks 5 to 9 of rows
+// 3 to 6.
 func evidence(x, y int, logit float32) Grid {
 	m := Grid{Logit: make([]float32, 20*10), Width: 20, Height: 10, X: x, Y: y}
 	for i := range m.Logit {
@@ -58,7 +59,7 @@ func TestMark(t *testing.T) {
 			}
 		}
 	}
-	// Two maps do not add up, and probabilities of 0 and 1 are no trouble.
+	// Two grids do not add up. Probabilities of 0 and 1 are handled.
 	one, two := []float32{0, 0.2, 1}, []float32{0, 0.2, 1}
 	line := func(prob []float32) *picture.Map { return &picture.Map{Prob: prob, Width: 3, Height: 1, Stride: 8} }
 	m := Grid{Logit: []float32{1.2, 1.2, 1.2}, Width: 3, Height: 1}

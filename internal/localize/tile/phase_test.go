@@ -17,7 +17,8 @@ func cut(p *picture.RGB, x, y int) *picture.RGB {
 	return out
 }
 
-// A cropped picture whose tiles get the phase that the crop left behind has the answers of the whole one.
+// A cropped picture whose tiles get the phase that the crop left behind has the answers of the
+// whole one.
 func TestPhaseUndoesACrop(t *testing.T) {
 	const stride = 4
 	whole := noise(300, 200)
@@ -39,7 +40,7 @@ func TestPhaseUndoesACrop(t *testing.T) {
 			t.Fatalf("cut %v: lead %d,%d, width %d", at, m.LeadX, m.LeadY, m.Width)
 		}
 		got := m.Upsample(p.Width, p.Height)
-		// Two cells beside the rim read mirrored pixels in place of those that were cut off.
+		// Two cells at the border read mirrored pixels instead of those that were cut off.
 		const rim = 2 * stride
 		for y := rim; y < p.Height; y++ {
 			for x := rim; x < p.Width; x++ {

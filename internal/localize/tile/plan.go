@@ -2,24 +2,23 @@ package tile
 
 import "fmt"
 
-// Options say how a picture is cut. The zero value of a field means its
-// default.
+// Options say how a picture is cut into tiles. The zero value of a field means its default.
 type Options struct {
-	// Size is the largest side of a tile, Overlap how much two neighbours
-	// share; both in pixels. Defaults: 512 and 64.
+	// Size is the largest side of a tile, Overlap the width that two neighbours share; both in pixels.
+	// Defaults: 512 and 64.
 	Size, Overlap int
 	// Align is what the origin of every tile is a multiple of, in pixels.
-	// The default 8 keeps the phase of JPEG's 8x8 block grid, which the
-	// networks have learnt to look at.
+	// The default 8 keeps the phase of JPEG's 8x8 block grid, which the networks use.
 	Align int
-	// PhaseX and PhaseY move those origins: tiles begin at PhaseX, PhaseX+Align, ...; the first begins up to
-	// Align-1 pixels before the picture, which is continued by its mirror image. Both in [0, Align).
+	// PhaseX and PhaseY move those origins: tiles begin at PhaseX, PhaseX+Align, ...; the first begins
+	// up to Align-1 pixels before the picture, which is continued by its mirror image. Both in [0,
+	// Align).
 	PhaseX, PhaseY int
 	// Granule is what the sides of a tile are rounded up to, in pixels, so
 	// that pictures of similar size share one shape (and one session).
 	// Default: 32 where it divides Size and is a multiple of Align, else Align.
 	Granule int
-	// Workers is how many tiles are run at once. Default: 1.
+	// Workers is the number of tiles that are run at once. Default: 1.
 	Workers int
 	// Mean and Std normalise a channel: (value/255 - mean) / std. A zero Std
 	// means 1.
@@ -56,7 +55,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("tile: negative option in size %d, overlap %d, align %d, granule %d, workers %d",
 			o.Size, o.Overlap, o.Align, o.Granule, o.Workers)
 	case o.PhaseX < 0 || o.PhaseX >= o.Align || o.PhaseY < 0 || o.PhaseY >= o.Align:
-		return o, fmt.Errorf("tile: phase %d,%d lies outside [0,%d)", o.PhaseX, o.PhaseY, o.Align)
+		return o, fmt.Errorf("tile: phase %d,%d is outside [0,%d)", o.PhaseX, o.PhaseY, o.Align)
 	case o.Granule%o.Align != 0:
 		return o, fmt.Errorf("tile: granule %d is not a multiple of align %d", o.Granule, o.Align)
 	case o.Size%o.Granule != 0:
@@ -71,7 +70,7 @@ func (o Options) withDefaults() (Options, error) {
 type axis struct {
 	length  int   // of one span, in pixels
 	origins []int // multiples of Align from the first span's beginning, ascending; the first is 0
-	lead    int   // how many pixels before the picture the first span begins
+	lead    int   // pixels by which the first span begins before the picture
 }
 
 // place splits n pixels into spans whose beginnings have the given phase.
@@ -83,7 +82,7 @@ func (o Options) place(n, phase int) axis {
 }
 
 // split cuts n pixels into as few spans as Size and Overlap allow, all of one
-// length and spread evenly, so that little is computed twice.
+// length and spread evenly, to compute little twice.
 func (o Options) split(n int) axis {
 	if length := roundUp(n, o.Granule); length <= o.Size {
 		return axis{length: length, origins: []int{0}}

@@ -1,10 +1,3 @@
-// Package tile runs a fully convolutional network over a picture of any size
-// at the picture's own resolution: it cuts the picture into overlapping tiles,
-// runs them, and blends the answers with a smooth window into one map.
-//
-// Memory stays small: only the tiles in work exist as float32 pixels, and the
-// answers are gathered at the network's output resolution. Upsample brings the
-// finished map to the size of the picture.
 package tile
 
 import (
@@ -19,16 +12,15 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Run gives a network's answer to one tile: image is [3,h,w] normalised RGB and
-// belongs to the caller again afterwards; the answer is [oh,ow] logits, where
-// h/oh = w/ow is the network's stride. With more than one worker it is called
-// concurrently.
+// Run computes a network's output for one tile. image is [3,h,w] normalised RGB, which is reused
+// after the call; the output is [oh,ow] logits, where h/oh = w/ow is the network's stride. With
+// more than one worker it is called concurrently.
 type Run func(ctx context.Context, image []float32, h, w int) (logits []float32, oh, ow int, err error)
 
-// Localize runs the network over the whole picture. The map has one value for each Stride x Stride cell of the
-// picture and of the LeadX columns and LeadY rows before it (see Options.PhaseX): its Width is
-// ceil((picture width + LeadX) / Stride), its Height likewise. It does not depend on the number of workers, to the
-// last bit.
+// Localize runs the network over the whole picture. The map has one value for each Stride x Stride
+// cell of the picture and of the LeadX columns and LeadY rows before it (see Options.PhaseX): its
+// Width is ceil((picture width + LeadX) / Stride), its Height likewise. It does not depend on the
+// number of workers, to the last bit.
 func Localize(ctx context.Context, p *picture.RGB, o Options, run Run) (*picture.Map, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -44,7 +36,7 @@ func Localize(ctx context.Context, p *picture.RGB, o Options, run Run) (*picture
 	return j.do(ctx, o.Workers)
 }
 
-// job is one picture in work.
+// job is one picture in progress.
 type job struct {
 	picture    *picture.RGB
 	run        Run
@@ -69,7 +61,7 @@ func (j *job) do(ctx context.Context, workers int) (*picture.Map, error) {
 	return j.gather.finish(), nil
 }
 
-// work takes tiles until none is left or one failed.
+// work runs tiles until none is left or one has failed.
 func (j *job) work(ctx context.Context, n int) {
 	h, w := j.rows.length, j.cols.length
 	image := make([]float32, 3*h*w)
@@ -84,7 +76,7 @@ func (j *job) work(ctx context.Context, n int) {
 		}
 		var logits []float32
 		var oh, ow int
-		err := parallel.Catch(func() (err error) { // a panic is passed on as an error, so that nobody waits for the tile
+		err := parallel.Catch(func() (err error) { // a panic must wake the workers that wait
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -100,8 +92,8 @@ func (j *job) work(ctx context.Context, n int) {
 	}
 }
 
-// add gathers the answer to tile i once those before it are in: a fixed order
-// of float additions makes the result independent of timing.
+// add adds the output of tile i after those before it: a fixed order of float additions makes the
+// result independent of timing.
 func (j *job) add(i int, logits []float32, oh, ow int, err error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -127,8 +119,8 @@ func (j *job) add(i int, logits []float32, oh, ow int, err error) error {
 	return err
 }
 
-// fill writes the tile with origin (x0, y0) as [3,h,w] normalised values; what
-// lies beyond the picture is reflected.
+// fill writes the tile with origin (x0, y0) as [3,h,w] normalised values. Pixels outside the
+// picture are mirrored.
 func (j *job) fill(dst []float32, x0, y0, w, h int) {
 	p, plane := j.picture, w*h
 	x0, y0 = x0-j.cols.lead, y0-j.rows.lead
@@ -197,8 +189,8 @@ func newGatherer(j *job, oh, ow int) (*gatherer, error) {
 	return g, nil
 }
 
-// windows gives each of count tiles along one axis its weights: 1, falling as
-// sin^2 over ramp cells on the sides where there is a neighbour.
+// windows are the weights of each of count tiles along one axis: 1, falling as sin^2 over ramp
+// cells towards a neighbour.
 func windows(cells, count, ramp int) [][]float32 {
 	all := make([][]float32, count)
 	for t := range all {
@@ -245,7 +237,7 @@ func (g *gatherer) add(i int, logits []float32, oh, ow int) error {
 
 func (g *gatherer) finish() *picture.Map {
 	for i, w := range g.weight {
-		// The quotient can leave [0,1] by a rounding.
+		// Rounding can take the quotient above 1.
 		g.sum[i] = min(1, g.sum[i]/w)
 	}
 	return &picture.Map{Prob: g.sum, Width: g.width, Height: g.height, Stride: g.stride, LeadX: g.job.cols.lead, LeadY: g.job.rows.lead}

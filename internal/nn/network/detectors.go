@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// These two detectors have keys of their own in the JSON of a Spec, from before there was a list. They are still written
-// with these keys: checkpoints are compared with the Spec they store, results of studies are named by a hash of it, and
-// earlier versions read it.
+// These two detectors have keys of their own in the JSON of a Spec, from before there was a list.
+// They are still written with these keys: checkpoints are compared with the Spec they store,
+// results of studies are named by a hash of it, and earlier versions read it.
 const (
 	copiesDetector     = "copies"
 	doubleJPEGDetector = "double-jpeg"
@@ -18,8 +18,8 @@ type ownKeys struct {
 	DoubleJPEG bool `json:"double_jpeg,omitempty"`
 }
 
-// MarshalJSON writes the detectors "copies" and "double-jpeg" as the keys copies and double_jpeg, others as the list
-// detectors.
+// MarshalJSON writes the detectors "copies" and "double-jpeg" as the keys copies and double_jpeg,
+// others as the list detectors.
 func (s Spec) MarshalJSON() ([]byte, error) {
 	type plain Spec
 	own := ownKeys{slices.Contains(s.Detectors, copiesDetector), slices.Contains(s.Detectors, doubleJPEGDetector)}
@@ -63,7 +63,8 @@ func (s *Spec) OldFlag(key string) func() {
 	return nil
 }
 
-// sortedNames is the names in order, each once; nil without any, so that equal Specs are equal in every way.
+// sortedNames is the names in order, each once; nil without any, so that equal Specs are equal in
+// every way.
 func sortedNames(names []string) []string {
 	if len(names) == 0 {
 		return nil

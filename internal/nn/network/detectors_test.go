@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Specs that were written before there was a list of detectors are read, and written as they were.
+// Specs that were written before there was a list of detectors are read and written unchanged.
 func TestSpecKeepsTheOldKeys(t *testing.T) {
 	for text, want := range map[string][]string{
 		`{"arch":"xceptionnet-lite","decoder":"context","mode":"tiles"}`:                                              nil,

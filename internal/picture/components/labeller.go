@@ -17,8 +17,8 @@ type Run[S any] struct {
 	part     int // of the labeller: index of the part that the run belongs to
 }
 
-// Labeller joins the runs of a map's rows to components. Its memory grows with the width of the map, not with the
-// height.
+// Labeller joins the runs of a map's rows to components. Its memory grows with the width of the
+// map, not with the height.
 type Labeller[S any] struct {
 	connectivity Connectivity
 	join         func(into *S, from S)
@@ -34,8 +34,8 @@ type part[S any] struct {
 	renamed int // its index after this row, -1 if it is complete
 }
 
-// NewLabeller makes a labeller. join adds what is known of a part to another one's; done receives each component
-// once no later row can touch it.
+// NewLabeller makes a labeller. join adds what is known of a part to another one's; done receives
+// each component once no later row can touch it.
 func NewLabeller[S any](c Connectivity, join func(into *S, from S), done func(S)) *Labeller[S] {
 	return &Labeller[S]{connectivity: c, join: join, done: done}
 }
@@ -86,7 +86,7 @@ func (l *Labeller[S]) unite(i, j int) {
 	l.join(&l.parts[i].stats, l.parts[j].stats)
 }
 
-// settle keeps the parts that this row touches, renumbered, and hands over the others.
+// settle keeps the parts that this row touches, renumbered, and reports the others as done.
 func (l *Labeller[S]) settle() {
 	for i := range l.parts {
 		l.parts[i].renamed = -1

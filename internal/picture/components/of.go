@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Of goes through the connected components of {i : in(i)} in a map [height, width] that contain some i with from(i).
-// from must imply in. A component is the indices of its cells; components come in the order of their first cell with
-// from. The slice is used again for the next component.
+// Of goes through the connected components of {i : in(i)} in a map [height, width] that contain
+// some i with from(i). from must imply in. A component is the indices of its cells; components come
+// in the order of their first cell with from. The slice is used again for the next component.
 func Of(width, height int, c Connectivity, from, in func(i int) bool) iter.Seq[[]int] {
 	return func(yield func([]int) bool) {
 		runs, list := collect(width, height, c, from, in)

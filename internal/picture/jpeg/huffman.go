@@ -7,12 +7,12 @@ import (
 
 // huffman is a decoding table.
 type huffman struct {
-	// fast gives for the next lookup bits the symbol in the high and the code's length in the low eight bits; 0 for
-	// codes that are longer.
+	// fast gives for the next lookup bits the symbol in the high and the code's length in the low
+	// eight bits; 0 for codes that are longer.
 	fast    [1 << lookup]uint16
 	symbols []byte
-	// For codes of each length: the smallest code that is larger than all of them, at 16 bits, and what to add to a
-	// code to have its symbol's place.
+	// For codes of each length: the smallest code that is larger than all of them, at 16 bits, and
+	// what to add to a code to have its symbol's place.
 	above  [17]int32
 	offset [17]int32
 }
@@ -45,7 +45,7 @@ func (d *decoder) huffmanTables(b []byte) error {
 	return nil
 }
 
-// newHuffman makes the table of the code with so many symbols of each length, 1 to 16 bits.
+// newHuffman makes the table of a code from its number of symbols of each length, 1 to 16 bits.
 func newHuffman(counts, symbols []byte) (*huffman, error) {
 	t := &huffman{symbols: append([]byte{}, symbols...)}
 	code, place := int32(0), int32(0)
@@ -129,8 +129,8 @@ func (b *bits) bit() (bool, error) {
 	return b.take(1) != 0, nil
 }
 
-// extended takes n bits, 1 to 16, as the standard stores differences: the lower half of the numbers stands for negative
-// ones.
+// extended takes n bits, 1 to 16, as the standard stores differences: the lower half of the numbers
+// represents negative ones.
 func (b *bits) extended(n int) (int32, error) {
 	if err := b.need(n); err != nil {
 		return 0, err
@@ -172,7 +172,7 @@ func (b *bits) symbol(t *huffman) (byte, error) {
 	return 0, errors.New("a code that its Huffman table does not have")
 }
 
-// restart goes on behind a restart marker, the i-th of the scan.
+// restart continues after the i-th restart marker of the scan.
 func (b *bits) restart(i int) error {
 	b.acc, b.n = 0, 0
 	for b.at+1 < len(b.data) && (b.data[b.at] != 0xff || b.data[b.at+1] == 0xff) {

@@ -1,7 +1,8 @@
 package jpeg
 
-// The inverse cosine transform of Loeffler, Ligtenberg and Moschytz (1989) in whole numbers, with the precision and
-// the rounding of libjpeg's "slow" one, which is its default: constants of 13 bits, 2 more bits between the passes.
+// The inverse cosine transform of Loeffler, Ligtenberg and Moschytz (1989) in whole numbers, with
+// the precision and the rounding of libjpeg's "slow" one, which is its default: constants of 13
+// bits, 2 more bits between the passes.
 const (
 	fixBits  = 13
 	passBits = 2
@@ -20,7 +21,8 @@ const (
 	fix3072 = 25172
 )
 
-// inverseDCT turns the coefficients of a block, row by row, into 8 rows of 8 samples, and clears the block.
+// inverseDCT turns the coefficients of a block, row by row, into 8 rows of 8 samples, and clears
+// the block.
 func inverseDCT(b *[64]int32, out []uint8, stride int) {
 	for x := range 8 {
 		if b[8+x]|b[16+x]|b[24+x]|b[32+x]|b[40+x]|b[48+x]|b[56+x] == 0 {
@@ -58,8 +60,8 @@ func inverseDCT(b *[64]int32, out []uint8, stride int) {
 	*b = [64]int32{}
 }
 
-// evenPart and oddPart are the halves of a transform of eight, scaled by 2^fixBits: sample i is the sum of their i-th
-// results, sample 7-i the difference.
+// evenPart and oddPart are the halves of a transform of eight, scaled by 2^fixBits: sample i is the
+// sum of their i-th results, sample 7-i the difference.
 func evenPart(c0, c2, c4, c6 int32) (int32, int32, int32, int32) {
 	z := (c2 + c6) * fix0541
 	t2, t3 := z-c6*fix1847, z+c2*fix0765

@@ -12,8 +12,8 @@ import (
 type Picture struct {
 	Width, Height int
 	Planes        []Plane // 1, 3 or 4, in the file's order
-	// Adobe is the transform byte of Adobe's segment, -1 if there is none: 0 says that colours are stored as they
-	// are.
+	// Adobe is the transform byte of Adobe's segment, -1 if there is none: 0 says that colours are
+	// stored as they are.
 	Adobe int
 	JFIF  bool // there is a JFIF segment
 }
@@ -22,19 +22,20 @@ type Picture struct {
 type Plane struct {
 	ID     byte
 	Pix    []uint8
-	Stride int // from one row to the next; rows go on behind Width to the end of the last block
+	Stride int // from one row to the next; rows continue after Width to the end of the last block
 	// Width and Height are the real samples: the picture's size divided by the ratios, rounded up.
 	Width, Height int
 	// Horizontal and Vertical are how many of the picture's pixels share a sample.
 	Horizontal, Vertical int
-	// Steps are those of the quantised coefficients, one for each frequency of an 8 x 8 block, row by row.
+	// Steps are those of the quantised coefficients, one for each frequency of an 8 x 8 block, row by
+	// row.
 	Steps [64]uint16
 }
 
-// maxScans is the most scans of a file; encoders of progressive ones make about ten.
+// maxScans is the largest number of scans of a file; progressive encoders write about ten.
 const maxScans = 200
 
-// Markers that are told apart.
+// Markers that are handled.
 const (
 	markSOF0, markSOF1, markSOF2 = 0xc0, 0xc1, 0xc2
 	markDHT                      = 0xc4
@@ -54,7 +55,7 @@ var exifStart = []byte("Exif\x00\x00")
 type decoder struct {
 	data         []byte
 	exif         []byte // see File.EXIF
-	at           int // next byte
+	at           int    // next byte
 	picture      Picture
 	progressive  bool
 	components   []component
@@ -72,7 +73,7 @@ type component struct {
 	h, v   int // sampling factors
 	table  int // quantisation
 	quant  *[64]int32
-	blocks int // in a row, with those that only fill up the last MCU
+	blocks int // in a row, including padding to whole MCUs
 	rows   int // of blocks
 	coef   []int16
 	pix    []uint8
@@ -91,8 +92,8 @@ func Decode(data []byte) (*Picture, error) {
 // File is a file of which the header has been read: everything before the first scan.
 type File struct{ d decoder }
 
-// Open reads a file's header. It takes no memory for samples. A file that ends too early is io.ErrUnexpectedEOF
-// (wrapped).
+// Open reads a file's header. It takes no memory for samples. A file that ends too early is
+// io.ErrUnexpectedEOF (wrapped).
 func Open(data []byte) (*File, error) {
 	f := &File{decoder{data: data, picture: Picture{Adobe: -1}}}
 	if err := f.d.header(); err != nil {
@@ -107,7 +108,8 @@ func (f *File) Size() (width, height int) { return f.d.picture.Width, f.d.pictur
 // EXIF is the TIFF structure of the first EXIF segment, nil if there is none.
 func (f *File) EXIF() []byte { return f.d.exif }
 
-// Decode decodes the samples. It can be called once. A file that ends too early is io.ErrUnexpectedEOF (wrapped).
+// Decode decodes the samples. It can be called once. A file that ends too early is
+// io.ErrUnexpectedEOF (wrapped).
 func (f *File) Decode() (*Picture, error) {
 	d := &f.d
 	if err := d.decode(); err != nil {

@@ -79,7 +79,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// A changed byte may change the picture or be an error; it is no panic.
+// A changed byte may change the picture or be an error; it never panics.
 func TestDamaged(t *testing.T) {
 	data := sample(t, 40, 30)
 	for i := range data {
@@ -107,7 +107,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		// Whoever calls bounds the size that the header may ask for; here to 511 pixels.
+		// The caller limits the size in the header; here to 511 pixels.
 		for _, mark := range []byte{markSOF0, markSOF1, markSOF2} {
 			if i := bytes.Index(data, []byte{0xff, mark}); i >= 0 && i+9 < len(data) && (data[i+5] > 1 || data[i+7] > 1) {
 				return

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// unzigzag is the place in a block, row by row, of the k-th coefficient in a file.
+// unzigzag is the index in a block, row by row, of the k-th coefficient in a file.
 var unzigzag = [64]uint8{
 	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
 	35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
@@ -101,8 +101,8 @@ func (d *decoder) scanPart(id, tables byte, s *scan) (scanPart, error) {
 	return scanPart{}, fmt.Errorf("a scan of component %d, which is not in the frame", id)
 }
 
-// run decodes all blocks: those of several components by MCU, those of a single one row by row, without the blocks that
-// only fill up an MCU.
+// run decodes all blocks: those of several components by MCU, those of a single one row by row
+// without padding blocks.
 func (s *scan) run() error {
 	across, down := s.d.mcusX, s.d.mcusY
 	single := len(s.parts) == 1
@@ -136,7 +136,7 @@ func (s *scan) run() error {
 	return nil
 }
 
-// restartAt passes the i-th restart marker, behind which nothing is known of what came before.
+// restartAt passes the i-th restart marker, which resets the predictions.
 func (s *scan) restartAt(i int) error {
 	s.endOfBands = 0
 	for k := range s.parts {
@@ -216,7 +216,7 @@ func (s *scan) baseline(p *scanPart, x, y int) error {
 	return nil
 }
 
-// bands reads how many blocks, this one among them, have no more coefficients in the scan.
+// bands reads the number of blocks, including this one, without further coefficients in the scan.
 func (s *scan) bands(run int) error {
 	s.endOfBands = 1 << run
 	if run == 0 {
@@ -261,7 +261,8 @@ func (s *scan) firstAC(p *scanPart, coef *[64]int16) error {
 	return nil
 }
 
-// refineAC brings one more bit of the coefficients that are there, and coefficients that become 1 or -1 with it.
+// refineAC reads one more bit of the coefficients that are not zero, and new coefficients of 1 or
+// -1 at that bit.
 func (s *scan) refineAC(p *scanPart, coef *[64]int16) error {
 	one := int16(1) << s.low
 	k := s.first
@@ -309,7 +310,7 @@ func (s *scan) refineAC(p *scanPart, coef *[64]int16) error {
 	return nil
 }
 
-// refine refines coefficients from k on, passing over as many zeros as run says, and gives the place of the next zero.
+// refine refines coefficients from k on, skips run zeros, and returns the index of the next zero.
 func (s *scan) refine(coef *[64]int16, k, run int, one int16) (int, error) {
 	for ; k <= s.last; k++ {
 		v := coef[k]

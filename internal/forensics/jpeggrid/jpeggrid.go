@@ -1,10 +1,3 @@
-// Package jpeggrid finds where the 8 x 8 blocks lie that a picture was once compressed in.
-//
-// JPEG rounds most of a block's high cosine coefficients to zero. Seen in blocks that lie as they did then, a picture
-// that was cropped and saved anew still has more coefficients near zero than in blocks that lie any other way. Counting
-// them as votes for a grid follows Nikoukhah, Anger, Ehret, Colom, Morel and Grompone von Gioi, "ZERO: a local JPEG grid
-// origin detector based on the number of DCT zeros and its applications in image forensics" (IPOL, 2021); here all
-// places of a sample vote together for one grid.
 package jpeggrid
 
 import (
@@ -18,21 +11,23 @@ import (
 const (
 	side   = numeric.BlockSide
 	window = 2*side - 1 // holds one block of each of the 64 grids
-	// Places looked at, at most: enough that a grid stands out by many deviations, and quick at any size.
+	// The largest number of windows: enough for a grid to exceed the others by many deviations, and
+	// fast at any size.
 	samples = 200
-	// nearZero is the size in levels under which a coefficient counts as zero: rounding pixels to whole levels
-	// moves it by about half a level.
+	// nearZero is the magnitude in levels below which a coefficient counts as zero: rounding pixels to
+	// whole levels changes it by about half a level.
 	nearZero = 0.6
-	// standOut is by how many deviations of the other grids' counts the best must exceed their mean. Pictures that were
-	// never compressed stay under 5.
+	// standOut is the number of standard deviations by which the best grid must exceed the mean of the
+	// others. Pictures that were never compressed stay under 5.
 	standOut = 8
 )
 
-// Grid is where blocks begin: at the pixels X, X+8, ... and Y, Y+8, ...; both lie in [0, 8).
+// Grid is where blocks begin: at the pixels X, X+8, ... and Y, Y+8, ..., with both in [0, 8).
 type Grid struct{ X, Y int }
 
-// Detect gives the grid that stands out, and whether one does. Pictures under 16 pixels on a side have none.
-func Detect(p *picture.RGB) (Grid, bool) {
+// Detect returns the grid of an earlier compression. ok is false if no grid is significant, as in
+// pictures under 16 pixels on a side.
+func Detect(p *picture.RGB) (grid Grid, ok bool) {
 	counts, ok := count(p)
 	if !ok {
 		return Grid{}, false
@@ -43,7 +38,8 @@ func Detect(p *picture.RGB) (Grid, bool) {
 			best = i
 		}
 	}
-	// Grids in the best one's row or column share its alignment one way and are above the rest themselves.
+	// Grids in the best one's row or column share its alignment in one direction and exceed the rest
+	// themselves.
 	var others []float64
 	for i, c := range counts {
 		if i/side != best/side && i%side != best%side {
@@ -57,7 +53,7 @@ func Detect(p *picture.RGB) (Grid, bool) {
 	return Grid{X: best % side, Y: best / side}, true
 }
 
-// count gives, for each grid [y*8+x], how many coefficients of its sampled blocks are near zero.
+// count is, for each grid [y*8+x], the number of coefficients near zero in its sampled blocks.
 func count(p *picture.RGB) (counts [side * side]float64, ok bool) {
 	across, down := p.Width-window-side, p.Height-window-side
 	if across < 0 || down < 0 {
@@ -74,7 +70,8 @@ func count(p *picture.RGB) (counts [side * side]float64, ok bool) {
 	return counts, true
 }
 
-// spread gives origins from 0 to last, evenly, as many as the longer of two sides gets of the samples.
+// spread places origins evenly from 0 to last; their number follows from samples and the ratio of
+// the sides.
 func spread(last, length, other int) []int {
 	n := int(math.Sqrt(samples * float64(length) / float64(other)))
 	n = max(1, min(n, last/side+1, samples))
@@ -119,8 +116,8 @@ func vote(p *picture.RGB, x0, y0 int, counts *[side * side]float64) {
 	}
 }
 
-// transform is the orthonormal cosine transform of 8 values. The functions are even and odd about the middle, so
-// sums serve the one kind and differences the other.
+// transform is the orthonormal cosine transform of 8 values. The basis functions are even or odd
+// about the centre, so sums serve the even ones and differences the odd ones.
 func transform(in []float32, out *[side]float32) {
 	in = in[:side]
 	for k := range 2 {
