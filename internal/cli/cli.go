@@ -10,23 +10,38 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/declip/declip/internal/parallel"
 )
 
 // Exit codes.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitOK       = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitInternal = 70 // EX_SOFTWARE of sysexits.h
 )
+
+// Groups of commands in "declip --help".
+const (
+	groupUse    = "use"
+	groupData   = "data"
+	groupModels = "models"
+	groupSystem = "system"
+)
+
+// stageCommand is the fault injection point at the start of every command.
+const stageCommand = "command"
 
 // app is what all commands share.
 type app struct {
 	stdout, stderr io.Writer
 	library        string // --ort-lib
+	stackShown     bool   // whether the stack of a fault has been printed
 }
 
-// Main runs the program with the process's arguments and gives its exit code.
-// An interrupt ends the work in an orderly way; a second one ends it at once.
+// Main runs the program with the process's arguments and returns its exit code.
+// The first interrupt stops the work cleanly, the second one ends the process.
 func Main() int {
 	surviveFileLimit()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -34,18 +49,25 @@ func Main() int {
 	return Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-// Run runs the program with the given arguments (without the program's name).
+// Run runs the program with the given arguments, without the program's name, and returns its exit
+// code. A panic of a command is reported with its stack and ends in exit code 70.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := &app{stdout: stdout, stderr: stderr}
-	root := a.newRoot()
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := parallel.Catch(func() error {
+		root := a.newRoot()
+		root.SetArgs(args)
+		return root.ExecuteContext(ctx)
+	})
 	var usage *usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errReported):
 		return exitFailed
+	case parallel.Stack(err) != nil:
+		fmt.Fprintf(stderr, "declip: %v\n", err)
+		a.showStack(err)
+		return exitInternal
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "declip: %v\nSee \"%s --help\".\n", err, usage.command)
 		return exitUsage
@@ -57,52 +79,75 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
+// showStack prints the stack of a panic that err reports, once for each run: the stacks of further
+// pictures would only hide the messages.
+func (a *app) showStack(err error) {
+	if stack := parallel.Stack(err); stack != nil && !a.stackShown {
+		a.stackShown = true
+		fmt.Fprintf(a.stderr, "\n%s\n", stack)
+	}
+}
+
+// init keeps the order of commands in the help: the most used ones come first.
+func init() { cobra.EnableCommandSorting = false }
+
 func (a *app) newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "declip",
 		Short: "Show where pictures were manipulated",
-		Long: `declip gives, for every pixel of a picture, the probability that it was
-manipulated; it also makes manipulated pictures to learn from, trains networks
-on them and measures how well they do.
+		Long: `declip computes, for every pixel of a picture, the probability that it was
+manipulated. It also makes manipulated pictures, trains networks on them and
+measures how well they work.
 
-Exit codes: 0 all went well, 1 something failed, 2 wrong usage.`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		Args:              cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef(cmd, "unknown command %q", args[0])
-			}
-			return cmd.Help()
+Exit codes: 0 success, 1 something failed, 2 wrong usage, 70 a fault of declip
+itself, which it asks you to report.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          helpOnly,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			parallel.Point(stageCommand)
 		},
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
+	root.SetUsageFunc(printUsage)
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().StringVar(&a.library, "ort-lib", "",
-		"ONNX Runtime's shared library, or a folder that holds it (default: $DECLIP_ORT_LIB, then the usual places)")
-	root.AddCommand(
-		a.newLocalize(),
-		a.newServe(),
-		a.newFeatures(),
-		a.newEval(),
-		a.newData(),
-		a.newForge(),
-		a.newTrain(),
-		a.newStudy(),
-		a.newCalibrate(),
-		a.newModels(),
-		a.newCache(),
-		a.newDoctor(),
-		a.newVersion(),
-	)
+		"ONNX Runtime's shared `library`, or the directory that contains it (default: $DECLIP_ORT_LIB, then the usual places)")
+	a.addCommands(root)
+	addCompletions(root)
 	return root
+}
+
+// addCommands adds all commands in their groups.
+func (a *app) addCommands(root *cobra.Command) {
+	add := func(group, title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: group, Title: title})
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupUse, "Find manipulations:", a.newLocalize(), a.newFeatures())
+	add(groupData, "Data and training:", a.newData(), a.newForge(), a.newTrain(), a.newCalibrate(), a.newEval(), a.newStudy(), a.newCache())
+	add(groupModels, "Models:", a.newModels())
+	add(groupSystem, "Server and system:", a.newServe(), a.newDoctor(), a.newVersion(), a.newMan())
+	root.SetHelpCommandGroupID(groupSystem)
+	root.SetCompletionCommandGroupID(groupSystem)
+}
+
+// helpOnly runs a command that only has subcommands: it prints the help, and refuses arguments.
+func helpOnly(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef(cmd, "unknown command %q", args[0])
+	}
+	return cmd.Help()
 }
 
 // usageError says that the command was used wrongly.
 type usageError struct {
-	command string // to ask help of, like "declip eval"
+	command string // whose help to point to, such as "declip eval"
 	err     error
 }
 
@@ -113,7 +158,7 @@ func usagef(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{cmd.CommandPath(), fmt.Errorf(format, args...)}
 }
 
-// noArguments refuses arguments that are no flags.
+// noArguments refuses arguments that are not flags.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usagef(cmd, "unexpected argument %q", args[0])
@@ -121,7 +166,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// required refuses empty values of flags that must be given.
+// required refuses empty values of flags that must be set.
 func required(cmd *cobra.Command, flags ...string) error {
 	for _, name := range flags {
 		if f := cmd.Flags().Lookup(name); f.Value.String() == "" {
@@ -131,5 +176,5 @@ func required(cmd *cobra.Command, flags ...string) error {
 	return nil
 }
 
-// errReported ends a command that has already said what went wrong.
+// errReported ends a command that has already printed what went wrong.
 var errReported = errors.New("failed, as reported")

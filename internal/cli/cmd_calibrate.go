@@ -36,17 +36,17 @@ type calibrateOptions struct {
 
 // AddFlags declares the flags with their defaults.
 func (o *calibrateOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.model, "model", "m", models.Default, "model: a built-in name, a file, or a name in the models folder")
-	f.StringArrayVar(&o.data, "data", nil, "data set: a folder or list, as DIR or DIR:split; repeatable")
+	f.StringVarP(&o.model, "model", "m", models.Default, "built-in name, file, or name in the models directory")
+	addDataFlag(f, &o.data)
 	o.sets.AddFlags(f)
-	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
+	addPristineFlag(f, &o.pristine)
 	f.Float64Var(&o.maxFlagged, "max-flagged", 0.05, "largest share of the untouched pictures that may be flagged")
 	f.StringSliceVar(&o.detectors, "detectors", nil, "also mark what these detectors find, separated by commas: "+strings.Join(localize.Detectors(), ", ")+" (xceptionnet-lite)")
-	f.BoolVar(&o.copies, "copies", false, "short for --detectors copies")
-	f.BoolVar(&o.doubleJPEG, "double-jpeg", false, "short for --detectors double-jpeg")
-	f.BoolVar(&o.blobs, "blobs", false, "make the model judge the parts of its map as wholes afterwards (xceptionnet-lite)")
-	f.StringVarP(&o.out, "out", "o", "", "file for the calibrated model")
-	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each data set, drawn once for all (default: all)")
+	f.BoolVar(&o.copies, "copies", false, "short for --detectors copies: areas that appear twice in a picture")
+	f.BoolVar(&o.doubleJPEG, "double-jpeg", false, "short for --detectors double-jpeg: areas that lack the picture's earlier JPEG compression")
+	f.BoolVar(&o.blobs, "blobs", false, "drop small and low-confidence regions (xceptionnet-lite)")
+	f.StringVarP(&o.out, "out", "o", "", "`file` for the calibrated model")
+	addLimitFlag(f, &o.limit)
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	addEngineFlags(f, &o.device, &o.threads)
 }
@@ -56,7 +56,7 @@ func (o *calibrateOptions) check(cmd *cobra.Command) error {
 	case !(o.maxFlagged >= 0 && o.maxFlagged <= 1):
 		return usagef(cmd, "--max-flagged %g: expected a share between 0 and 1", o.maxFlagged)
 	case o.limit < 0:
-		return usagef(cmd, "--limit %d: expected 0 or more", o.limit)
+		return usagef(cmd, "--limit %d: expected at least 0", o.limit)
 	}
 	if err := localize.CheckDetectors(o.detectors); err != nil {
 		return usagef(cmd, "--detectors: %v", err)
@@ -86,16 +86,17 @@ func (a *app) newCalibrate() *cobra.Command {
 	var o calibrateOptions
 	cmd := &cobra.Command{
 		Use:   "calibrate --data DIR -o FILE [flags]",
-		Short: "Shift a model so that 0.5 is its best threshold",
-		Long: `Find the threshold at which a model does best on pictures with known masks, and
+		Short: "Shift a model's output so that 0.5 is its best threshold",
+		Long: `Find the threshold at which a model works best on pictures with known masks, and
 write the model with its logits shifted so that this threshold becomes 0.5.
 
-Best is the highest F1, averaged over the manipulated pictures, among the
-thresholds at which at most --max-flagged of the untouched pictures (those with
-empty masks in --data, and those of --pristine) are flagged, that is, have more
-than 1 % of their pixels over it. The shifted model is then measured too. Use
-pictures that the model was not trained on, and judge the result on others yet. Of
-data sets with splits "valid" is taken.
+The best threshold is the one with the highest F1, averaged over the manipulated
+pictures, among those at which at most --max-flagged of the untouched pictures
+are flagged. A picture is flagged when more than 1 % of its pixels exceed the
+threshold. Untouched pictures are those of --pristine, and those of --data with
+empty masks. The shifted model is then measured, too. Calibrate on pictures that
+the model was not trained on, and measure the result on yet other pictures. The
+split "valid" of a data set is used if it has splits.
 
 ` + dataHelp,
 		Example: `  declip calibrate -m run1/best.safetensors --data forged-valid --pristine photos/valid -o model.safetensors`,
@@ -112,8 +113,8 @@ data sets with splits "valid" is taken.
 }
 
 func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
-	if err := folderOf(o.out); err != nil { // said before the work, not after it
-		return fmt.Errorf("output folder: %w", err)
+	if err := checkDirOf(o.out); err != nil { // before the work, not after it
+		return fmt.Errorf("output directory: %w", err)
 	}
 	source, sets, err := openSources(ctx, o.data, o.pristine, o.limit, o.sets.into(dataset.Options{DefaultSplit: "valid"}))
 	if err != nil {
@@ -170,7 +171,7 @@ func (a *app) predictor(o calibrateOptions) func(path string) (calibrate.Predict
 	}
 }
 
-// fingerprints tell what was calibrated on: names and lengths of all pictures of either kind.
+// fingerprints identify what the model was calibrated on, by the names and lengths of all pictures.
 func fingerprints(sets []*dataset.Set, pristine string) (data, untouched string, err error) {
 	var sources []dataset.Source
 	for _, s := range sets {
@@ -211,7 +212,7 @@ func (a *app) printCalibration(o calibrateOptions, f calibrate.Facts) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s: what was the threshold %.4f is 0.5 now, logits shifted by %+.3f\n", o.out, f.Threshold, f.Shift)
+	_, err := fmt.Fprintf(a.stdout, "%s: the threshold %.4f is now 0.5, logits are shifted by %+.3f\n", o.out, f.Threshold, f.Shift)
 	return err
 }
 

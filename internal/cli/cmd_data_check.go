@@ -15,25 +15,6 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-func (a *app) newData() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "data",
-		Short: "Look data sets over",
-		Long: `Look data sets over before they are used.
-
-` + dataHelp + `
-
-Where a data set has splits and none is named, "declip train" takes train of --data
-and valid of --valid, "declip calibrate" valid, "declip eval" test, and "declip data
-check" all. Masks of another size than their picture are errors; with --resize-masks
-they are scaled by the nearest pixel.`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(a.newDataCheck())
-	return cmd
-}
-
 // dataCheckOptions are the flags of "declip data check".
 type dataCheckOptions struct {
 	dataOptions
@@ -47,9 +28,9 @@ type dataCheckOptions struct {
 func (o *dataCheckOptions) AddFlags(f *pflag.FlagSet) {
 	o.dataOptions.AddFlags(f)
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
-	f.StringVar(&o.sheet, "sheet", "", "also draw pictures with the outlines of their masks to this PNG file")
+	f.StringVar(&o.sheet, "sheet", "", "also write a PNG `file` of pictures with the outlines of their masks")
 	f.IntVar(&o.sheetCount, "sheet-pictures", 48, "pictures on the sheet")
-	f.IntVar(&o.shown, "show", 20, "findings of a kind that are listed; 0: all")
+	f.IntVar(&o.shown, "show", 20, "findings of each kind that are listed; 0: all")
 }
 
 func (o *dataCheckOptions) check(cmd *cobra.Command) error {
@@ -58,7 +39,7 @@ func (o *dataCheckOptions) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--sheet-pictures %d: expected 1 to %d", o.sheetCount, most)
 	}
 	if o.shown < 0 {
-		return usagef(cmd, "--show %d: expected 0 or more", o.shown)
+		return usagef(cmd, "--show %d: expected at least 0", o.shown)
 	}
 	return o.dataOptions.check(cmd)
 }
@@ -67,13 +48,13 @@ func (a *app) newDataCheck() *cobra.Command {
 	var o dataCheckOptions
 	cmd := &cobra.Command{
 		Use:   "check DIR",
-		Short: "Count a data set's pictures and find what is wrong with it",
-		Long: `Read every picture and mask of a data set and tell what there is and what is wrong:
-masks that are missing, of another size, unreadable, empty or full, pictures that
-are in two splits, labels that contradict masks, and masks that are probably read
-the wrong way round. Exit code 1 if something is wrong.
+		Short: "Count the pictures of a data set and find its errors",
+		Long: `Read every picture and mask of a data set, count them, and report errors: masks
+that are missing, unreadable, empty, full, or of another size than their
+picture; pictures in two splits; labels that contradict masks; and masks that
+are probably inverted. The exit code is 1 if there are errors.
 
-See "declip data --help" for how data sets are named.`,
+"declip data --help" explains how data sets are named.`,
 		Example: `  declip data check forged
   declip data check dolos:ldm --sheet sheet.png
   declip data check pairs.csv --json`,
@@ -95,8 +76,8 @@ See "declip data --help" for how data sets are named.`,
 }
 
 func (a *app) runDataCheck(cmd *cobra.Command, o dataCheckOptions, name string) error {
-	if o.sheet != "" { // said before the work, not after it
-		if err := folderOf(o.sheet); err != nil {
+	if o.sheet != "" { // before the work, not after it
+		if err := checkDirOf(o.sheet); err != nil {
 			return fmt.Errorf("--sheet: %w", err)
 		}
 	}
@@ -161,9 +142,9 @@ func (a *app) printDataCheck(o dataCheckOptions, r *check.Report) error {
 	if o.sheet != "" {
 		fmt.Fprintln(a.stdout, o.sheet)
 	}
-	verdict := "nothing is wrong"
+	verdict := "no errors"
 	if r.Wrong > 0 {
-		verdict = fmt.Sprintf("%d things are wrong", r.Wrong)
+		verdict = fmt.Sprintf("%d errors", r.Wrong)
 	}
 	_, err := fmt.Fprintln(a.stdout, verdict)
 	return err
@@ -212,7 +193,7 @@ func printFindings(to io.Writer, findings []check.Finding, shown int) {
 		}
 		head := "note: "
 		if first.Wrong {
-			head = "WRONG: "
+			head = "ERROR: "
 		}
 		fmt.Fprintf(to, "%s%s, %d\n", head, first.Kind, n)
 		for k, f := range findings[i : i+n] {

@@ -16,9 +16,9 @@ import (
 func (a *app) newDoctor() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: "Show what declip finds on this machine",
-		Long: `Show the engine that is found, its version and the devices it offers, the
-processor, and where models are looked for. Fails if no engine is found.`,
+		Short: "Show the engine, the devices and the models that declip finds",
+		Long: `Show the engine with its version and devices, the processor, and where declip
+looks for models. The exit code is 1 if there is no engine.`,
 		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return a.runDoctor() },
 	}
@@ -64,11 +64,11 @@ func writeModels(w io.Writer) {
 		built = append(built, fmt.Sprintf("%s (%.1f MB)", name, float64(models.Size(name))/1e6))
 	}
 	row(w, "built-in models", orNone(built))
-	folder, err := models.Folder()
+	dir, err := models.Folder()
 	if err != nil {
-		folder = err.Error()
+		dir = err.Error()
 	}
-	row(w, "models folder", folder)
+	row(w, "models directory", dir)
 	row(w, "installed models", orNone(models.Installed()))
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,42 +34,48 @@ type evalOptions struct {
 	perturbations []evaluate.Perturbation
 }
 
-// maxBootstrap bounds the draws: more take long and change no digit that is shown.
+// maxBootstrap limits the samples: more take long and change no digit that is printed.
 const maxBootstrap = 1_000_000
 
 // AddFlags declares the flags with their defaults.
 func (o *evalOptions) AddFlags(f *pflag.FlagSet) {
-	o.modelOptions.AddFlags(f)
-	f.StringArrayVar(&o.data, "data", nil, "data set: a folder or list, as DIR or DIR:split; repeatable")
-	o.dataOptions.AddFlags(f)
-	f.StringVar(&o.pristine, "pristine", "", "folder of untouched pictures, counted with empty masks")
-	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
-	f.StringVar(&o.csv, "csv", "", "also write a table with one row a picture, model and perturbation to this file")
-	f.Float64Var(&o.threshold, "threshold", localize.DefaultThreshold, "probability above which a pixel counts as manipulated")
-	f.IntVar(&o.limit, "limit", 0, "use at most so many pictures of each data set, drawn once for all (default: all)")
-	addBatchFlag(f, &o.batch)
-	f.StringVar(&o.maps, "predictions", "", "score the maps in this folder, which another program made, instead of running a model")
-	f.StringSliceVar(&o.perturb, "perturb", nil,
-		"also measure on perturbed pictures, as jpeg:75,blur:1.0,resize:0.5,noise:5 (quality; sigma in pixels; factor; sigma in levels)")
-	f.IntVar(&o.bootstrap, "bootstrap", 1000, "draws for the 95 % confidence intervals; 0: none")
-	f.Uint64Var(&o.seed, "seed", 1, "what noise and draws start from")
+	section(f, "Pictures", func(f *pflag.FlagSet) {
+		addDataFlag(f, &o.data)
+		o.dataOptions.AddFlags(f)
+		addPristineFlag(f, &o.pristine)
+		addLimitFlag(f, &o.limit)
+		f.StringSliceVar(&o.perturb, "perturb", nil,
+			"also measure on perturbed pictures, such as jpeg:75,blur:1.0,resize:0.5,noise:5 (quality; sigma in pixels; factor; sigma in levels)")
+	})
+	section(f, "Model", func(f *pflag.FlagSet) {
+		o.modelOptions.AddFlags(f)
+		addBatchFlag(f, &o.batch)
+		f.StringVar(&o.maps, "predictions", "", "`directory` of maps that another program made, to score instead of running a model")
+	})
+	section(f, "Scores", func(f *pflag.FlagSet) {
+		addThresholdFlag(f, &o.threshold, localize.DefaultThreshold)
+		f.IntVar(&o.bootstrap, "bootstrap", 1000, "bootstrap samples for the 95 % confidence intervals; 0: no intervals")
+		f.Uint64Var(&o.seed, "seed", 1, "seed of the noise and the bootstrap")
+	})
+	section(f, "Output", func(f *pflag.FlagSet) {
+		f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
+		f.StringVar(&o.csv, "csv", "", "also write a `file` with one row per picture, model and perturbation")
+	})
 }
 
 func (o *evalOptions) check(cmd *cobra.Command) error {
 	switch {
 	case len(o.data) == 0 && o.pristine == "":
 		return usagef(cmd, "neither --data nor --pristine is given")
-	case !(o.threshold > 0 && o.threshold < 1):
-		return usagef(cmd, "--threshold %g: expected a number between 0 and 1, both excluded", o.threshold)
 	case o.limit < 0:
-		return usagef(cmd, "--limit %d: expected 0 or more", o.limit)
+		return usagef(cmd, "--limit %d: expected at least 0", o.limit)
 	case o.bootstrap < 0 || o.bootstrap > maxBootstrap:
 		return usagef(cmd, "--bootstrap %d: expected 0 to %d", o.bootstrap, maxBootstrap)
 	}
 	if o.maps != "" {
 		for _, flag := range []string{"model", "perturb"} {
 			if cmd.Flags().Changed(flag) {
-				return usagef(cmd, "--predictions can't be combined with --%s: no model is run", flag)
+				return usagef(cmd, "--predictions cannot be combined with --%s: no model runs", flag)
 			}
 		}
 	}
@@ -79,43 +86,41 @@ func (o *evalOptions) check(cmd *cobra.Command) error {
 		}
 		o.perturbations = append(o.perturbations, p)
 	}
-	if err := checkBatch(cmd, o.batch); err != nil {
-		return err
-	}
-	if err := o.dataOptions.check(cmd); err != nil {
-		return err
-	}
-	return o.modelOptions.check(cmd)
+	return cmp.Or(checkThreshold(cmd, o.threshold), checkBatch(cmd, o.batch), o.dataOptions.check(cmd), o.modelOptions.check(cmd))
 }
+
+// evalHelp is the long help of "declip eval".
+const evalHelp = `Run models on pictures with known masks and print their average scores.
+
+IoU (percent), F1 at the threshold and at its best, average precision (AP) and
+the area under the ROC curve (AUC) of the pixels are computed for each
+manipulated picture at full resolution and then averaged. Of untouched pictures,
+the share that is flagged is printed; a picture is flagged when more than 1 % of
+its pixels exceed the threshold. If there are pictures of both kinds, they are
+also classified as wholes by their mean probability. Pictures for which a score
+is undefined are left out of its average and counted with the reason. Every
+average has a 95 % confidence interval from --bootstrap samples of the pictures.
+
+Models are chosen as for "declip localize". Several models share their
+backbone's work. Each one is measured, and so is the mean of their
+probabilities.
+
+--perturb changes the pictures before the models see them, one perturbation at a
+time; the maps are scaled back to the size of the masks.
+
+--predictions DIR scores the maps of another program: NAME.npy (probabilities,
+[H, W]) or NAME.png (gray, 8 or 16 bits) for a picture NAME.jpg, in DIR or below
+it, in directories named as those of the picture. Maps of another size are
+scaled to the mask's size bilinearly.
+
+` + dataHelp
 
 func (a *app) newEval() *cobra.Command {
 	var o evalOptions
 	cmd := &cobra.Command{
 		Use:   "eval --data DIR [flags]",
-		Short: "Measure how well a model finds manipulations whose masks are known",
-		Long: `Run models over pictures with known masks and average their scores.
-
-IoU (percent), F1 at the threshold and at its best, average precision (AP) and
-the area under the ROC curve (AUC) of the pixels are computed for each
-manipulated picture at full resolution and then averaged. Of untouched pictures
-the share that is flagged is given, that is, has more than 1 % of its pixels over
-the threshold. Where there are both, whole pictures are told apart by their mean
-probability. What a score is not defined for is left out of its average, and
-counted with the reason. Every average comes with the interval that holds it with
-95 % confidence, found by drawing the pictures anew --bootstrap times.
-
-Models are chosen as "declip localize" does. Several share their backbone's work;
-each is measured for itself, and so is the mean of their probabilities.
-
---perturb changes the pictures before the models see them, one change at a time;
-maps are brought back to the size of the masks.
-
---predictions DIR scores maps of other programs: NAME.npy (probabilities, [H,W]) or
-NAME.png (grey, 8 or 16 bits) for a picture NAME.jpg, in DIR or, below it, in
-folders named as those that the picture lies in. Maps of any size are brought to the
-mask's bilinearly.
-
-` + dataHelp,
+		Short: "Measure models on pictures with known masks",
+		Long:  evalHelp,
 		Example: `  declip eval --data forged
   declip eval -m run1/best.safetensors --data forged --pristine photos/test --json
   declip eval -m declip-vit-ldm -m declip-vit-lama --data dolos:ldm,test --batch 8
@@ -134,8 +139,8 @@ mask's bilinearly.
 }
 
 func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
-	if o.csv != "" { // said before the work, not after it
-		if err := folderOf(o.csv); err != nil {
+	if o.csv != "" { // before the work, not after it
+		if err := checkDirOf(o.csv); err != nil {
 			return fmt.Errorf("--csv: %w", err)
 		}
 	}
@@ -176,7 +181,7 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 	return errReported
 }
 
-// openPredictor opens what is measured; done closes it.
+// openPredictor opens the models or maps to measure; done closes them.
 func (a *app) openPredictor(cmd *cobra.Command, o evalOptions, source dataset.Source) (p evaluate.Predictor, done func(), err error) {
 	if o.maps != "" {
 		p, err = evaluate.Maps(o.maps, source)
@@ -189,17 +194,17 @@ func (a *app) openPredictor(cmd *cobra.Command, o evalOptions, source dataset.So
 	return evaluate.Models(model, o.models...), func() { model.Close() }, nil
 }
 
-// folderOf refuses a file whose folder is not there.
-func folderOf(path string) error {
-	folder := filepath.Dir(path)
-	switch info, err := os.Stat(folder); {
+// checkDirOf checks that the directory of a file to write exists.
+func checkDirOf(path string) error {
+	dir := filepath.Dir(path)
+	switch info, err := os.Stat(dir); {
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is no folder", folder)
+		return fmt.Errorf("%s is not a directory", dir)
 	}
 	return nil
 }
 
-// dataNames is how the data sets are told in results.
+// dataNames is the name of several data sets together in results.
 func dataNames(names []string) string { return strings.Join(names, " + ") }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -30,61 +32,56 @@ type featuresOptions struct {
 
 // AddFlags declares the flags with their defaults.
 func (o *featuresOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.model, "model", "m", "ViT-L/14", "backbone, or model with one: a file, or a name in the models folder")
-	f.StringVar(&o.arch, "arch", "", "which backbone, where the file holds several")
-	f.StringSliceVar(&o.layers, "layer", nil, "layer, as layer20; repeatable (default: the one that the model's decoder reads, else the last)")
-	f.StringVarP(&o.out, "out", "o", "declip-features", "folder for the results; made if need be")
-	f.StringVar(&o.format, "format", formatNPY, "npy (a file for each layer) or safetensors (a file for each picture)")
+	f.StringVarP(&o.model, "model", "m", "ViT-L/14", "backbone, or model with one: file, or name in the models directory")
+	f.StringVar(&o.arch, "arch", "", "backbone to use, if the file contains several")
+	f.StringSliceVar(&o.layers, "layer", nil, "layer, such as layer20; repeatable (default: the one that the model's decoder reads, or else the last)")
+	f.StringVarP(&o.out, "out", "o", "declip-features", "`directory` for the results, created if needed")
+	f.StringVar(&o.format, "format", formatNPY, "npy (one file per layer) or safetensors (one file per picture)")
 	f.BoolVar(&o.half, "fp16", false, "write float16 instead of float32")
-	f.BoolVar(&o.tokens, "tokens", false, "write a transformer's tokens [T, C], the class token first, instead of maps")
-	f.BoolVar(&o.json, "json", false, "print one JSON object a line instead of text")
+	f.BoolVar(&o.tokens, "tokens", false, "write a transformer's tokens [T, C], class token first, instead of maps")
+	f.BoolVar(&o.json, "json", false, "print one JSON object per line instead of text")
 	addBatchFlag(f, &o.batch)
-	f.Int64Var(&o.maxPixels, "max-pixels", localize.DefaultMaxPixels, "refuse larger pictures (width times height) by their header")
+	addMaxPixelsFlag(f, &o.maxPixels, localize.DefaultMaxPixels)
 	o.engine.AddFlags(f)
 }
 
 func (o *featuresOptions) check(cmd *cobra.Command) error {
-	switch {
-	case o.format != formatNPY && o.format != formatSafetensors:
+	if o.format != formatNPY && o.format != formatSafetensors {
 		return usagef(cmd, "--format %q: expected %s or %s", o.format, formatNPY, formatSafetensors)
-	case o.maxPixels <= 0:
-		return usagef(cmd, "--max-pixels %d: expected at least 1", o.maxPixels)
-	case o.out == "":
-		return usagef(cmd, "--out is empty")
 	}
-	if err := checkBatch(cmd, o.batch); err != nil {
-		return err
-	}
-	return checkThreads(cmd, o.engine.threads)
+	return cmp.Or(checkOutput(cmd, o.out, o.maxPixels), checkBatch(cmd, o.batch), checkThreads(cmd, o.engine.threads))
 }
+
+// featuresHelp is the long help of "declip features".
+const featuresHelp = `Run pictures through a backbone and write its features at one or more layers, all
+from one pass that ends at the last of them. A PATH is a picture or a directory,
+as for "declip localize".
+
+A picture is scaled to the backbone's input (224 x 224 pixels for ViT-L/14) and
+normalized, as for localizing. Features are a map [C, H, W]. A transformer's map
+consists of its patch tokens, without the class token and the final norm:
+[1024, 16, 16] for layer0 to layer23 of ViT-L/14. RN50's maps are its stages,
+layer1 [256, 56, 56] to layer4 [2048, 7, 7]. With --tokens a transformer's
+tokens are written unchanged, [257, 1024], class token first.
+
+For a picture STEM.jpg the output directory (-o) receives
+
+  STEM.LAYER.npy    for each layer, float32, or float16 with --fp16
+  STEM.safetensors  with --format safetensors instead: one tensor per layer, and
+                    metadata with the backbone, the SHA-256 of its file, the
+                    layers, the preprocessing, and the picture with its size
+
+The backbone (-m) is a CLIP file or any model with a backbone.
+
+A picture that fails is reported and the others are still processed; the exit
+code is then 1.`
 
 func (a *app) newFeatures() *cobra.Command {
 	var o featuresOptions
 	cmd := &cobra.Command{
 		Use:   "features [flags] PATH...",
-		Short: "Write what a backbone sees in pictures, at one or several layers",
-		Long: `Run pictures through a backbone and write its features at the layers asked for,
-all from one pass that ends at the last of them. A PATH is a picture or a folder,
-as for "declip localize".
-
-The picture is scaled to the backbone's input (224 x 224 pixels for ViT-L/14) and
-normalised, as for localizing. Features are a map [C, H, W]: of a transformer the
-tokens of the patches in their places, without the class token and without the
-final norm, [1024, 16, 16] at the layers layer0 to layer23 of ViT-L/14; of RN50
-its stages, layer1 [256, 56, 56] to layer4 [2048, 7, 7]. With --tokens they are a
-transformer's tokens as they are, [257, 1024], the class token first.
-
-For a picture STEM.jpg the output folder (-o) receives
-
-  STEM.LAYER.npy    for each layer, float32, or float16 with --fp16
-  STEM.safetensors  with --format safetensors instead: a tensor for each layer,
-                    and as metadata the backbone, the SHA-256 of its file, the
-                    layers, the preprocessing, and the picture with its size
-
-The backbone (-m) is a CLIP file or any model with a backbone in it.
-
-A picture that cannot be read is reported and the others go on; the exit code is
-then 1.`,
+		Short: "Export backbone features",
+		Long:  featuresHelp,
 		Example: `  declip features --layer layer20 photo.jpg
   declip features -m declip-vit-ldm --layer layer8 --layer layer20 --format safetensors --fp16 photos/`,
 		Args: somePaths,
@@ -120,7 +117,7 @@ func (a *app) runFeatures(cmd *cobra.Command, o featuresOptions, paths []string)
 		return err
 	}
 	defer pass.Close()
-	if err := writableFolder(o.out); err != nil {
+	if err := writableDir(o.out); err != nil {
 		return err
 	}
 	if o.format == formatSafetensors {
@@ -142,19 +139,19 @@ func (a *app) runFeatures(cmd *cobra.Command, o featuresOptions, paths []string)
 	if err != nil {
 		return err
 	}
-	return a.tell(failed, len(inputs))
+	return a.summarize(failed, len(inputs))
 }
 
-// featureSource is where features come from.
+// featureSource is the backbone and the layers that features are computed with.
 type featureSource struct {
 	backbone *network.Backbone
 	layers   []string
 	shapes   []network.Features
-	// sha256 is the digest of the backbone's file once it is known; see hashFile.
+	// sha256 waits for the digest of the backbone's file; hashFile sets it.
 	sha256 func() (string, error)
 }
 
-// featureSource finds the backbone in a file, and checks the layers.
+// featureSource finds the backbone in a file and checks the layers.
 func (a *app) featureSource(cmd *cobra.Command, o *featuresOptions, file *weights.File) (*featureSource, error) {
 	contents, err := network.Recognise(file)
 	if err != nil {
@@ -178,13 +175,13 @@ func (a *app) featureSource(cmd *cobra.Command, o *featuresOptions, file *weight
 		shape, err := s.backbone.Features(layer)
 		switch {
 		case layer == "":
-			return nil, usagef(cmd, "--layer is empty")
+			return nil, usagef(cmd, "--layer \"\": expected a layer such as layer20")
 		case slices.Contains(s.layers[:i], layer):
-			return nil, usagef(cmd, "--layer %s is given twice", layer)
+			return nil, usagef(cmd, "--layer %s: given twice", layer)
 		case err != nil:
 			return nil, usagef(cmd, "--layer %s: %w", layer, err)
 		case o.tokens && !shape.Tokens:
-			return nil, usagef(cmd, "--tokens: %s has none, its features are maps", s.backbone.Arch())
+			return nil, usagef(cmd, "--tokens: %s has no tokens, its features are maps", s.backbone.Arch())
 		}
 		s.shapes = append(s.shapes, shape)
 	}
@@ -199,7 +196,7 @@ func (a *app) openPass(s *featureSource, o engineOptions) (*localize.Pass, error
 	return localize.NewPass(e, s.backbone, s.layers, localize.LoadOptions{LowMemory: o.lowMemory})
 }
 
-// extracted are a picture's features, and what became of them.
+// extracted are a picture's features and their files.
 type extracted struct {
 	values [][]float32 // for each layer, in shape
 	shapes [][]int
@@ -234,29 +231,25 @@ func (s *featureSource) extractWith(pass *localize.Pass, tokens bool) func(conte
 	}
 }
 
-// tokenMap brings tokens [1 + H W, C], the class token's first, to a map [C, H, W].
+// tokenMap rearranges tokens [1 + H*W, C], class token first, into a map [C, H, W].
 func tokenMap(tokens []float32, f network.Features) ([]float32, []int) {
-	places := f.Height * f.Width
-	values := make([]float32, f.Channels*places)
-	for i := range places {
+	cells := f.Height * f.Width
+	values := make([]float32, f.Channels*cells)
+	for i := range cells {
 		for c, v := range tokens[(1+i)*f.Channels:][:f.Channels] {
-			values[c*places+i] = v
+			values[c*cells+i] = v
 		}
 	}
 	return values, []int{f.Channels, f.Height, f.Width}
 }
 
-// hashFile begins to compute the digest of the backbone's file.
+// hashFile starts to compute the digest of the backbone's file.
 func (s *featureSource) hashFile(ctx context.Context) {
-	var sum string
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		sum, err = fileDigest(ctx, s.backbone.Path(), func(int64, int64) {})
-	}()
+	wait := parallel.Start(func() (string, error) {
+		return fileDigest(ctx, s.backbone.Path(), func(int64, int64) {})
+	})
 	s.sha256 = func() (string, error) {
-		<-done
+		sum, err := wait()
 		if err != nil {
 			return "", fmt.Errorf("digest of the backbone: %w", err)
 		}

@@ -25,15 +25,15 @@ type autoencoderOptions struct {
 func (o *autoencoderOptions) AddFlags(f *pflag.FlagSet) {
 	c := &o.config
 	*c = autoencoder.DefaultConfig()
-	f.StringVar(&o.photos, "photos", "", "folder of real photographs, walked")
-	f.StringVar(&o.out, "out", "", "file for the autoencoder")
-	f.IntVar(&c.Steps, "steps", c.Steps, "steps of training")
-	f.IntVar(&c.Batch, "batch-size", c.Batch, "crops in a step")
+	f.StringVar(&o.photos, "photos", "", "`directory` of real photographs, searched recursively")
+	f.StringVarP(&o.out, "out", "o", "", "`file` for the autoencoder")
+	f.IntVar(&c.Steps, "steps", c.Steps, "training steps")
+	f.IntVar(&c.Batch, "batch-size", c.Batch, "crops per step")
 	f.IntVar(&c.Crop, "crop-size", c.Crop, "side of a crop in pixels")
-	f.IntVar(&c.Shape.Channels, "channels", c.Shape.Channels, "values in a cell of the latent grid; a cell stands for 4 x 4 pixels")
-	f.IntVar(&c.Shape.Width, "width", c.Shape.Width, "channels of the layers between")
+	f.IntVar(&c.Shape.Channels, "channels", c.Shape.Channels, "values per cell of the latent grid; a cell represents 4 x 4 pixels")
+	f.IntVar(&c.Shape.Width, "width", c.Shape.Width, "channels of the hidden layers")
 	f.Float64Var(&c.LR, "lr", c.LR, "learning rate")
-	f.Uint64Var(&c.Seed, "seed", c.Seed, "what weights and random choices start from")
+	f.Uint64Var(&c.Seed, "seed", c.Seed, "seed of the weights and the random choices")
 	addEngineFlags(f, &o.device, &o.threads)
 }
 
@@ -41,10 +41,10 @@ func (a *app) newTrainAutoencoder() *cobra.Command {
 	var o autoencoderOptions
 	cmd := &cobra.Command{
 		Use:   "train-autoencoder --photos DIR --out FILE",
-		Short: "Train the autoencoder that the method latent works with",
+		Short: "Train the autoencoder of the method latent",
 		Long: `Train a small convolutional autoencoder on photographs, for "declip forge
---autoencoder". One photograph in eight is held out; how well these come back
-from the latent grid is printed as the peak signal-to-noise ratio.
+--autoencoder". One photograph in eight is held out. The peak signal-to-noise
+ratio of their reconstructions is printed.
 
 The same photographs, options, seed and threads give the same weights.`,
 		Example: `  declip forge train-autoencoder --photos photos/train --out autoencoder.safetensors`,
@@ -64,8 +64,8 @@ The same photographs, options, seed and threads give the same weights.`,
 }
 
 func (a *app) runTrainAutoencoder(cmd *cobra.Command, o autoencoderOptions) error {
-	if err := folderOf(o.out); err != nil { // said before the work, not after it
-		return fmt.Errorf("output folder: %w", err)
+	if err := checkDirOf(o.out); err != nil { // before the work, not after it
+		return fmt.Errorf("output directory: %w", err)
 	}
 	names, err := forge.Photos(o.photos)
 	if err != nil {
@@ -87,7 +87,7 @@ func (a *app) runTrainAutoencoder(cmd *cobra.Command, o autoencoderOptions) erro
 	codec, s, err := autoencoder.Train(cmd.Context(), e, o.config)
 	bar.finish()
 	for _, problem := range s.Unreadable {
-		fmt.Fprintf(a.stderr, "declip: left out: %v\n", problem)
+		fmt.Fprintf(a.stderr, "declip: skipped: %v\n", problem)
 	}
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (a *app) runTrainAutoencoder(cmd *cobra.Command, o autoencoderOptions) erro
 	if err := codec.Write(o.out, s); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s: %d weights, trained on %d photographs in %s; %d held-out photographs come back with a PSNR of %.2f dB\n",
+	_, err = fmt.Fprintf(a.stdout, "%s: %d weights, trained on %d photographs in %s; %d held-out photographs are reconstructed with a PSNR of %.2f dB\n",
 		o.out, s.Weights, s.Photos, s.Elapsed.Round(time.Second), s.Held, s.PSNR)
 	return err
 }

@@ -16,25 +16,26 @@ type varyOptions struct{ config forge.VaryConfig }
 // AddFlags declares the flags with their defaults.
 func (o *varyOptions) AddFlags(f *pflag.FlagSet) {
 	c := &o.config
-	f.StringVar(&c.Photos, "photos", "", "folder of real photographs, walked")
-	f.StringVar(&c.Out, "out", "", "folder for the pictures")
-	f.IntVar(&c.Copies, "copies", 6, "pictures made of each photograph")
-	f.Uint64Var(&c.Seed, "seed", 1, "what the random choices start from: the same seed makes the same pictures")
-	f.IntVar(&c.Workers, "workers", 0, "photographs worked on at once (default: as many as there are cores)")
+	f.StringVar(&c.Photos, "photos", "", "`directory` of real photographs, searched recursively")
+	f.StringVarP(&c.Out, "out", "o", "", "`directory` for the pictures")
+	f.IntVar(&c.Copies, "copies", 6, "pictures to make from each photograph")
+	f.Uint64Var(&c.Seed, "seed", 1, "seed of the random choices: the same seed makes the same pictures")
+	f.IntVar(&c.Workers, "workers", 0, "photographs processed at once (default: one per core)")
 }
 
 func (a *app) newForgeVary() *cobra.Command {
 	var o varyOptions
 	cmd := &cobra.Command{
 		Use:   "vary --photos DIR --out DIR",
-		Short: "Make more untouched pictures out of real photographs",
-		Long: `Make untouched pictures out of real photographs, as other cameras, other light
-and other editors would have left them: framed otherwise, out of focus in places,
-smaller, smoothed, sharpened, with other tones, colours and noise, saved again.
-Nothing is put in. Networks learn from them what untouched pictures look like,
-and "declip forge" can manipulate them as it does photographs.
+		Short: "Make more untouched pictures from photographs",
+		Long: `Make untouched pictures from real photographs, as other cameras, other light and
+other editors would have produced them: cropped differently, partly out of
+focus, smaller, smoothed, sharpened, with other tones, colors and noise, and
+saved again. Nothing is inserted. Networks learn from them what untouched
+pictures look like, and "declip forge" can manipulate them like photographs.
 
-The pictures' names begin with the number of the photograph and of the picture.`,
+The names of the pictures begin with the number of the photograph and of the
+picture.`,
 		Example: `  declip forge vary --photos photos/train --out varied --copies 6
   declip forge --photos varied --out forged --count 2000`,
 		Args: noArguments,
@@ -43,7 +44,7 @@ The pictures' names begin with the number of the photograph and of the picture.`
 				return err
 			}
 			if o.config.Copies < 1 {
-				return usagef(cmd, "--copies is %d, expected at least 1", o.config.Copies)
+				return usagef(cmd, "--copies %d: expected at least 1", o.config.Copies)
 			}
 			return a.runForgeVary(cmd, o)
 		},
@@ -55,18 +56,18 @@ The pictures' names begin with the number of the photograph and of the picture.`
 func (a *app) runForgeVary(cmd *cobra.Command, o varyOptions) error {
 	bar := &progress{}
 	o.config.Progress = func(done, total int) {
-		if done == 1 { // only now it is known how many photographs there are
+		if done == 1 { // the number of photographs is not known before
 			bar = a.newProgress(total, "making pictures")
 		}
 		bar.set(done)
 	}
 	made, err := forge.Vary(cmd.Context(), o.config)
 	bar.finish()
-	a.sayLeftOut(made.Unreadable)
+	a.reportSkipped(made.Unreadable)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s: %d pictures out of %d photographs, %s\n",
+	_, err = fmt.Fprintf(a.stdout, "%s: %d pictures from %d photographs, %s\n",
 		o.config.Out, made.Made, made.Photos, made.Elapsed.Round(time.Millisecond))
 	return err
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -29,93 +30,120 @@ type localizeOptions struct {
 // AddFlags declares the flags with their defaults.
 func (o *localizeOptions) AddFlags(f *pflag.FlagSet) {
 	o.modelOptions.AddFlags(f)
-	f.StringVarP(&o.out, "out", "o", "declip-output", "folder for the results; made if need be")
-	f.BoolVar(&o.json, "json", false, "print one JSON object a line instead of text")
-	f.BoolVar(&o.npy, "npy", false, "also write the network's own output (probabilities, float32) as NumPy file")
-	f.BoolVar(&o.each, "each", false, "also write each model's own results, as STEM.MODEL.prob.png and so on")
+	f.StringVarP(&o.out, "out", "o", "declip-output", "`directory` for the results, created if needed")
+	f.BoolVar(&o.json, "json", false, "print one JSON object per line instead of text")
+	f.BoolVar(&o.npy, "npy", false, "also write the network's output (probabilities, float32) as a NumPy file")
+	f.BoolVar(&o.each, "each", false, "also write the results of each model, as STEM.MODEL.prob.png and so on")
 	addBatchFlag(f, &o.batch)
-	f.Float64Var(&o.threshold, "threshold", localize.DefaultThreshold, "probability above which a pixel counts as manipulated")
-	f.Int64Var(&o.maxPixels, "max-pixels", localize.DefaultMaxPixels, "refuse larger pictures (width times height) by their header")
+	addThresholdFlag(f, &o.threshold, localize.DefaultThreshold)
+	addMaxPixelsFlag(f, &o.maxPixels, localize.DefaultMaxPixels)
 }
 
 func addBatchFlag(f *pflag.FlagSet, batch *int) {
-	f.IntVar(batch, "batch", 1, "pictures that go through the network together; memory grows with it")
+	f.IntVar(batch, "batch-size", 1, "pictures that go through the network together; more need more memory")
+	oldSpelling(f, "batch", "batch-size")
+}
+
+func addThresholdFlag(f *pflag.FlagSet, threshold *float64, value float64) {
+	f.Float64Var(threshold, "threshold", value, "probability above which a pixel counts as manipulated")
+}
+
+func addMaxPixelsFlag(f *pflag.FlagSet, most *int64, value int64) {
+	f.Int64Var(most, "max-pixels", value, "refuse pictures with more pixels (width times height), judging by their header")
 }
 
 func checkBatch(cmd *cobra.Command, batch int) error {
 	if batch < 1 || batch > maxBatch {
-		return usagef(cmd, "--batch %d: expected 1 to %d", batch, maxBatch)
+		return usagef(cmd, "--batch-size %d: expected 1 to %d", batch, maxBatch)
+	}
+	return nil
+}
+
+func checkThreshold(cmd *cobra.Command, threshold float64) error {
+	if !(threshold > 0 && threshold < 1) {
+		return usagef(cmd, "--threshold %g: expected a number between 0 and 1, both excluded", threshold)
+	}
+	return nil
+}
+
+// checkOutput checks what all commands share that write files for each picture.
+func checkOutput(cmd *cobra.Command, out string, maxPixels int64) error {
+	switch {
+	case maxPixels <= 0:
+		return usagef(cmd, "--max-pixels %d: expected at least 1", maxPixels)
+	case out == "":
+		return usagef(cmd, "--out \"\": expected a directory")
 	}
 	return nil
 }
 
 func (o *localizeOptions) check(cmd *cobra.Command) error {
-	switch {
-	case !(o.threshold > 0 && o.threshold < 1):
-		return usagef(cmd, "--threshold %g: expected a number between 0 and 1, both excluded", o.threshold)
-	case o.maxPixels <= 0:
-		return usagef(cmd, "--max-pixels %d: expected at least 1", o.maxPixels)
-	case o.out == "":
-		return usagef(cmd, "--out is empty")
-	}
-	if err := checkBatch(cmd, o.batch); err != nil {
-		return err
-	}
-	return o.modelOptions.check(cmd)
+	return cmp.Or(
+		checkThreshold(cmd, o.threshold),
+		checkOutput(cmd, o.out, o.maxPixels),
+		checkBatch(cmd, o.batch),
+		o.modelOptions.check(cmd),
+	)
 }
 
-// somePaths refuses a command line without a path of a picture or folder.
+// somePaths refuses a command line without the path of a picture or directory.
 func somePaths(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
-		return usagef(cmd, "no picture or folder is given")
+		return usagef(cmd, "no picture or directory is given")
 	case slices.Contains(args, ""):
 		return usagef(cmd, "an empty path is given")
 	}
 	return nil
 }
 
+// localizeHelp is the long help of "declip localize".
+const localizeHelp = `Compute, for every pixel of every picture, the probability that it was
+manipulated. A PATH is a picture (JPEG, PNG, WebP, TIFF, BMP, or GIF, of which
+the first frame is used), or a directory, which is searched recursively.
+
+For a picture STEM.jpg the output directory (-o, by default declip-output)
+receives
+
+  STEM.prob.png     the probability, scaled to 0 to 255, at the picture's size
+  STEM.mask.png     255 where the probability exceeds the threshold, else 0
+  STEM.overlay.png  a heat map over the picture, with the outline of the mask
+  STEM.npy          with --npy: the network's output, float32
+
+A second picture with the same STEM is named STEM-EXT, a third one STEM-EXT-2.
+All maps have the orientation of the stored pixels: an EXIF orientation is
+reported but not applied.
+
+The model (-m) is built in, a file, or a name in the models directory: a
+checkpoint of "declip train", or one of the published DeCLIP files. The
+architecture is detected from the tensors; --arch, --layer and --decoder
+override it for all models. A decoder without its backbones, such as the
+published fusion, needs the CLIP files: name them with --clip, or put them into
+the models directory under their names (ViT-L/14, RN50).
+
+With several -m the result is the mean of the models' probabilities, and models
+with the same backbone share one pass through it. The mean is computed at the
+size of the networks' output where they have a fixed one, as the published ones
+do (STEM.npy is then [256, 256]), and otherwise at the picture's size. --each
+also writes the results of each model; MODEL is the file's name without its
+extension.
+
+--batch-size N runs N pictures through the network at once. Models that run at
+full resolution, such as the built-in one, still process one picture at a time.
+A batch is smaller when its pictures have more than 12 megapixels each on
+average. Results are in the order of the pictures. They depend on the batch size
+only in the last bits (differences of about one millionth).
+
+A model that cannot be used is reported before any picture is read. A picture
+that fails is reported and the others are still processed; the exit code is
+then 1.`
+
 func (a *app) newLocalize() *cobra.Command {
 	var o localizeOptions
 	cmd := &cobra.Command{
 		Use:   "localize [flags] PATH...",
 		Short: "Show where pictures were manipulated",
-		Long: `Give, for every pixel of every picture, the probability that it was
-manipulated. A PATH is a picture (JPEG, PNG, WebP, TIFF, BMP, first frame of a
-GIF) or a folder, which is walked.
-
-For a picture STEM.jpg the output folder (-o, by default declip-output in the
-current folder) receives
-
-  STEM.prob.png     the probability, 0 to 255, at the picture's own size
-  STEM.mask.png     255 where the probability exceeds the threshold, else 0
-  STEM.overlay.png  a heat map over the picture, with the mask's outline
-  STEM.npy          with --npy: the network's own output, float32
-
-A second picture with the same STEM is named STEM-EXT, a third STEM-EXT-2. All
-maps follow the pixels as they are stored: an EXIF orientation is reported, not
-applied.
-
-The model (-m) is built in, a file, or a name in the models folder: a checkpoint
-of this program, or one of the published DeCLIP files as it is. What such a file
-holds is told by its tensors; --arch, --layer and --decoder go before that, for
-all models. A decoder alone, as the published fusion's, needs its CLIP files:
---clip, or under their names (ViT-L/14, RN50) in the models folder.
-
-With -m given several times the result is the mean of the models' probabilities,
-and models with the same backbone share one pass of it. The mean is taken at the
-networks' own size where they have one, as the published ones do ([256, 256] in
-STEM.npy), and else at the picture's. With --each, every model's own results are
-written too; MODEL in their names is the name of its file without the ending.
-
---batch takes several pictures through such a network at once; models that look
-at a picture's own pixels, as the built-in one, still take one by one. A batch
-ends early where its pictures have more than 12 megapixels each on the average.
-Results come in the order of the pictures and do not depend on the batch but
-for the last bits (differences of about a millionth).
-
-A model that cannot be used is reported before a picture is read. A picture that
-cannot be read is reported and the others go on; the exit code is then 1.`,
+		Long:  localizeHelp,
 		Example: `  declip localize photo.jpg
   declip localize --json -o maps photos/ > results.jsonl
   declip localize -m ViT_layer20_conv-20_ldm.pth -m ViT_layer20_conv-20_lama.pth --each photo.jpg
@@ -148,7 +176,7 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 		return err
 	}
 	defer model.Close()
-	if err := writableFolder(o.out); err != nil {
+	if err := writableDir(o.out); err != nil {
 		return err
 	}
 	bar := a.newProgress(len(inputs), "localizing")
@@ -165,7 +193,7 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 	if err != nil {
 		return err
 	}
-	return a.tell(failed, len(inputs))
+	return a.summarize(failed, len(inputs))
 }
 
 // localizeWith runs a model in a pipeline.
@@ -180,8 +208,8 @@ func localizeWith(model *localize.Model) func(context.Context, []*picture.Pictur
 	}
 }
 
-// tell sums up how many of the inputs failed, each of which was reported.
-func (a *app) tell(failed, inputs int) error {
+// summarize prints how many inputs failed; each was reported before.
+func (a *app) summarize(failed, inputs int) error {
 	if failed == 0 {
 		return nil
 	}
@@ -191,25 +219,24 @@ func (a *app) tell(failed, inputs int) error {
 	return errReported
 }
 
-// saveMemory lets the garbage collector run early: what there is to collect are
-// a few arrays of many megabytes without pointers, which costs next to nothing
-// and keeps the peak of a 12-megapixel picture some 80 MB lower. $GOGC decides
-// where it is set.
+// saveMemory makes the garbage collector run early. The garbage is a few arrays of many megabytes
+// without pointers, so collecting costs next to nothing, and the peak of a 12-megapixel picture is
+// about 80 MB lower. $GOGC takes precedence.
 func saveMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(20)
 	}
 }
 
-// writableFolder makes the folder if need be and makes sure that files can be
-// written to it, before any work is done for nothing.
-func writableFolder(dir string) error {
+// writableDir creates the directory if needed and checks that files can be written to it, before
+// any work is done in vain.
+func writableDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("output folder: %w", err)
+		return fmt.Errorf("output directory: %w", err)
 	}
 	f, err := os.CreateTemp(dir, ".declip-*.tmp")
 	if err != nil {
-		return fmt.Errorf("output folder %s cannot be written to: %w", dir, err)
+		return fmt.Errorf("output directory %s is not writable: %w", dir, err)
 	}
 	f.Close()
 	return os.Remove(f.Name())

@@ -9,22 +9,17 @@ import (
 func (a *app) newModels() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "List, fetch, check and convert models",
-		Long: `Models are built into the program, files given by path, or files in the models
-folder: $DECLIP_MODELS, else declip/models in your cache folder.`,
+		Short: "List, download, check and convert models",
+		Long: `A model is built into the program, a file given by its path, or a file in the
+models directory: $DECLIP_MODELS, or else declip/models in your cache directory.`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef(cmd, "unknown command %q", args[0])
-			}
-			return cmd.Help()
-		},
+		RunE: helpOnly,
 	}
 	cmd.AddCommand(a.newModelsList(), a.newModelsPull(), a.newModelsVerify(), a.newModelsInspect(), a.newModelsConvert(), a.newModelsExport())
 	return cmd
 }
 
-// sizeText is a number of bytes for people.
+// sizeText formats a number of bytes, with decimal units.
 func sizeText(n int64) string {
 	switch {
 	case n >= 1e9:

@@ -23,18 +23,18 @@ func (a *app) newModelsConvert() *cobra.Command {
 	var o convertOptions
 	cmd := &cobra.Command{
 		Use:   "convert NAME|FILE -o FILE.safetensors [flags]",
-		Short: "Write what inference needs of a model as safetensors",
-		Long: `Write the tensors that a network is made of to a safetensors file, and leave out
-what inference does not need: the text tower, the optimizer, the layers behind
-the one that the decoder reads. A decoder that comes without its backbones gets
-them into the same file. The result is recognised as the same model, holds the
-same numbers byte for byte, and gives the same answer.
+		Short: "Convert a model to safetensors",
+		Long: `Write the tensors of a network to a safetensors file, and leave out what
+inference does not need: the text tower, the optimizer, and the layers after the
+one that the decoder reads. The backbones of a decoder are written to the same
+file. The result is the same model with the same values, byte for byte, and
+gives the same results.
 
-With --fp16 matrices and kernels are stored in half precision, which halves the
-file; the result is run beside the original, and refused if a probability is off
-by more than 0.02.
+--fp16 stores matrices and kernels in half precision, which halves the file. The
+result is compared with the original and refused if a probability differs by
+more than 0.02.
 
-A backbone without a decoder is converted as well; --layer cuts it.`,
+A backbone without a decoder can be converted, too; --layer cuts it.`,
 		Example: `  declip models convert declip-vit-ldm -o ldm.safetensors --fp16`,
 		Args:    oneModel,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,7 +45,7 @@ A backbone without a decoder is converted as well; --layer cuts it.`,
 		},
 	}
 	o.AddFlags(cmd.Flags())
-	cmd.Flags().StringVarP(&o.out, "out", "o", "", "file for the result")
+	cmd.Flags().StringVarP(&o.out, "out", "o", "", "`file` for the result")
 	cmd.Flags().BoolVar(&o.fp16, "fp16", false, "store matrices and kernels in half precision")
 	return cmd
 }
@@ -77,15 +77,16 @@ func (a *app) runModelsConvert(ctx context.Context, o convertOptions, name strin
 	fmt.Fprintf(a.stdout, "%s: %s, %s, %d tensors (%s: %s, %d tensors)\n",
 		o.out, x.holds(), sizeText(report.Size), report.Tensors, name, sizeText(x.size), len(x.file.Names()))
 	if report.Compared {
-		fmt.Fprintf(a.stdout, "in half precision probabilities are off by %.2g at most, on %d test pictures\n", report.Difference, convert.Pictures)
+		fmt.Fprintf(a.stdout, "compared with the original: probabilities differ by at most %.2g on %d test pictures\n", report.Difference, convert.Pictures)
 	}
 	return nil
 }
 
-// toWrite opens a model that is to be written in another form to out, which must not be one of its own files.
+// toWrite opens a model to be written to out in another form. out must not be one of the model's
+// files.
 func (a *app) toWrite(o networkOptions, name, out string) (*examined, error) {
-	if err := folderOf(out); err != nil { // said before the work, not after it
-		return nil, fmt.Errorf("output folder: %w", err)
+	if err := checkDirOf(out); err != nil { // before the work, not after it
+		return nil, fmt.Errorf("output directory: %w", err)
 	}
 	x, err := examine(name, o)
 	if err != nil {
@@ -94,7 +95,7 @@ func (a *app) toWrite(o networkOptions, name, out string) (*examined, error) {
 	for _, f := range x.opened {
 		if sameFile(f, out) {
 			x.close()
-			return nil, fmt.Errorf("%s is what is converted: choose another file with -o", out)
+			return nil, fmt.Errorf("%s is a file of the model itself: choose another file with -o", out)
 		}
 	}
 	if x.problem != nil {
@@ -113,18 +114,18 @@ func sameFile(f *weights.File, path string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// reason says why a file that is no model cannot be used as one.
+// reason is the error of using a file that is not a model as one.
 func (x *examined) reason() error {
 	switch x.kind {
 	case kindDecoder:
 		return sayClip(x.lacking)
 	case kindBackbone:
-		return fmt.Errorf("%s holds %s: it localizes nothing", x.file.Path(), x.holds())
+		return fmt.Errorf("%s contains %s, which cannot localize", x.file.Path(), x.holds())
 	}
-	return fmt.Errorf("%s holds %s", x.file.Path(), x.holds())
+	return fmt.Errorf("%s contains %s", x.file.Path(), x.holds())
 }
 
-// referenceEngine is what results are compared on.
+// referenceEngine is the engine on which results are compared.
 func (a *app) referenceEngine() (*engine.Engine, error) {
 	return engine.Open(engine.Options{Library: a.library, Device: "cpu"})
 }

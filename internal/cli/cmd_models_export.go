@@ -22,22 +22,22 @@ func (a *app) newModelsExport() *cobra.Command {
 	var o exportOptions
 	cmd := &cobra.Command{
 		Use:   "export NAME|FILE -o MODEL.onnx [flags]",
-		Short: "Write a model as one ONNX file",
+		Short: "Export a model to ONNX",
 		Long: `Write a model with its weights as one ONNX file (opset 17, standard operators
-only), for use in other programs. The file is loaded and run beside the original,
-and refused if it does not give the same.
+only), for use in other programs. The file is compared with the original and
+refused if it does not give the same results.
 
 Input
-  image          float32 [N, 3, S, S]: RGB in [0, 1], not normalised: that is a
-                 part of the model. S is 224 for the published models, which see
-                 the whole picture scaled to S x S (Pillow's bilinear filter); for
-                 models that run over tiles it is the side of a tile.
+  image          float32 [N, 3, S, S]: RGB in [0, 1]; the model normalizes it.
+                 S is 224 for the published models, which see the whole picture
+                 scaled to S x S (Pillow's bilinear filter). For models that
+                 run in tiles, it is the side of a tile.
 Outputs, maps of S' x S' (256 x 256 for the published models)
   logits         float32 [N, 1, S', S']
-  probabilities  float32 [N, 1, S', S']: that a pixel was manipulated, in [0, 1]
+  probabilities  float32 [N, 1, S', S'], in [0, 1]: that a pixel was manipulated
 
-N is open. An ONNX file holds 2 GB at most; a larger model fits in half precision
-("declip models convert --fp16" first).`,
+N is variable. An ONNX file is limited to 2 GB; a larger model fits in half
+precision (run "declip models convert --fp16" first).`,
 		Example: `  declip models export declip-vit-ldm -o ldm.onnx`,
 		Args:    oneModel,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,7 +48,7 @@ N is open. An ONNX file holds 2 GB at most; a larger model fits in half precisio
 		},
 	}
 	o.AddFlags(cmd.Flags())
-	cmd.Flags().StringVarP(&o.out, "out", "o", "", "file for the result")
+	cmd.Flags().StringVarP(&o.out, "out", "o", "", "`file` for the result")
 	return cmd
 }
 
@@ -73,7 +73,7 @@ func (a *app) runModelsExport(ctx context.Context, o exportOptions, name string)
 		return err
 	}
 	fmt.Fprintf(a.stdout, "%s: %s, %s (%s: %s)\n", o.out, x.holds(), sizeText(report.Size), name, sizeText(x.size))
-	fmt.Fprintf(a.stdout, "run beside the original: probabilities are off by %.2g at most, on %d test pictures\n", report.Difference, convert.Pictures)
+	fmt.Fprintf(a.stdout, "compared with the original: probabilities differ by at most %.2g on %d test pictures\n", report.Difference, convert.Pictures)
 	fmt.Fprintf(a.stdout, "input %s, outputs %s and %s: see \"declip models export --help\"\n",
 		network.PortImage, network.PortLogits, network.PortProbabilities)
 	return nil

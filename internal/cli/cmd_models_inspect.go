@@ -25,15 +25,14 @@ type inspection struct {
 	Format string `json:"format"`
 	// Size of the file in bytes.
 	Size int64 `json:"size"`
-	// Published is the name in the catalogue of files that are called so.
+	// Published is the catalogue's name for files of this file's name.
 	Published string `json:"published,omitempty"`
 	// Kind is "model", "decoder", "backbone" or "unknown".
 	Kind string `json:"kind"`
-	// Problem says why the network is unknown or does not work.
+	// Problem says why the network is unknown or unusable.
 	Problem string        `json:"problem,omitempty"`
 	Network *network.Spec `json:"network,omitempty"`
-	// Needs names the backbones that a decoder needs in files of their own, and Channels how many channels it reads,
-	// where the backbones are not here.
+	// Needs names the missing backbones of a decoder, and Channels the number of channels it reads.
 	Needs     []string            `json:"needs,omitempty"`
 	Channels  int                 `json:"channels,omitempty"`
 	Backbones []inspectedBackbone `json:"backbones,omitempty"`
@@ -52,7 +51,7 @@ type inspectedTensor struct {
 	DType weights.DType `json:"dtype"`
 	Shape []int         `json:"shape"`
 	Size  int64         `json:"size"` // bytes
-	// Needed: the network is made of it; the others are dropped by "convert".
+	// Needed: part of the network. "declip models convert" drops the others.
 	Needed bool `json:"needed"`
 }
 
@@ -61,11 +60,11 @@ func (a *app) newModelsInspect() *cobra.Command {
 	var clip []string
 	cmd := &cobra.Command{
 		Use:   "inspect NAME|FILE",
-		Short: "Show what a model's file holds",
-		Long: `Show what a file of weights is: its format, the network that is recognised in
-it, what it says about its training, and its tensors. Those marked * are what
-the network is made of; the others (text tower, optimizer, layers behind the one
-that the decoder reads) are what "declip models convert" drops.
+		Short: "Show the contents of a model file",
+		Long: `Show the format of a file of weights, the network detected in it, its notes on
+training, and its tensors. Tensors marked * are part of the network. "declip
+models convert" drops the others: the text tower, the optimizer, and the layers
+after the one that the decoder reads.
 
 Any file of PyTorch (.pth, .pt, TorchScript) or safetensors can be inspected.
 Nothing in it is executed.`,
@@ -77,7 +76,7 @@ Nothing in it is executed.`,
 	return cmd
 }
 
-// oneModel demands one argument.
+// oneModel checks that there is one argument.
 func oneModel(cmd *cobra.Command, args []string) error {
 	switch len(args) {
 	case 0:
@@ -132,15 +131,15 @@ func (x *examined) inspect() inspection {
 	return r
 }
 
-// write prints the inspection for people.
+// write prints the inspection as text.
 func (r inspection) write(w io.Writer, x *examined) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row(t, "file", printable(r.Path))
 	row(t, "format", fmt.Sprintf("%s, %s", r.Format, sizeText(r.Size)))
 	if r.Published != "" {
-		row(t, "published as", r.Published+` by its name ("declip models verify" compares the digest)`)
+		row(t, "published as", r.Published+`, judging by its name ("declip models verify" compares the digest)`)
 	}
-	row(t, "holds", printable(x.holds()))
+	row(t, "contents", printable(x.holds()))
 	if r.Problem != "" {
 		row(t, "problem", printable(r.Problem))
 	}
@@ -148,7 +147,7 @@ func (r inspection) write(w io.Writer, x *examined) error {
 		row(t, "backbone", fmt.Sprintf("%s, %s to %s, pictures of %d x %d", b.Arch, b.Layers[0], b.Layers[len(b.Layers)-1], b.Input, b.Input))
 	}
 	if x.needs != nil {
-		row(t, "needs beside it", printable(x.missing()))
+		row(t, "needs", printable(x.missing()))
 	}
 	all, needed, bytes, bytesNeeded := len(r.Tensors), 0, int64(0), int64(0)
 	for _, tensor := range r.Tensors {
@@ -160,7 +159,7 @@ func (r inspection) write(w io.Writer, x *examined) error {
 	}
 	text := fmt.Sprintf("%d, %s", all, sizeText(bytes))
 	if needed > 0 {
-		text += fmt.Sprintf("; of them needed: %d, %s", needed, sizeText(bytesNeeded))
+		text += fmt.Sprintf("; needed: %d, %s", needed, sizeText(bytesNeeded))
 	}
 	row(t, "tensors", text)
 	if err := t.Flush(); err != nil {
@@ -170,7 +169,7 @@ func (r inspection) write(w io.Writer, x *examined) error {
 	return r.writeTensors(w)
 }
 
-// writeFacts prints what the file says about itself.
+// writeFacts prints the file's metadata.
 func writeFacts(w io.Writer, metadata map[string]string) {
 	if len(metadata) == 0 {
 		return
@@ -180,7 +179,7 @@ func writeFacts(w io.Writer, metadata map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(metadata)) {
 		row(t, printable(shortened(key, 80)), printable(shortened(metadata[key], 200)))
 	}
-	t.Flush() // an error comes again with the next line that is written
+	t.Flush() // an error is repeated by the next write
 }
 
 func (r inspection) writeTensors(w io.Writer) error {
@@ -196,7 +195,7 @@ func (r inspection) writeTensors(w io.Writer) error {
 	return t.Flush()
 }
 
-// compareNumbered orders names with the numbers in them by value: layer2 before layer10.
+// compareNumbered compares names, and numbers in them by value: layer2 is less than layer10.
 func compareNumbered(a, b string) int {
 	for a != "" && b != "" {
 		x, y := digits(a), digits(b)
@@ -216,10 +215,10 @@ func compareNumbered(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// digits is how many digits s begins with.
+// digits is the number of digits that s begins with.
 func digits(s string) int { return len(s) - len(strings.TrimLeft(s, "0123456789")) }
 
-// shortened is a text of at most so many characters.
+// shortened cuts s after the given number of characters.
 func shortened(s string, most int) string {
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most]) + "..."
@@ -227,8 +226,8 @@ func shortened(s string, most int) string {
 	return s
 }
 
-// printable is a text from a file as a terminal may be given it: whoever made the file could have put control
-// characters into it.
+// printable quotes a text from a file unless it can be printed: it may contain control characters
+// that change the terminal.
 func printable(s string) string {
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.QuoteToGraphic(s)

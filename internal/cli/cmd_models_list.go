@@ -10,11 +10,11 @@ import (
 	"github.com/declip/declip/internal/models"
 )
 
-// Where a model is.
+// States of a model.
 const (
 	stateBuiltIn = "built in"
 	statePresent = "present"
-	statePartial = "partial" // a download that is not finished
+	statePartial = "partial" // an unfinished download
 	stateAbsent  = "absent"
 )
 
@@ -22,10 +22,10 @@ const (
 type listed struct {
 	Name  string `json:"name"`
 	State string `json:"state"`
-	// Size is in bytes, of what is here; left out where nothing is.
+	// Size is that of the file, in bytes; left out if there is none.
 	Size int64  `json:"size,omitempty"`
 	Path string `json:"path,omitempty"`
-	// Published is the entry of the catalogue, left out for other files.
+	// Published is the entry of the catalogue; left out for other files.
 	Published *models.Entry `json:"published,omitempty"`
 }
 
@@ -33,17 +33,17 @@ func (a *app) newModelsList() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the published models and what is here",
-		Long: `List the models that are built in, the published files that this program can
-use, and whatever else lies in the models folder.
+		Short: "List the published and the installed models",
+		Long: `List the built-in models, the published files that declip can use, and all other
+files in the models directory.
 
-With --json, one object a line: name, state ("built in", "present", "partial" for
-a download that is not finished, "absent"), size in bytes, path, and for published
-files their address, digest, licence and what they need beside them.`,
+With --json, one object per line: name, state ("built in", "present", "partial"
+for an unfinished download, "absent"), size in bytes, path, and for published
+files their address, digest, licence and the files they need.`,
 		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return a.runModelsList(asJSON) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line instead of text")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line instead of text")
 	return cmd
 }
 
@@ -63,7 +63,7 @@ func (a *app) runModelsList(asJSON bool) error {
 		return nil
 	}
 	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "name\tstate\tsize\tholds")
+	fmt.Fprintln(t, "name\tstate\tsize\tcontents")
 	for _, m := range list {
 		size := "-"
 		if m.Size > 0 {
@@ -78,7 +78,7 @@ func (a *app) runModelsList(asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "\nmodels folder: %s\n\"declip models pull NAME\" fetches a published one and shows its licence.\n", dir)
+	_, err = fmt.Fprintf(a.stdout, "\nmodels directory: %s\n\"declip models pull NAME\" downloads a published model and shows its licence.\n", dir)
 	return err
 }
 
@@ -92,7 +92,7 @@ func (m listed) holds() string {
 	return "not in the catalogue"
 }
 
-// listModels joins what is built in, what is published and what is in the folder.
+// listModels joins the built-in models, the published ones and those in the models directory.
 func listModels() ([]listed, error) {
 	contents, err := models.Contents()
 	if err != nil {

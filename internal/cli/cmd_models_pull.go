@@ -23,23 +23,22 @@ type pullOptions struct{ from string }
 
 // AddFlags declares the flags with their defaults.
 func (o *pullOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.from, "from", "", "address of a folder to fetch from instead (default: $"+mirrorVariable+", else where the files are published)")
+	f.StringVar(&o.from, "from", "", "`URL` of a mirror to download from (default: $"+mirrorVariable+", or else the publisher's address)")
 }
 
 func (a *app) newModelsPull() *cobra.Command {
 	var o pullOptions
 	cmd := &cobra.Command{
 		Use:   "pull NAME...",
-		Short: "Fetch published models into the models folder",
-		Long: `Fetch published files, and what they need beside them, into the models folder.
-"declip models list" shows the names. What is known about the licence of the
-weights is shown before each download.
+		Short: "Download published models",
+		Long: `Download published files, and the files they need, into the models directory.
+"declip models list" shows the names. The known licence terms of the weights are
+shown before each download.
 
-A download that was broken off goes on where it stopped when the command is
-given again. A file is found by its name only when it is whole and, where its
-SHA-256 is published, has the right one. Proxies are taken from HTTPS_PROXY and
-NO_PROXY. --from or ` + mirrorVariable + ` names a mirror: a folder, http or https, that
-holds files of the published names.`,
+The same command resumes an interrupted download. A file gets its name only when
+it is complete and, if its SHA-256 is published, has the right one. HTTPS_PROXY
+and NO_PROXY set proxies. --from or ` + mirrorVariable + ` names a mirror: an http or
+https directory that contains files of the published names.`,
 		Example: `  declip models pull declip-vit-ldm
   declip models pull ViT-L/14 RN50`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -72,14 +71,14 @@ func (a *app) runModelsPull(ctx context.Context, o pullOptions, names []string) 
 	return nil
 }
 
-// toPull finds the entries of names, each followed by what it needs, none twice.
+// toPull finds the entries of names, each one followed by those it needs, without repetitions.
 func toPull(names []string) ([]models.Entry, error) {
 	var list []models.Entry
 	for _, name := range names {
 		e, ok := models.Lookup(name)
 		switch {
 		case !ok && slices.Contains(models.Names(), name):
-			return nil, fmt.Errorf("model %q is built in: there is nothing to fetch", name)
+			return nil, fmt.Errorf("model %q is built in: there is nothing to download", name)
 		case !ok:
 			return nil, fmt.Errorf("model %q is not in the catalogue, which has: %s", name, strings.Join(published(), ", "))
 		}
@@ -106,7 +105,7 @@ func published() []string {
 	return names
 }
 
-// pull fetches one file and says what became of it.
+// pull downloads one file and prints the outcome.
 func (a *app) pull(ctx context.Context, o pullOptions, e models.Entry) error {
 	path, err := e.Path()
 	if err != nil {
@@ -135,7 +134,7 @@ func (a *app) pull(ctx context.Context, o pullOptions, e models.Entry) error {
 		_, err = fmt.Fprintf(a.stdout, "%s: already at %s\n", e.Name, pulled.Path)
 		return err
 	}
-	how := "no digest is published for it"
+	how := "no digest is published"
 	if pulled.Verified {
 		how = "SHA-256 as published"
 	}
@@ -143,7 +142,7 @@ func (a *app) pull(ctx context.Context, o pullOptions, e models.Entry) error {
 	return err
 }
 
-// showLicence says what is about to be fetched, and on which terms.
+// showLicence prints what is about to be downloaded, and its licence.
 func (a *app) showLicence(e models.Entry, address string) {
 	fmt.Fprintf(a.stderr, "%s: %s\n  trained on  %s\n  from        %s\n", e.Name, e.About, e.TrainedOn, address)
 	fmt.Fprintf(a.stderr, "  licence     of the weights: %s; of the publisher's code: %s\n", e.Licence.Weights, e.Licence.Code)
@@ -153,20 +152,20 @@ func (a *app) showLicence(e models.Entry, address string) {
 	fmt.Fprintf(a.stderr, "              %s\n", e.Licence.URL)
 }
 
-// explainPull says what can be done after a download failed.
+// explainPull adds to the error of a failed download what can be done.
 func (a *app) explainPull(ctx context.Context, e models.Entry, path, address string, err error) error {
 	if info, e := os.Stat(path + download.PartSuffix); e == nil && info.Size() > 0 && !errors.Is(err, download.ErrBusy) {
-		fmt.Fprintf(a.stderr, "declip: %s of %s are kept: the same command goes on from there\n", sizeText(info.Size()), path)
+		fmt.Fprintf(a.stderr, "declip: %s of %s are kept; the same command resumes the download\n", sizeText(info.Size()), path)
 	}
 	err = fmt.Errorf("%s: %w", e.Name, err)
 	var remote *download.RemoteError
 	if ctx.Err() != nil || !errors.As(err, &remote) {
 		return err
 	}
-	reason := "If it stays so,"
+	reason := "If it keeps failing,"
 	if remote.Unreachable {
 		reason = "Without a network here (proxies are taken from HTTPS_PROXY),"
 	}
-	return fmt.Errorf("%w\n%s download\n  %s\nelsewhere and put the file at\n  %s\nor name a mirror that has it with --from or %s",
+	return fmt.Errorf("%w\n%s download\n  %s\non another machine, put the file at\n  %s\nor name a mirror with --from or %s",
 		err, reason, address, path, mirrorVariable)
 }

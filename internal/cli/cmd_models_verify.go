@@ -19,11 +19,11 @@ func (a *app) newModelsVerify() *cobra.Command {
 	var clip []string
 	cmd := &cobra.Command{
 		Use:   "verify [NAME|FILE...]",
-		Short: "Check that model files are what they should be",
-		Long: `Check model files, by default all in the models folder: that the SHA-256 is the
-published one or, where none is published, the one that "declip models pull"
-noted when it fetched the file; and that the file can be read and holds every
-tensor of its network in the right shape. Exits with 1 if a file fails.`,
+		Short: "Check the digests and tensors of model files",
+		Long: `Check model files, by default all in the models directory. The SHA-256 must be
+the published one or, if none is published, the one that "declip models pull"
+recorded. The file must be readable and contain every tensor of its network in
+the right shape. The exit code is 1 if a file fails.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runModelsVerify(cmd.Context(), args, clip) },
 	}
 	addClipFlag(cmd.Flags(), &clip)
@@ -68,7 +68,7 @@ func (a *app) runModelsVerify(ctx context.Context, names, clip []string) error {
 	return nil
 }
 
-// named makes sure that an error names the model it is about.
+// named adds the model's name to an error that lacks it.
 func named(name string, err error) error {
 	if strings.Contains(err.Error(), name) {
 		return err
@@ -76,7 +76,7 @@ func named(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// verify checks one model and gives what was found to be right.
+// verify checks one model and returns the facts that were confirmed.
 func (a *app) verify(ctx context.Context, name string, clip []string) ([]string, error) {
 	var facts []string
 	if !models.BuiltIn(name) {
@@ -101,7 +101,7 @@ func (a *app) verify(ctx context.Context, name string, clip []string) ([]string,
 	return append(facts, fmt.Sprintf("%d tensors", len(x.file.Names())), x.holds()), nil
 }
 
-// verifyDigest compares a file with the digest that is known of it.
+// verifyDigest compares a file with its known digest.
 func (a *app) verifyDigest(ctx context.Context, path string) (string, error) {
 	want, source, err := models.Digest(path)
 	if err != nil {
@@ -115,19 +115,19 @@ func (a *app) verifyDigest(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	if got != want {
-		return "", fmt.Errorf("%s: SHA-256 is %s, expected %s %s: remove it and fetch it again", path, got, want, source)
+		return "", fmt.Errorf("%s: SHA-256 is %s, expected %s %s: remove the file and download it again", path, got, want, source)
 	}
 	return "SHA-256 " + source, nil
 }
 
-// digest is a file's SHA-256 in hexadecimal, computed behind a bar.
+// digest is a file's SHA-256 in hexadecimal. A progress bar is shown meanwhile.
 func (a *app) digest(ctx context.Context, path string) (string, error) {
 	bar := a.newTransfer(filepath.Base(path))
 	defer bar.finish()
 	return fileDigest(ctx, path, bar.set)
 }
 
-// fileDigest is a file's SHA-256 in hexadecimal. progress hears of the bytes read.
+// fileDigest is a file's SHA-256 in hexadecimal. progress is called with the bytes read.
 func fileDigest(ctx context.Context, path string, progress func(done, total int64)) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

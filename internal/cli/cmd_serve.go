@@ -26,8 +26,8 @@ type serveOptions struct {
 	addr      string
 	tokenFile string
 	log       string
-	maxBytes  size
-	memory    size
+	maxBytes  byteSize
+	memory    byteSize
 	hosts     []string
 	config    serve.Config
 	alive     bool // only ask a running server
@@ -36,42 +36,53 @@ type serveOptions struct {
 // AddFlags declares the flags with their defaults.
 func (o *serveOptions) AddFlags(f *pflag.FlagSet) {
 	d := serve.DefaultConfig()
-	o.config = d
-	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address and port to listen at; port 0 takes a free one")
-	f.StringArrayVarP(&o.models, "model", "m", []string{models.Default},
-		"model, as for localize, or NAME=MODEL to call it NAME; repeatable, the first is the default")
-	o.network.AddFlags(f)
-	o.engine.AddFlags(f)
-	f.Float64Var(&o.config.Threshold, "threshold", d.Threshold, "probability above which a pixel counts as manipulated, unless a request says otherwise")
+	c := &o.config
+	*c = d
+	section(f, "Address and access", func(f *pflag.FlagSet) {
+		f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address and port to listen on; port 0 chooses a free one")
+		f.StringVar(&o.tokenFile, "token-file", "", "`file` with a token that clients must send as \"Authorization: Bearer TOKEN\" (default: $DECLIP_TOKEN; if neither is set, no token)")
+		f.StringArrayVar(&c.Origins, "cors", nil, "`origin`, such as https://example.org, whose pages may call the service; repeatable, \"*\" for any")
+		f.StringArrayVar(&o.hosts, "allow-host", nil, "`host` name that requests may be addressed to; repeatable (default: localhost on a loopback address, otherwise any)")
+		f.BoolVar(&c.Fetch, "allow-fetch", false, "let requests name a picture by URL, on public addresses only")
+		f.BoolVar(&o.alive, "check", false, "do not serve: check that the server at --addr is alive (exit code 0) or not (1)")
+	})
+	section(f, "Models", func(f *pflag.FlagSet) {
+		f.StringArrayVarP(&o.models, "model", "m", []string{models.Default},
+			"`model` as for localize, or NAME=MODEL to serve it as NAME; repeatable, the first one is the default")
+		o.network.AddFlags(f)
+		o.engine.AddFlags(f)
+		f.Float64Var(&c.Threshold, "threshold", d.Threshold, "probability above which a pixel counts as manipulated, unless a request sets its own")
+	})
+	section(f, "Limits", func(f *pflag.FlagSet) { o.addLimits(f, d) })
+	section(f, "Storage and log", func(f *pflag.FlagSet) {
+		f.StringVar(&c.Archive, "keep", "", "`directory` to store pictures and results in (default: nothing is stored)")
+		f.DurationVar(&c.LinkTTL, "link-ttl", d.LinkTTL, "time for which links to maps are valid")
+		f.StringVar(&o.log, "log", logText, "log of requests on standard error: text, json or off")
+	})
+}
 
-	o.maxBytes = size(d.MaxBytes)
+// addLimits declares the limits on requests, with the defaults d.
+func (o *serveOptions) addLimits(f *pflag.FlagSet, d serve.Config) {
+	c := &o.config
+	o.maxBytes = byteSize(d.MaxBytes)
 	f.Var(&o.maxBytes, "max-bytes", "refuse larger picture files")
-	f.Int64Var(&o.config.MaxPixels, "max-pixels", d.MaxPixels, "refuse larger pictures (width times height) by their header")
-	f.IntVar(&o.config.MaxPictures, "max-pictures", d.MaxPictures, "pictures in one request to /v1/batch")
-	f.DurationVar(&o.config.Timeout, "timeout", d.Timeout, "time for a request, from its headers to its answer")
-	f.IntVar(&o.config.Queue, "queue", d.Queue, "pictures that may wait for each model; others are answered 429 at once")
-	f.IntVar(&o.config.MaxBatch, "max-batch", 0, "pictures that go through a model together (default: 1 on a CPU and for models that look at tiles, else 8)")
-	f.DurationVar(&o.config.MaxWait, "max-wait", d.MaxWait, "how long the first picture of a batch waits for others")
-	f.Var(&o.memory, "memory", "memory for pictures, beside the models (default: what pictures of --max-pixels need, at least 2GiB)")
-	f.IntVar(&o.config.MaxConns, "max-conns", d.MaxConns, "connections that are open at once")
-	f.DurationVar(&o.config.Grace, "grace", d.Grace, "time for requests under way after SIGTERM or Ctrl-C")
-
-	f.StringVar(&o.tokenFile, "token-file", "", "file with a token that clients must send as \"Authorization: Bearer TOKEN\" (default: $DECLIP_TOKEN; neither: none)")
-	f.StringArrayVar(&o.config.Origins, "cors", nil, "origin, as https://example.org, whose pages may call the service; repeatable, \"*\" for any")
-	f.StringArrayVar(&o.hosts, "allow-host", nil, "host name that requests may be addressed to; repeatable (default: on loopback localhost, elsewhere any)")
-	f.BoolVar(&o.config.Fetch, "allow-fetch", false, "let requests name a picture by URL, on public addresses only")
-	f.StringVar(&o.config.Archive, "keep", "", "folder to keep pictures and results in (default: nothing is stored)")
-	f.DurationVar(&o.config.LinkTTL, "link-ttl", d.LinkTTL, "how long links to maps are good")
-	f.BoolVar(&o.alive, "check", false, "only ask the server that runs at --addr whether it is alive: exit code 0 if it is, else 1")
-	f.StringVar(&o.log, "log", "text", "log of requests on standard error: text, json or off")
+	addMaxPixelsFlag(f, &c.MaxPixels, d.MaxPixels)
+	f.IntVar(&c.MaxPictures, "max-pictures", d.MaxPictures, "pictures in one request to /v1/batch")
+	f.DurationVar(&c.Timeout, "timeout", d.Timeout, "time for a request, from its headers to its response")
+	f.IntVar(&c.Queue, "queue", d.Queue, "pictures that may wait for each model; further ones get status 429 at once")
+	f.IntVar(&c.MaxBatch, "max-batch", 0, "pictures that go through a model together (default: 1 on a CPU and for models that run in tiles, otherwise 8)")
+	f.DurationVar(&c.MaxWait, "max-wait", d.MaxWait, "time for which the first picture of a batch waits for others")
+	f.Var(&o.memory, "memory", "memory for pictures, in addition to the models (default: the need of pictures of --max-pixels, at least 2GiB)")
+	f.IntVar(&c.MaxConns, "max-conns", d.MaxConns, "connections open at once")
+	f.DurationVar(&c.Grace, "grace", d.Grace, "time for requests in progress after SIGTERM or Ctrl-C")
 }
 
 func (o *serveOptions) check(cmd *cobra.Command) error {
-	switch {
-	case o.log != "text" && o.log != "json" && o.log != "off":
+	if o.log != logText && o.log != logJSON && o.log != logOff {
 		return usagef(cmd, "--log %q: expected text, json or off", o.log)
-	case !(o.config.Threshold > 0 && o.config.Threshold < 1):
-		return usagef(cmd, "--threshold %g: expected a number between 0 and 1, both excluded", o.config.Threshold)
+	}
+	if err := checkThreshold(cmd, o.config.Threshold); err != nil {
+		return err
 	}
 	host, _, err := net.SplitHostPort(o.addr)
 	if err != nil {
@@ -88,8 +99,8 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 	return checkThreads(cmd, o.engine.threads)
 }
 
-// servedHosts are the names that requests may be addressed to. On a loopback
-// address nobody else's name leads here but by a trick.
+// servedHosts are the host names that requests may be addressed to; nil allows any. Another name that
+// leads to a loopback address is an attack (DNS rebinding).
 func servedHosts(host string, more []string) []string {
 	ip := net.ParseIP(host)
 	if len(more) == 0 && !strings.EqualFold(host, "localhost") && (ip == nil || !ip.IsLoopback()) {
@@ -98,12 +109,8 @@ func servedHosts(host string, more []string) []string {
 	return append([]string{"localhost"}, more...)
 }
 
-func (a *app) newServe() *cobra.Command {
-	var o serveOptions
-	cmd := &cobra.Command{
-		Use:   "serve [flags]",
-		Short: "Answer over HTTP, with a web page",
-		Long: `Load models once and answer over HTTP: a web page at / for people, and for
+// serveHelp is the long help of "declip serve".
+const serveHelp = `Load models once and serve them over HTTP: a web page at / for people, and for
 programs
 
   POST /v1/localize   a picture as the body, or as field "image" of a form
@@ -111,20 +118,27 @@ programs
   GET  /v1/models     the models and the limits
   GET  /healthz, /readyz, /metrics, /openapi.yaml
 
-/openapi.yaml describes requests and answers.
+/openapi.yaml describes requests and responses.
 
-The server listens on this machine alone unless --addr says otherwise; then think
-of a token (--token-file) and of a reverse proxy that speaks TLS. It opens no path
-or URL that a request names (but see --allow-fetch), stores nothing (but see
---keep), and its log holds nothing of the pictures.
+The server listens on localhost unless --addr is set; in that case use a token
+(--token-file) and a reverse proxy with TLS. The server opens no path or URL that
+a request names (unless --allow-fetch is set), stores nothing (unless --keep is
+set), and logs nothing derived from the pictures.
 
-Work is bounded: pictures wait in a queue for each model, and what finds no place
-there is answered 429 with Retry-After at once. SIGTERM and Ctrl-C end the server
-when the requests under way are answered, or after --grace.
+The load is bounded: pictures wait in a queue for each model, and a request that
+finds the queue full gets status 429 with Retry-After at once. SIGTERM and Ctrl-C
+stop the server after the requests in progress, or after --grace.
 
-With --check the command starts no server. It asks the one that runs at --addr
-for /healthz and exits with 0 if it is alive, else with 1: a health check for
-containers.`,
+With --check the command starts no server. It requests /healthz from the server
+at --addr and exits with 0 if that is alive, otherwise with 1, as health checks
+of containers need it.`
+
+func (a *app) newServe() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve [flags]",
+		Short: "Serve models over HTTP, with a web page",
+		Long:  serveHelp,
 		Example: `  declip serve
   declip serve --addr 0.0.0.0:8080 --token-file token.txt -m lite -m ldm=declip-vit-ldm
   declip serve --check --addr 127.0.0.1:8080
@@ -146,19 +160,19 @@ containers.`,
 
 func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(o.config.Memory) // near it collect more often than is fast
+		debug.SetMemoryLimit(o.config.Memory) // collects garbage more often near the limit
 	}
 	var err error
 	if o.config.Token, err = readToken(o.tokenFile); err != nil {
 		return err
 	}
 	if o.config.Archive != "" {
-		if err := writableFolder(o.config.Archive); err != nil {
+		if err := writableDir(o.config.Archive); err != nil {
 			return err
 		}
 	}
 	o.config.Log, o.config.Version = a.newLog(o.log), version()
-	listener, err := net.Listen("tcp", o.addr) // before models are loaded: an address in use is soon told
+	listener, err := net.Listen("tcp", o.addr) // before loading models, to report an address in use early
 	if err != nil {
 		return err
 	}
@@ -176,7 +190,7 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 	return server.Serve(cmd.Context(), listener)
 }
 
-// greet says where the server is found.
+// greet prints the address of the server.
 func (a *app) greet(addr net.Addr, o serveOptions, models []serve.Model) {
 	var names []string
 	for _, m := range models {
@@ -184,12 +198,11 @@ func (a *app) greet(addr net.Addr, o serveOptions, models []serve.Model) {
 	}
 	fmt.Fprintf(a.stdout, "declip serves %s at http://%s\n", strings.Join(names, ", "), addr)
 	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && o.config.Token == "" {
-		fmt.Fprintln(a.stderr, "declip: anyone who reaches this address can use the server: --token-file asks for a token")
+		fmt.Fprintln(a.stderr, "declip: anyone who can reach this address can use the server: set --token-file to require a token")
 	}
 }
 
-// openServed opens the models. What was opened is closed by closeAll, also after
-// an error.
+// openServed opens the models. closeAll closes those that were opened, also after an error.
 func (a *app) openServed(cmd *cobra.Command, o serveOptions) (models []serve.Model, closeAll func(), err error) {
 	var opened []*localize.Model
 	closeAll = func() {
@@ -212,7 +225,7 @@ func (a *app) openServed(cmd *cobra.Command, o serveOptions) (models []serve.Mod
 	return models, closeAll, nil
 }
 
-// servedName splits NAME=MODEL; a model without a name is called as its file is.
+// servedName splits NAME=MODEL. The name of a model without NAME is that of its file.
 func servedName(text string) (name, source string) {
 	if _, err := os.Stat(text); err == nil { // the file's own name may hold an equals sign
 		return models.Base(text), text
@@ -223,13 +236,13 @@ func servedName(text string) (name, source string) {
 	return models.Base(text), text
 }
 
-// readToken reads the token from a file, or from the environment: the list of
-// processes shows the command line to everybody.
+// readToken reads the token from a file or from the environment. There is no flag for the token itself,
+// because the list of processes shows the command line to everyone.
 func readToken(file string) (string, error) {
 	if file == "" {
 		token, set := os.LookupEnv("DECLIP_TOKEN")
 		if token = strings.TrimSpace(token); set && token == "" {
-			return "", errors.New("DECLIP_TOKEN is empty: unset it, or give a token")
+			return "", errors.New("DECLIP_TOKEN is empty: unset it or set it to a token")
 		}
 		return token, nil
 	}
@@ -244,8 +257,8 @@ func readToken(file string) (string, error) {
 	return token, nil
 }
 
-// warmUp runs a small picture, so that what is wrong with a model is found before
-// a client finds it, and the first client does not wait for the loading.
+// warmUp runs a small picture, so that a broken model is found before the first request, and the first
+// request does not wait for loading.
 func warmUp(ctx context.Context, model *localize.Model) error {
 	_, err := model.Localize(ctx, warmPicture())
 	return err

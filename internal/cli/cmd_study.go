@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/study"
 	"github.com/declip/declip/internal/study/report"
@@ -28,69 +29,79 @@ func (o *studyOptions) AddFlags(f *pflag.FlagSet) {
 	s := &o.file
 	c := &o.training.config
 	*c = train.DefaultConfig()
-	f.StringVar(&s.Out, "out", "", "folder for the models, scores and the report; a study that is there is gone on with")
-	f.BoolVar(&o.plan, "plan", false, "say what there is to do, and do nothing")
-	addEngineFlags(f, &c.Device, &c.Threads)
-	f.StringArrayVar(&o.data, "data", nil, "NAME=DATA: a data set with splits train, valid and test, trained on and tested on; repeatable")
-	f.StringArrayVar(&o.tests, "test", nil, "NAME=DATA: a data set that is tested on only (its split test, where it has splits); repeatable")
-	f.StringArrayVar(&o.models, "model", nil, "NAME=MODEL: a trained model, in place of training any; named like a data set, it counts as trained on it; repeatable")
-	f.StringVar(&s.Title, "title", "", "title of the report")
-	f.StringVar(&s.Note, "note", "", "what else the report is to say at its top")
-	f.StringSliceVar(&s.Layers, "layers", nil, "layers to compare, as layer8,layer20 or layer0..layer23")
-	f.StringSliceVar(&s.Decoders, "decoders", nil, "decoders to compare, as linear,conv-4,conv-20")
-	f.StringArrayVar(&o.backbones, "compare", nil, "[NAME=]ARCH[:LAYER]: a backbone to compare, as RN50:layer3; repeatable")
-	f.StringSliceVar(&s.Perturb, "perturb", nil, "treatments of the test pictures, as jpeg:75,blur:1,resize:0.5,noise:5 (default: several of each)")
-	f.IntVar(&s.Evaluation.Limit, "limit", 0, "test on at most so many pictures of each set (default: all)")
-	f.Float64Var(&s.Evaluation.Threshold, "threshold", 0.5, "probability above which a pixel counts as manipulated")
-	f.IntVar(&o.bootstrap, "bootstrap", 1000, "draws for the 95 % intervals; 0: none")
-	f.IntVar(&o.samples, "samples", 3, "pictures of each test set that the report shows")
+	section(f, "Study", func(f *pflag.FlagSet) {
+		f.StringVarP(&s.Out, "out", "o", "", "`directory` for the models, scores and report; an existing study is continued")
+		f.BoolVar(&o.plan, "plan", false, "print the work to do and stop")
+		f.StringVar(&s.Title, "title", "", "title of the report")
+		f.StringVar(&s.Note, "note", "", "note at the top of the report")
+		f.IntVar(&o.samples, "samples", 3, "pictures of each test set in the report")
+	})
+	section(f, "Grid", func(f *pflag.FlagSet) {
+		f.StringArrayVar(&o.data, "data", nil, "`NAME=DATA`: a data set with splits train, valid and test, for training and testing; repeatable")
+		f.StringArrayVar(&o.tests, "test", nil, "`NAME=DATA`: a data set for testing only (its split test if it has splits); repeatable")
+		f.StringArrayVarP(&o.models, "model", "m", nil, "`NAME=MODEL`: a trained model, instead of training one; it counts as trained on the data set of the same name; repeatable")
+		f.StringSliceVar(&s.Layers, "layers", nil, "layers to compare, such as layer8,layer20 or layer0..layer23")
+		f.StringSliceVar(&s.Decoders, "decoders", nil, "decoders to compare, such as linear,conv-4,conv-20")
+		f.StringArrayVar(&o.backbones, "compare", nil, "`[NAME=]ARCH[:LAYER]`: a backbone to compare, such as RN50:layer3; repeatable")
+		f.StringSliceVar(&s.Perturb, "perturb", nil, "perturbations of the test pictures, such as jpeg:75,blur:1,resize:0.5,noise:5 (default: several of each kind)")
+	})
+	section(f, "Scores", func(f *pflag.FlagSet) {
+		f.IntVar(&s.Evaluation.Limit, "limit", 0, "test on at most N pictures of each set (default: all)")
+		addThresholdFlag(f, &s.Evaluation.Threshold, localize.DefaultThreshold)
+		f.IntVar(&o.bootstrap, "bootstrap", 1000, "bootstrap samples for the 95 % confidence intervals; 0: no intervals")
+	})
 	o.addTraining(f)
 }
 
-// addTraining declares how the models are trained: what "declip train" takes, as far as it is one training's own business.
+// addTraining declares how the models are trained: the flags of "declip train" that apply to a single
+// training.
 func (o *studyOptions) addTraining(f *pflag.FlagSet) {
 	c := &o.training.config
-	f.IntVar(&c.Epochs, "epochs", c.Epochs, "passes over the data at most")
-	f.IntVar(&c.BatchSize, "batch-size", c.BatchSize, "pictures in a step")
-	f.Uint64Var(&c.Seed, "seed", 1, "what weights and random choices start from")
-	f.StringVar(&c.Backbone, "backbone", "", "checkpoint whose backbone's weights new networks start with")
-	f.BoolVar(&c.Spec.Frozen, "freeze-backbone", false, "train the decoder only (xceptionnet, xceptionnet-lite; CLIP's backbones are frozen anyway)")
-	f.DurationVar(&c.MaxTime, "max-time", 0, "end each training in good order after this long, as 90m (default: no limit)")
-	f.IntVar(&c.EpochPictures, "epoch-pictures", c.EpochPictures, "pictures in an epoch (default: all of the data)")
-	f.IntVar(&c.ValidLimit, "valid-limit", c.ValidLimit, "validate on at most so many pictures (default: all)")
-	f.StringVar(&c.BestBy, "best-by", "", "what the best checkpoint goes by: iou, f1, ap, balanced (default: iou; in detection ap, over pictures)")
-	f.StringVar(&c.Supervision, "supervision", c.Supervision, "localization: by masks; detection: by whether a picture is manipulated at all")
-	f.BoolVar(&c.FineTune, "fine-tune", false, "train the backbones of --clip, too")
-	addNetworkFlags(f, c)
-	addOptimizerFlags(f, c)
-	addExampleFlags(f, c)
-	f.BoolVar(&c.SkipBad, "skip-bad", false, "leave out pictures that cannot be read, in place of ending a training; each is named")
-	o.training.addCacheFlags(f)
+	section(f, "Training", func(f *pflag.FlagSet) {
+		addEpochFlags(f, c)
+		f.StringVar(&c.Supervision, "supervision", c.Supervision, supervisionUsage)
+		f.BoolVar(&c.SkipBad, "skip-bad", false, skipBadUsage)
+	})
+	section(f, "Network", func(f *pflag.FlagSet) {
+		addNetworkFlags(f, c)
+		f.StringVar(&c.Backbone, "backbone", "", backboneUsage)
+		f.BoolVar(&c.Spec.Frozen, "freeze-backbone", false, freezeUsage)
+		f.BoolVar(&c.FineTune, "fine-tune", false, "also train the backbones of --clip")
+	})
+	section(f, "Optimizer", func(f *pflag.FlagSet) { addOptimizerFlags(f, c) })
+	section(f, "Examples and augmentation", func(f *pflag.FlagSet) { addExampleFlags(f, c) })
+	section(f, "Engine and cache", func(f *pflag.FlagSet) {
+		addEngineFlags(f, &c.Device, &c.Threads)
+		o.training.addCacheFlags(f)
+	})
 }
+
+// studyHelp is the long help of "declip study".
+const studyHelp = `Train models on several data sets, test each model on all of them, and write a
+report: one HTML file with tables, figures, pictures and a summary in words, and
+next to it every table and figure as CSV, JSON, SVG and PNG.
+
+Kinds of study:
+  cross-generator  every training set against every test set
+  layers           the layers of a backbone
+  decoders         several decoders on the same features
+  backbones        several backbones
+  robustness       compressed, blurred, resized and noisy test pictures
+
+A study is a YAML file, whose keys are described in docs/study.md, or is given by
+flags. A data set is named as for "declip train --data" and has the splits train,
+valid (optional) and test.
+
+Running a study again continues it after an interruption. After a change, only
+the results that depend on the change are computed again. Failures are reported
+as missing results, and the rest of the study continues.`
 
 func (a *app) newStudy() *cobra.Command {
 	var o studyOptions
 	cmd := &cobra.Command{
 		Use:   "study FILE.yaml | study KIND --data NAME=DATA ... --out DIR",
 		Short: "Run a grid of trainings and tests, and write a report",
-		Long: `Train models on some data sets, test each on all of them, and write a report:
-one HTML file with tables, figures, pictures and a summary in words, and every
-table and figure as CSV, JSON, SVG and PNG beside it.
-
-Kinds of study:
-  cross-generator  every training set against every test set
-  layers           one layer of a backbone after another
-  decoders         several decoders on the same features
-  backbones        several backbones
-  robustness       test pictures compressed, blurred, resized, made noisy
-
-A study is a YAML file, whose keys are described in docs/study.md, or is given by
-flags. A data set is named as "declip train --data" names it, and has the splits
-train, valid (which may be missing) and test.
-
-A study that was interrupted or killed goes on when it is run again. What changed
-is done anew, and only that: results are kept under names that say what they
-depend on. What fails is reported as missing, and the rest goes on.`,
+		Long:  studyHelp,
 		Example: `  declip study study.yaml --plan
   declip study study.yaml
   declip study cross-generator --data splice=forged/splice --data inpaint=forged/inpaint --out study1 --epochs 20
@@ -109,10 +120,10 @@ depend on. What fails is reported as missing, and the rest goes on.`,
 	return cmd
 }
 
-// study is what is to be run: the file, or what the flags say.
+// study reads the study from its file or from the flags.
 func (o *studyOptions) study(cmd *cobra.Command, args []string) (study.File, error) {
 	if len(args) != 1 {
-		return study.File{}, usagef(cmd, "%d arguments, expected a study's file or one of the kinds %s", len(args), strings.Join(study.Kinds, ", "))
+		return study.File{}, usagef(cmd, "got %d arguments, expected the file of a study or one of the kinds %s", len(args), strings.Join(study.Kinds, ", "))
 	}
 	if err := checkThreads(cmd, o.training.config.Threads); err != nil {
 		return study.File{}, err
@@ -141,13 +152,13 @@ func (o *studyOptions) study(cmd *cobra.Command, args []string) (study.File, err
 	return f, nil
 }
 
-// fromFile reads the study's file. Only flags that say where and how it is run go beside it.
+// fromFile reads the file of a study. Only flags that say where and how it runs may be added.
 func (o *studyOptions) fromFile(cmd *cobra.Command, path string) (study.File, error) {
-	beside := []string{"out", "plan", "device", "threads", "ort-lib", "help"}
+	allowed := []string{"out", "plan", "device", "threads", "ort-lib", "help"}
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if err == nil && !slices.Contains(beside, f.Name) {
-			err = usagef(cmd, "--%s belongs into %s", f.Name, path)
+		if err == nil && !slices.Contains(allowed, f.Name) {
+			err = usagef(cmd, "--%s cannot be combined with a file: set it in %s", f.Name, path)
 		}
 	})
 	if err != nil {
@@ -166,7 +177,7 @@ func (o *studyOptions) fromFile(cmd *cobra.Command, path string) (study.File, er
 	return f, nil
 }
 
-// readSets reads the flags that name something.
+// readSets reads the flags of the form NAME=VALUE.
 func (o *studyOptions) readSets(cmd *cobra.Command, f *study.File) error {
 	named := func(flag, text string) (name, value string, err error) {
 		name, value, ok := strings.Cut(text, "=")
@@ -222,7 +233,7 @@ func (a *app) runStudy(cmd *cobra.Command, f study.File, o studyOptions) error {
 	watch.bar.finish()
 	if err != nil {
 		if cmd.Context().Err() != nil {
-			fmt.Fprintln(a.stderr, "declip: interrupted; the same command goes on")
+			fmt.Fprintln(a.stderr, "declip: interrupted; the same command continues the study")
 			return errReported
 		}
 		return err

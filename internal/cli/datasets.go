@@ -14,24 +14,25 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// dataHelp is how the commands that read data sets explain the names of these.
-const dataHelp = `A data set is named by its folder or list, and its layout is recognised:
+// dataHelp explains the names of data sets, in the help of the commands that read them.
+const dataHelp = `A data set is named by its directory or list. Its layout is detected:
 
   folder      images/ and masks/, as "declip forge" makes; also below train/,
-              valid/, test/, or with these below images/ and masks/
+              valid/ and test/, or with these below images/ and masks/
   dolos       fake/SET/images/SPLIT, fake/SET/masks/SPLIT (0 = manipulated),
               real/SPLIT
   autosplice  Forged_JPEG75, _JPEG90, _JPEG100, Mask and Authentic
-  list        a CSV file with the columns image and mask and, as needed, label,
-              method, split, set, polarity; or JSON objects of these, one a line;
+  list        a CSV file with the columns image and mask and optionally label,
+              method, split, set, polarity; or one JSON object of these per line;
               paths are relative to the list
-  untouched   a folder of pictures that nobody manipulated: name it DIR:untouched
+  untouched   a directory of pictures that were not manipulated; name it
+              DIR:untouched
 
-After a colon may follow what to take of it: a split, sets, or all of it, as in
-dolos:ldm,test or dolos:ldm,real,test. Untouched pictures of Dolos and AutoSplice
-are the set "real", which is only taken when it is named.`
+After a colon, list what to use: a split, sets, or both, separated by commas, as
+in dolos:ldm,test or dolos:ldm,real,test. Untouched pictures of Dolos and
+AutoSplice are the set "real", which is used only if it is named.`
 
-// dataOptions are the flags that say how data sets are read.
+// dataOptions are the flags that control how data sets are read.
 type dataOptions struct {
 	layout, split, polarity string
 	sets                    []string
@@ -40,33 +41,34 @@ type dataOptions struct {
 
 // AddFlags declares the flags with their defaults.
 func (o *dataOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.split, "split", "", "of data sets with splits: train, valid, test or all")
+	f.StringVar(&o.split, "split", "", "split to use of data sets that have splits: train, valid, test or all")
 	o.addFlags(f)
 }
 
-// addFlags declares all but the split.
+// addFlags declares all flags but --split.
 func (o *dataOptions) addFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.sets, "set", nil, "of data sets with several parts: this one only, as ldm; repeatable")
-	f.StringVar(&o.layout, "format", "", "layout of the data sets: "+strings.Join(dataset.Layouts, ", ")+" (default: recognised)")
-	f.StringVar(&o.polarity, "mask-polarity", "", "white: masks are 255 where manipulated; black: 0 there (default: black for dolos, else white)")
-	f.BoolVar(&o.resizeMasks, "resize-masks", false, "scale masks of another size to the picture's, by the nearest pixel, instead of refusing them")
+	f.StringArrayVar(&o.sets, "set", nil, "use only this `set` of data sets that have several, such as ldm; repeatable")
+	f.StringVar(&o.layout, "layout", "", "layout of the data sets: "+strings.Join(dataset.Layouts, ", ")+" (default: detected)")
+	oldSpelling(f, "format", "layout")
+	f.StringVar(&o.polarity, "mask-polarity", "", "value of manipulated pixels in masks: white (255) or black (0) (default: black for dolos, otherwise white)")
+	f.BoolVar(&o.resizeMasks, "resize-masks", false, "scale masks of another size than their picture by the nearest pixel, instead of refusing them")
 }
 
 func (o *dataOptions) check(cmd *cobra.Command) error {
 	if _, err := dataset.ParsePolarity(o.polarity); err != nil {
-		return usagef(cmd, "--mask-polarity: %w", err)
+		return usagef(cmd, "--mask-polarity %q: expected white or black", o.polarity)
 	}
 	return nil
 }
 
-// into puts the flags into options for dataset.Open.
+// into adds the flags to options for dataset.Open.
 func (o *dataOptions) into(d dataset.Options) dataset.Options {
 	d.Layout, d.Split, d.Sets, d.ResizeMasks = o.layout, o.split, o.sets, o.resizeMasks
 	d.Polarity, _ = dataset.ParsePolarity(o.polarity) // checked before
 	return d
 }
 
-// openSets opens data sets, one after the other.
+// openSets opens the named data sets.
 func openSets(ctx context.Context, names []string, o dataset.Options) ([]*dataset.Set, error) {
 	var sets []*dataset.Set
 	for _, name := range names {
@@ -79,10 +81,22 @@ func openSets(ctx context.Context, names []string, o dataset.Options) ([]*datase
 	return sets, nil
 }
 
+func addDataFlag(f *pflag.FlagSet, data *[]string) {
+	f.StringArrayVar(data, "data", nil, "data `set`: a directory or list, as DIR or DIR:SPLIT; repeatable")
+}
+
+func addPristineFlag(f *pflag.FlagSet, dir *string) {
+	f.StringVar(dir, "pristine", "", "`directory` of untouched pictures, which count as pictures with empty masks")
+}
+
+func addLimitFlag(f *pflag.FlagSet, limit *int) {
+	f.IntVar(limit, "limit", 0, "use at most N pictures of each data set, the same ones every time (default: all)")
+}
+
 // methodUntouched names the pictures of --pristine in tables.
 const methodUntouched = "untouched"
 
-// openPristine lists the untouched pictures below a folder, as one source.
+// openPristine lists the untouched pictures below a directory, as one source.
 func openPristine(path string) (dataset.Source, error) {
 	var paths []string
 	for _, in := range collect([]string{path}, "") {
@@ -94,7 +108,7 @@ func openPristine(path string) (dataset.Source, error) {
 	return dataset.UntouchedFiles(paths, methodUntouched, picture.Limits{}), nil
 }
 
-// openSources opens data sets and the untouched pictures, at most limit pictures of each (0: all).
+// openSources opens the data sets and the untouched pictures, at most limit pictures of each (0: all).
 func openSources(ctx context.Context, names []string, pristine string, limit int, o dataset.Options) (dataset.Source, []*dataset.Set, error) {
 	sets, err := openSets(ctx, names, o)
 	if err != nil {
@@ -114,13 +128,13 @@ func openSources(ctx context.Context, names []string, pristine string, limit int
 	return dataset.Join(sources...), sets, nil
 }
 
-// sayResize adds what helps against masks of another size, and what shows all that is wrong.
+// sayResize adds what to do about masks of another size and about a missing data set.
 func sayResize(err error) error {
 	if pair := (*dataset.PairError)(nil); errors.As(err, &pair) {
-		return fmt.Errorf("%w (\"declip data check\" lists everything; --resize-masks scales masks of another size)", err)
+		return fmt.Errorf("%w (\"declip data check\" lists all errors; --resize-masks scales masks of another size)", err)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w (see \"declip data --help\" for how data sets are named)", err)
+		return fmt.Errorf("%w (\"declip data --help\" explains how data sets are named)", err)
 	}
 	return err
 }

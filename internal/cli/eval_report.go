@@ -18,8 +18,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// evaluation is what "declip eval" prints. Averages are null where there is
-// nothing to average. Of several models it is the mean's.
+// evaluation is what "declip eval" prints. An average of nothing is null. With several models, the
+// summary is that of their mean.
 type evaluation struct {
 	Model     string  `json:"model"`
 	Data      string  `json:"data,omitempty"`
@@ -40,7 +40,8 @@ type modelRow struct {
 	evaluate.Summary
 }
 
-// newEvaluation sums up runs, those of each condition together; the last of the models is the one that is told of first.
+// newEvaluation summarizes the runs by model and perturbation. The last model is the main one, which
+// is reported first.
 func newEvaluation(o evalOptions, sets []*dataset.Set, runs []evaluate.Scored, models int) *evaluation {
 	options := evaluate.SummaryOptions{Threshold: o.threshold, Bootstrap: o.bootstrap, Seed: o.seed}
 	main := runs[models-1]
@@ -48,11 +49,11 @@ func newEvaluation(o evalOptions, sets []*dataset.Set, runs []evaluate.Scored, m
 		Model: main.Model, Data: dataNames(o.data), Pristine: o.pristine, Threshold: o.threshold,
 		Summary: evaluate.Summarize(main.Pictures, options), sets: sets,
 	}
-	said := map[string]bool{}
+	seen := map[string]bool{}
 	for i, run := range runs {
 		for _, p := range run.Pictures {
-			if p.Err != nil && !said[p.Err.Error()] {
-				said[p.Err.Error()] = true
+			if p.Err != nil && !seen[p.Err.Error()] {
+				seen[p.Err.Error()] = true
 				e.Failed = append(e.Failed, jsonError{p.Name, p.Err.Error()})
 			}
 		}
@@ -79,7 +80,7 @@ func (a *app) printEvaluation(o evalOptions, e *evaluation) error {
 	return e.print(a.stdout)
 }
 
-// print writes for people.
+// print writes the evaluation as text.
 func (e *evaluation) print(to io.Writer) error {
 	fmt.Fprintf(to, "model %s, threshold %g\n", e.Model, e.Threshold)
 	for _, s := range e.sets {
@@ -117,7 +118,7 @@ func (e *evaluation) printDetection(to io.Writer) {
 		d.AP, inBrackets(e.Intervals, "detection_ap", 1, "%.4f"), d.AUC, inBrackets(e.Intervals, "detection_auc", 1, "%.4f"),
 		d.Accuracy, inBrackets(e.Intervals, "detection_accuracy", 1, "%.4f"), d.BestAccuracy)
 	f := e.DetectionByFlags
-	fmt.Fprintf(to, "by what one pixel in a hundred exceeds: AP %.4f, AUC %.4f, accuracy %.4f, at best %.4f\n", f.AP, f.AUC, f.Accuracy, f.BestAccuracy)
+	fmt.Fprintf(to, "whole pictures by their 99th percentile: AP %.4f, AUC %.4f, accuracy %.4f, at best %.4f\n", f.AP, f.AUC, f.Accuracy, f.BestAccuracy)
 }
 
 func (e *evaluation) printLeftOut(to io.Writer) {
@@ -127,26 +128,27 @@ func (e *evaluation) printLeftOut(to io.Writer) {
 		}
 	}
 	if e.Failed != nil {
-		fmt.Fprintf(to, "left out of everything: %d that could not be evaluated\n", e.Summary.Failed)
+		fmt.Fprintf(to, "left out of all scores: %d that could not be evaluated\n", e.Summary.Failed)
 	}
 }
 
-// printPerturbed sets the robustness table: the pictures as they are, then each perturbation.
+// printPerturbed prints the robustness table: the unchanged pictures, then each perturbation.
 func (e *evaluation) printPerturbed(to io.Writer) error {
 	if len(e.Perturbed) == 0 {
 		return nil
 	}
-	const asTheyAre = "as they are"
+	const unchanged = "unchanged"
 	var rows []modelRow
 	for _, r := range e.Each {
-		rows = append(rows, modelRow{r.Model, asTheyAre, r.Summary})
+		rows = append(rows, modelRow{r.Model, unchanged, r.Summary})
 	}
-	rows = append(rows, modelRow{e.Model, asTheyAre, e.Summary})
+	rows = append(rows, modelRow{e.Model, unchanged, e.Summary})
 	rows = append(rows, e.Perturbed...)
 	return e.printRows(to, "perturbed", rows)
 }
 
-// printRows prints one line a row, named by model where there are several, and by perturbation where there is one.
+// printRows prints one line per row, with the model if there are several and the perturbation if
+// there is one.
 func (e *evaluation) printRows(to io.Writer, title string, rows []modelRow) error {
 	if len(rows) == 0 {
 		return nil
@@ -170,7 +172,7 @@ func (e *evaluation) printRows(to io.Writer, title string, rows []modelRow) erro
 	return t.Flush()
 }
 
-// shownScores are the averages that a table shows, in its order.
+// shownScores are the averages in a table, in the order of its columns.
 var shownScores = []struct {
 	name, format string
 	of           func(a evaluate.Averages) *float64
@@ -198,7 +200,7 @@ func averagesText(a evaluate.Averages) string {
 	return text
 }
 
-// printIntervals prints the line below the averages.
+// printIntervals prints the two lines below the averages: the bounds of their intervals.
 func printIntervals(w io.Writer, intervals map[string]evaluate.Interval) {
 	if len(intervals) == 0 {
 		return
@@ -222,7 +224,7 @@ func boundText(intervals map[string]evaluate.Interval, name, format string, end 
 	return fmt.Sprintf(format, i[end])
 }
 
-// inBrackets is an interval after its score, "" where there is none.
+// inBrackets formats an interval to follow its score; "" if there is none.
 func inBrackets(intervals map[string]evaluate.Interval, name string, scale float64, format string) string {
 	i, ok := intervals[name]
 	if !ok {
@@ -231,12 +233,12 @@ func inBrackets(intervals map[string]evaluate.Interval, name string, scale float
 	return fmt.Sprintf(" ["+format+", "+format+"]", scale*i[0], scale*i[1])
 }
 
-// writeScores writes the table with one row a picture, model and condition.
+// writeScores writes a CSV table with one row per picture, model and perturbation.
 func writeScores(path string, runs []evaluate.Scored) error {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	_ = w.Write([]string{"image", "method", "width", "height", "manipulated_pixels", "iou", "f1_fixed", "f1_best",
-		"ap", "auc", "mean_probability", "fraction_over_threshold", "flagged", "error", "model", "perturbation"}) // a buffer takes everything
+		"ap", "auc", "mean_probability", "fraction_over_threshold", "flagged", "error", "model", "perturbation"}) // writing to a buffer cannot fail
 	for _, run := range runs {
 		for _, p := range run.Pictures {
 			_ = w.Write(append(scoresRow(p), run.Model, run.Perturbation))
@@ -246,8 +248,7 @@ func writeScores(path string, runs []evaluate.Scored) error {
 	return picture.WriteFile(path, b.Bytes())
 }
 
-// scoresRow is empty where a score is not defined or, for an untouched picture, says
-// nothing.
+// scoresRow leaves undefined scores empty, and those that mean nothing for an untouched picture.
 func scoresRow(p evaluate.Picture) []string {
 	row := []string{p.Name, p.Method, strconv.Itoa(p.Width), strconv.Itoa(p.Height)}
 	if p.Err != nil {

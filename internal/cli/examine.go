@@ -16,27 +16,27 @@ import (
 // Kinds of weights files.
 const (
 	kindModel    = "model"    // localizes
-	kindDecoder  = "decoder"  // localizes with backbones in files of their own, which are not here
+	kindDecoder  = "decoder"  // localizes with backbones that are in other files
 	kindBackbone = "backbone" // gives features
 	kindUnknown  = "unknown"
 )
 
-// examined is a weights file and what was found out about it. close closes it.
+// examined is a weights file and what was detected in it. close closes it.
 type examined struct {
 	kind      string
 	model     *network.Pretrained           // of kindModel
 	contents  *network.FileContents         // unless kindUnknown
 	needs     *network.MissingBackboneError // of kindDecoder
-	lacking   error                         // of kindDecoder: the same, and where was looked
-	problem   error                         // why it is unknown, or a model that does not work
+	lacking   error                         // of kindDecoder: the same, with the places that were searched
+	problem   error                         // why it is unknown, or unusable
 	file      *weights.File
 	opened    []*weights.File
 	size      int64
-	published string // its name in the catalogue, by the file's name
+	published string // name in the catalogue, found by the file's name
 }
 
-// examine opens a file by a model's name and finds out what it holds. A file that is no network, or an incomplete
-// one, is no error here but has a problem.
+// examine opens a model's file and detects its contents. A file without a network, or with an
+// incomplete one, is not an error here: its problem says so.
 func examine(name string, o networkOptions) (*examined, error) {
 	x := &examined{}
 	if err := x.open(name, o); err != nil {
@@ -47,16 +47,16 @@ func examine(name string, o networkOptions) (*examined, error) {
 }
 
 func (x *examined) open(name string, o networkOptions) error {
-	var beside []*weights.File
+	var backbones []*weights.File
 	for _, other := range o.clip {
 		f, err := models.Open(other)
 		if err != nil {
 			return err
 		}
 		x.opened = append(x.opened, f)
-		beside = append(beside, f)
+		backbones = append(backbones, f)
 	}
-	model, opened, err := models.OpenNetwork(name, o.override(), beside)
+	model, opened, err := models.OpenNetwork(name, o.override(), backbones)
 	x.opened = append(x.opened, opened...)
 	if len(opened) == 0 {
 		return err
@@ -77,7 +77,7 @@ func (x *examined) open(name string, o networkOptions) error {
 	return nil
 }
 
-// judge sorts out what the error of opening the network means.
+// judge sets the kind and the problem from the error of opening the network.
 func (x *examined) judge(err error) {
 	x.contents, x.problem = network.Recognise(x.file)
 	switch {
@@ -106,12 +106,12 @@ func (x *examined) close() {
 	}
 }
 
-// holds says in a few words what the file is.
+// holds describes the file in a few words.
 func (x *examined) holds() string {
 	switch x.kind {
 	case kindModel:
 		if x.model == nil {
-			return "a model that does not work"
+			return "an unusable model"
 		}
 		return x.model.Spec().String()
 	case kindDecoder:
@@ -123,10 +123,10 @@ func (x *examined) holds() string {
 		}
 		return strings.Join(names, " and ") + ", a backbone"
 	}
-	return "no network that declip knows"
+	return "no known network"
 }
 
-// missing names the backbones that a decoder needs.
+// missing names the missing backbones of a decoder.
 func (x *examined) missing() string {
 	if len(x.needs.Archs) == 0 {
 		return fmt.Sprintf("backbones with %d channels", x.needs.Channels)
@@ -134,7 +134,8 @@ func (x *examined) missing() string {
 	return strings.Join(x.needs.Archs, " and ")
 }
 
-// needed lists the tensors of the file that its network is made of: of a backbone, up to its last layer.
+// needed lists the tensors of the file that are part of its network; of a backbone, those up to its
+// last layer.
 func (x *examined) needed() map[string]bool {
 	var kept []network.RequiredTensor
 	switch {

@@ -22,13 +22,13 @@ const (
 	formatSafetensors = "safetensors"
 )
 
-// featureFiles says how features are written.
+// featureFiles are the options for writing features.
 type featureFiles struct {
 	out, format  string
 	half, tokens bool
 }
 
-// suffixes are what follows a stem in the names of results.
+// suffixes follow a stem in the names of results.
 func (o featureFiles) suffixes(layers []string) []string {
 	if o.format == formatSafetensors {
 		return []string{".safetensors"}
@@ -40,8 +40,7 @@ func (o featureFiles) suffixes(layers []string) []string {
 	return list
 }
 
-// write writes the files of a picture. If one cannot be written, none of them is
-// left.
+// write writes the files of a picture. If one cannot be written, the others are removed.
 func (o featureFiles) write(s *featureSource, w *work[*extracted]) error {
 	x := w.result
 	err := o.checkRange(s, x)
@@ -55,11 +54,11 @@ func (o featureFiles) write(s *featureSource, w *work[*extracted]) error {
 	if err != nil {
 		return fmt.Errorf("%s: writing the features: %w", w.input.path, err)
 	}
-	x.values = nil // they are not needed any more
+	x.values = nil // free the memory before the picture is reported
 	return nil
 }
 
-// checkRange refuses values that float16 does not hold.
+// checkRange returns an error if float16 cannot represent a value.
 func (o featureFiles) checkRange(s *featureSource, x *extracted) error {
 	if !o.half {
 		return nil
@@ -68,7 +67,7 @@ func (o featureFiles) checkRange(s *featureSource, x *extracted) error {
 	for i, values := range x.values {
 		for _, v := range values {
 			if math.Abs(float64(v)) > largest && !math.IsInf(float64(v), 0) {
-				return fmt.Errorf("%s has the value %g, float16 ends at %d", s.layers[i], v, largest)
+				return fmt.Errorf("%s has the value %g, the largest float16 is %d", s.layers[i], v, largest)
 			}
 		}
 	}
@@ -120,7 +119,7 @@ func (o featureFiles) writeSafetensors(s *featureSource, w *work[*extracted]) er
 	return weights.Write(path, tensors, metadata)
 }
 
-// metadata says what the features are of, and how they were made.
+// metadata describes the picture and how its features were computed.
 func (o featureFiles) metadata(s *featureSource, w *work[*extracted]) (map[string]string, error) {
 	sum, err := s.sha256()
 	if err != nil {
@@ -148,7 +147,7 @@ func (o featureFiles) metadata(s *featureSource, w *work[*extracted]) (map[strin
 
 func numbers(list [3]float32) string { return fmt.Sprintf("%v,%v,%v", list[0], list[1], list[2]) }
 
-// jsonFeatures is the line of a picture.
+// jsonFeatures is the JSON line of a picture.
 type jsonFeatures struct {
 	Image     string        `json:"image"`
 	Width     int           `json:"width"`
@@ -168,7 +167,7 @@ type jsonFeature struct {
 func (a *app) featuresJSON(s *featureSource, bar *progress) func(*work[*extracted]) error {
 	return func(w *work[*extracted]) error {
 		if w.err != nil {
-			return printJSON(bar, a.stdout, jsonError{w.input.path, w.err.Error()})
+			return a.failureJSON(bar, w.input.path, w.err)
 		}
 		line := jsonFeatures{
 			Image: w.input.path, Width: w.decoded.Width, Height: w.decoded.Height, Format: w.decoded.Format,
@@ -184,7 +183,7 @@ func (a *app) featuresJSON(s *featureSource, bar *progress) func(*work[*extracte
 func (a *app) featuresText(s *featureSource, bar *progress) func(*work[*extracted]) error {
 	return func(w *work[*extracted]) error {
 		if w.err != nil {
-			return bar.printf(a.stderr, "declip: %v\n", w.err)
+			return a.reportFailure(bar, w.err)
 		}
 		var b strings.Builder
 		fmt.Fprintf(&b, "%s: %s (%d x %d, %d ms)\n", w.input.path, s.backbone.Arch(), w.decoded.Width, w.decoded.Height, w.elapsed.Milliseconds())

@@ -30,7 +30,7 @@ func TestHalfRange(t *testing.T) {
 		bad   bool
 	}{{65504, true, false}, {-65536, true, true}, {-65536, false, false}} {
 		err := featureFiles{half: c.half}.checkRange(s, &extracted{values: [][]float32{{0}, {1, c.value}}})
-		if (err != nil) != c.bad || err != nil && !strings.Contains(err.Error(), "layer1 has the value -65536, float16 ends at 65504") {
+		if (err != nil) != c.bad || err != nil && !strings.Contains(err.Error(), "layer1 has the value -65536, the largest float16 is 65504") {
 			t.Errorf("%g as half %v: error %v", c.value, c.half, err)
 		}
 	}

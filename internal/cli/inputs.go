@@ -12,16 +12,16 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// input is one picture to localize, or a path that turned out not to be one.
+// input is a picture to process, or a path that is not one.
 type input struct {
-	path string // as given, or as found in the folder given
-	stem string // what the names of its results begin with
-	err  error  // why there is nothing to read
+	path string // as given, or as found in the given directory
+	stem string // beginning of the names of its results
+	err  error  // why the path cannot be read
 }
 
-// collect lists the pictures that the paths stand for, each once, in the order
-// of the paths, folders walked in lexical order. What lies in the folder skip is
-// left out, so that results of an earlier run are not taken for pictures.
+// collect lists the pictures of the paths, each one once, in the order of the paths. Directories are
+// searched recursively in lexical order, except for the directory skip: results of an earlier run are
+// not pictures to process.
 func collect(paths []string, skip string) []input {
 	c := collector{seen: map[string]bool{}, skip: absolute(skip)}
 	for _, path := range paths {
@@ -60,20 +60,20 @@ func (c *collector) take(path string) bool {
 
 func (c *collector) fail(path string, err error) {
 	if bad := (*fs.PathError)(nil); errors.As(err, &bad) {
-		err = bad.Err // the path is said anyway
+		err = bad.Err // the message has the path already
 	}
 	c.inputs = append(c.inputs, input{path: path, err: fmt.Errorf("%s: %w", path, err)})
 }
 
-var errNoPictures = errors.New("folder holds no pictures (" + strings.Join(picture.Extensions, " ") + ")")
+var errNoPictures = errors.New("directory contains no pictures (" + strings.Join(picture.Extensions, " ") + ")")
 
-// walk takes the pictures below a folder; hidden files and folders are left out.
+// walk adds the pictures below a directory, without hidden files and directories.
 func (c *collector) walk(root string) {
 	found := 0
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			c.fail(path, err)
-			found++ // it is not said that there are none
+			found++ // errNoPictures would be wrong
 			return nil
 		}
 		hidden := path != root && strings.HasPrefix(e.Name(), ".")
@@ -87,7 +87,7 @@ func (c *collector) walk(root string) {
 			return nil
 		}
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			return nil // a link to a folder
+			return nil // a link to a directory
 		}
 		found++
 		c.take(path)
@@ -101,14 +101,13 @@ func (c *collector) walk(root string) {
 	}
 }
 
-// isResult says whether a file in the output folder looks like a result of an
-// earlier run.
+// isResult reports whether a file in the output directory is named like a result of an earlier run.
 func (c *collector) isResult(path string) bool {
 	named := slices.ContainsFunc(resultSuffixes, func(s string) bool { return strings.HasSuffix(path, s) })
 	return named && absolute(filepath.Dir(path)) == c.skip
 }
 
-// absolute gives a path by which the same file is known again.
+// absolute returns a path that identifies the file.
 func absolute(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -119,11 +118,10 @@ func absolute(path string) string {
 	return path
 }
 
-// nameResults gives every input a stem of its own, to which the suffixes are
-// appended: the file's name without its extension; where that is taken, with the
-// extension ("a-png"); where that is taken too, with a number ("a-png-2"). Names
-// that differ only in case count as the same, because to some file systems they
-// are.
+// nameResults gives every input a stem of its own, to which the suffixes are appended: the file's name
+// without its extension; if that is in use, with the extension ("a-png"); if that is in use too, with
+// a number ("a-png-2"). Names that differ only in case count as equal, because they are on some file
+// systems.
 func nameResults(inputs []input, suffixes []string) {
 	taken := map[string]bool{}
 	name := func(stem, suffix string) string { return strings.ToLower(stem + suffix) }
@@ -157,8 +155,7 @@ func nameResults(inputs []input, suffixes []string) {
 	}
 }
 
-// protectInputs refuses an output folder in which a result would replace one of
-// the pictures.
+// protectInputs refuses an output directory in which a result would replace one of the pictures.
 func protectInputs(inputs []input, out string, suffixes []string) error {
 	pictures := map[string]string{}
 	for _, in := range inputs {
@@ -170,7 +167,7 @@ func protectInputs(inputs []input, out string, suffixes []string) error {
 		for _, suffix := range suffixes {
 			result := filepath.Join(out, in.stem+suffix)
 			if path, ok := pictures[strings.ToLower(absolute(result))]; ok && in.err == nil {
-				return fmt.Errorf("the result %s of %s would replace the picture %s: choose another folder with -o", result, in.path, path)
+				return fmt.Errorf("the result %s of %s would replace the picture %s: choose another directory with -o", result, in.path, path)
 			}
 		}
 	}

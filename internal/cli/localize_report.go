@@ -10,17 +10,32 @@ import (
 	"github.com/declip/declip/internal/localize"
 )
 
-// shownRegions is how many regions are listed in text.
+// shownRegions is the number of regions that the text lists.
 const shownRegions = 5
 
-// textReporter writes for people what became of a picture.
+// textReporter prints the result of a picture as text.
 func (a *app) textReporter(bar *progress) func(w *work[*localized]) error {
 	return func(w *work[*localized]) error {
 		if w.err != nil {
-			return bar.printf(a.stderr, "declip: %v\n", w.err)
+			return a.reportFailure(bar, w.err)
 		}
 		return bar.printf(a.stdout, "%s\n", resultText(w))
 	}
+}
+
+// reportFailure prints the error of a picture, and the stack if it is a fault of declip.
+func (a *app) reportFailure(bar *progress, err error) error {
+	failed := bar.printf(a.stderr, "declip: %v\n", err)
+	a.showStack(err)
+	return failed
+}
+
+// failureJSON prints the error of a picture as one line of JSON, and the stack of a fault of declip to
+// standard error.
+func (a *app) failureJSON(bar *progress, path string, err error) error {
+	failed := printJSON(bar, a.stdout, jsonError{path, err.Error()})
+	a.showStack(err)
+	return failed
 }
 
 func resultText(w *work[*localized]) string {
@@ -59,7 +74,7 @@ func filesText(f files) string {
 	return text
 }
 
-// jsonResult is the line of a picture.
+// jsonResult is the JSON line of a picture.
 type jsonResult struct {
 	localize.Record
 	Files     files     `json:"files"`
@@ -67,7 +82,7 @@ type jsonResult struct {
 	ElapsedMS float64   `json:"elapsed_ms"`
 }
 
-// jsonOwn is what one of several models says.
+// jsonOwn is the result of one of several models.
 type jsonOwn struct {
 	Model               string                  `json:"model"`
 	Score               float64                 `json:"score"`
@@ -82,11 +97,11 @@ type jsonError struct {
 	Error string `json:"error"`
 }
 
-// jsonReporter writes one object a line.
+// jsonReporter prints the result of a picture as one line of JSON.
 func (a *app) jsonReporter(bar *progress) func(w *work[*localized]) error {
 	return func(w *work[*localized]) error {
 		if w.err != nil {
-			return printJSON(bar, a.stdout, jsonError{w.input.path, w.err.Error()})
+			return a.failureJSON(bar, w.input.path, w.err)
 		}
 		return printJSON(bar, a.stdout, newJSONResult(w))
 	}

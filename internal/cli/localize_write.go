@@ -27,8 +27,8 @@ type files struct {
 // resultSuffixes are appended to a stem to name the results.
 var resultSuffixes = []string{".prob.png", ".mask.png", ".overlay.png", ".npy"}
 
-// localized is what became of a picture: the models' common result, and with
-// --each the models' own in their order.
+// localized is the result of a picture: that of all models together, and with --each those of the
+// models in their order.
 type localized struct {
 	result *localize.Result
 	files  files
@@ -42,8 +42,7 @@ type resultWriter struct {
 	labels []string // of the models, for --each
 }
 
-// modelLabels are the models' names as parts of the names of files, each
-// different from the others.
+// modelLabels are the models' names for use in file names, each one different from the others.
 func modelLabels(names []string) []string {
 	taken := map[string]bool{}
 	labels := make([]string, len(names))
@@ -58,7 +57,7 @@ func modelLabels(names []string) []string {
 	return labels
 }
 
-// suffixes are what may follow a stem in the names of results.
+// suffixes are those that may follow a stem in the names of results.
 func (o resultWriter) suffixes() []string {
 	list := slices.Clone(resultSuffixes)
 	for _, label := range o.labels {
@@ -69,8 +68,7 @@ func (o resultWriter) suffixes() []string {
 	return list
 }
 
-// write writes all files of a picture at once. If one cannot be written, none of
-// them is left.
+// write writes all files of a picture at once. If one cannot be written, the others are removed.
 func (o resultWriter) write(w *work[*localized]) error {
 	var group parallel.Group
 	base := filepath.Join(o.out, w.input.stem)
@@ -93,11 +91,14 @@ func (o resultWriter) write(w *work[*localized]) error {
 	return fmt.Errorf("%s: writing the results: %w", w.input.path, err)
 }
 
-// writeMap writes one result under names that begin with base.
+// writeMap starts to write one result to files whose names begin with base.
 func (o resultWriter) writeMap(group *parallel.Group, base string, r *localize.Result, rgb *picture.RGB) files {
 	f := files{Prob: base + ".prob.png", Mask: base + ".mask.png", Overlay: base + ".overlay.png"}
 	png := func(path string, render func() image.Image) {
-		group.Go(func() error { return picture.WritePNG(path, render()) })
+		group.Go(func() error {
+			parallel.Point(stageWrite)
+			return picture.WritePNG(path, render())
+		})
 	}
 	png(f.Overlay, func() image.Image { return r.Overlay(rgb) })
 	png(f.Prob, r.Gray)

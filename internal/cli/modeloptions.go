@@ -13,8 +13,7 @@ import (
 	"github.com/declip/declip/internal/nn/network"
 )
 
-// networkOptions are the flags that say what a model's file does not, or replace
-// what it says.
+// networkOptions are the flags that override what is detected from a model's file.
 type networkOptions struct {
 	arch, layer, decoder string
 	clip                 []string
@@ -22,22 +21,22 @@ type networkOptions struct {
 
 // AddFlags declares the flags with their defaults.
 func (o *networkOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.arch, "arch", "", "backbone, as ViT-L/14, RN50 or ViT-L/14,RN50 (default: what the file holds)")
-	f.StringVar(&o.layer, "layer", "", "layer of the backbone that the decoder reads, as layer20 (default: what the file says)")
-	f.StringVar(&o.decoder, "decoder", "", "decoder: linear, attention or conv-K (default: what the file holds)")
+	f.StringVar(&o.arch, "arch", "", "backbone, such as ViT-L/14, RN50 or ViT-L/14,RN50 (default: detected from the file)")
+	f.StringVar(&o.layer, "layer", "", "layer of the backbone that the decoder reads, such as layer20 (default: detected from the file)")
+	f.StringVar(&o.decoder, "decoder", "", "decoder: linear, attention or conv-K (default: detected from the file)")
 	addClipFlag(f, &o.clip)
 }
 
-// addClipFlag declares the flag for backbones beside a model.
+// addClipFlag declares the flag for backbones in files of their own.
 func addClipFlag(f *pflag.FlagSet, files *[]string) {
-	f.StringArrayVar(files, "clip", nil, "file with a backbone that a model comes without; repeatable (default: the models folder)")
+	f.StringArrayVar(files, "clip", nil, "`file` with a backbone that the model lacks; repeatable (default: searched in the models directory)")
 }
 
 func (o *networkOptions) override() network.Override {
 	return network.Override{Arch: o.arch, Layer: o.layer, Decoder: o.decoder}
 }
 
-// engineOptions are the flags that say how a network is run.
+// engineOptions are the flags that control how a network runs.
 type engineOptions struct {
 	device    string
 	threads   int
@@ -48,16 +47,16 @@ type engineOptions struct {
 func (o *engineOptions) AddFlags(f *pflag.FlagSet) {
 	addEngineFlags(f, &o.device, &o.threads)
 	f.BoolVar(&o.lowMemory, "low-memory", false,
-		"leave weights in their files, mapped and shared between processes: loads at once, takes less memory, runs some per cent slower")
+		"map weights from their files and share them between processes: loads faster, needs less memory, runs a few percent slower")
 }
 
-// addEngineFlags declares what the commands that run a network share.
+// addEngineFlags declares the flags of all commands that run a network.
 func addEngineFlags(f *pflag.FlagSet, device *string, threads *int) {
-	f.StringVar(device, "device", "auto", "what runs the network: auto, cpu, cuda:N")
-	f.IntVar(threads, "threads", 0, "threads for the network (default: as many as there are cores)")
+	f.StringVar(device, "device", "auto", "device that runs the network: auto, cpu or cuda:N")
+	f.IntVar(threads, "threads", 0, "threads for the network (default: one per core)")
 }
 
-// checkThreads refuses what the engine would.
+// checkThreads refuses numbers of threads that the engine would refuse later.
 func checkThreads(cmd *cobra.Command, threads int) error {
 	if most := engine.MaxThreads(); threads < 0 || threads > most {
 		return usagef(cmd, "--threads %d: expected 0 to %d", threads, most)
@@ -65,7 +64,7 @@ func checkThreads(cmd *cobra.Command, threads int) error {
 	return nil
 }
 
-// modelOptions are the flags that choose the models that localize.
+// modelOptions are the flags that choose the models and how they run.
 type modelOptions struct {
 	models  []string
 	network networkOptions
@@ -75,14 +74,14 @@ type modelOptions struct {
 // AddFlags declares the flags with their defaults.
 func (o *modelOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.models, "model", "m", []string{models.Default},
-		"model: a built-in name, a file, or a name in the models folder; repeatable: the result is the mean")
+		"`model`: built-in name, file, or name in the models directory; repeatable: the result is the mean")
 	o.network.AddFlags(f)
 	o.engine.AddFlags(f)
 }
 
 func (o *modelOptions) check(cmd *cobra.Command) error { return checkThreads(cmd, o.engine.threads) }
 
-// open opens the models. What else is in the options is kept.
+// open opens the models, with the other options of o.
 func (a *app) open(cmd *cobra.Command, m modelOptions, o localize.Options) (*localize.Model, error) {
 	o.Library, o.Device, o.Threads, o.LowMemory = a.library, m.engine.device, m.engine.threads, m.engine.lowMemory
 	o.Arch, o.Layer, o.Decoder, o.Backbones = m.network.arch, m.network.layer, m.network.decoder, m.network.clip
@@ -90,16 +89,15 @@ func (a *app) open(cmd *cobra.Command, m modelOptions, o localize.Options) (*loc
 	return model, wrongNetwork(cmd, m.network, sayClip(err))
 }
 
-// sayClip adds how to give a decoder the backbones that it lacks.
+// sayClip adds how to name the backbones that a decoder lacks.
 func sayClip(err error) error {
 	if needs := (*network.MissingBackboneError)(nil); errors.As(err, &needs) {
-		return fmt.Errorf("%w (--clip FILE gives one)", err)
+		return fmt.Errorf("%w (name one with --clip FILE)", err)
 	}
 	return err
 }
 
-// wrongNetwork makes wrong usage of an error about a network that was asked for
-// and cannot be.
+// wrongNetwork turns an error about a network that was asked for by flags into wrong usage.
 func wrongNetwork(cmd *cobra.Command, o networkOptions, err error) error {
 	if errors.Is(err, network.ErrSpec) && o.override() != (network.Override{}) {
 		return usagef(cmd, "%w", err)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -12,16 +13,24 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// pixelsEach is the size of a picture that memory is planned for. So much for
-// each picture of a batch, and for one more, is between the decoder and the disk
-// at once: smaller pictures overlap, larger ones take turns.
+// pixelsEach is the size of a picture that memory is planned for. Pictures of this size in total, one
+// for each place in a batch and one more, are between the decoder and the disk at once: smaller
+// pictures overlap, larger ones take turns.
 const pixelsEach = 12_000_000
 
-// maxBatch is the largest batch that can be asked for.
+// maxBatch is the largest --batch-size.
 const maxBatch = 256
 
-// pipeline takes pictures through a network in batches, decoding the next and
-// writing the one before meanwhile. R is what the network gives for a picture.
+// Stages of the pipeline, for fault injection.
+const (
+	stageDecode = "decode"
+	stageWrite  = "write"
+)
+
+// pipeline runs pictures through a network in batches, while it decodes the next batch and writes the
+// results of the previous one. R is the network's result for a picture.
+//
+// A panic while a picture is decoded, processed or written is an error of that picture.
 type pipeline[R any] struct {
 	maxPixels int64
 	batch     int // pictures that go through the network together, at least 1
@@ -39,15 +48,15 @@ type work[R any] struct {
 	decoded *picture.Picture
 	result  R
 	err     error
-	elapsed time.Duration // spent on it, without waiting
-	pixels  int64         // held of the pipeline's room
+	elapsed time.Duration // spent on the picture, without waiting
+	pixels  int64         // reserved of the pipeline's room
 }
 
 // did counts the time since start as spent on w.
 func (w *work[R]) did(start time.Time) { w.elapsed += time.Since(start) }
 
-// run takes the inputs through and reports each in order. It gives how many
-// failed; the error is one that ends everything.
+// run processes the inputs and reports each of them in order. It returns how many failed; err is not
+// the error of a picture but one that ended the run.
 func (p *pipeline[R]) run(ctx context.Context, inputs []input) (failed int, err error) {
 	decoded, processed := make(chan []*work[R]), make(chan *work[R])
 	most := pixelsEach * int64(p.batch+1)
@@ -100,9 +109,8 @@ func send[T any](ctx context.Context, to chan<- T, item T) error {
 	}
 }
 
-// decodeAll decodes the inputs in their order and sends them on in batches. What
-// is in a batch depends on the inputs alone: a full batch is sent, and one that
-// the next picture would make larger than memory is planned for.
+// decodeAll decodes the inputs in their order and sends them on in batches. A batch depends only on the
+// inputs: it is sent when it is full, or when the next picture would exceed the planned memory.
 func (p *pipeline[R]) decodeAll(ctx context.Context, inputs []input, to chan<- []*work[R]) error {
 	var batch []*work[R]
 	held := int64(0)
@@ -135,7 +143,11 @@ func (p *pipeline[R]) decode(in input) *work[R] {
 	w := &work[R]{input: in, err: in.err}
 	if w.err == nil {
 		defer w.did(time.Now())
-		w.decoded, w.err = picture.Open(in.path, picture.Limits{MaxPixels: p.maxPixels})
+		w.err = w.catch(func() (err error) {
+			parallel.Point(stageDecode)
+			w.decoded, err = picture.Open(in.path, picture.Limits{MaxPixels: p.maxPixels})
+			return err
+		})
 	}
 	if w.err == nil {
 		w.pixels = int64(w.decoded.Width) * int64(w.decoded.Height)
@@ -143,17 +155,16 @@ func (p *pipeline[R]) decode(in input) *work[R] {
 	return w
 }
 
-// processBatch runs the network on those of a batch that could be decoded. Its
-// own error is that the work was called off.
+// processBatch runs the network on the pictures of a batch that could be decoded. It returns an error
+// only if the work was cancelled.
 func (p *pipeline[R]) processBatch(ctx context.Context, batch []*work[R], room *semaphore.Weighted, most int64) error {
 	var good []*work[R]
-	var pictures []*picture.Picture
 	total := int64(0)
 	for _, w := range batch {
 		w.pixels = min(w.pixels, most)
 		total += w.pixels
 		if w.err == nil {
-			good, pictures = append(good, w), append(pictures, w.decoded)
+			good = append(good, w)
 		}
 	}
 	if len(good) == 0 {
@@ -162,27 +173,62 @@ func (p *pipeline[R]) processBatch(ctx context.Context, batch []*work[R], room *
 	if err := room.Acquire(ctx, total); err != nil {
 		return context.Cause(ctx)
 	}
-	start := time.Now()
-	results, err := p.process(ctx, pictures)
-	each := time.Since(start) / time.Duration(len(good))
+	err := p.processTogether(ctx, good)
+	if parallel.Stack(err) != nil && len(good) > 1 {
+		// Alone, only the picture that causes the panic fails.
+		for i := range good {
+			if err := p.processTogether(ctx, good[i:i+1]); err != nil {
+				good[i].err = fmt.Errorf("%s: %w", good[i].input.path, err)
+			}
+		}
+		err = nil
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	for i, w := range good {
-		w.elapsed += each
-		if err != nil {
+	if err != nil {
+		for _, w := range good {
 			w.err = fmt.Errorf("%s: %w", w.input.path, err)
-			continue
 		}
-		w.result = results[i]
 	}
 	return nil
+}
+
+// processTogether runs the network once and stores the results. Its error concerns all of the pictures.
+func (p *pipeline[R]) processTogether(ctx context.Context, batch []*work[R]) error {
+	pictures := make([]*picture.Picture, len(batch))
+	for i, w := range batch {
+		pictures[i] = w.decoded
+	}
+	start := time.Now()
+	var results []R
+	err := parallel.Catch(func() (err error) {
+		results, err = p.process(ctx, pictures)
+		return err
+	})
+	each := time.Since(start) / time.Duration(len(batch))
+	for i, w := range batch {
+		w.elapsed += each
+		if err == nil {
+			w.result = results[i]
+		}
+	}
+	return err
 }
 
 // finish writes the results of w.
 func (p *pipeline[R]) finish(w *work[R]) {
 	if w.err == nil {
 		defer w.did(time.Now())
-		w.err = p.write(w)
+		w.err = w.catch(func() error { return p.write(w) })
 	}
+}
+
+// catch runs f, whose errors name the picture. An error from a panic gets the picture's name.
+func (w *work[R]) catch(f func() error) error {
+	err := parallel.Catch(f)
+	if parallel.Stack(err) != nil && !strings.HasPrefix(err.Error(), w.input.path) {
+		return fmt.Errorf("%s: %w", w.input.path, err)
+	}
+	return err
 }

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/term"
 )
 
-// progress is a bar on standard error, shown on a terminal only and for more
-// than one item. Elsewhere it does nothing.
+// progress is a bar on standard error, shown only on a terminal and for more than one item.
+// Otherwise it does nothing.
 type progress struct{ bar *progressbar.ProgressBar }
 
 func (a *app) newProgress(total int, what string) *progress {
 	return a.newBar(total, what, "pictures")
 }
 
-// newSteps is a bar over the steps of a training, which says itself how much time is left: its steps differ, and
-// validation stands between them.
+// newSteps is a bar over the steps of a training. It predicts no time, because steps differ and
+// validation interrupts them; the training itself says how much time is left.
 func (a *app) newSteps(total int) *progress {
 	return a.newBar(total, "training", "steps", progressbar.OptionSetPredictTime(false))
 }
@@ -42,7 +42,7 @@ func (a *app) newBar(total int, what, unit string, options ...progressbar.Option
 	return &progress{progressbar.NewOptions(total, options...)}
 }
 
-// describe changes what is said beside the bar.
+// describe changes the text next to the bar.
 func (p *progress) describe(what string) {
 	if p.bar != nil {
 		p.bar.Describe(what)
@@ -52,7 +52,7 @@ func (p *progress) describe(what string) {
 // set moves the bar to done items.
 func (p *progress) set(done int) {
 	if p.bar != nil {
-		_ = p.bar.Set(done) // a bar that cannot be drawn is no reason to stop
+		_ = p.bar.Set(done) // a bar that cannot be drawn does not stop the work
 	}
 }
 
@@ -68,7 +68,7 @@ func (p *progress) printf(w io.Writer, format string, args ...any) error {
 	return err
 }
 
-// finish takes the bar away.
+// finish removes the bar.
 func (p *progress) finish() {
 	if p.bar != nil {
 		_ = p.bar.Finish()

@@ -11,7 +11,7 @@ import (
 	"github.com/declip/declip/internal/train"
 )
 
-// printPlan says what a study comes to, and what of it is there.
+// printPlan prints the work of a study, and how much of it is done.
 func (a *app) printPlan(p *study.Plan) error {
 	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s: %s\n", p.File.Kind, p.File.Out)
@@ -20,12 +20,12 @@ func (a *app) printPlan(p *study.Plan) error {
 		state := "to train"
 		switch {
 		case r.Problem != "":
-			state = "cannot be had: " + r.Problem
+			state = "unavailable: " + r.Problem
 		case r.Done:
-			state = "there"
+			state = "done"
 			trained++
 		case r.Begun:
-			state = "begun"
+			state = "started"
 		}
 		size := ""
 		if r.Problem == "" && !r.Done {
@@ -48,7 +48,7 @@ func (a *app) printPlan(p *study.Plan) error {
 			pictures += c.Pictures
 		}
 	}
-	_, err := fmt.Fprintf(a.stdout, "models: %d of %d there, up to %d steps to train\ncells: %d of %d there, %d pictures to test", trained, len(p.Runs), steps, filled, len(p.Cells), pictures)
+	_, err := fmt.Fprintf(a.stdout, "models: %d of %d done, up to %d steps to train\ncells: %d of %d done, %d pictures to test", trained, len(p.Runs), steps, filled, len(p.Cells), pictures)
 	if err == nil && impossible > 0 {
 		_, err = fmt.Fprintf(a.stdout, ", %d cells cannot be filled", impossible)
 	}
@@ -58,7 +58,7 @@ func (a *app) printPlan(p *study.Plan) error {
 	return err
 }
 
-// studyProgress tells how a study goes on.
+// studyProgress prints the progress of a study.
 type studyProgress struct {
 	app   *app
 	bar   *progress
@@ -113,7 +113,7 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// studyOutcome says what the report says, and where it is.
+// studyOutcome prints the summary of the report and its path.
 func (a *app) studyOutcome(p *study.Plan) error {
 	page := filepath.Join(p.File.Out, report.PageFile)
 	fmt.Fprintln(a.stdout)
@@ -132,7 +132,7 @@ func (a *app) studyOutcome(p *study.Plan) error {
 	}
 	for _, c := range p.Cells {
 		if !c.Done {
-			fmt.Fprintln(a.stderr, "declip: some cells are missing, as the report says")
+			fmt.Fprintln(a.stderr, "declip: some cells are missing; the report lists the reasons")
 			return errReported
 		}
 	}

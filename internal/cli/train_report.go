@@ -9,28 +9,28 @@ import (
 	"github.com/declip/declip/internal/train"
 )
 
-// writeSettings lists what a training goes by, defaults included.
+// writeSettings lists the settings of a training, including the defaults.
 func writeSettings(w io.Writer, c train.Config, about train.About) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row(t, "network", networkText(c, about))
 	row(t, "trained", fmt.Sprintf("%d values", about.Trained))
 	if c.FineTune {
-		// A value, its gradient and AdamW's two means; what a picture needs comes on top.
+		// A value, its gradient and the two moments of AdamW. The pictures' activations are extra.
 		each := int64(16)
 		if c.Optimizer == train.SGD {
 			each = 8
 		}
-		row(t, "fine-tuning", fmt.Sprintf("the backbones are trained, too: %s for weights and what the optimizer keeps, activations for %d pictures "+
-			"come on top; they run forward and back in every step, and the feature cache is of no use", sizeText(each*int64(about.Trained)), c.BatchSize))
+		row(t, "fine-tuning", fmt.Sprintf("the backbones are trained: %s for weights and optimizer state, plus activations for %d pictures; "+
+			"they run forward and backward in every step, without the feature cache", sizeText(each*int64(about.Trained)), c.BatchSize))
 	}
 	row(t, "data", fmt.Sprintf("%s, %d pictures; %s", orNothing(c.Data), about.Pictures, validText(c)))
 	row(t, "supervision", supervisionText(c))
 	row(t, "optimizer", optimizerText(c))
 	row(t, "schedule", scheduleText(c))
-	row(t, "batch", fmt.Sprintf("%d pictures; %d steps an epoch, %d epochs at most", c.BatchSize, about.PerEpoch, c.Epochs))
+	row(t, "batch", fmt.Sprintf("%d pictures; %d steps per epoch, at most %d epochs", c.BatchSize, about.PerEpoch, c.Epochs))
 	row(t, "examples", examplesText(c))
 	row(t, "start", startText(c))
-	t.Flush() // what can't be written is not worth stopping for
+	t.Flush() // a message that cannot be written is not a reason to stop
 }
 
 func networkText(c train.Config, about train.About) string {
@@ -57,11 +57,11 @@ func orNothing(s string) string {
 
 func validText(c train.Config) string {
 	if c.Valid == "" && c.ValidSource == nil {
-		return "no validation: the latest weights are the best"
+		return "no validation: the latest weights count as the best"
 	}
 	by := c.BestBy
 	if c.Supervision == train.Detection {
-		by += " over pictures"
+		by += " of whole pictures"
 	}
 	return fmt.Sprintf("validated on %s, best by %s", orNothing(c.Valid), by)
 }
@@ -72,7 +72,7 @@ func supervisionText(c train.Config) string {
 	}
 	text := "localization: cross-entropy of each pixel"
 	if c.Loss.Positive != 1 {
-		text += fmt.Sprintf(", manipulated ones weighing %g", c.Loss.Positive)
+		text += fmt.Sprintf(", weight %g for manipulated ones", c.Loss.Positive)
 	}
 	if c.Loss.Dice > 0 {
 		text += fmt.Sprintf(", %g Dice", c.Loss.Dice)
@@ -86,7 +86,7 @@ func optimizerText(c train.Config) string {
 		text = fmt.Sprintf("sgd without momentum, rate %g, weight decay %g", c.LR, c.WeightDecay)
 	}
 	if c.Clip > 0 {
-		text += fmt.Sprintf(", gradients up to a norm of %g", c.Clip)
+		text += fmt.Sprintf(", gradient norm limited to %g", c.Clip)
 	}
 	if c.Average > 0 {
 		text += fmt.Sprintf(", weights averaged with decay %g", c.Average)
@@ -97,7 +97,7 @@ func optimizerText(c train.Config) string {
 func scheduleText(c train.Config) string {
 	switch c.Schedule {
 	case train.Plateau:
-		return "plateau: the rate is divided by 10 after 5 epochs without improvement; ends below 1e-6"
+		return "plateau: the rate is divided by 10 after 5 epochs without improvement; training ends below 1e-6"
 	case train.Cosine:
 		return fmt.Sprintf("cosine, after %d steps of warm-up", c.Warmup)
 	}
@@ -113,7 +113,7 @@ func examplesText(c train.Config) string {
 	for _, more := range []struct {
 		on   bool
 		text string
-	}{{a.Turn, "turned"}, {a.Tone > 0, fmt.Sprintf("tone %g", a.Tone)}, {a.Noise > 0, fmt.Sprintf("noise %g", a.Noise)},
+	}{{a.Turn, "flipped and rotated"}, {a.Tone > 0, fmt.Sprintf("tone %g", a.Tone)}, {a.Noise > 0, fmt.Sprintf("noise %g", a.Noise)},
 		{a.JPEG > 0, fmt.Sprintf("jpeg %g of quality %d to %d", a.JPEG, a.JPEGLow, a.JPEGHigh)}} {
 		if more.on {
 			text += ", " + more.text
@@ -135,7 +135,7 @@ func startText(c train.Config) string {
 	}
 	text := "decoder N(0, 0.02), biases uniform"
 	if c.Spec.Input == 0 {
-		text = "weights drawn anew"
+		text = "new random weights"
 	}
 	if c.Backbone != "" {
 		text += ", backbone from " + c.Backbone

@@ -8,19 +8,19 @@ import (
 	"golang.org/x/term"
 )
 
-// transfer is a bar over the bytes of a file, with rate and time left, shown on
-// a terminal only.
+// transfer is a bar over the bytes of a file, with the rate and the time left, shown only on a
+// terminal.
 type transfer struct {
 	progress
 	app  *app
 	name string
-	// The bar counts from here: what an earlier run left would spoil the rate.
+	// The bar counts from from: bytes of an earlier run would distort the rate.
 	from, done, total int64
 }
 
 func (a *app) newTransfer(name string) *transfer { return &transfer{app: a, name: name} }
 
-// set moves the bar to done of total bytes; total is -1 where it is not known.
+// set moves the bar to done of total bytes; total is -1 if unknown.
 func (t *transfer) set(done, total int64) {
 	f, ok := t.app.stderr.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -31,7 +31,7 @@ func (t *transfer) set(done, total int64) {
 		t.start(done, total)
 	}
 	t.done = done
-	_ = t.bar.Set64(done - t.from) // a bar that cannot be drawn is no reason to stop
+	_ = t.bar.Set64(done - t.from) // a bar that cannot be drawn does not stop the work
 }
 
 func (t *transfer) start(done, total int64) {
@@ -53,7 +53,7 @@ func (t *transfer) start(done, total int64) {
 	)
 }
 
-// finish takes the bar away.
+// finish removes the bar.
 func (t *transfer) finish() {
 	t.progress.finish()
 	t.bar = nil
