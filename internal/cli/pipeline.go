@@ -21,11 +21,8 @@ const pixelsEach = 12_000_000
 // maxBatch is the largest --batch-size.
 const maxBatch = 256
 
-// Stages of the pipeline, for fault injection.
-const (
-	stageDecode = "decode"
-	stageWrite  = "write"
-)
+// stageWrite is the fault injection point where results are written.
+const stageWrite = "write"
 
 // pipeline runs pictures through a network in batches, while it decodes the next batch and writes the
 // results of the previous one. R is the network's result for a picture.
@@ -144,7 +141,6 @@ func (p *pipeline[R]) decode(in input) *work[R] {
 	if w.err == nil {
 		defer w.did(time.Now())
 		w.err = w.catch(func() (err error) {
-			parallel.Point(stageDecode)
 			w.decoded, err = picture.Open(in.path, picture.Limits{MaxPixels: p.maxPixels})
 			return err
 		})

@@ -20,7 +20,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"declip": func() { os.Exit(Main()) }})
+	testscript.Main(m, map[string]func(){"declip": func() {
+		injectFault(os.Getenv(faultVariable))
+		os.Exit(Main())
+	}})
 }
 
 // TestScripts runs testdata/*.txt: terminal sessions with what they must print
@@ -59,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"mean":      scriptMean,
 			"tensors":   scriptTensors,
 			"array":     scriptArray,
+			"fault":     scriptFault,
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" { // may write anywhere
