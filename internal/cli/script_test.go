@@ -34,35 +34,42 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before, err := filepath.Abs(filepath.Join("testdata", "before"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DECLIP_ORT_LIB", library)
 			e.Setenv("DECLIP_MODELS", filepath.Join(e.WorkDir, "models"))
 			e.Setenv("WEIGHTS", formats)
+			e.Setenv("BEFORE", before)
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache-home"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":     scriptExits,
-			"picture":   scriptPicture,
-			"mask":      scriptMask,
-			"huge":      scriptHuge,
-			"truncate":  scriptTruncate,
-			"model":     scriptModel,
-			"published": scriptPublished,
-			"size":      scriptSize,
-			"levels":    scriptLevels,
-			"npy":       scriptNPY,
-			"serve":     scriptServe,
-			"await":     scriptAwait,
-			"rename":    scriptRename,
-			"flip":      scriptFlip,
-			"network":   scriptNetwork,
-			"mean":      scriptMean,
-			"tensors":   scriptTensors,
-			"array":     scriptArray,
-			"fault":     scriptFault,
+			"exits":        scriptExits,
+			"picture":      scriptPicture,
+			"mask":         scriptMask,
+			"huge":         scriptHuge,
+			"truncate":     scriptTruncate,
+			"model":        scriptModel,
+			"published":    scriptPublished,
+			"size":         scriptSize,
+			"levels":       scriptLevels,
+			"npy":          scriptNPY,
+			"serve":        scriptServe,
+			"await":        scriptAwait,
+			"rename":       scriptRename,
+			"flip":         scriptFlip,
+			"network":      scriptNetwork,
+			"mean":         scriptMean,
+			"tensors":      scriptTensors,
+			"array":        scriptArray,
+			"fault":        scriptFault,
+			"closetensors": scriptCloseTensors,
+			"near":         scriptNear,
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" { // may write anywhere
