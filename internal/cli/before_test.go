@@ -23,7 +23,7 @@ type liteGolden struct {
 	Score               float64     `json:"score"`
 	MeanProbability     float64     `json:"mean_probability"`
 	ManipulatedFraction float64     `json:"manipulated_fraction"`
-	Map                 [][]float64 `json:"map"` // means of blocks of 8 x 8 values of the network's output
+	Map                 [][]float64 `json:"map"` // means of 8 x 8 blocks of the output
 }
 
 // The built-in model gives the same scores and map as before. On the machine that made the golden
@@ -84,8 +84,8 @@ func blockMean(values []float32, width, x, y int) float64 {
 	return sum / 64
 }
 
-// scriptCloseTensors checks that two files have the same tensors with values that differ by at most a
-// share of the tensor's largest value: closetensors FILE FILE SHARE.
+// scriptCloseTensors checks that two files have the same tensors with values that differ by at most
+// a share of the tensor's largest value: closetensors FILE FILE SHARE.
 func scriptCloseTensors(ts *testscript.TestScript, _ bool, args []string) {
 	share, err := strconv.ParseFloat(args[2], 64)
 	ts.Check(err)

@@ -105,7 +105,8 @@ itself, which it asks you to report.`,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          helpOnly,
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			a.noteOldSpellings(cmd)
 			parallel.Point(stageCommand)
 		},
 	}

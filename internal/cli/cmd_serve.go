@@ -99,8 +99,8 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 	return checkThreads(cmd, o.engine.threads)
 }
 
-// servedHosts are the host names that requests may be addressed to; nil allows any. Another name that
-// leads to a loopback address is an attack (DNS rebinding).
+// servedHosts are the host names that requests may be addressed to; nil allows any. Another name
+// that leads to a loopback address is an attack (DNS rebinding).
 func servedHosts(host string, more []string) []string {
 	ip := net.ParseIP(host)
 	if len(more) == 0 && !strings.EqualFold(host, "localhost") && (ip == nil || !ip.IsLoopback()) {
@@ -172,7 +172,7 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 		}
 	}
 	o.config.Log, o.config.Version = a.newLog(o.log), version()
-	listener, err := net.Listen("tcp", o.addr) // before loading models, to report an address in use early
+	listener, err := net.Listen("tcp", o.addr) // early, in case the address is in use
 	if err != nil {
 		return err
 	}
@@ -236,8 +236,8 @@ func servedName(text string) (name, source string) {
 	return models.Base(text), text
 }
 
-// readToken reads the token from a file or from the environment. There is no flag for the token itself,
-// because the list of processes shows the command line to everyone.
+// readToken reads the token from a file or from the environment. There is no flag for the token
+// itself, because the list of processes shows the command line to everyone.
 func readToken(file string) (string, error) {
 	if file == "" {
 		token, set := os.LookupEnv("DECLIP_TOKEN")
@@ -257,8 +257,8 @@ func readToken(file string) (string, error) {
 	return token, nil
 }
 
-// warmUp runs a small picture, so that a broken model is found before the first request, and the first
-// request does not wait for loading.
+// warmUp runs a small picture, so that a broken model is found before the first request, and the
+// first request does not wait for loading.
 func warmUp(ctx context.Context, model *localize.Model) error {
 	_, err := model.Localize(ctx, warmPicture())
 	return err

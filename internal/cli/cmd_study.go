@@ -53,8 +53,8 @@ func (o *studyOptions) AddFlags(f *pflag.FlagSet) {
 	o.addTraining(f)
 }
 
-// addTraining declares how the models are trained: the flags of "declip train" that apply to a single
-// training.
+// addTraining declares how the models are trained: the flags of "declip train" that apply to a
+// single training.
 func (o *studyOptions) addTraining(f *pflag.FlagSet) {
 	c := &o.training.config
 	section(f, "Training", func(f *pflag.FlagSet) {

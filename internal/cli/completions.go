@@ -63,7 +63,7 @@ func addCompletions(root *cobra.Command) {
 				return
 			}
 			if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
-				panic(fmt.Sprintf("completion of --%s: %v", flag, err)) // registered twice: a fault of this file
+				panic(fmt.Sprintf("completion of --%s: %v", flag, err)) // registered twice
 			}
 		}
 		for _, flag := range slices.Sorted(maps.Keys(fixed)) {

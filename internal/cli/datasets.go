@@ -17,7 +17,7 @@ import (
 // dataHelp explains the names of data sets, in the help of the commands that read them.
 const dataHelp = `A data set is named by its directory or list. Its layout is detected:
 
-  folder      images/ and masks/, as "declip forge" makes; also below train/,
+  ` + dataset.LayoutFolder + `      images/ and masks/, as "declip forge" makes; also below train/,
               valid/ and test/, or with these below images/ and masks/
   dolos       fake/SET/images/SPLIT, fake/SET/masks/SPLIT (0 = manipulated),
               real/SPLIT
@@ -108,7 +108,8 @@ func openPristine(path string) (dataset.Source, error) {
 	return dataset.UntouchedFiles(paths, methodUntouched, picture.Limits{}), nil
 }
 
-// openSources opens the data sets and the untouched pictures, at most limit pictures of each (0: all).
+// openSources opens the data sets and the untouched pictures, at most limit pictures of each (0:
+// all).
 func openSources(ctx context.Context, names []string, pristine string, limit int, o dataset.Options) (dataset.Source, []*dataset.Set, error) {
 	sets, err := openSets(ctx, names, o)
 	if err != nil {

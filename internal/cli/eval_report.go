@@ -40,8 +40,8 @@ type modelRow struct {
 	evaluate.Summary
 }
 
-// newEvaluation summarizes the runs by model and perturbation. The last model is the main one, which
-// is reported first.
+// newEvaluation summarizes the runs by model and perturbation. The last model is the main one,
+// which is reported first.
 func newEvaluation(o evalOptions, sets []*dataset.Set, runs []evaluate.Scored, models int) *evaluation {
 	options := evaluate.SummaryOptions{Threshold: o.threshold, Bootstrap: o.bootstrap, Seed: o.seed}
 	main := runs[models-1]

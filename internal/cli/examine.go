@@ -27,7 +27,7 @@ type examined struct {
 	model     *network.Pretrained           // of kindModel
 	contents  *network.FileContents         // unless kindUnknown
 	needs     *network.MissingBackboneError // of kindDecoder
-	lacking   error                         // of kindDecoder: the same, with the places that were searched
+	lacking   error                         // of kindDecoder: the same, with the searched places
 	problem   error                         // why it is unknown, or unusable
 	file      *weights.File
 	opened    []*weights.File

@@ -14,8 +14,8 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// faultVariable is the environment variable that makes the test binary panic: STAGE or STAGE:N panics
-// the first time, or the first N times, that the stage is reached.
+// faultVariable is the environment variable that makes the test binary panic: STAGE or STAGE:N
+// panics the first time, or the first N times, that the stage is reached.
 const faultVariable = "DECLIP_TEST_FAULT"
 
 func injectFault(text string) {
@@ -37,8 +37,9 @@ func injectFault(text string) {
 
 // scriptFault runs a command on a.png and b.png while a stage panics: fault STAGE COMMAND ARGS...
 //
-// When the stage panics once, one picture fails with an error that names it, and the other one succeeds.
-// When it always panics, both fail. Either way the exit code is 1 and the stack is printed once.
+// When the stage panics once, one picture fails with an error that names it, and the other one
+// succeeds. When it always panics, both fail. Either way the exit code is 1 and the stack is
+// printed once.
 func scriptFault(ts *testscript.TestScript, _ bool, args []string) {
 	stage, command := args[0], args[1:]
 	defer ts.Setenv(faultVariable, "")

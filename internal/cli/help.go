@@ -29,13 +29,25 @@ func section(f *pflag.FlagSet, title string, declare func(*pflag.FlagSet)) {
 	f.AddFlagSet(part)
 }
 
-// oldSpelling keeps the former name of a flag working: it sets the same value, with a note on
-// standard error, and is not in the help.
+// renamedKey is the annotation of a flag under its former name; it holds the new one.
+const renamedKey = "declip_renamed"
+
+// oldSpelling keeps the former name of a flag working: it sets the same value and is not in the help.
 func oldSpelling(f *pflag.FlagSet, old, current string) {
 	flag := *f.Lookup(current)
 	flag.Name, flag.Shorthand, flag.Hidden = old, "", true
-	flag.Deprecated = "use --" + current
+	flag.Annotations = map[string][]string{renamedKey: {current}}
 	f.AddFlag(&flag)
+}
+
+// noteOldSpellings prints a note for every flag that was given by its former name. The flag package's
+// own notes are printed to standard output, where results are.
+func (a *app) noteOldSpellings(cmd *cobra.Command) {
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if current, ok := flag.Annotations[renamedKey]; ok {
+			fmt.Fprintf(a.stderr, "declip: --%s is now --%s\n", flag.Name, current[0])
+		}
+	})
 }
 
 // flagSection is a part of a command's flags.
@@ -102,8 +114,8 @@ func printUsage(cmd *cobra.Command) error {
 	return nil
 }
 
-// usageLines shows how the command line looks. The usage of a command that only has subcommands is its
-// name alone.
+// usageLines shows how the command line looks. The usage of a command that only has subcommands is
+// its name alone.
 func usageLines(cmd *cobra.Command) []string {
 	var lines []string
 	if !cmd.HasAvailableSubCommands() || strings.Contains(cmd.Use, " ") {
@@ -145,7 +157,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usagef(cmd, "--%s %q: %w", flag.Name, invalid.GetValue(), invalid.Unwrap())
 }
 
-// expectedValues describes the values of pflag's own types, whose errors are those of package strconv.
+// expectedValues describes the values of pflag's own types, whose errors are those of package
+// strconv.
 var expectedValues = map[string]string{
 	"bool":     "true or false",
 	"int":      "a whole number",

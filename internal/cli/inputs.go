@@ -19,9 +19,9 @@ type input struct {
 	err  error  // why the path cannot be read
 }
 
-// collect lists the pictures of the paths, each one once, in the order of the paths. Directories are
-// searched recursively in lexical order, except for the directory skip: results of an earlier run are
-// not pictures to process.
+// collect lists the pictures of the paths, each one once, in the order of the paths. Directories
+// are searched recursively in lexical order, except for the directory skip: results of an earlier
+// run are not pictures to process.
 func collect(paths []string, skip string) []input {
 	c := collector{seen: map[string]bool{}, skip: absolute(skip)}
 	for _, path := range paths {
@@ -118,10 +118,10 @@ func absolute(path string) string {
 	return path
 }
 
-// nameResults gives every input a stem of its own, to which the suffixes are appended: the file's name
-// without its extension; if that is in use, with the extension ("a-png"); if that is in use too, with
-// a number ("a-png-2"). Names that differ only in case count as equal, because they are on some file
-// systems.
+// nameResults gives every input a stem of its own, to which the suffixes are appended: the file's
+// name without its extension; if that is in use, with the extension ("a-png"); if that is in use
+// too, with a number ("a-png-2"). Names that differ only in case count as equal, because they are
+// on some file systems.
 func nameResults(inputs []input, suffixes []string) {
 	taken := map[string]bool{}
 	name := func(stem, suffix string) string { return strings.ToLower(stem + suffix) }

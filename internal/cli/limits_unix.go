@@ -7,5 +7,6 @@ import (
 	"syscall"
 )
 
-// surviveFileLimit makes a file that may not grow any more (ulimit -f) an error of the write, not the end of the process.
+// surviveFileLimit makes writing beyond the file size limit (ulimit -f) an error of the write; by
+// default the signal ends the process.
 func surviveFileLimit() { signal.Ignore(syscall.SIGXFSZ) }

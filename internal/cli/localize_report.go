@@ -30,8 +30,8 @@ func (a *app) reportFailure(bar *progress, err error) error {
 	return failed
 }
 
-// failureJSON prints the error of a picture as one line of JSON, and the stack of a fault of declip to
-// standard error.
+// failureJSON prints the error of a picture as one line of JSON, and the stack of a fault of declip
+// to standard error.
 func (a *app) failureJSON(bar *progress, path string, err error) error {
 	failed := printJSON(bar, a.stdout, jsonError{path, err.Error()})
 	a.showStack(err)

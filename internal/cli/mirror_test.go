@@ -15,7 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// mirror serves the files of a folder, and misbehaves as it is told to.
+// mirror serves the files of a directory, with the faults that a test asks for.
 type mirror struct {
 	dir   string
 	limit int64  // bytes after which the first answer of each file ends; 0: never
@@ -27,10 +27,10 @@ type mirror struct {
 	seen map[string]bool
 }
 
-// scriptServe serves a folder and names it in DECLIP_MIRROR:
-// serve FOLDER [break=BYTES|hang=BYTES|missing=FILE]. With "proxy" instead of a
-// folder's way, HTTP_PROXY names the server and DECLIP_MIRROR a host that does
-// not exist.
+// scriptServe serves a directory and sets DECLIP_MIRROR to it:
+// serve DIR [break=BYTES|hang=BYTES|missing=FILE]. With "proxy" instead of a
+// directory, HTTP_PROXY is set to the server and DECLIP_MIRROR to a host that
+// does not exist.
 func scriptServe(ts *testscript.TestScript, _ bool, args []string) {
 	m := &mirror{dir: ts.MkAbs(args[0]), seen: map[string]bool{}, stop: make(chan struct{})}
 	proxy := false

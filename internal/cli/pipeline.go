@@ -13,8 +13,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// pixelsEach is the size of a picture that memory is planned for. Pictures of this size in total, one
-// for each place in a batch and one more, are between the decoder and the disk at once: smaller
+// pixelsEach is the size of a picture that memory is planned for. Pictures of this size in total,
+// one for each place in a batch and one more, are between the decoder and the disk at once: smaller
 // pictures overlap, larger ones take turns.
 const pixelsEach = 12_000_000
 
@@ -24,8 +24,8 @@ const maxBatch = 256
 // stageWrite is the fault injection point where results are written.
 const stageWrite = "write"
 
-// pipeline runs pictures through a network in batches, while it decodes the next batch and writes the
-// results of the previous one. R is the network's result for a picture.
+// pipeline runs pictures through a network in batches, while it decodes the next batch and writes
+// the results of the previous one. R is the network's result for a picture.
 //
 // A panic while a picture is decoded, processed or written is an error of that picture.
 type pipeline[R any] struct {
@@ -52,8 +52,8 @@ type work[R any] struct {
 // did counts the time since start as spent on w.
 func (w *work[R]) did(start time.Time) { w.elapsed += time.Since(start) }
 
-// run processes the inputs and reports each of them in order. It returns how many failed; err is not
-// the error of a picture but one that ended the run.
+// run processes the inputs and reports each of them in order. It returns how many failed; err is
+// not the error of a picture but one that ended the run.
 func (p *pipeline[R]) run(ctx context.Context, inputs []input) (failed int, err error) {
 	decoded, processed := make(chan []*work[R]), make(chan *work[R])
 	most := pixelsEach * int64(p.batch+1)
@@ -106,8 +106,8 @@ func send[T any](ctx context.Context, to chan<- T, item T) error {
 	}
 }
 
-// decodeAll decodes the inputs in their order and sends them on in batches. A batch depends only on the
-// inputs: it is sent when it is full, or when the next picture would exceed the planned memory.
+// decodeAll decodes the inputs in their order and sends them on in batches. A batch depends only on
+// the inputs: it is sent when it is full, or when the next picture would exceed the planned memory.
 func (p *pipeline[R]) decodeAll(ctx context.Context, inputs []input, to chan<- []*work[R]) error {
 	var batch []*work[R]
 	held := int64(0)
@@ -151,8 +151,8 @@ func (p *pipeline[R]) decode(in input) *work[R] {
 	return w
 }
 
-// processBatch runs the network on the pictures of a batch that could be decoded. It returns an error
-// only if the work was cancelled.
+// processBatch runs the network on the pictures of a batch that could be decoded. It returns an
+// error only if the work was cancelled.
 func (p *pipeline[R]) processBatch(ctx context.Context, batch []*work[R], room *semaphore.Weighted, most int64) error {
 	var good []*work[R]
 	total := int64(0)
@@ -190,7 +190,8 @@ func (p *pipeline[R]) processBatch(ctx context.Context, batch []*work[R], room *
 	return nil
 }
 
-// processTogether runs the network once and stores the results. Its error concerns all of the pictures.
+// processTogether runs the network once and stores the results. Its error concerns all of the
+// pictures.
 func (p *pipeline[R]) processTogether(ctx context.Context, batch []*work[R]) error {
 	pictures := make([]*picture.Picture, len(batch))
 	for i, w := range batch {

@@ -15,8 +15,9 @@ import (
 	"github.com/declip/declip/internal/nn/weights/npy"
 )
 
-// scriptPublished writes a small network in a published layout, with all that the published files hold besides:
-// published FILE vit|fusion|clip-vit|clip-rn. "vit" is a model, "fusion" a decoder for the two others.
+// scriptPublished writes a small network in a published layout, with the further tensors of the
+// published files: published FILE vit|fusion|clip-vit|clip-rn. "vit" is a model, "fusion" a decoder
+// for the other two.
 func scriptPublished(ts *testscript.TestScript, _ bool, args []string) {
 	var rules []networktest.Rule
 	metadata := map[string]string{}
@@ -143,7 +144,8 @@ func scriptTensors(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// scriptArray checks the beginning of a NumPy file: array FILE TYPE SHAPE, as array a.npy '<f2' '64, 3, 3'.
+// scriptArray checks the beginning of a NumPy file: array FILE TYPE SHAPE, as array a.npy '<f2'
+// '64, 3, 3'.
 func scriptArray(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := os.ReadFile(ts.MkAbs(args[0]))
 	ts.Check(err)

@@ -207,7 +207,8 @@ func write(ts *testscript.TestScript, name string, data []byte) {
 	ts.Check(os.WriteFile(path, data, 0o644))
 }
 
-// scriptRename replaces a text by another of the same length wherever it is in a file: rename FILE FROM TO.
+// scriptRename replaces a text by another of the same length wherever it is in a file: rename FILE
+// FROM TO.
 func scriptRename(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := os.ReadFile(ts.MkAbs(args[0]))
 	ts.Check(err)
