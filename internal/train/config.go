@@ -52,8 +52,8 @@ const (
 // their runs from them.
 type Config struct {
 	Spec network.Spec `json:"spec"` // the network; that of Init or Network takes precedence
-	StartOptions
 	DataOptions
+	StartOptions
 	ObjectiveOptions
 	LengthOptions
 	ExampleOptions
