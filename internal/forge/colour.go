@@ -7,13 +7,13 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Colours are matched in YCbCr (ITU-R 601), where brightness and hue part.
-
+// toYCC converts to YCbCr (ITU-R 601), which separates brightness from hue.
 func toYCC(r, g, b float32) (y, cb, cr float32) {
 	y = 0.299*r + 0.587*g + 0.114*b
 	return y, 0.564 * (b - y), 0.713 * (r - y)
 }
 
+// fromYCC is the inverse of toYCC.
 func fromYCC(y, cb, cr float32) (r, g, b float32) {
 	r, b = y+cr/0.713, y+cb/0.564
 	return r, (y - 0.299*r - 0.114*b) / 0.587, b
@@ -63,8 +63,8 @@ func toneAt(p *picture.RGB, r image.Rectangle) tone {
 	return toneOf(rgb, weight)
 }
 
-// match moves the piece's tone towards another by strength in [0,1], after
-// Reinhard et al., "Color Transfer between Images" (2001).
+// match moves the piece's tone towards another by strength in [0,1], after Reinhard et al., "Color
+// Transfer between Images" (2001).
 func (c *cutout) match(to tone, strength float64) {
 	own := toneOf(c.rgb, c.alpha)
 	var gain, shift [3]float32
@@ -82,6 +82,7 @@ func (c *cutout) match(to tone, strength float64) {
 	})
 }
 
+// remap applies f to all colours.
 func (c *cutout) remap(f func(y, cb, cr float32) (float32, float32, float32)) {
 	for i := 0; i < len(c.rgb); i += 3 {
 		y, cb, cr := f(toYCC(c.rgb[i], c.rgb[i+1], c.rgb[i+2]))
@@ -92,8 +93,8 @@ func (c *cutout) remap(f func(y, cb, cr float32) (float32, float32, float32)) {
 
 func clampLevel(v float32) float32 { return min(max(v, 0), 255) }
 
-// retouch edits a piece as a person would before or after pasting it:
-// brightness, contrast, saturation; and now and then blur, sharpening or noise.
+// retouch edits a piece as a person would before or after pasting it: brightness, contrast,
+// saturation, and sometimes blur, sharpening or noise.
 func (d dice) retouch(c *cutout, params Params) {
 	if d.chance(0.35) {
 		light, contrast, colour := d.uniform(-28, 28), d.logUniform(0.75, 1.35), d.logUniform(0.6, 1.5)
@@ -124,8 +125,8 @@ func (d dice) retouch(c *cutout, params Params) {
 	}
 }
 
-// addNoise adds Gaussian noise of sigma levels to interleaved colours; half of
-// its power is common to the three channels, as noise after demosaicing is.
+// addNoise adds Gaussian noise of sigma levels to interleaved colours. Half of its power is common
+// to the three channels, as in a camera after demosaicing.
 func (d dice) addNoise(rgb []float32, sigma float64) {
 	part := sigma * math.Sqrt(0.5)
 	for i := 0; i+2 < len(rgb); i += 3 {

@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"context"
 	"image"
 
 	"github.com/declip/declip/internal/picture"
@@ -8,9 +9,9 @@ import (
 
 func init() { register("copy-move", copyMove) }
 
-// copyMove pastes a part of the picture elsewhere in it, sometimes several
-// times. Its mask marks the pasted places, not where the part came from.
-func copyMove(s *scene) (*change, error) {
+// copyMove pastes a part of the picture elsewhere in it, sometimes several times. The mask marks
+// the copies, not the original.
+func copyMove(_ context.Context, s *scene) (*change, error) {
 	copies := 1 + s.weighted(0.85, 0.1, 0.05)
 	mask, shapes, err := s.drawMask(s.host, max(s.share/float64(copies), MinShare))
 	if err != nil {
@@ -50,8 +51,7 @@ func (s *scene) copyOnce(c *change, mask *picture.Gray) error {
 	return nil
 }
 
-// placeApart draws a place where at most a quarter of the piece covers the
-// part it was copied from.
+// placeApart draws a position at which at most a quarter of the piece covers the original.
 func (s *scene) placeApart(c *cutout, from image.Rectangle, source *picture.Gray) (image.Point, bool) {
 	for range 12 {
 		at := s.place(c, source.Width, source.Height)

@@ -7,9 +7,9 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// cutout is a piece of a picture on its way to another place: colours in
-// 0..255, three a pixel, and how much each pixel belongs to the piece, [0,1].
-// A margin of pixels that do not belong to it surrounds the piece.
+// cutout is a piece that was cut out of a picture: three colours per pixel in 0..255, and the share
+// of each pixel that belongs to the piece, [0,1]. Around the piece is a margin of pixels that do
+// not.
 type cutout struct {
 	w, h  int
 	rgb   []float32 // [h*w*3]
@@ -19,8 +19,7 @@ type cutout struct {
 // cutMargin is the margin in pixels: enough for feathering and interpolation.
 const cutMargin = 8
 
-// cut takes the masked piece out of a picture and returns it with the
-// rectangle it came from.
+// cut copies the masked piece of a picture and returns it with the rectangle it came from.
 func cut(p *picture.RGB, m *picture.Gray) (*cutout, image.Rectangle) {
 	r := around(bounds(m), cutMargin, p.Width, p.Height)
 	c := &cutout{w: r.Dx(), h: r.Dy()}
@@ -37,17 +36,17 @@ func cut(p *picture.RGB, m *picture.Gray) (*cutout, image.Rectangle) {
 	return c, r
 }
 
-// warp is how a piece is turned and scaled. The zero value with scale 1 leaves
-// the samples as they are.
+// warp says how a piece is rotated and scaled. Scale 1 and angle 0 keep the samples.
 type warp struct {
 	scale  float64
 	angle  float64 // degrees
-	flip   bool    // left to right, before turning
+	flip   bool    // left to right, before the rotation
 	kernel string  // "nearest", "bilinear" or "bicubic"
 }
 
 func (t warp) identity() bool { return t.scale == 1 && t.angle == 0 }
 
+// describe records the warp for the manifest.
 func (t warp) describe(p Params) {
 	p["scale"], p["angle"], p["flip"] = round3(t.scale), round3(t.angle), t.flip
 	if !t.identity() {
@@ -55,8 +54,7 @@ func (t warp) describe(p Params) {
 	}
 }
 
-// drawWarp draws how a piece is transformed; resampled is the chance that it
-// is not a plain paste.
+// drawWarp draws a transformation; resampled is the probability that it is not a plain paste.
 func (d dice) drawWarp(resampled, least, most float64) warp {
 	t := warp{scale: 1, flip: d.chance(0.2)}
 	t.kernel = []string{"bilinear", "bicubic", "nearest"}[d.weighted(0.48, 0.44, 0.08)]
@@ -80,8 +78,8 @@ func (d dice) drawWarp(resampled, least, most float64) warp {
 	return t
 }
 
-// apply transforms a piece about its middle. When shrinking, the kernel is
-// widened so that nothing aliases, as image editors do.
+// apply transforms a piece about its centre. For shrinking the kernel is widened to avoid aliasing,
+// as in image editors.
 func (t warp) apply(c *cutout) *cutout {
 	if t.flip {
 		c = c.mirrored()
@@ -161,8 +159,8 @@ func cubicKernel(x float64) float64 {
 	return 0
 }
 
-// taps fills w with the normalised weights about position v and returns the
-// first index, which may lie outside the picture.
+// taps fills w with the normalised weights around position v and returns the first index, which may
+// be outside the picture, and their number.
 func (s *sampler) taps(v float64, w []float32) (first, n int) {
 	first = int(math.Ceil(v - s.radius))
 	n = int(math.Floor(v+s.radius)) - first + 1
@@ -178,8 +176,8 @@ func (s *sampler) taps(v float64, w []float32) (first, n int) {
 	return first, n
 }
 
-// at writes the colour at (x,y) to rgb and returns the alpha there. Colours are
-// continued beyond the border, alpha is 0 there.
+// at writes the colour at (x,y) to rgb and returns the alpha there. Beyond the border the colours
+// repeat the edge, and alpha is 0.
 func (s *sampler) at(x, y float64, rgb []float32) float32 {
 	c := s.c
 	if s.nearest {

@@ -8,7 +8,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// vary draws another picture out of an untouched photograph, in the order in which light, lens, camera and editor act.
+// vary makes a random variant of an untouched photograph. The steps are in the order in which
+// light, lens, camera and editor act.
 func (d dice) vary(p *picture.RGB) *picture.RGB {
 	p = d.reframe(p)
 	if d.chance(0.15) {
@@ -44,7 +45,7 @@ func (d dice) vary(p *picture.RGB) *picture.RGB {
 	return rounded(rgb, w, h)
 }
 
-// reframe cuts, mirrors and turns.
+// reframe crops, mirrors and rotates.
 func (d dice) reframe(p *picture.RGB) *picture.RGB {
 	if d.chance(0.7) {
 		s := d.uniform(0.6, 1)
@@ -65,7 +66,7 @@ func (d dice) reframe(p *picture.RGB) *picture.RGB {
 	return p
 }
 
-// moved is a picture of w x h pixels of which each comes from where from says.
+// moved is a picture of w x h pixels; from gives for each the position in p.
 func moved(p *picture.RGB, w, h int, from func(x, y int) (int, int)) *picture.RGB {
 	out := picture.NewRGB(w, h)
 	for y := range h {
@@ -77,7 +78,8 @@ func moved(p *picture.RGB, w, h int, from func(x, y int) (int, int)) *picture.RG
 	return out
 }
 
-// rescale makes the picture smaller, or now and then larger; its shorter side stays at 300 pixels if it has that many.
+// rescale makes the picture smaller, or sometimes larger. A shorter side of 300 pixels or more
+// stays at least 300 pixels long.
 func (d dice) rescale(p *picture.RGB) *picture.RGB {
 	s := d.uniform(0.45, 1)
 	if d.chance(0.15) {
@@ -87,10 +89,10 @@ func (d dice) rescale(p *picture.RGB) *picture.RGB {
 	return picture.Resize(p, scaled(p.Width, s), scaled(p.Height, s))
 }
 
-// defocusSteps is between how many blurred pictures defocus interpolates.
+// defocusSteps is the number of blurred pictures that defocus interpolates between.
 const defocusSteps = 4
 
-// defocus blurs more with the distance from a line or a point that is in focus, as a lens does.
+// defocus blurs with the distance from a line or a point that is in focus, as a lens does.
 func (d dice) defocus(p *picture.RGB) *picture.RGB {
 	w, h := p.Width, p.Height
 	away := d.distance()
@@ -115,7 +117,8 @@ func (d dice) defocus(p *picture.RGB) *picture.RGB {
 	return rounded(out, w, h)
 }
 
-// distance draws what is in focus, and gives the distance from it in sides of the picture, whose centre is (0, 0).
+// distance draws a line or a point that is in focus. The returned function gives the distance from
+// it in sides of the picture, whose centre is (0, 0).
 func (d dice) distance() func(x, y float64) float64 {
 	if d.chance(0.5) {
 		sin, cos := math.Sincos(d.uniform(0, 2*math.Pi))
@@ -140,7 +143,7 @@ func (d dice) retone(rgb []float32) {
 		balance := d.uniform(0.9, 1.1)
 		for i := range table[c] {
 			v := ((math.Pow(float64(i)/255, gamma)-mean)*contrast + mean) * balance
-			if bent { // an S, as editors offer it
+			if bent { // an S-shaped curve, common in editors
 				v = min(max(v, 0), 1)
 				v = 0.6*v*v*(3-2*v) + 0.4*v
 			}
@@ -169,7 +172,8 @@ func saturate(rgb []float32, factor float32) {
 	}
 }
 
-// sharpen adds amount times what a Gaussian of sigma pixels takes away, where that is more than least levels.
+// sharpen adds amount times the difference from a Gaussian blur of sigma pixels, where the
+// difference is at least the given number of levels.
 func sharpen(rgb []float32, w, h int, sigma float64, amount, least float32) {
 	soft := slices.Clone(rgb)
 	blurPlane(soft, w, h, 3, sigma)
@@ -180,7 +184,7 @@ func sharpen(rgb []float32, w, h int, sigma float64, amount, least float32) {
 	}
 }
 
-// median3 is the median of 3 x 3 pixels in each channel; the border is continued.
+// median3 is the median of 3 x 3 pixels in each channel. Beyond the border it repeats the edge.
 func median3(rgb []float32, w, h int) []float32 {
 	out := make([]float32, len(rgb))
 	var near [9]float32
@@ -199,7 +203,7 @@ func median3(rgb []float32, w, h int) []float32 {
 	return out
 }
 
-// levels are a picture's values, [h, w, 3], as numbers to calculate with, in [0, 255].
+// levels are a picture's values as floating-point numbers, [h, w, 3] in [0, 255].
 func levels(pix []uint8) []float32 {
 	rgb := make([]float32, len(pix))
 	for i, v := range pix {
@@ -208,7 +212,7 @@ func levels(pix []uint8) []float32 {
 	return rgb
 }
 
-// rounded undoes levels.
+// rounded is the inverse of levels.
 func rounded(rgb []float32, w, h int) *picture.RGB {
 	out := picture.NewRGB(w, h)
 	for i, v := range rgb {

@@ -60,8 +60,8 @@ func (d dice) weighted(weights ...float64) int {
 	return len(weights) - 1
 }
 
-// drawShare draws the share of the picture to change: near log-uniform between
-// the two limits, with a median of about 6 % over [MinShare, MaxShare].
+// drawShare draws the share of the picture to manipulate: nearly log-uniform between the two
+// limits, with a median of about 6 % over [MinShare, MaxShare].
 func (d dice) drawShare(limits [2]float64) float64 {
 	return limits[0] * math.Exp(math.Pow(d.Float64(), 0.82)*math.Log(limits[1]/limits[0]))
 }

@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"context"
 	"image"
 	"math"
 	"slices"
@@ -13,17 +14,17 @@ func init() { register("inpaint-diffusion", inpaintDiffusion) }
 // maxMarchWork bounds the pixel reads of a fast-marching fill.
 const maxMarchWork = 4e6
 
-// The ways to continue what is around a hole into it.
+// The ways to continue the surroundings of a hole into it.
 const (
 	telea        = "telea"
 	navierStokes = "navier-stokes"
 	harmonic     = "harmonic"
 )
 
-// inpaintDiffusion removes a part of the picture and continues the colours
-// around it into the hole: by fast marching (as Telea does, or along the lines
-// of equal brightness as in the Navier-Stokes analogy) or by Laplace's equation.
-func inpaintDiffusion(s *scene) (*change, error) {
+// inpaintDiffusion removes a part of the picture and continues the colours around it into the hole:
+// by fast marching (Telea's method, or along the lines of equal brightness as in the Navier-Stokes
+// analogy) or by Laplace's equation.
+func inpaintDiffusion(_ context.Context, s *scene) (*change, error) {
 	c, err := s.hole()
 	if err != nil {
 		return nil, err
@@ -45,11 +46,11 @@ func inpaintDiffusion(s *scene) (*change, error) {
 	return c, nil
 }
 
-// cavity is a hole with what lies around it.
+// cavity is a hole with its surroundings.
 type cavity struct {
 	host *picture.RGB
 	mask *picture.Gray
-	r    image.Rectangle // the part of the host that is looked at
+	r    image.Rectangle // the part of the host around the hole
 	rgb  []float32       // its colours, 0..255, [r.Dy()*r.Dx()*3]
 	open []bool
 }
@@ -67,7 +68,7 @@ func newCavity(host *picture.RGB, mask *picture.Gray) *cavity {
 	return v
 }
 
-// fill continues the surroundings; radius in pixels is for marching only.
+// fill continues the surroundings. The radius in pixels applies to marching only.
 func (v *cavity) fill(solver string, radius float64) {
 	w, h := v.r.Dx(), v.r.Dy()
 	if solver == harmonic {
@@ -77,6 +78,7 @@ func (v *cavity) fill(solver string, radius float64) {
 	newMarch(v.rgb, w, h, slices.Clone(v.open), radius, solver == telea).run()
 }
 
+// writeTo copies the filled pixels to a picture.
 func (v *cavity) writeTo(out *picture.RGB) {
 	for i, o := range v.open {
 		if !o {
@@ -89,7 +91,7 @@ func (v *cavity) writeTo(out *picture.RGB) {
 	}
 }
 
-// regrain adds noise to a filled hole, as strong as around it or nearly so.
+// regrain adds noise to a filled hole, about as strong as the noise around it.
 func (s *scene) regrain(v *cavity) {
 	sigma := min(max(grain(v.host, v.mask, 8)*s.uniform(0.6, 1.3), 0.4), 10)
 	s.params["grain"] = round3(sigma)
@@ -123,7 +125,7 @@ func normalise(v []float32) {
 	}
 }
 
-// hole draws the part of the host that is to be filled in anew.
+// hole draws the part of the host to remove.
 func (s *scene) hole() (*change, error) {
 	mask, shapes, err := s.drawMask(s.host, s.share)
 	if err != nil {

@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"context"
 	"image"
 
 	"github.com/declip/declip/internal/picture"
@@ -8,10 +9,9 @@ import (
 
 func init() { register("inpaint-exemplar", inpaintExemplar) }
 
-// inpaintExemplar removes a part of the picture and fills the hole with what
-// stands elsewhere in it: patch by patch (PatchMatch), or with one piece that
-// fits the rim best, as a healing tool does.
-func inpaintExemplar(s *scene) (*change, error) {
+// inpaintExemplar removes a part of the picture and fills the hole from elsewhere in the picture:
+// patch by patch (PatchMatch), or with the one piece that fits the rim best, like a healing tool.
+func inpaintExemplar(_ context.Context, s *scene) (*change, error) {
 	c, err := s.hole()
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (s *scene) healOver(c *change) error {
 	e := s.drawEdge(0.6)
 	s.params["fill"], s.params["shift"] = "shift", []int{shift.X, shift.Y}
 	e.describe(s.params)
-	// The piece is cut where the shift comes from, in the hole's shape.
+	// The piece has the hole's shape and comes from where the shift points.
 	from := picture.NewGray(c.mask.Width, c.mask.Height)
 	for i, v := range c.mask.Pix {
 		if v != 0 {
@@ -67,8 +67,8 @@ func (s *scene) healOver(c *change) error {
 	return nil
 }
 
-// bestShift draws shifts under which the hole lands on known pixels within the
-// picture and returns the one whose colours agree best on the hole's rim.
+// bestShift draws shifts that move the hole onto known pixels of the picture, and returns the one
+// whose colours agree best along the hole's rim.
 func (s *scene) bestShift(mask *picture.Gray) (best image.Point, ok bool) {
 	w, h := mask.Width, mask.Height
 	hole := bounds(mask)
@@ -114,7 +114,7 @@ func (s *scene) bestShift(mask *picture.Gray) (best image.Point, ok bool) {
 	return best, ok
 }
 
-// clash tells whether more than a few of the shifted pixels are masked themselves.
+// clash reports whether more than a few of the shifted pixels are masked themselves.
 func clash(mask []uint8, pixels []int32, step, by int) bool {
 	hit, n := 0, 0
 	for k := 0; k < len(pixels); k += step {

@@ -1,16 +1,7 @@
-// Package forge makes manipulated pictures with exact masks out of real
-// photographs: objects pasted from another photograph, parts of a picture
-// copied elsewhere in it, and parts removed and filled in again. What it makes
-// trains and judges detectors, so the draws are wide (shapes, sizes, blending,
-// compression history) and the same treatment is given to untouched pictures,
-// so that the treatment itself tells nothing.
-//
-// Every picture is a function of the photographs, the configuration and its
-// index alone: the number of workers and the order of work change nothing.
 package forge
 
 import (
-	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,25 +12,24 @@ import (
 // MethodPristine is the method name given to untouched pictures.
 const MethodPristine = "pristine"
 
-// The share of a picture that a mask covers lies in [MinShare, MaxShare].
+// The share of a picture that a mask covers is in [MinShare, MaxShare].
 const (
 	MinShare = 0.005
 	MaxShare = 0.40
 )
 
-// ErrNoPhotos is returned for a folder in which no photograph is found.
+// ErrNoPhotos is wrapped by the error about a directory without photographs.
 var ErrNoPhotos = errors.New("no photographs found")
 
-// errUnsuitable means that one draw did not lead to a usable forgery and
-// another should be tried.
+// errUnsuitable means that one draw did not give a usable forgery and another should be tried.
 var errUnsuitable = errors.New("unsuitable draw")
 
 // Config says what is made and from what.
 type Config struct {
-	Photos string // folder of photographs, walked
-	Out    string // folder to write to; only Run needs it
+	Photos string // directory of photographs; its subdirectories are searched, too
+	Out    string // output directory; only Run needs it
 
-	Methods  []string // method names (see Methods); none = all of them, and MethodLatent if there is a Codec
+	Methods  []string // at least one of Methods or, with a Codec, MethodLatent
 	Count    int      // pictures that Run makes
 	Seed     uint64
 	SizeMin  int     // longer side of a picture, pixels
@@ -47,28 +37,26 @@ type Config struct {
 	JPEGMin  int     // quality of the final JPEG, 1..100
 	JPEGMax  int     //
 	Pristine float64 // share of untouched pictures with empty masks, [0,1]
-	Treated  float64 // share of pictures treated as a whole afterwards (blur, noise, resampling, recompression), [0,1]
-	ShareMin float64 // of a picture that is manipulated, within [MinShare, MaxShare]; 0 = MinShare
-	ShareMax float64 // 0 = MaxShare
+	Treated  float64 // share of pictures to which Treatments are applied, [0,1]
+	ShareMin float64 // smallest share of a picture that is manipulated, at least MinShare
+	ShareMax float64 // largest, at most MaxShare
 
-	// Codec is what the method "latent" works with; the others need none.
+	// Codec is the autoencoder for the method latent; the others need none.
 	Codec Codec
-	// PasteBack is the share of latent pictures in which only the mask comes from the decoder and the rest is the
-	// photograph's own, [0,1].
+	// PasteBack is the share of latent pictures in which only the masked area comes from the
+	// decoder and the rest is the photograph's own pixels, [0,1].
 	PasteBack float64
 
-	Workers    int   // 0 = one for each core the process may use
-	CacheBytes int64 // memory for decoded photographs; 0 = 512 MiB
+	Workers    int   // pictures made at a time; 0 means one for each core that the process may use
+	CacheBytes int64 // memory for decoded photographs
 	Limits     picture.Limits
 
 	// Progress, if set, is called after each picture, never concurrently.
 	Progress func(done, total int)
 }
 
-// shares are the limits of what is manipulated.
-func (c Config) shares() [2]float64 {
-	return [2]float64{cmp.Or(c.ShareMin, MinShare), cmp.Or(c.ShareMax, MaxShare)}
-}
+// shares are the limits of the manipulated share.
+func (c Config) shares() [2]float64 { return [2]float64{c.ShareMin, c.ShareMax} }
 
 // DefaultConfig returns the configuration that the command starts from.
 func DefaultConfig() Config {
@@ -84,18 +72,18 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	switch {
 	case c.Out == "":
-		return errors.New("no output folder given")
+		return errors.New("no output directory given")
 	case c.Count < 1:
 		return fmt.Errorf("count is %d, expected at least 1", c.Count)
 	}
 	return c.validateMaking()
 }
 
-// validateMaking checks what Make needs; it leaves Out and Count aside.
+// validateMaking checks the settings that Make needs, which are all but Out and Count.
 func (c Config) validateMaking() error {
 	switch {
 	case c.Photos == "":
-		return errors.New("no folder of photographs given")
+		return errors.New("no directory of photographs given")
 	case c.SizeMin < 64 || c.SizeMax < c.SizeMin || c.SizeMax > 16384:
 		return fmt.Errorf("size is %d,%d, expected 64 <= min <= max <= 16384", c.SizeMin, c.SizeMax)
 	case c.JPEGMin < 1 || c.JPEGMax < c.JPEGMin || c.JPEGMax > 100:
@@ -105,14 +93,22 @@ func (c Config) validateMaking() error {
 	case !(c.Treated >= 0 && c.Treated <= 1):
 		return fmt.Errorf("treated share is %v, expected 0 to 1", c.Treated)
 	case !(c.PasteBack >= 0 && c.PasteBack <= 1):
-		return fmt.Errorf("share of latent pictures pasted back is %v, expected 0 to 1", c.PasteBack)
+		return fmt.Errorf("paste-back share is %v, expected 0 to 1", c.PasteBack)
 	case c.Workers < 0:
 		return fmt.Errorf("workers is %d, expected 0 or more", c.Workers)
 	case c.CacheBytes < 0:
 		return fmt.Errorf("cache is %d bytes, expected 0 or more", c.CacheBytes)
 	}
-	if s := c.shares(); !(s[0] >= MinShare && s[1] <= MaxShare && s[1] >= 1.5*s[0]) { // masks hit a share within some tens of per cent
+	// A mask's share is within some tens of percent of the drawn one.
+	if s := c.shares(); !(s[0] >= MinShare && s[1] <= MaxShare && s[1] >= 1.5*s[0]) {
 		return fmt.Errorf("manipulated share is %v,%v, expected %v <= min, max <= %v, and max at least 1.5 min", s[0], s[1], MinShare, MaxShare)
+	}
+	return c.validateMethods()
+}
+
+func (c Config) validateMethods() error {
+	if len(c.Methods) == 0 {
+		return fmt.Errorf("no method given, expected some of %v, or %s with an autoencoder", Methods(), MethodLatent)
 	}
 	for i, name := range c.Methods {
 		if registry[name] == nil {
@@ -137,7 +133,7 @@ type Sample struct {
 	Mask    *picture.Gray // size of Picture, 255 = manipulated
 	Share   float64       // manipulated share of the pixels, [0,1]
 
-	Sources   []string // photographs by path relative to the folder, host first
+	Sources   []string // photographs by path relative to Config.Photos, host first
 	Params    Params   // what the method drew
 	Crop      Crop
 	Treatment []Treatment // applied to the whole picture, in order
@@ -150,39 +146,39 @@ type Sample struct {
 // Params are a method's draws by name, for the manifest.
 type Params map[string]any
 
-// scene is what a method gets: a picture to manipulate and the means to do so.
+// scene is the input of a method: a picture to manipulate, and the random draws and donors for it.
 type scene struct {
 	dice
 	host   *picture.RGB // not to be written to
-	share  float64      // wanted share of the picture, within the configuration's limits
+	share  float64      // of the picture, to manipulate; within the configuration's limits
 	params Params
-	// donor returns a window of another photograph, at most w x h pixels,
-	// of its own storage.
+	// donor returns a window of another photograph, at most w x h pixels, which may be written to.
 	donor     func(w, h int) (*picture.RGB, error)
-	codec     Codec   // nil but for the method latent
+	codec     Codec   // nil except for the method latent
 	pasteBack float64 // see Config
 }
 
-// change is what a method gives back, both of the host's size.
+// change is the result of a method. Both pictures have the host's size.
 type change struct {
 	out  *picture.RGB
 	mask *picture.Gray
-	// before is what the picture would be without the manipulation; nil = the host.
+	// before is the picture without the manipulation; nil means the host.
 	before *picture.RGB
 }
 
 // method manipulates the scene's picture; errUnsuitable asks for another draw.
-type method func(*scene) (*change, error)
+type method func(context.Context, *scene) (*change, error)
 
 // registry holds the methods by name. A method's file registers it.
 var registry = map[string]method{}
 
+// register adds a method.
 func register(name string, m method) {
 	registry[name] = m
 }
 
-// Methods returns the names of the methods that need nothing but photographs,
-// sorted: all but MethodLatent.
+// Methods returns the names of the methods that need photographs only, sorted: all but
+// MethodLatent.
 func Methods() []string {
 	names := make([]string, 0, len(registry))
 	for name := range registry {

@@ -84,7 +84,7 @@ func mustRun(t *testing.T, c Config) Summary {
 	return s
 }
 
-// tree reads all files below a folder.
+// tree reads all files below a directory.
 func tree(t *testing.T, root string) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
@@ -162,7 +162,7 @@ func TestFilesAreWhatMakeReturns(t *testing.T) {
 		if e.Index != uint64(i) {
 			t.Fatalf("manifest line %d has index %d", i, e.Index)
 		}
-		want, err := f.Make(e.Index)
+		want, err := f.Make(t.Context(), e.Index)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,9 +249,9 @@ func TestRunRefuses(t *testing.T) {
 		"no pictures":    {func(c *Config) { c.Photos = t.TempDir() }, "no photographs found"},
 		"missing folder": {func(c *Config) { c.Photos = filepath.Join(photos, "nowhere") }, "nowhere"},
 		"only broken":    {func(c *Config) { c.Photos = onlyBroken }, "a.jpg"},
-		"foreign output": {func(c *Config) { c.Out = foreign }, "holds thesis.txt"},
-		"output inside":  {func(c *Config) { c.Out = filepath.Join(photos, "out") }, "lies inside"},
-		"no output":      {func(c *Config) { c.Out = "" }, "no output folder"},
+		"foreign output": {func(c *Config) { c.Out = foreign }, "contains thesis.txt"},
+		"output inside":  {func(c *Config) { c.Out = filepath.Join(photos, "out") }, "is inside"},
+		"no output":      {func(c *Config) { c.Out = "" }, "no output directory"},
 		"method":         {func(c *Config) { c.Methods = []string{"magic"} }, `method "magic" is unknown`},
 		"twice":          {func(c *Config) { c.Methods = []string{"splice", "splice"} }, "given twice"},
 		"count":          {func(c *Config) { c.Count = 0 }, "count is 0"},

@@ -1,10 +1,9 @@
 package forge
 
-// solveLaplace fills the open pixels of a field [h*w*channels] so that each is
-// the mean of its neighbours; the others are given. At the border of the field
-// nothing flows through. It works from coarse to fine: each level starts from
-// the next coarser one's solution and needs a few sweeps only. Without a given
-// pixel the field stays as it is.
+// solveLaplace fills the open pixels of a field [h*w*channels] so that each is the mean of its
+// neighbours; the others are given. The border of the field reflects (Neumann condition). It works
+// from coarse to fine: each level starts from the next coarser one's solution and needs a few
+// sweeps only. Without a given pixel the field does not change.
 func solveLaplace(v []float32, w, h, channels int, open []bool) {
 	n := 0
 	for _, o := range open {
@@ -18,6 +17,7 @@ func solveLaplace(v []float32, w, h, channels int, open []bool) {
 	laplaceLevel(v, w, h, channels, open)
 }
 
+// laplaceLevel solves one level.
 func laplaceLevel(v []float32, w, h, channels int, open []bool) {
 	if min(w, h) > 2 {
 		coarse, cw, ch, copen := coarsen(v, w, h, channels, open)
@@ -35,8 +35,7 @@ func laplaceLevel(v []float32, w, h, channels int, open []bool) {
 	relax(v, w, h, channels, open, sweeps)
 }
 
-// coarsen averages the given pixels of each square of 2 x 2; a square without
-// one is open.
+// coarsen averages the given pixels of each 2 x 2 square. A square without any is open.
 func coarsen(v []float32, w, h, channels int, open []bool) ([]float32, int, int, []bool) {
 	cw, ch := (w+1)/2, (h+1)/2
 	coarse, copen := make([]float32, cw*ch*channels), make([]bool, cw*ch)
@@ -97,7 +96,7 @@ func relax(v []float32, w, h, channels int, open []bool, sweeps int) {
 	}
 	for s := range sweeps {
 		for k := range todo {
-			if s&1 == 1 { // back again, so that no direction is preferred
+			if s&1 == 1 { // in reverse, so that no direction is preferred
 				k = len(todo) - 1 - k
 			}
 			relaxPixel(v, w, h, channels, int(todo[k]), omega)
@@ -105,6 +104,7 @@ func relax(v []float32, w, h, channels int, open []bool, sweeps int) {
 	}
 }
 
+// relaxPixel moves one pixel towards the mean of its neighbours.
 func relaxPixel(v []float32, w, h, channels, i int, omega float32) {
 	x, y := i%w, i/w
 	var near [4]int

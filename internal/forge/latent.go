@@ -1,55 +1,54 @@
 package forge
 
 import (
+	"context"
 	"image"
 	"math"
 
 	"github.com/declip/declip/internal/picture"
 )
 
-// MethodLatent is the method that manipulates the latent grid of an autoencoder.
-// It is not one of Methods, because it needs a Codec.
+// MethodLatent is the method that manipulates the latent grid of an autoencoder. It is not one of
+// Methods, because it needs a Codec.
 const MethodLatent = "latent"
 
 func init() { register(MethodLatent, latent) }
 
-// Codec takes pictures to a grid of latent values and back, as the autoencoder
-// of a latent-diffusion generator does. It must be safe for concurrent use.
+// Codec converts pictures to a grid of latent values and back, like the autoencoder of a
+// latent-diffusion generator. It must be safe for concurrent use.
 type Codec interface {
-	// Reduction is how many pixels wide and high a cell is, Channels how many
-	// values it holds.
+	// Reduction is the width and height of a cell in pixels, Channels its number of values.
 	Reduction() int
 	Channels() int
-	// Encode gives h rows of w cells, row by row, with the channels together.
-	Encode(p *picture.RGB) (z []float32, w, h int, err error)
+	// Encode gives h rows of w cells, [h, w, Channels].
+	Encode(ctx context.Context, p *picture.RGB) (z []float32, w, h int, err error)
 	// Decode makes a picture of the given size in pixels.
-	Decode(z []float32, w, h, width, height int) (*picture.RGB, error)
-	// Digest tells one codec from another.
+	Decode(ctx context.Context, z []float32, w, h, width, height int) (*picture.RGB, error)
+	// Digest identifies the codec.
 	Digest() string
 }
 
-// latent changes a part of the picture as latent-diffusion inpainting does: the
-// picture is encoded, the masked cells of the latent grid get other contents that
-// fit to those around, and the whole grid is decoded. All of the result comes
-// from the decoder; only the masked cells show something else. Cells next to
-// them change a little, too, as far as the decoder's kernels reach.
-func latent(s *scene) (*change, error) {
+// latent changes a part of the picture as inpainting by latent diffusion does: it encodes the
+// picture, gives the masked cells of the latent grid other contents that fit those around them, and
+// decodes the whole grid. All of the result comes from the decoder; only the masked cells show
+// something else. Cells next to them change a little, too, as far as the decoder's kernels reach.
+func latent(ctx context.Context, s *scene) (*change, error) {
 	c, err := s.hole()
 	if err != nil {
 		return nil, err
 	}
-	g, err := s.encode(s.host)
+	g, err := s.encode(ctx, s.host)
 	if err != nil {
 		return nil, err
 	}
 	open := g.open(c.mask, s.codec.Reduction())
 	decode := func() (*picture.RGB, error) {
-		return s.codec.Decode(g.z, g.w, g.h, s.host.Width, s.host.Height)
+		return s.codec.Decode(ctx, g.z, g.w, g.h, s.host.Width, s.host.Height)
 	}
 	if c.before, err = decode(); err != nil {
 		return nil, err
 	}
-	if err := s.refill(g, open, c.mask); err != nil {
+	if err := s.refill(ctx, g, open, c.mask); err != nil {
 		return nil, err
 	}
 	if c.out, err = decode(); err != nil {
@@ -68,13 +67,14 @@ type grid struct {
 	w, h, channels int
 }
 
-func (s *scene) encode(p *picture.RGB) (*grid, error) {
-	z, w, h, err := s.codec.Encode(p)
+// encode is the grid of a picture.
+func (s *scene) encode(ctx context.Context, p *picture.RGB) (*grid, error) {
+	z, w, h, err := s.codec.Encode(ctx, p)
 	return &grid{z, w, h, s.codec.Channels()}, err
 }
 
-// open marks the cells of which the mask covers a half or more, and makes the
-// mask these cells.
+// open marks the cells that the mask covers by a half or more, and changes the mask to exactly
+// these cells.
 func (g *grid) open(mask *picture.Gray, size int) []bool {
 	covered, pixels := make([]int, g.w*g.h), make([]int, g.w*g.h)
 	cell := func(i int) int { return i/mask.Width/size*g.w + i%mask.Width/size }
@@ -97,25 +97,25 @@ func (g *grid) open(mask *picture.Gray, size int) []bool {
 	return open
 }
 
-// refill gives the open cells new contents: what stands in another photograph or
-// elsewhere in this one, shifted so that it meets what is around, or what is around
-// continued, with texture drawn anew. All of it is then made a little smoother and
-// noisier than what an encoder gives, as the samples of a diffusion model are.
-func (s *scene) refill(g *grid, open []bool, mask *picture.Gray) error {
+// refill gives the open cells new contents: cells of another photograph or from elsewhere in this
+// one, shifted to match the surroundings, or the continued surroundings with random texture. The
+// result is made a little smoother and noisier than the output of an encoder, like the samples of a
+// diffusion model.
+func (s *scene) refill(ctx context.Context, g *grid, open []bool, mask *picture.Gray) error {
 	texture := g.texture(open)
 	kind := []string{"other", "elsewhere", "surroundings"}[s.weighted(0.4, 0.3, 0.3)]
 	s.params["fill"] = kind
 	var err error
 	switch kind {
 	case "surroundings":
-		if err = s.continueInto(g, open, mask); err == nil {
+		if err = s.continueInto(ctx, g, open, mask); err == nil {
 			s.addTexture(g, open, texture, s.uniform(0.3, 0.9))
 		}
 	case "elsewhere":
 		err = s.graft(g, open, g.clone(), open)
 	default:
 		var from *grid
-		if from, err = s.encodeDonor(); err == nil {
+		if from, err = s.encodeDonor(ctx); err == nil {
 			err = s.graft(g, open, from, nil)
 		}
 	}
@@ -130,23 +130,22 @@ func (s *scene) refill(g *grid, open []bool, mask *picture.Gray) error {
 }
 
 // encodeDonor is the grid of another photograph.
-func (s *scene) encodeDonor() (*grid, error) {
+func (s *scene) encodeDonor(ctx context.Context) (*grid, error) {
 	donor, err := s.donor(s.host.Width, s.host.Height)
 	if err != nil {
 		return nil, err
 	}
-	return s.encode(donor)
+	return s.encode(ctx, donor)
 }
 
-// continueInto continues the colours around the open cells into them. It does so in
-// the picture and encodes that, because the mean of latent values is not what the mean
-// of colours is encoded as.
-func (s *scene) continueInto(g *grid, open []bool, mask *picture.Gray) error {
+// continueInto continues the colours around the open cells into them. It does so in the picture and
+// encodes the result, because the mean of latent values is not the code of the mean colour.
+func (s *scene) continueInto(ctx context.Context, g *grid, open []bool, mask *picture.Gray) error {
 	filled := s.host.Clone()
 	v := newCavity(s.host, mask)
 	v.fill(harmonic, 0)
 	v.writeTo(filled)
-	from, err := s.encode(filled)
+	from, err := s.encode(ctx, filled)
 	if err != nil {
 		return err
 	}
@@ -170,11 +169,10 @@ func (g *grid) at(x, y int) []float32 {
 	return g.z[i : i+g.channels]
 }
 
-// graft fills the open cells with cells of another grid, taken from where they
-// agree best with what is around among a number of drawn places, and shifted so that
-// they meet it: the difference along the rim is continued into the open cells by
-// Laplace's equation. Places where many of the cells are avoided ones are left out;
-// avoid has the other grid's size.
+// graft fills the open cells with cells of another grid. Among a number of random positions it
+// takes the one that agrees best with the surroundings, and continues the remaining difference
+// along the rim into the open cells by Laplace's equation. Positions with many avoided cells are
+// rejected; avoid has the other grid's size.
 func (s *scene) graft(g *grid, open []bool, from *grid, avoid []bool) error {
 	r := boundsOf(open, g.w)
 	wide := around(r, 1, g.w, g.h)
@@ -216,8 +214,8 @@ func (s *scene) graft(g *grid, open []bool, from *grid, avoid []bool) error {
 	return nil
 }
 
-// rimCost is the mean squared difference of the cells that touch open ones, when
-// the rectangle lies at that place of the other grid.
+// rimCost is the mean squared difference of the cells that touch open ones, for a position of the
+// rectangle in the other grid, and whether it avoids enough cells.
 func rimCost(g *grid, open []bool, wide image.Rectangle, from *grid, at image.Point, avoid []bool) (float64, bool) {
 	sum, n, clashes, inside := 0.0, 0, 0, 0
 	for y := wide.Min.Y; y < wide.Max.Y; y++ {
@@ -244,7 +242,7 @@ func rimCost(g *grid, open []bool, wide image.Rectangle, from *grid, at image.Po
 	return sum / float64(max(n, 1)), clashes*50 <= inside
 }
 
-// touches tells whether a neighbour of a cell is open.
+// touches reports whether a neighbour of a cell is open.
 func touches(open []bool, w, h, x, y int) bool {
 	i := y*w + x
 	return x > 0 && open[i-1] || x < w-1 && open[i+1] || y > 0 && open[i-w] || y < h-1 && open[i+w]
@@ -261,8 +259,8 @@ func boundsOf(open []bool, w int) image.Rectangle {
 	return bounds(m)
 }
 
-// texture is, for each value, the standard deviation of what blurring takes away from
-// its channel there; for the open cells that of those around them.
+// texture is, for each value, the local standard deviation of its channel's difference from a
+// blurred version. Open cells take it from the cells around them.
 func (g *grid) texture(open []bool) []float32 {
 	soft := g.clone()
 	blurPlane(soft.z, g.w, g.h, g.channels, 1)
@@ -278,7 +276,8 @@ func (g *grid) texture(open []bool) []float32 {
 	return v
 }
 
-// addTexture adds noise to the open cells, so many times as strong as texture.
+// addTexture adds noise to the open cells, with the given multiple of texture as standard
+// deviation.
 func (s *scene) addTexture(g *grid, open []bool, texture []float32, times float64) {
 	for i, o := range open {
 		if !o {
@@ -290,8 +289,7 @@ func (s *scene) addTexture(g *grid, open []bool, texture []float32, times float6
 	}
 }
 
-// smooth moves the open cells towards the mean of what is around each, by
-// strength in [0,1].
+// smooth moves the open cells towards the mean of their surroundings, by strength in [0,1].
 func (g *grid) smooth(open []bool, strength float32) {
 	soft := g.clone()
 	blurPlane(soft.z, g.w, g.h, g.channels, 0.8)

@@ -2,6 +2,7 @@ package forge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -10,15 +11,16 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// meanCodec keeps the mean colour of 4 x 4 pixels, and decodes a cell as one colour with a mark of its own: the blue of
-// each pixel is made even. So what it decoded can be told, and no cell depends on another.
+// meanCodec keeps the mean colour of 4 x 4 pixels, and decodes a cell as one colour with a mark of
+// its own: the blue of each pixel is made even. Decoded pixels can thus be recognised, and no cell
+// depends on another.
 type meanCodec struct{}
 
 func (meanCodec) Reduction() int { return 4 }
 func (meanCodec) Channels() int  { return 3 }
 func (meanCodec) Digest() string { return "mean" }
 
-func (meanCodec) Encode(p *picture.RGB) ([]float32, int, int, error) {
+func (meanCodec) Encode(_ context.Context, p *picture.RGB) ([]float32, int, int, error) {
 	w, h := (p.Width+3)/4, (p.Height+3)/4
 	z := make([]float32, w*h*3)
 	for i := range z {
@@ -34,7 +36,7 @@ func (meanCodec) Encode(p *picture.RGB) ([]float32, int, int, error) {
 	return z, w, h, nil
 }
 
-func (meanCodec) Decode(z []float32, w, h, width, height int) (*picture.RGB, error) {
+func (meanCodec) Decode(_ context.Context, z []float32, w, h, width, height int) (*picture.RGB, error) {
 	p := picture.NewRGB(width, height)
 	for i := range width * height {
 		cell := z[(i/width/4*w+i%width/4)*3:]
@@ -52,13 +54,14 @@ func latentScene(index uint64) *scene {
 	return s
 }
 
-// All of a latent picture comes from the decoder; outside the mask it is what the untouched latent grid decodes to.
+// All of a latent picture comes from the decoder; outside the mask it is what the untouched latent
+// grid decodes to.
 func TestLatentChangesTheMaskAndDecodesAll(t *testing.T) {
 	made, fills := 0, map[any]int{}
 	for index := range uint64(24) {
 		s := latentScene(index)
 		before := s.host.Clone()
-		c, err := latent(s)
+		c, err := latent(t.Context(), s)
 		if errors.Is(err, errUnsuitable) || err == nil && !plausible(s.host, c, allShares) {
 			continue
 		}
@@ -70,8 +73,8 @@ func TestLatentChangesTheMaskAndDecodesAll(t *testing.T) {
 		if !bytes.Equal(before.Pix, s.host.Pix) {
 			t.Fatalf("picture %d: the host itself was written to", index)
 		}
-		z, w, h, _ := s.codec.Encode(s.host)
-		plain, _ := s.codec.Decode(z, w, h, s.host.Width, s.host.Height)
+		z, w, h, _ := s.codec.Encode(t.Context(), s.host)
+		plain, _ := s.codec.Decode(t.Context(), z, w, h, s.host.Width, s.host.Height)
 		for i, v := range c.mask.Pix {
 			if got, want := c.out.Pix[i*3:i*3+3], plain.Pix[i*3:i*3+3]; v == 0 && !bytes.Equal(got, want) {
 				t.Fatalf("picture %d (%v): pixel %d,%d outside the mask is %v, the decoder gives %v", index, s.params, i%240, i/240, got, want)
@@ -89,7 +92,7 @@ func TestLatentPastedBack(t *testing.T) {
 	for index := range uint64(10) {
 		s := latentScene(index)
 		s.pasteBack = 1
-		c, err := latent(s)
+		c, err := latent(t.Context(), s)
 		if err != nil {
 			continue
 		}
@@ -110,10 +113,11 @@ func TestLatentPastedBack(t *testing.T) {
 	}
 }
 
-// What is grafted meets what is around: with a grid that is a copy of the own but for a constant, nothing changes.
+// What is grafted meets what is around: with a grid that is a copy of the own but for a constant,
+// nothing changes.
 func TestGraftIsShiftedToFit(t *testing.T) {
 	s := latentScene(3)
-	z, w, h, _ := s.codec.Encode(s.host)
+	z, w, h, _ := s.codec.Encode(t.Context(), s.host)
 	g := &grid{z, w, h, 3}
 	m := picture.NewGray(s.host.Width, s.host.Height)
 	// It reaches to all borders, so that there is one place in the other grid only.
@@ -155,12 +159,12 @@ func TestLatentNeedsACodec(t *testing.T) {
 			t.Errorf("%s: method %s with parameters %v", e.Name, e.Method, e.Params)
 		}
 	}
-	// The folder belongs to this codec.
+	// The directory was made with this codec.
 	c.Codec = otherCodec{}
 	if _, err := Run(t.Context(), c); !errors.Is(err, ErrForeignOutput) {
-		t.Errorf("error %v for another autoencoder in the same folder, want %v", err, ErrForeignOutput)
+		t.Errorf("error %v for another autoencoder in the same directory, want %v", err, ErrForeignOutput)
 	}
-	c.Codec, c.Methods, c.Out, c.Count = meanCodec{}, nil, c.Out+"2", 5
+	c.Codec, c.Methods, c.Out, c.Count = meanCodec{}, append(Methods(), MethodLatent), c.Out+"2", 5
 	mustRun(t, c)
 	if n := len(entries(t, c.Out)); n != 5 {
 		t.Fatalf("%d pictures, want 5", n)

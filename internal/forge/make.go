@@ -1,10 +1,12 @@
 package forge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -19,55 +21,49 @@ type Forger struct {
 	order []int
 }
 
-// New lists the photographs. Out, Count, Workers and Progress of the
-// configuration are not used by Make.
+// New checks the configuration and lists the photographs. Make does not use Out, Count, Workers and
+// Progress.
 func New(c Config) (*Forger, error) {
 	if err := c.validateMaking(); err != nil {
 		return nil, err
-	}
-	if c.CacheBytes == 0 {
-		c.CacheBytes = DefaultConfig().CacheBytes
 	}
 	a, err := openAlbum(c.Photos, c.Limits, c.CacheBytes)
 	if err != nil {
 		return nil, err
 	}
-	f := &Forger{config: c, methods: c.Methods, album: a}
-	if len(f.methods) == 0 {
-		f.methods = Methods()
-		if c.Codec != nil {
-			f.methods = append(f.methods, MethodLatent)
-		}
-	}
-	return f, nil
+	return &Forger{config: c, methods: c.Methods, album: a}, nil
 }
 
-// Photos returns how many photographs were found.
+// Photos returns the number of photographs.
 func (f *Forger) Photos() int { return len(f.album.paths) }
 
 // Failures returns the photographs that could not be used so far, by path.
 func (f *Forger) Failures() []Failure { return f.album.failures() }
 
-// Make returns the sample with this index: any index is allowed, so that
-// training can go on without end. The picture is as it would be read back from
-// its file, JPEG compression included.
-func (f *Forger) Make(index uint64) (Sample, error) {
-	d := newDice(f.config.Seed, index)
-	s, err := f.draft(index, d)
+// Make returns the sample with this index. Any index is allowed, so there is no end to the samples.
+// The picture is as read back from its file, JPEG compression included. Errors, and panics as
+// errors, name the index.
+func (f *Forger) Make(ctx context.Context, index uint64) (Sample, error) {
+	var s Sample
+	err := parallel.Catch(func() (err error) {
+		parallel.Point("forge")
+		d := newDice(f.config.Seed, index)
+		if s, err = f.draft(ctx, index, d); err != nil {
+			return err
+		}
+		return f.finish(&s, d)
+	})
 	if err != nil {
-		return Sample{}, fmt.Errorf("picture %d: %w", index, err)
-	}
-	if err := f.finish(&s, d); err != nil {
 		return Sample{}, fmt.Errorf("picture %d: %w", index, err)
 	}
 	return s, nil
 }
 
-// tries bounds the draws for one picture; every third changes the photograph.
+// tries bounds the draws for one picture. Every third uses another photograph.
 const tries = 30
 
-// draft makes the sample up to the manipulation; treatment and saving follow.
-func (f *Forger) draft(index uint64, d dice) (Sample, error) {
+// draft makes the sample up to the manipulation; finish does the rest.
+func (f *Forger) draft(ctx context.Context, index uint64, d dice) (Sample, error) {
 	s := Sample{Index: index, Method: f.methodFor(index)}
 	if d.chance(f.config.Pristine) {
 		s.Method = MethodPristine
@@ -76,6 +72,9 @@ func (f *Forger) draft(index uint64, d dice) (Sample, error) {
 	order := f.orderFor(index)
 	start := int(index % uint64(len(order)))
 	for try := range tries {
+		if ctx.Err() != nil {
+			return s, context.Cause(ctx)
+		}
 		photo, host, err := f.album.from(order, start+try/3, -1)
 		if err != nil {
 			return s, err
@@ -88,7 +87,7 @@ func (f *Forger) draft(index uint64, d dice) (Sample, error) {
 			s.Mask = picture.NewGray(s.Picture.Width, s.Picture.Height)
 			return s, nil
 		}
-		c, err := registry[s.Method](f.sceneFor(&s, host, d))
+		c, err := registry[s.Method](ctx, f.sceneFor(&s, host, d))
 		if errors.Is(err, errUnsuitable) {
 			continue
 		}
@@ -100,19 +99,19 @@ func (f *Forger) draft(index uint64, d dice) (Sample, error) {
 			return s, nil
 		}
 	}
-	return s, fmt.Errorf("no %s came about in %d tries, the last on %s: the photographs may be too plain or too small", s.Method, tries, s.Sources[0])
+	return s, fmt.Errorf("could not make a %s in %d tries, the last on %s: the photographs may be too plain or too small", s.Method, tries, s.Sources[0])
 }
 
-// methodFor spreads the methods evenly: each run of as many pictures as there
-// are methods holds all of them, in a drawn order.
+// methodFor distributes the methods evenly: n consecutive pictures, n being the number of methods,
+// use each method once, in random order.
 func (f *Forger) methodFor(index uint64) string {
 	n := uint64(len(f.methods))
 	perm := newDice(f.config.Seed^0x6d6574686f64, index/n).Perm(len(f.methods))
 	return f.methods[perm[index%n]]
 }
 
-// orderFor returns the order of the photographs for this index: each is used
-// once before any is used again.
+// orderFor returns the order of the photographs for this index. Each is used once before any is
+// used again.
 func (f *Forger) orderFor(index uint64) []int {
 	n := len(f.album.paths)
 	round := index / uint64(n)
@@ -124,7 +123,7 @@ func (f *Forger) orderFor(index uint64) []int {
 	return f.order
 }
 
-// sceneFor prepares what a method works on.
+// sceneFor prepares the input of a method.
 func (f *Forger) sceneFor(s *Sample, host int, d dice) *scene {
 	return &scene{
 		dice: d, host: s.Picture, share: d.drawShare(f.config.shares()), params: s.Params,
@@ -141,12 +140,13 @@ func (f *Forger) sceneFor(s *Sample, host int, d dice) *scene {
 	}
 }
 
+// newChange starts from a copy of the host with an empty mask.
 func newChange(host *picture.RGB) *change {
 	return &change{out: host.Clone(), mask: picture.NewGray(host.Width, host.Height)}
 }
 
-// plausible refuses forgeries that are out of range or that hardly differ from
-// the original: a mask over unchanged pixels would be a lie.
+// plausible rejects forgeries whose share is out of range or that hardly differ from the original:
+// their masks would mark unchanged pixels.
 func plausible(before *picture.RGB, c *change, shares [2]float64) bool {
 	if c.before != nil {
 		before = c.before

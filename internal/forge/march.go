@@ -5,12 +5,11 @@ import (
 	"math"
 )
 
-// march fills a hole from its rim inwards, pixel by pixel in the order of the
-// distance from the rim (fast marching), each from what is known within a
-// radius: after Telea, "An Image Inpainting Technique Based on the Fast Marching
-// Method" (2004), or weighted along the lines of equal brightness after
-// Bertalmio, Bertozzi and Sapiro, "Navier-Stokes, Fluid Dynamics, and Image and
-// Video Inpainting" (2001).
+// march fills a hole from its rim inwards, pixel by pixel in the order of the distance from the rim
+// (fast marching), each from the known pixels within a radius. The weights are those of Telea, "An
+// Image Inpainting Technique Based on the Fast Marching Method" (2004), or follow the lines of
+// equal brightness as in Bertalmio, Bertozzi and Sapiro, "Navier-Stokes, Fluid Dynamics, and Image
+// and Video Inpainting" (2001).
 type march struct {
 	rgb   []float32 // [h*w*3], filled in place
 	w, h  int
@@ -78,7 +77,7 @@ func (m *march) run() {
 	}
 }
 
-// neighbours calls f for the up to four pixels beside i.
+// neighbours calls f for the up to four pixels adjacent to i.
 func (m *march) neighbours(i int, f func(j int)) {
 	x := i % m.w
 	if x > 0 {
@@ -125,8 +124,8 @@ func (m *march) arrival(i int) float32 {
 	return (lo + hi + float32(math.Sqrt(float64(2-d*d)))) / 2
 }
 
-// difference returns the derivative at pixel i along a step, from known
-// pixels only; get reads the quantity.
+// difference returns the derivative at pixel i along a step, from known pixels only. get reads the
+// quantity.
 func (m *march) difference(i, step int, before, after bool, get func(int) float32) float32 {
 	before = before && !m.open[i-step*b2i(before)]
 	after = after && !m.open[i+step*b2i(after)]
@@ -148,11 +147,13 @@ func b2i(b bool) int {
 	return 0
 }
 
+// gradient is the derivative in both directions.
 func (m *march) gradient(i int, get func(int) float32) (gx, gy float32) {
 	x, y := i%m.w, i/m.w
 	return m.difference(i, 1, x > 0, x < m.w-1, get), m.difference(i, m.w, y > 0, y < m.h-1, get)
 }
 
+// setSlope computes the brightness gradient at pixel i.
 func (m *march) setSlope(i int) {
 	gx, gy := m.gradient(i, func(j int) float32 {
 		return 0.299*m.rgb[j*3] + 0.587*m.rgb[j*3+1] + 0.114*m.rgb[j*3+2]
@@ -196,7 +197,7 @@ func (m *march) fill(i int) {
 		return
 	}
 	for c := range sum {
-		// A third of the first-order term: the whole of it overshoots in texture.
+		// A third of the first-order term: all of it overshoots in texture.
 		m.rgb[i*3+c] = clampLevel((sum[c] + drift/3) / total)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/declip/declip/internal/picture/components"
 )
 
-// Masks are picture.Gray with 0 and 255 only while a picture is being made.
-
+// count is the number of marked pixels. While a picture is being made, masks have the values 0 and
+// 255 only.
 func count(m *picture.Gray) int {
 	n := 0
 	for _, v := range m.Pix {
@@ -21,6 +21,7 @@ func count(m *picture.Gray) int {
 	return n
 }
 
+// share is the marked share of the pixels.
 func share(m *picture.Gray) float64 {
 	return float64(count(m)) / float64(len(m.Pix))
 }
@@ -69,8 +70,8 @@ func cropMask(m *picture.Gray, r image.Rectangle) *picture.Gray {
 	return out
 }
 
-// boxSum returns for each pixel the sum over the (2r+1)^2 square around it;
-// pixels outside count as 0.
+// boxSum returns for each pixel the sum over the (2r+1)^2 square around it. Pixels outside count as
+// 0.
 func boxSum(pix []uint8, w, h, r int) []int32 {
 	rows := make([]int32, w*h)
 	for y := range h {
@@ -121,8 +122,8 @@ func smooth(m *picture.Gray, r int) {
 	}
 }
 
-// grow widens (n > 0) or narrows (n < 0) a mask by about |n| pixels, with a
-// disc as the structuring element.
+// grow dilates (n > 0) or erodes (n < 0) a mask by about |n| pixels, with a disc as the structuring
+// element.
 func grow(m *picture.Gray, n int) {
 	if n == 0 {
 		return
@@ -141,9 +142,9 @@ func grow(m *picture.Gray, n int) {
 	}
 }
 
-// distance2 returns the squared distance in pixels to the nearest mask pixel,
-// or with toOutside to the nearest pixel outside the mask, after Felzenszwalb
-// and Huttenlocher, "Distance Transforms of Sampled Functions" (2012).
+// distance2 returns the squared distance in pixels to the nearest mask pixel or, with toOutside, to
+// the nearest pixel outside the mask, after Felzenszwalb and Huttenlocher, "Distance Transforms of
+// Sampled Functions" (2012).
 func distance2(m *picture.Gray, toOutside bool) []float32 {
 	const far = 1e12
 	w, h := m.Width, m.Height
@@ -199,7 +200,7 @@ func envelope(f, out []float32, at []int, edge []float32) {
 	}
 }
 
-// fillHoles adds the parts that the mask encloses.
+// fillHoles adds the areas that the mask encloses.
 func fillHoles(m *picture.Gray) {
 	empty := func(i int) bool { return m.Pix[i] == 0 }
 	atBorder := func(i int) bool {

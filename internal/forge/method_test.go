@@ -33,7 +33,7 @@ func TestMasksAreExact(t *testing.T) {
 			for index := range uint64(40) {
 				s := sceneOf(index)
 				before := s.host.Clone()
-				c, err := m(s)
+				c, err := m(t.Context(), s)
 				if errors.Is(err, errUnsuitable) || err == nil && !plausible(s.host, c, allShares) {
 					continue
 				}
@@ -65,7 +65,7 @@ func TestPlainCopyIsExact(t *testing.T) {
 	checked := 0
 	for index := range uint64(80) {
 		s := sceneOf(index)
-		c, err := copyMove(s)
+		c, err := copyMove(t.Context(), s)
 		p := s.params
 		if err != nil || p["edge"] != "hard" || p["scale"] != 1.0 || p["angle"] != 0.0 || p["flip"] != false ||
 			p["copies"] != nil || p["brightness"] != nil || p["blur"] != nil || p["sharpen"] != nil || p["noise"] != nil {

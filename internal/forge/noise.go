@@ -7,9 +7,9 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// grain estimates the standard deviation, in levels, of the fine noise around
-// a mask: from what a pixel differs from the mean of its four neighbours,
-// robustly (median absolute deviation), within a rim of rim pixels.
+// grain estimates the standard deviation, in levels, of the fine noise around a mask. It is the
+// median absolute deviation of pixels from the mean of their four neighbours, within a rim of rim
+// pixels.
 func grain(p *picture.RGB, m *picture.Gray, rim int) float64 {
 	wide := m.Clone()
 	grow(wide, rim)
@@ -29,7 +29,7 @@ func grain(p *picture.RGB, m *picture.Gray, rim int) float64 {
 		return 0
 	}
 	slices.Sort(residual)
-	// 1.4826 turns the median of |x| into a deviation; the residual's variance
-	// is 1 + 4/16 of the noise's.
+	// 1.4826 converts the median of |x| to a standard deviation. The residual's variance is 1 +
+	// 4/16 of the noise's.
 	return 1.4826 * residual[len(residual)/2] / math.Sqrt(1.25)
 }

@@ -7,12 +7,13 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// edge is how a pasted piece meets the picture.
+// edge says how a pasted piece is blended with the picture.
 type edge struct {
 	kind    string  // "hard", "feather" or "poisson"
 	feather float64 // width in pixels over which a feathered edge fades
 }
 
+// drawEdge draws an edge; poisson is the probability of that kind.
 func (d dice) drawEdge(poisson float64) edge {
 	switch d.weighted(0.3*(1-poisson), 0.7*(1-poisson), poisson) {
 	case 0:
@@ -24,6 +25,7 @@ func (d dice) drawEdge(poisson float64) edge {
 	}
 }
 
+// describe records the edge for the manifest.
 func (e edge) describe(p Params) {
 	p["edge"] = e.kind
 	if e.kind == "feather" {
@@ -31,8 +33,7 @@ func (e edge) describe(p Params) {
 	}
 }
 
-// soften turns the piece's alpha into its final form: 0 and 1, then blurred
-// for a feathered edge.
+// soften makes the piece's alpha 0 or 1, and blurs it for a feathered edge.
 func (e edge) soften(c *cutout) {
 	for i, a := range c.alpha {
 		c.alpha[i] = 0
@@ -45,9 +46,8 @@ func (e edge) soften(c *cutout) {
 	}
 }
 
-// paste puts a piece on a picture with its upper left corner at the given
-// point; what lies outside is cut off. It writes to out and adds to mask the
-// pixels of which the piece makes up half or more.
+// paste puts a piece on a picture with its upper left corner at the given point, clipped to the
+// picture. It writes to out and adds to mask the pixels of which the piece is half or more.
 func (e edge) paste(out *picture.RGB, mask *picture.Gray, c *cutout, at image.Point) {
 	r := image.Rect(0, 0, c.w, c.h).Add(at).Intersect(out.Bounds())
 	if e.kind == "poisson" {
@@ -72,9 +72,9 @@ func (e edge) paste(out *picture.RGB, mask *picture.Gray, c *cutout, at image.Po
 	}
 }
 
-// heal shifts the piece's colours so that they meet the picture's at the
-// piece's outline: the difference there is continued into the piece by
-// Laplace's equation (Perez, Gangnet and Blake, "Poisson Image Editing", 2003).
+// heal shifts the piece's colours so that they match the picture's along the piece's outline: the
+// difference there is continued into the piece by Laplace's equation (Perez, Gangnet and Blake,
+// "Poisson Image Editing", 2003).
 func (e edge) heal(out *picture.RGB, c *cutout, at image.Point, r image.Rectangle) {
 	w, h := r.Dx(), r.Dy()
 	if w <= 0 || h <= 0 {
@@ -106,6 +106,7 @@ func (e edge) heal(out *picture.RGB, c *cutout, at image.Point, r image.Rectangl
 	}
 }
 
+// toByte rounds and clamps to [0, 255].
 func toByte(v float32) uint8 {
 	switch {
 	case v <= 0:
@@ -116,8 +117,8 @@ func toByte(v float32) uint8 {
 	return uint8(v + 0.5)
 }
 
-// blurPlane convolves h*w pixels of the given channels with a Gaussian of
-// standard deviation sigma pixels, in place. The border is continued.
+// blurPlane convolves h*w pixels of the given channels with a Gaussian of standard deviation sigma
+// pixels, in place. Beyond the border it repeats the edge.
 func blurPlane(v []float32, w, h, channels int, sigma float64) {
 	if sigma < 0.05 {
 		return

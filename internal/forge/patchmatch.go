@@ -6,10 +6,9 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// patches completes a picture with a hole from coarse to fine: for each patch
-// that touches the hole the most similar known patch is searched with PatchMatch
-// (Barnes et al., 2009), and the hole's pixels become the mean of what those
-// patches say about them (Wexler, Shechtman and Irani, 2007).
+// patches completes a picture with a hole from coarse to fine. PatchMatch (Barnes et al., 2009)
+// finds the most similar known patch for each patch that touches the hole. The hole's pixels become
+// the mean of the corresponding pixels of these patches (Wexler, Shechtman and Irani, 2007).
 type patches struct {
 	dice
 	pix      []uint8 // [h*w*3], the hole is filled in place
@@ -18,7 +17,7 @@ type patches struct {
 	radius   int  // patches have 2*radius+1 pixels on a side
 	copyBest bool // at the end pixels are copied rather than averaged
 
-	usable  []bool  // centre of a patch that is known throughout
+	usable  []bool  // centres of patches without unknown pixels
 	sources []int32 // the usable centres
 	targets []int32 // centres of the patches that touch the hole
 	match   []int32 // for each pixel that is a target: its best source
@@ -115,8 +114,7 @@ func (p *patches) halved() *patches {
 	return c
 }
 
-// seedFresh starts the coarsest level: the hole is filled smoothly and the
-// matches are random.
+// seedFresh starts the coarsest level with a smoothly filled hole and random matches.
 func (p *patches) seedFresh() {
 	rgb := levels(p.pix)
 	solveLaplace(rgb, p.w, p.h, 3, p.hole)
@@ -134,7 +132,7 @@ func (p *patches) seedFresh() {
 
 func (p *patches) anySource() int32 { return p.sources[p.IntN(len(p.sources))] }
 
-// seedFrom takes the matches over from the next coarser level.
+// seedFrom starts with the matches of the next coarser level.
 func (p *patches) seedFrom(c *patches) {
 	p.seeded = true
 	r := c.radius
@@ -144,7 +142,7 @@ func (p *patches) seedFrom(c *patches) {
 		p.match[t] = p.anySource()
 		at := cy*c.w + cx
 		if c.usable[at] {
-			continue // not a target there: this one barely touches the hole
+			continue // not a target there, because this patch barely touches the hole
 		}
 		m := int(c.match[at])
 		sx, sy := 2*(m%c.w)+x-2*cx, 2*(m/c.w)+y-2*cy
@@ -154,8 +152,8 @@ func (p *patches) seedFrom(c *patches) {
 	}
 }
 
-// search improves the matches once: each target tries its neighbours' matches,
-// shifted, and random ones around its own.
+// search improves the matches once: each target tries its neighbours' matches, shifted, and random
+// ones around its own.
 func (p *patches) search(round int) {
 	for _, t := range p.targets {
 		p.cost[t] = p.distance(int(t), int(p.match[t]), math.MaxInt32)
@@ -198,8 +196,7 @@ func (p *patches) try(t, s int) {
 	}
 }
 
-// distance is the sum of squared differences of two patches; it stops once it
-// reaches limit.
+// distance is the sum of squared differences of two patches. It stops once the sum reaches limit.
 func (p *patches) distance(t, s int, limit int32) int32 {
 	r, stride := p.radius, p.w*3
 	n := (2*r + 1) * 3
@@ -230,8 +227,7 @@ func (p *patches) vote(best bool) {
 	acc := make([]float32, len(p.hole)*4)
 	for _, t := range p.targets {
 		m := int(p.match[t])
-		// Good matches count for more; 60 levels squared is what noise and
-		// texture differ by anyway.
+		// Good matches count for more. Noise and texture alone differ by 60 levels squared.
 		weight := float32(1)
 		if p.cost[t] > 0 {
 			weight = float32(1 / (1 + float64(p.cost[t])/area/60))
@@ -258,7 +254,7 @@ func (p *patches) vote(best bool) {
 	}
 }
 
-// copyMatches gives each pixel the colour that the patch around it matched.
+// copyMatches gives each pixel the colour of the match of the patch around it.
 func (p *patches) copyMatches() {
 	r := p.radius
 	for i, o := range p.hole {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -18,12 +19,12 @@ const minSide = 64
 
 // Failure is a photograph that could not be used.
 type Failure struct {
-	Path string // relative to the folder of photographs
+	Path string // relative to the directory of photographs
 	Err  error  // names the file
 }
 
-// album hands out decoded photographs and keeps the latest in bounded memory.
-// Photographs are shared: nobody writes to their pixels. Safe for concurrent use.
+// album decodes photographs and keeps the latest in bounded memory. The photographs are shared and
+// must not be written to. It is safe for concurrent use.
 type album struct {
 	root   string
 	paths  []string // relative, slash-separated, sorted
@@ -57,8 +58,8 @@ func openAlbum(root string, limits picture.Limits, budget int64) (*album, error)
 	}, nil
 }
 
-// Photos lists the photographs under root, relative to it with slashes, sorted;
-// hidden files and folders are left out. Without any the error is ErrNoPhotos.
+// Photos lists the photographs under root, relative to it with slashes, sorted. Hidden files and
+// directories are left out. If there are none the error is ErrNoPhotos.
 func Photos(root string) ([]string, error) {
 	var paths []string
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
@@ -91,8 +92,7 @@ func Photos(root string) ([]string, error) {
 	return paths, nil
 }
 
-// open returns the photograph with this index. A photograph that failed once
-// is not tried again.
+// open returns the photograph with this index. A photograph that failed once is not tried again.
 func (a *album) open(i int) (*picture.RGB, error) {
 	path := a.paths[i]
 	a.mu.Lock()
@@ -106,8 +106,8 @@ func (a *album) open(i int) (*picture.RGB, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Decoded outside the lock: two workers may decode the same photograph,
-	// which costs less than making the others wait.
+	// Decoded outside the lock: two workers may decode the same photograph, which costs less than
+	// making the others wait.
 	rgb, err := a.decode(path)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -119,20 +119,28 @@ func (a *album) open(i int) (*picture.RGB, error) {
 	return rgb, nil
 }
 
+// decode reads a photograph. A panic becomes an error that names the file.
 func (a *album) decode(path string) (*picture.RGB, error) {
 	file := filepath.Join(a.root, filepath.FromSlash(path))
-	d, err := picture.Open(file, a.limits)
-	if err != nil {
+	var d *picture.Picture
+	err := parallel.Catch(func() (err error) {
+		parallel.Point("load")
+		d, err = picture.Open(file, a.limits)
+		return err
+	})
+	switch {
+	case parallel.Stack(err) != nil:
+		return nil, fmt.Errorf("%s: %w", file, err)
+	case err != nil:
 		return nil, err
-	}
-	if min(d.RGB.Width, d.RGB.Height) < minSide {
+	case min(d.RGB.Width, d.RGB.Height) < minSide:
 		return nil, fmt.Errorf("%s: %d x %d pixels, expected at least %d on each side", file, d.RGB.Width, d.RGB.Height, minSide)
 	}
 	return d.RGB, nil
 }
 
-// keep stores a photograph and drops the oldest ones over the budget.
-// The caller holds the lock.
+// keep stores a photograph and evicts the least recently used ones over the budget. The caller
+// holds the lock.
 func (a *album) keep(path string, rgb *picture.RGB) {
 	if a.byPath[path] != nil {
 		return
@@ -159,8 +167,8 @@ func (a *album) failures() []Failure {
 	return out
 }
 
-// from opens the first usable photograph at or after position start of order,
-// leaving out the one with index except (-1 for none).
+// from opens the first usable photograph at or after position start of order, except the one with
+// the given index (-1 for none).
 func (a *album) from(order []int, start, except int) (*picture.RGB, int, error) {
 	var last error
 	for k := range order {

@@ -4,9 +4,9 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// addRegion adds a colour-connected region of about area pixels around seed to
-// m: one that ends where the guide's colours change. It is grown at half size,
-// where noise is averaged away, and its outline is smoothed on the way back.
+// addRegion adds to m a region of about area pixels around seed that ends where the guide's colours
+// change. It is grown at half size, where there is less noise, and its outline is smoothed when it
+// is enlarged.
 func (d dice) addRegion(m *picture.Gray, guide *picture.RGB, seed point, area float64) {
 	small := halve(guide)
 	want := max(16, int(area/4))
@@ -24,7 +24,7 @@ func (d dice) addRegion(m *picture.Gray, guide *picture.RGB, seed point, area fl
 	}
 }
 
-// halve averages squares of 2 x 2 pixels; an odd last row or column stands alone.
+// halve averages 2 x 2 squares. An odd last row or column is repeated.
 func halve(p *picture.RGB) *picture.RGB {
 	out := picture.NewRGB((p.Width+1)/2, (p.Height+1)/2)
 	for y := range out.Height {
@@ -55,12 +55,11 @@ func double(m *picture.Gray, w, h int) *picture.Gray {
 	return out
 }
 
-// growRegion floods from (x,y) over the picture, always to the cheapest pixel
-// on the rim, where a pixel costs its difference from the neighbour it is
-// reached by and, by the weight pull in [0,1], from the region's mean colour.
-// The flood is cut between half and 1.6 times want pixels, at the moment before
-// it had to climb highest: there it would spill over an object's border. A little
-// chance in the costs keeps it from spreading as a diamond where all is flat.
+// growRegion floods the picture from (x,y), always to the cheapest pixel on the rim. A pixel costs
+// its difference from the neighbour it is reached from and, weighted by pull in [0,1], from the
+// region's mean colour. The flood ends between half and 1.6 times want pixels, before the highest
+// climb in cost, where it would cross an object's border. A little randomness in the costs keeps it
+// from spreading as a diamond in flat areas.
 func (d dice) growRegion(p *picture.RGB, x, y, want int, pull float64) *picture.Gray {
 	const levels = 256
 	w, h := p.Width, p.Height
@@ -117,7 +116,7 @@ func (d dice) growRegion(p *picture.RGB, x, y, want int, pull float64) *picture.
 	return m
 }
 
-// bestCut returns how many pixels of the flood to keep.
+// bestCut returns the number of pixels of the flood to keep.
 func bestCut(climbs []uint8, want int) int {
 	best, cut := -1, min(want, len(climbs))
 	for n := want / 2; n < len(climbs); n++ {

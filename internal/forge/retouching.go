@@ -6,8 +6,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Retouching manipulates one picture by given choices instead of drawn ones,
-// with the same means as the methods. Mask collects what was changed.
+// Retouching manipulates one picture in a given way instead of a random one, with the same
+// operations as the methods. Mask collects the changed pixels.
 type Retouching struct {
 	Picture *picture.RGB
 	Mask    *picture.Gray // 255 = manipulated
@@ -20,14 +20,14 @@ func NewRetouching(p *picture.RGB) *Retouching {
 
 // Placement says where and how a part is pasted.
 type Placement struct {
-	Center  image.Point // of the part, in the picture that is pasted into
-	Scale   float64     // 1 = as it is
+	Center  image.Point // of the part, in the destination
+	Scale   float64     // 1 = unchanged
 	Angle   float64     // degrees
 	Feather float64     // width of the fading edge, pixels; 0 = hard
 }
 
-// Paste puts the masked part of a picture, the same or another, on this one.
-// The mask has the size of the picture the part comes from.
+// Paste puts the masked part of a picture, the same or another, on this one. The mask has the size
+// of the picture that the part comes from.
 func (r *Retouching) Paste(from *picture.RGB, part *picture.Gray, to Placement) {
 	piece, _ := cut(from, part)
 	piece = warp{scale: to.Scale, angle: to.Angle, kernel: "bicubic"}.apply(piece)
@@ -39,8 +39,8 @@ func (r *Retouching) Paste(from *picture.RGB, part *picture.Gray, to Placement) 
 	e.paste(r.Picture, r.Mask, piece, to.Center.Sub(image.Pt(piece.w/2, piece.h/2)))
 }
 
-// Remove takes the masked part away and continues its surroundings into the
-// hole along the lines of equal brightness.
+// Remove removes the masked part and continues its surroundings into the hole along the lines of
+// equal brightness.
 func (r *Retouching) Remove(part *picture.Gray) {
 	v := newCavity(r.Picture, part)
 	v.fill(navierStokes, 6)

@@ -18,23 +18,23 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Names within the output folder.
+// Names within the output directory.
 const (
 	ImagesDir    = "images"
 	MasksDir     = "masks"
 	ManifestName = "manifest.jsonl"
-	runName      = "forge.json" // the configuration the folder was made with
+	runName      = "forge.json" // the settings that the directory was made with
 )
 
-// ErrForeignOutput is returned for an output folder that holds something else
-// than an earlier, perhaps interrupted, run of the same configuration.
-var ErrForeignOutput = errors.New("output folder is not empty")
+// ErrForeignOutput is wrapped by the error about an output directory with other contents than those
+// of an earlier, perhaps interrupted, run with the same settings.
+var ErrForeignOutput = errors.New("output directory is not empty")
 
-// Summary tells what Run made.
+// Summary describes the result of Run.
 type Summary struct {
 	Made       int            `json:"made"`
 	ByMethod   map[string]int `json:"by_method"`
-	MeanShare  float64        `json:"mean_share"` // manipulated share of the manipulated pictures, [0,1]
+	MeanShare  float64        `json:"mean_share"` // mean mask of the manipulated pictures, [0,1]
 	Photos     int            `json:"photos"`     // photographs found
 	Unreadable []Failure      `json:"-"`          // photographs that were skipped, by path
 	Manifest   string         `json:"manifest"`
@@ -47,7 +47,7 @@ type Entry struct {
 	Image     string      `json:"image"` // relative to the manifest
 	Mask      string      `json:"mask"`
 	Method    string      `json:"method"`
-	Sources   []string    `json:"sources"` // relative to the folder of photographs, host first
+	Sources   []string    `json:"sources"` // relative to the directory of photographs, host first
 	Seed      uint64      `json:"seed"`
 	Index     uint64      `json:"index"`
 	Crop      Crop        `json:"crop"`
@@ -60,10 +60,10 @@ type Entry struct {
 	Share     float64     `json:"manipulated_fraction"`
 }
 
-// Run makes Count pictures into Out: images/NAME.jpg or .png, masks/NAME.png
-// (255 = manipulated) and, when all are there, manifest.jsonl in index order.
-// Photographs that cannot be read are skipped and listed in the summary.
-// An interrupted run leaves whole files only and can be run again.
+// Run writes Count pictures to Out: images/NAME.jpg or .png, masks/NAME.png (255 = manipulated)
+// and, once all pictures are made, manifest.jsonl in index order. Photographs that cannot be read
+// are skipped and listed in the summary. An interrupted run leaves whole files only and can be
+// repeated.
 func Run(ctx context.Context, c Config) (Summary, error) {
 	begin := time.Now()
 	if err := c.Validate(); err != nil {
@@ -99,8 +99,8 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 func (f *Forger) makeAll(ctx context.Context) ([]Entry, error) {
 	entries := make([]Entry, f.config.Count)
 	t := tally{total: len(entries), progress: f.config.Progress}
-	err := parallel.For(ctx, len(entries), f.config.Workers, func(_ context.Context, i int) error {
-		s, err := f.Make(uint64(i))
+	err := parallel.For(ctx, len(entries), f.config.Workers, func(ctx context.Context, i int) error {
+		s, err := f.Make(ctx, uint64(i))
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (f *Forger) makeAll(ctx context.Context) ([]Entry, error) {
 	return entries, nil
 }
 
-// tally counts pictures that are done and tells progress, if set, one at a time.
+// tally counts finished pictures and calls progress, if set, never concurrently.
 type tally struct {
 	total    int
 	progress func(done, total int)
@@ -125,6 +125,7 @@ type tally struct {
 	done int
 }
 
+// add counts one picture.
 func (t *tally) add() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -134,7 +135,7 @@ func (t *tally) add() {
 	}
 }
 
-// write saves picture and mask.
+// write saves the picture and its mask.
 func (s *Sample) write(out string, seed uint64) (Entry, error) {
 	e := Entry{
 		Name: s.Name, Method: s.Method, Sources: s.Sources, Seed: seed, Index: s.Index,
@@ -155,6 +156,7 @@ func (s *Sample) write(out string, seed uint64) (Entry, error) {
 	return e, picture.WriteFile(filepath.Join(out, e.Image), s.encoded)
 }
 
+// writeManifest writes one JSON object per line.
 func writeManifest(path string, entries []Entry) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -166,7 +168,7 @@ func writeManifest(path string, entries []Entry) error {
 	return picture.WriteFile(path, b.Bytes())
 }
 
-// recipe is what decides the pictures of a run; it tells one run from another.
+// recipe has the settings that determine the pictures of a run. It identifies the run.
 type recipe struct {
 	Tool     string   `json:"tool"`
 	Photos   string   `json:"photos"`
@@ -177,14 +179,14 @@ type recipe struct {
 	JPEG     [2]int   `json:"jpeg"`
 	Pristine float64  `json:"pristine"`
 	Treated  float64  `json:"treated"`
-	// Left out where they are the defaults, as in folders made before there was a choice.
+	// Left out if they are the defaults, as in directories made before there were these settings.
 	Share     *[2]float64 `json:"share,omitempty"`
 	Codec     string      `json:"autoencoder,omitempty"` // digest
 	PasteBack float64     `json:"paste_back,omitempty"`
 }
 
-// prepareOut makes the output folder, or checks that the one there is of the
-// same run, and leaves the recipe in it.
+// prepareOut makes the output directory with the recipe in it, or checks that an existing one is of
+// the same run.
 func prepareOut(c Config, methods []string) error {
 	photos, err := outside(c.Photos, c.Out)
 	if err != nil {
@@ -203,8 +205,8 @@ func prepareOut(c Config, methods []string) error {
 	return claim(c.Out, r, ImagesDir, MasksDir)
 }
 
-// claim makes the output folder and the folders in it, or checks that the one there is of the same recipe, and leaves the
-// recipe in it.
+// claim makes the output directory with its subdirectories and the recipe, or checks that an
+// existing one has the same recipe.
 func claim(out string, recipe any, dirs ...string) error {
 	text, err := json.MarshalIndent(recipe, "", "  ")
 	if err != nil {
@@ -216,13 +218,14 @@ func claim(out string, recipe any, dirs ...string) error {
 	}
 	for _, dir := range append(dirs, ".") {
 		if err := os.MkdirAll(filepath.Join(out, dir), 0o755); err != nil {
-			return fmt.Errorf("make output folder: %w", err)
+			return fmt.Errorf("make output directory: %w", err)
 		}
 	}
 	return picture.WriteFile(filepath.Join(out, runName), text)
 }
 
-// outside gives the full path of the folder of photographs, in which the output folder must not lie.
+// outside gives the full path of the directory of photographs. The output directory must not be in
+// it.
 func outside(photos, out string) (string, error) {
 	from, err := filepath.Abs(photos)
 	if err != nil {
@@ -233,16 +236,16 @@ func outside(photos, out string) (string, error) {
 		return "", err
 	}
 	if to == from || strings.HasPrefix(to, from+string(filepath.Separator)) {
-		return "", fmt.Errorf("output folder %s lies inside the folder of photographs %s: what is made would count as a photograph next time", out, photos)
+		return "", fmt.Errorf("output directory %s is inside the directory of photographs %s: the next run would use its pictures as photographs", out, photos)
 	}
 	return from, nil
 }
 
-// leaveIfEmpty takes away the folder of a run that made nothing, and the folders in it, so that the next one, with better
-// photographs, can have it.
+// leaveIfEmpty removes the directory of a run that made nothing, so that the next run, with other
+// photographs, can use it.
 func leaveIfEmpty(out string, dirs ...string) {
 	for _, dir := range dirs {
-		if os.Remove(filepath.Join(out, dir)) != nil { // it is not empty
+		if os.Remove(filepath.Join(out, dir)) != nil { // not empty
 			return
 		}
 	}
@@ -251,14 +254,14 @@ func leaveIfEmpty(out string, dirs ...string) {
 	}
 }
 
-// checkOut accepts a folder that is missing, empty, or of the same recipe.
+// checkOut accepts a directory that is missing, empty, or of the same recipe.
 func checkOut(out string, recipe []byte) error {
 	there, err := os.ReadDir(out)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(there) == 0 {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("output folder: %w", err)
+		return fmt.Errorf("output directory: %w", err)
 	}
 	old, err := os.ReadFile(filepath.Join(out, runName))
 	switch {
@@ -267,11 +270,11 @@ func checkOut(out string, recipe []byte) error {
 		for _, e := range there[:min(3, len(there))] {
 			names = append(names, e.Name())
 		}
-		return fmt.Errorf("%w: %s holds %s; give a new or empty folder", ErrForeignOutput, out, strings.Join(names, ", "))
+		return fmt.Errorf("%w: %s contains %s; choose a new or empty directory", ErrForeignOutput, out, strings.Join(names, ", "))
 	case err != nil:
-		return fmt.Errorf("output folder: %w", err)
+		return fmt.Errorf("output directory: %w", err)
 	case !slices.Equal(old, recipe):
-		return fmt.Errorf("%w: %s was made by another run (see %s); give a new folder or the same settings", ErrForeignOutput, out, filepath.Join(out, runName))
+		return fmt.Errorf("%w: %s was made by another run (see %s); choose a new directory or the same settings", ErrForeignOutput, out, filepath.Join(out, runName))
 	}
 	return nil
 }

@@ -9,9 +9,8 @@ import (
 
 type point struct{ x, y float64 }
 
-// drawMask draws a mask over guide that covers about the wanted share of it,
-// and names the shapes it is made of. Colour-connected parts follow the
-// guide's object borders.
+// drawMask draws a mask that covers about the wanted share of guide, and names its shapes. Shapes
+// of the kind region follow the borders of the guide's objects.
 func (d dice) drawMask(guide *picture.RGB, wanted float64) (*picture.Gray, []string, error) {
 	w, h := guide.Width, guide.Height
 	for range 8 {
@@ -54,8 +53,8 @@ func (d dice) addShape(m *picture.Gray, guide *picture.RGB, area float64) string
 	}
 }
 
-// addOutline scales an outline to the area, moves it to center and fills it.
-// An outline that reaches too far over the border is moved inwards.
+// addOutline scales an outline to the area, moves it to center and fills it. Most outlines that
+// cross the border are moved inwards.
 func (d dice) addOutline(m *picture.Gray, outline []point, center point, area float64) {
 	scale := math.Sqrt(area / math.Max(outlineArea(outline), 1e-6))
 	lo, hi := point{math.Inf(1), math.Inf(1)}, point{math.Inf(-1), math.Inf(-1)}
@@ -63,7 +62,7 @@ func (d dice) addOutline(m *picture.Gray, outline []point, center point, area fl
 		lo.x, lo.y = math.Min(lo.x, p.x*scale), math.Min(lo.y, p.y*scale)
 		hi.x, hi.y = math.Max(hi.x, p.x*scale), math.Max(hi.y, p.y*scale)
 	}
-	if d.chance(0.8) { // most shapes lie wholly inside
+	if d.chance(0.8) { // most shapes are wholly inside
 		center.x = inwards(center.x, lo.x, hi.x, float64(m.Width))
 		center.y = inwards(center.y, lo.y, hi.y, float64(m.Height))
 	}
@@ -74,7 +73,7 @@ func (d dice) addOutline(m *picture.Gray, outline []point, center point, area fl
 	fillPolygon(m, placed)
 }
 
-// inwards moves c so that [c+lo, c+hi] lies in [0,size] where that is possible.
+// inwards moves c so that [c+lo, c+hi] is within [0,size] if possible.
 func inwards(c, lo, hi, size float64) float64 {
 	if hi-lo >= size {
 		return (size - lo - hi) / 2
@@ -82,6 +81,7 @@ func inwards(c, lo, hi, size float64) float64 {
 	return math.Min(math.Max(c, -lo), size-hi)
 }
 
+// outlineArea is the area of a polygon.
 func outlineArea(p []point) float64 {
 	sum := 0.0
 	for i := range p {
@@ -138,6 +138,7 @@ func (d dice) polygon() []point {
 	return d.stretch(p, 1.5)
 }
 
+// ellipse is a stretched circle.
 func (d dice) ellipse() []point {
 	p := make([]point, 96)
 	for i := range p {
@@ -147,7 +148,7 @@ func (d dice) ellipse() []point {
 	return d.stretch(p, 1.7)
 }
 
-// rectangle is upright in half of the draws, and has round corners in some.
+// rectangle is upright in half of the draws and has round corners in some.
 func (d dice) rectangle() []point {
 	k := d.logUniform(0.5, 2)
 	p := []point{{-k, -1 / k}, {k, -1 / k}, {k, 1 / k}, {-k, 1 / k}}
@@ -206,6 +207,7 @@ func (d dice) addStrokes(m *picture.Gray, start point, area float64) {
 	}
 }
 
+// fillDisc sets the pixels whose centres are in a disc.
 func fillDisc(m *picture.Gray, c point, r float64) {
 	for y := max(0, int(c.y-r)); y <= min(m.Height-1, int(c.y+r)); y++ {
 		dy := float64(y) + 0.5 - c.y
@@ -218,7 +220,7 @@ func fillDisc(m *picture.Gray, c point, r float64) {
 	}
 }
 
-// fillSpan sets the pixels of row y whose centres lie in [x0,x1).
+// fillSpan sets the pixels of row y whose centres are in [x0,x1).
 func fillSpan(m *picture.Gray, y int, x0, x1 float64) {
 	from, to := max(0, int(math.Ceil(x0-0.5))), min(m.Width, int(math.Ceil(x1-0.5)))
 	if from < to {
@@ -229,7 +231,7 @@ func fillSpan(m *picture.Gray, y int, x0, x1 float64) {
 	}
 }
 
-// fillPolygon sets the pixels whose centres lie inside (even-odd rule).
+// fillPolygon sets the pixels whose centres are inside (even-odd rule).
 func fillPolygon(m *picture.Gray, p []point) {
 	var xs []float64
 	for y := range m.Height {

@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"context"
 	"image"
 	"math"
 
@@ -9,9 +10,9 @@ import (
 
 func init() { register("splice", splice) }
 
-// splice pastes an object of another photograph. The object is cut along a
-// drawn shape or along the donor's own borders.
-func splice(s *scene) (*change, error) {
+// splice pastes an object of another photograph. The object is cut out along a random shape or
+// along the borders of the donor's objects.
+func splice(_ context.Context, s *scene) (*change, error) {
 	t := s.drawWarp(0.65, 0.5, 1.6)
 	w, h := s.host.Width, s.host.Height
 	reach := func(n int) int { return max(minSide, int(math.Ceil(float64(n)/t.scale))) }
@@ -54,8 +55,8 @@ func splice(s *scene) (*change, error) {
 	return c, nil
 }
 
-// place draws where the piece's upper left corner comes to lie: mostly so that
-// the piece is wholly inside, sometimes reaching over the border.
+// place draws the position of the piece's upper left corner. The piece is mostly inside the picture
+// and sometimes crosses its border.
 func (s *scene) place(c *cutout, w, h int) image.Point {
 	over := 0.0
 	if s.chance(0.25) {

@@ -7,7 +7,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Crop says how a photograph was prepared before anything was done to it.
+// Crop says how a photograph was prepared before its manipulation.
 type Crop struct {
 	X       int     `json:"x"` // origin in the photograph, pixels
 	Y       int     `json:"y"`
@@ -17,8 +17,8 @@ type Crop struct {
 	Quality int     `json:"quality,omitempty"` // of a JPEG made after resizing; 0 = none
 }
 
-// crop cuts a window out of a photograph. One photograph in five is made
-// smaller first, as pictures on the web are.
+// crop cuts a window out of a photograph. One photograph in five is made smaller first, like
+// pictures on the web.
 func (f *Forger) crop(p *picture.RGB, d dice) (*picture.RGB, Crop, error) {
 	longer := d.between(f.config.SizeMin, f.config.SizeMax)
 	c := Crop{Scale: 1}
@@ -70,14 +70,14 @@ func (d dice) window(p *picture.RGB, w, h int) *picture.RGB {
 	return cropRGB(p, image.Rect(x, y, x+w, y+h))
 }
 
-// Treatment is one step done to the whole picture after the manipulation.
+// Treatment is one step applied to the whole picture after the manipulation.
 type Treatment struct {
 	Kind  string  `json:"kind"`  // "blur", "noise", "resample" or "recompress"
 	Value float64 `json:"value"` // sigma in pixels, sigma in levels, factor, quality
 }
 
-// drawTreatment draws what is done to the whole: nothing but in the given share
-// of the pictures, then one step or, now and then, two.
+// drawTreatment draws the steps applied to the whole picture: one or sometimes two in the given
+// share of the pictures, none in the others.
 func (d dice) drawTreatment(treated float64) []Treatment {
 	if !d.chance(treated) {
 		return nil
@@ -129,7 +129,7 @@ func (d dice) treat(s *Sample, step Treatment) error {
 	return nil
 }
 
-// finish treats the picture and takes it through the file format it is saved in.
+// finish treats the picture and encodes it in the file format in which it is saved.
 func (f *Forger) finish(s *Sample, d dice) error {
 	s.Treatment = d.drawTreatment(f.config.Treated)
 	for _, step := range s.Treatment {

@@ -14,18 +14,21 @@ import (
 
 // VaryConfig says what Vary makes and from what.
 type VaryConfig struct {
-	Photos  string // folder of photographs, walked
-	Out     string // folder to write to
+	Photos  string // directory of photographs; its subdirectories are searched, too
+	Out     string // output directory
 	Copies  int    // pictures made of each photograph
 	Seed    uint64
-	Workers int // 0 = one for each core the process may use
+	Workers int // photographs at a time; 0 means one for each core that the process may use
 	Limits  picture.Limits
 
 	// Progress, if set, is called after each picture, never concurrently.
 	Progress func(done, total int)
 }
 
-// Varied tells what Vary made.
+// DefaultVaryConfig returns the configuration that the command starts from.
+func DefaultVaryConfig() VaryConfig { return VaryConfig{Copies: 6, Seed: 1} }
+
+// Varied describes the result of Vary.
 type Varied struct {
 	Made       int       // 0 after an error
 	Photos     int       // photographs found
@@ -33,15 +36,17 @@ type Varied struct {
 	Elapsed    time.Duration
 }
 
-// Vary makes untouched pictures out of untouched photographs as other cameras, other light and other editors would have
-// left them: framed otherwise, out of focus in places, smaller, smoothed, sharpened, with other tones, colours and noise,
-// saved as JPEG of quality 70 to 98 or as PNG. Whatever is done is done as to a whole picture: nothing is put in, so
-// networks can learn from the results what untouched pictures look like, and "forge" can manipulate them. Each picture
-// is a function of its photograph, the seed and its place alone. Photographs that cannot be read are skipped and listed;
-// without any that can, an error is returned.
+// Vary makes new untouched pictures out of photographs, as other cameras, light and editors would
+// give: with another framing, partly out of focus, smaller, smoothed, sharpened, with other tones,
+// colours and noise, saved as JPEG of quality 70 to 98 or as PNG.
+//
+// Every step applies to the whole picture, so the results are untouched: networks can learn from
+// them what untouched pictures look like, and Run can manipulate them. A picture depends on its
+// photograph, the seed and its index only. Photographs that cannot be read are skipped and listed.
+// If none can be read the error says so.
 func Vary(ctx context.Context, c VaryConfig) (Varied, error) {
 	begin := time.Now()
-	if err := c.validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return Varied{}, err
 	}
 	album, err := openAlbum(c.Photos, c.Limits, 0)
@@ -64,12 +69,13 @@ func Vary(ctx context.Context, c VaryConfig) (Varied, error) {
 	return v, nil
 }
 
-func (c VaryConfig) validate() error {
+// Validate reports the first setting that Vary cannot work with.
+func (c VaryConfig) Validate() error {
 	switch {
 	case c.Photos == "":
-		return errors.New("no folder of photographs given")
+		return errors.New("no directory of photographs given")
 	case c.Out == "":
-		return errors.New("no output folder given")
+		return errors.New("no output directory given")
 	case c.Copies < 1:
 		return fmt.Errorf("copies is %d, expected at least 1", c.Copies)
 	case c.Workers < 0:
@@ -78,7 +84,7 @@ func (c VaryConfig) validate() error {
 	return nil
 }
 
-// prepareOut makes the output folder, or checks that the one there is of the same run.
+// prepareOut makes the output directory, or checks that an existing one is of the same run.
 func (c VaryConfig) prepareOut() error {
 	photos, err := outside(c.Photos, c.Out)
 	if err != nil {
@@ -96,7 +102,7 @@ func (c VaryConfig) prepareOut() error {
 func (c VaryConfig) varyAll(ctx context.Context, a *album) error {
 	t := tally{total: len(a.paths) * c.Copies, progress: c.Progress}
 	return parallel.For(ctx, len(a.paths), c.Workers, func(ctx context.Context, i int) error {
-		photo, unreadable := a.open(i) // the album remembers the error
+		photo, unreadable := a.open(i) // the album keeps the error
 		for k := range c.Copies {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -112,19 +118,28 @@ func (c VaryConfig) varyAll(ctx context.Context, a *album) error {
 	})
 }
 
-// varyOne makes and writes picture k of photograph i. Its name begins with both, so that photographs of one name in
-// several folders keep apart.
+// varyOne makes and writes picture k of photograph i. Its name begins with both, because
+// photographs in several directories may have the same name. A panic becomes an error that names
+// the photograph.
 func (c VaryConfig) varyOne(photo *picture.RGB, path string, i, k int) error {
-	d := newDice(c.Seed, uint64(i)<<20|uint64(k))
-	out := d.vary(photo)
 	base := filepath.Base(path)
 	file := filepath.Join(c.Out, fmt.Sprintf("%05d-%d_%s", i, k, strings.TrimSuffix(base, filepath.Ext(base))))
-	if d.chance(0.08) {
-		return picture.WritePNG(file+".png", out)
-	}
-	data, err := picture.EncodeJPEG(out, d.between(70, 98))
+	var data []byte
+	err := parallel.Catch(func() (err error) {
+		parallel.Point("forge")
+		d := newDice(c.Seed, uint64(i)<<20|uint64(k))
+		out := d.vary(photo)
+		if d.chance(0.08) {
+			file += ".png"
+			data, err = picture.EncodePNG(out, picture.Fast)
+			return err
+		}
+		file += ".jpg"
+		data, err = picture.EncodeJPEG(out, d.between(70, 98))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return picture.WriteFile(file+".jpg", data)
+	return picture.WriteFile(file, data)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// contents are a folder's files by name.
+// contents are the files of a directory by name.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -84,10 +84,10 @@ func TestVaryRefuses(t *testing.T) {
 	}
 	fresh := filepath.Join(t.TempDir(), "out")
 	for want, c := range map[string]VaryConfig{
-		"inside the folder of photographs": {Photos: photos, Out: filepath.Join(photos, "out"), Copies: 1},
-		"copies is 0":                      {Photos: photos, Out: fresh},
-		"broken.jpg":                       {Photos: broken, Out: fresh, Copies: 1},
-		"mine.txt":                         {Photos: photos, Out: full, Copies: 1},
+		"inside the directory of photographs": {Photos: photos, Out: filepath.Join(photos, "out"), Copies: 1},
+		"copies is 0":                         {Photos: photos, Out: fresh},
+		"broken.jpg":                          {Photos: broken, Out: fresh, Copies: 1},
+		"mine.txt":                            {Photos: photos, Out: full, Copies: 1},
 	} {
 		if _, err := Vary(t.Context(), c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("expected an error with %q, got %v", want, err)

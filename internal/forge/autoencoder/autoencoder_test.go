@@ -109,38 +109,38 @@ func TestSizesOfAnyKind(t *testing.T) {
 	c := untrained(t, Shape{Channels: 3, Width: 8})
 	for _, size := range [][2]int{{64, 48}, {33, 47}, {4, 4}, {1, 9}} {
 		p := scenery(size[0], size[1], 1)
-		z, w, h, err := c.Encode(p)
+		z, w, h, err := c.Encode(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if w != (size[0]+3)/4 || h != (size[1]+3)/4 || len(z) != w*h*3 {
 			t.Errorf("%v: grid of %d x %d with %d values", size, w, h, len(z))
 		}
-		back, err := c.Decode(z, w, h, size[0], size[1])
+		back, err := c.Decode(t.Context(), z, w, h, size[0], size[1])
 		if err != nil {
 			t.Fatal(err)
 		}
 		if back.Width != size[0] || back.Height != size[1] {
 			t.Errorf("%v: came back as %d x %d", size, back.Width, back.Height)
 		}
-		if _, err := c.Decode(z, w, h, size[0]+4, size[1]); err == nil {
+		if _, err := c.Decode(t.Context(), z, w, h, size[0]+4, size[1]); err == nil {
 			t.Errorf("%v: decoded to a size that has other cells", size)
 		}
 	}
 }
 
-// A cell's values stand at the cell's place: what changes at one place of the picture changes the grid there, and the
-// other way round.
+// The grid has the layout of the picture: a change at one position of the picture changes the grid
+// at the same position, and vice versa.
 func TestPlacesAgree(t *testing.T) {
 	c := untrained(t, Shape{Channels: 3, Width: 8})
 	p := scenery(128, 128, 1)
-	z, w, h, err := c.Encode(p)
+	z, w, h, err := c.Encode(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, _ := c.Decode(z, w, h, 128, 128)
+	plain, _ := c.Decode(t.Context(), z, w, h, 128, 128)
 	z[(20*w+8)*3] += 5 // pixels 32..35, 80..83
-	changed, _ := c.Decode(z, w, h, 128, 128)
+	changed, _ := c.Decode(t.Context(), z, w, h, 128, 128)
 	sumX, sumY, n := 0.0, 0.0, 0.0
 	for i := range 128 * 128 {
 		d := math.Abs(float64(plain.Pix[i*3]) - float64(changed.Pix[i*3]))
@@ -159,7 +159,7 @@ func TestSpread(t *testing.T) {
 		t.Fatalf("shape %v, error %v", out.Shape(), err)
 	}
 	c := &Codec{engine: enginetest.Open(t)}
-	got, err := c.run(g, out, "x", x.Shape(), []float32{1, 2, 3, 4, 5, 6, 7, 8})
+	got, err := c.run(t.Context(), g, out, "x", x.Shape(), []float32{1, 2, 3, 4, 5, 6, 7, 8})
 	if want := []float32{1, 3, 2, 4, 5, 7, 6, 8}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v (%v), want %v", got, err, want)
 	}
@@ -213,7 +213,7 @@ func TestFile(t *testing.T) {
 func TestTrainRefuses(t *testing.T) {
 	e := enginetest.Open(t)
 	for want, change := range map[string]func(*Config){
-		"needs at least 2":    func(c *Config) { c.Photos = c.Photos[:1] },
+		"1 photographs":       func(c *Config) { c.Photos = c.Photos[:1] },
 		"crops of 34 pixels":  func(c *Config) { c.Crop = 34 },
 		"0 steps":             func(c *Config) { c.Steps = 0 },
 		"learning rate NaN":   func(c *Config) { c.LR = math.NaN() },

@@ -17,7 +17,7 @@ const (
 	trainingKey = "declip.training"
 )
 
-// Write saves the autoencoder and how it was trained as a safetensors file, which appears whole or not at all.
+// Write saves the autoencoder and the facts about its training as a safetensors file, atomically.
 func (c *Codec) Write(path string, s Summary) error {
 	shape, err := json.Marshal(c.shape)
 	if err != nil {
@@ -54,7 +54,7 @@ func open(e *engine.Engine, path string) (*Codec, Summary, error) {
 	}
 	defer f.Close()
 	if got := f.Metadata()[kindKey]; got != kind {
-		return nil, s, fmt.Errorf("not an autoencoder of this program (%s is %q, expected %q); \"declip forge train-autoencoder\" makes one", kindKey, got, kind)
+		return nil, s, fmt.Errorf("not an autoencoder made by \"declip forge train-autoencoder\" (%s is %q, expected %q)", kindKey, got, kind)
 	}
 	if err := json.Unmarshal([]byte(f.Metadata()[shapeKey]), &shape); err != nil {
 		return nil, s, fmt.Errorf("entry %s: %w", shapeKey, err)
@@ -62,7 +62,7 @@ func open(e *engine.Engine, path string) (*Codec, Summary, error) {
 	if err := json.Unmarshal([]byte(f.Metadata()[trainingKey]), &s); err != nil {
 		return nil, s, fmt.Errorf("entry %s: %w", trainingKey, err)
 	}
-	if err := shape.check(); err != nil {
+	if err := shape.Validate(); err != nil {
 		return nil, s, err
 	}
 	theta := make([]float32, 0, shape.size())
@@ -77,7 +77,7 @@ func open(e *engine.Engine, path string) (*Codec, Summary, error) {
 	return c, s, err
 }
 
-// read is a part's values, checked.
+// read gives the values of a part and checks that they are finite.
 func read(f *weights.File, p part) ([]float32, error) {
 	t, ok := f.Tensor(p.name)
 	if !ok {

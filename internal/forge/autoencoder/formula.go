@@ -37,10 +37,10 @@ func (s Shape) parts() []part {
 		for i := range blocksEach {
 			name := side + ".block" + string(rune('1'+i))
 			conv(name+".conv1", s.Width, s.Width, 3, math.Sqrt2)
-			conv(name+".conv2", s.Width, s.Width, 3, 0.1) // a block begins as next to nothing
+			conv(name+".conv2", s.Width, s.Width, 3, 0.1) // a block adds almost nothing at first
 		}
 	}
-	// Each side is a linear map, learnt within a hundred steps, and what a network adds to it.
+	// Each side is the sum of a linear map, which is learnt within a hundred steps, and a network.
 	conv("encoder.in", s.Width, 3, 2*Reduction, math.Sqrt2)
 	residual("encoder")
 	conv("encoder.out", s.Channels, s.Width, 3, 0.1)
@@ -66,7 +66,7 @@ func (s Shape) size() int {
 	return n
 }
 
-// initial draws the first weights.
+// initial draws the initial weights.
 func (s Shape) initial(seed uint64) []float32 {
 	rng := rand.New(rand.NewPCG(seed, 0x6c6174656e74))
 	theta := make([]float32, 0, s.size())
@@ -85,7 +85,7 @@ func (s Shape) initial(seed uint64) []float32 {
 // weightsOf gives a node for a part's name.
 type weightsOf func(p part) *graph.Node
 
-// declared makes the weights parameters of a graph.
+// declared makes the weights parameters of a graph, by name.
 func declared(g *graph.Graph) weightsOf {
 	return func(p part) *graph.Node { return g.Param(p.name, p.shape...) }
 }
@@ -113,6 +113,7 @@ func (l layers) same(name string, x *graph.Node) *graph.Node {
 	return l.conv(name, x, graph.ConvOptions{Pad: 1})
 }
 
+// residual adds the residual blocks of one side.
 func (l layers) residual(side string, x *graph.Node) *graph.Node {
 	for i := range blocksEach {
 		name := side + ".block" + string(rune('1'+i))
@@ -121,8 +122,8 @@ func (l layers) residual(side string, x *graph.Node) *graph.Node {
 	return graph.ReLU(x)
 }
 
-// encoder takes a picture [N, 3, H, W] in [-1,1], H and W multiples of Reduction, to the latent
-// grid [N, Channels, H/4, W/4].
+// encoder converts pictures [N, 3, H, W] in [-1,1], H and W multiples of Reduction, to latent grids
+// [N, Channels, H/4, W/4].
 func encoder(weights weightsOf, x *graph.Node, s Shape) *graph.Node {
 	l := newLayers(s, weights)
 	wide := graph.ConvOptions{Stride: Reduction, Pad: Reduction / 2}
@@ -130,7 +131,7 @@ func encoder(weights weightsOf, x *graph.Node, s Shape) *graph.Node {
 	return graph.Add(l.conv("encoder.linear", x, wide), l.same("encoder.out", inner))
 }
 
-// decoder takes a latent grid [N, Channels, h, w] to a picture [N, 3, 4h, 4w] around [-1,1].
+// decoder converts latent grids [N, Channels, h, w] to pictures [N, 3, 4h, 4w] in about [-1,1].
 func decoder(weights weightsOf, z *graph.Node, s Shape) *graph.Node {
 	l := newLayers(s, weights)
 	inner := l.residual("decoder", l.same("decoder.in", z))
@@ -140,7 +141,7 @@ func decoder(weights weightsOf, z *graph.Node, s Shape) *graph.Node {
 	return graph.Add(spread(l.same("decoder.linear", z), Reduction), fine)
 }
 
-// spread lays k k channels out as k x k pixels: [N, C k k, H, W] to [N, C, H k, W k].
+// spread rearranges k k channels as k x k pixels: [N, C k k, H, W] to [N, C, H k, W k].
 func spread(x *graph.Node, k int) *graph.Node {
 	n, c, h, w := x.Dim(0), x.Dim(1)/(k*k), x.Dim(2), x.Dim(3)
 	x = graph.Transpose(graph.Reshape(x, n, c, k, k, h, w), 0, 1, 4, 2, 5, 3)

@@ -18,14 +18,15 @@ const (
 	outGrad    = "gradient" // of theta, clipped
 )
 
-// The loss is the mean squared error plus the squared errors of the differences between neighbouring
-// pixels, which keep edges sharp.
+// The loss is the mean squared error plus the squared errors of the differences between
+// neighbouring pixels, which keep edges sharp.
 const (
 	edgeWeight = 0.5
 	clip       = 1.0 // largest norm of the gradient
 )
 
-// trainer holds the session that gives the gradient, and the weights that the optimizer moves by it.
+// trainer holds the session that gives the gradient, and the weights that the optimizer moves by
+// it.
 type trainer struct {
 	session         *engine.Session
 	config          Config

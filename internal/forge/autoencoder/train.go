@@ -9,17 +9,18 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
-// Config says how an autoencoder is trained. Fields left at zero take the value that DefaultConfig has.
+// Config says how an autoencoder is trained.
 type Config struct {
 	Photos []string // files
 	Shape  Shape
 	Steps  int
 	Batch  int     // crops in a step
 	Crop   int     // side of a crop, pixels, a multiple of Reduction
-	LR     float64 // at its highest: it rises over the first twentieth, then falls as a cosine
+	LR     float64 // highest learning rate, reached after a twentieth of the steps
 	Seed   uint64
 	Limits picture.Limits
 
@@ -32,10 +33,11 @@ func DefaultConfig() Config {
 	return Config{Shape: DefaultShape, Steps: 800, Batch: 8, Crop: 96, LR: 2e-3, Seed: 1}
 }
 
-func (c Config) check() error {
+// Validate reports the first setting that Train cannot work with.
+func (c Config) Validate() error {
 	switch {
 	case len(c.Photos) < 2:
-		return fmt.Errorf("%d photographs: an autoencoder needs at least 2, to train on and to measure it with", len(c.Photos))
+		return fmt.Errorf("%d photographs: expected at least 2, to train the autoencoder and to test it", len(c.Photos))
 	case c.Steps < 1 || c.Batch < 1 || c.Batch > 256:
 		return fmt.Errorf("%d steps of %d crops: expected at least 1, and at most 256 crops", c.Steps, c.Batch)
 	case c.Crop < 32 || c.Crop > 512 || c.Crop%Reduction != 0:
@@ -43,13 +45,13 @@ func (c Config) check() error {
 	case !(c.LR > 0):
 		return fmt.Errorf("learning rate %g: expected more than 0", c.LR)
 	}
-	return c.Shape.check()
+	return c.Shape.Validate()
 }
 
-// Summary tells how a training went.
+// Summary describes a finished training.
 type Summary struct {
 	Photos     int           `json:"photos"`  // trained on
-	Held       int           `json:"held"`    // held out, to measure with
+	Held       int           `json:"held"`    // held out for the test
 	Unreadable []error       `json:"-"`       // photographs left out
 	Weights    int           `json:"weights"` // trained values
 	PSNR       float64       `json:"psnr"`    // of the held-out photographs, dB
@@ -58,11 +60,12 @@ type Summary struct {
 	Elapsed    time.Duration `json:"-"`
 }
 
-// Train fits an autoencoder to photographs: one in eight is held out, and the reconstruction of those is measured at
-// the end. The same photographs, configuration and threads give the same weights.
+// Train fits an autoencoder to photographs. One in eight is held out, and the quality of their
+// reconstruction is measured at the end. The same photographs, configuration and number of threads
+// give the same weights.
 func Train(ctx context.Context, e *engine.Engine, c Config) (*Codec, Summary, error) {
 	begin := time.Now()
-	if err := c.check(); err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, Summary{}, err
 	}
 	album, err := openAlbum(ctx, c)
@@ -93,26 +96,26 @@ func Train(ctx context.Context, e *engine.Engine, c Config) (*Codec, Summary, er
 	}
 	s := Summary{Photos: len(album.train), Held: len(album.held), Unreadable: album.unreadable,
 		Weights: len(codec.theta), Steps: c.Steps, Seed: c.Seed}
-	if s.PSNR, err = codec.Fidelity(album.held); err != nil {
+	if s.PSNR, err = codec.Fidelity(ctx, album.held); err != nil {
 		return nil, Summary{}, err
 	}
 	s.Elapsed = time.Since(begin)
 	return codec, s, nil
 }
 
-// Fidelity is the mean over pictures of the peak signal-to-noise ratio, in dB, between them and what comes back from
-// the latent grid: 10 log10(255^2 / mean squared difference).
-func (c *Codec) Fidelity(pictures []*picture.RGB) (float64, error) {
+// Fidelity is the mean peak signal-to-noise ratio of pictures after encoding and decoding, in dB:
+// 10 log10(255^2 / mean squared difference).
+func (c *Codec) Fidelity(ctx context.Context, pictures []*picture.RGB) (float64, error) {
 	if len(pictures) == 0 {
 		return 0, errors.New("no pictures to measure the autoencoder with")
 	}
 	sum := 0.0
 	for _, p := range pictures {
-		z, w, h, err := c.Encode(p)
+		z, w, h, err := c.Encode(ctx, p)
 		if err != nil {
 			return 0, err
 		}
-		back, err := c.Decode(z, w, h, p.Width, p.Height)
+		back, err := c.Decode(ctx, z, w, h, p.Width, p.Height)
 		if err != nil {
 			return 0, err
 		}
@@ -121,25 +124,26 @@ func (c *Codec) Fidelity(pictures []*picture.RGB) (float64, error) {
 			d := float64(v) - float64(back.Pix[i])
 			square += d * d
 		}
-		// Half a level of rounding bounds what can be told.
+		// Rounding to levels limits what can be measured.
 		sum += 10 * math.Log10(255*255/max(square/float64(len(p.Pix)), 1e-3))
 	}
 	return sum / float64(len(pictures)), nil
 }
 
-// The album holds a window of each photograph in memory: at most so many photographs, of at most so many pixels a side.
+// Limits of an album.
 const (
-	albumMost = 400
-	albumSide = 512
-	holdEvery = 8
+	albumMost = 400 // photographs
+	albumSide = 512 // pixels on each side of a photograph's window
+	holdEvery = 8   // photographs of which one is held out
 )
 
+// album holds a window of each photograph in memory.
 type album struct {
 	train, held []*picture.RGB
 	unreadable  []error
 }
 
-// openAlbum reads the photographs, in a drawn order, until there are enough.
+// openAlbum reads the photographs, in random order, until there are enough.
 func openAlbum(ctx context.Context, c Config) (*album, error) {
 	a := &album{}
 	rng := rand.New(rand.NewPCG(c.Seed, 0x616c62756d))
@@ -150,16 +154,13 @@ func openAlbum(ctx context.Context, c Config) (*album, error) {
 		if len(a.train)+len(a.held) == albumMost {
 			break
 		}
-		d, err := picture.Open(c.Photos[i], c.Limits)
-		if err == nil && min(d.RGB.Width, d.RGB.Height) < c.Crop {
-			err = fmt.Errorf("%s: %d x %d pixels, expected at least %d on each side", c.Photos[i], d.RGB.Width, d.RGB.Height, c.Crop)
-		}
+		p, err := openPhoto(c.Photos[i], c)
 		if err != nil {
 			a.unreadable = append(a.unreadable, err)
 			continue
 		}
-		w, h := min(d.RGB.Width, albumSide), min(d.RGB.Height, albumSide)
-		window := cut(d.RGB, rng.IntN(d.RGB.Width-w+1), rng.IntN(d.RGB.Height-h+1), w, h)
+		w, h := min(p.Width, albumSide), min(p.Height, albumSide)
+		window := cut(p, rng.IntN(p.Width-w+1), rng.IntN(p.Height-h+1), w, h)
 		if len(a.held) < (len(a.train)+len(a.held)+holdEvery)/holdEvery {
 			a.held = append(a.held, window)
 		} else {
@@ -170,6 +171,26 @@ func openAlbum(ctx context.Context, c Config) (*album, error) {
 		return nil, fmt.Errorf("%d of the %d photographs can be used, expected at least 2: %w", len(a.held), len(c.Photos), errors.Join(a.unreadable...))
 	}
 	return a, nil
+}
+
+// openPhoto reads a photograph that is large enough for a crop. A panic becomes an error that names
+// the file.
+func openPhoto(path string, c Config) (*picture.RGB, error) {
+	var d *picture.Picture
+	err := parallel.Catch(func() (err error) {
+		parallel.Point("load")
+		d, err = picture.Open(path, c.Limits)
+		return err
+	})
+	switch {
+	case parallel.Stack(err) != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	case err != nil:
+		return nil, err
+	case min(d.RGB.Width, d.RGB.Height) < c.Crop:
+		return nil, fmt.Errorf("%s: %d x %d pixels, expected at least %d on each side", path, d.RGB.Width, d.RGB.Height, c.Crop)
+	}
+	return d.RGB, nil
 }
 
 // fill draws the crops of a step, half of them mirrored, into [N, 3, Crop, Crop].
@@ -187,6 +208,7 @@ func (a *album) fill(dst []float32, c Config, step int) {
 	}
 }
 
+// mirror flips planes of rows of the given length left to right.
 func mirror(v []float32, side int) {
 	for row := 0; row < len(v); row += side {
 		for l, r := row, row+side-1; l < r; l, r = l+1, r-1 {
