@@ -23,7 +23,7 @@ var rooms = []room{
 	{name: "serve", below: []string{"localize", "picture", "parallel", "files"}},
 	{
 		name: "study", shared: []string{"study/report"},
-		below: []string{"train", "evaluate", "localize", "dataset", "models", "nn", "picture", "files"},
+		below: []string{"train", "evaluate", "localize", "dataset", "models", "nn", "picture", "parallel", "files"},
 	},
 	{
 		name: "train", shared: []string{"train/calibrate", "train/features"},

@@ -138,15 +138,12 @@ func (o *studyOptions) study(cmd *cobra.Command, args []string) (study.File, err
 	f.Kind, f.Train = args[0], o.training.config
 	f.Cache = study.Cache{Dir: f.Train.Cache.Dir, Off: o.training.noCache}
 	f.Network, f.Train.Spec = f.Train.Spec, network.Spec{}
-	f.Evaluation.Bootstrap, f.Evaluation.Samples = &o.bootstrap, &o.samples
+	f.Evaluation.Bootstrap, f.Evaluation.Samples = o.bootstrap, o.samples
 	f.Evaluation.Clip = f.Train.BackboneFiles
 	if err := o.readSets(cmd, &f); err != nil {
 		return study.File{}, err
 	}
-	if err := f.CheckGiven(); err != nil {
-		return study.File{}, usagef(cmd, "%w", err)
-	}
-	if err := f.Check(); err != nil {
+	if err := f.Validate(); err != nil {
 		return study.File{}, usagef(cmd, "%w", err)
 	}
 	return f, nil
@@ -171,7 +168,7 @@ func (o *studyOptions) fromFile(cmd *cobra.Command, path string) (study.File, er
 	if o.file.Out != "" {
 		f.Out = o.file.Out
 	}
-	if err := f.Check(); err != nil {
+	if err := f.Validate(); err != nil {
 		return study.File{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return f, nil

@@ -35,7 +35,7 @@ func TestRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Check(); err != nil {
+	if err := f.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -46,11 +46,11 @@ func TestRead(t *testing.T) {
 	if f.Train.Epochs != 3 || f.Train.LR != 1e-4 || f.Train.MaxTime.Minutes() != 10 || f.Train.Augment.JPEG != 0.5 || f.Train.BackboneFiles[0] != "clip.pt" {
 		t.Errorf("train %+v", f.Train)
 	}
-	if f.Evaluation.Limit != 5 || *f.Evaluation.Bootstrap != 0 || f.Evaluation.Samples != nil {
+	if f.Evaluation.Limit != 5 || f.Evaluation.Bootstrap != 0 || f.Evaluation.Samples != 3 {
 		t.Errorf("evaluation %+v", f.Evaluation)
 	}
 	for change, want := range map[string]string{
-		"epochs: 3>epocs: 3":                       `line 7: unknown key "epocs" in train: expected one of spec, data`,
+		"epochs: 3>epocs: 3":                       `line 7: unknown key "epocs" in train: expected one of spec,`,
 		"limit: 5>limit: -5":                       "limit -5: expected 0 or more",
 		"cross-generator>layers":                   "a study of kind layers needs a list of layers",
 		"cross-generator>crossing":                 `study "crossing": expected one of cross-generator, layers`,
@@ -58,11 +58,11 @@ func TestRead(t *testing.T) {
 		"one: sets/one>\"<x>\": sets/one":          `data set "<x>"`,
 		"train: a/train, test: /b/test>test: /b/x": "data set two has nothing to train on",
 		"epochs: 3>batch_size: 0":                  "batch size 0: want at least 1",
-		"epochs: 3>seed: 0":                        "seed 0: want at least 1",
+		"epochs: 3>seed: 0":                        "seed 0: expected at least 1",
 		"limit: 5>threshold: 0":                    "threshold 0: expected a number between 0 and 1",
 		"epochs: 3>data: x":                        "data and valid come from the study's data sets",
-		"epochs: 3>spec: {layer: x}":               "the network belongs under the key network",
-		"out: results>note: x":                     "no folder for the results",
+		"epochs: 3>spec: {layer: x}":               "expected the network under the key network",
+		"out: results>note: x":                     "no directory for the results",
 	} {
 		from, to, _ := strings.Cut(change, ">")
 		if strings.Contains(change, "<x>") {
@@ -71,7 +71,7 @@ func TestRead(t *testing.T) {
 		write(strings.Replace(good, from, to, 1))
 		f, err := Read(path)
 		if err == nil {
-			err = f.Check()
+			err = f.Validate()
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want one with %q", change, err, want)
@@ -85,7 +85,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Check(); err != nil {
+	if err := f.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	if len(f.Data) != 4 || f.Data[0].Data != filepath.Join("..", "..", "docs", "dolos:pluralistic") || f.Train.BatchSize != 64 || f.Network.Layer != "layer20" || !f.Tests[0].Resize {

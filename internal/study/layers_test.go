@@ -8,8 +8,8 @@ import (
 	"github.com/declip/declip/internal/train/features"
 )
 
-// All layers of a backbone come out of one pass: after the first training on a data set the cache holds what the trainings on
-// its other layers need.
+// All layers of a backbone come out of one pass: after the first training on a data set the cache
+// holds what the trainings on its other layers need.
 func TestLayers(t *testing.T) {
 	dir := t.TempDir()
 	f := tiny(t, dir)
@@ -20,7 +20,8 @@ func TestLayers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 2 * (5 + 3) * 3; info.Records != want { // two sets, pictures to train and to validate on, layers
+	// Two sets, training and validation pictures, three layers.
+	if want := 2 * (5 + 3) * 3; info.Records != want {
 		t.Errorf("the cache holds %d features, want %d", info.Records, want)
 	}
 	page := d.plan.File.Out + "/" + report.PageFile

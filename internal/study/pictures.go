@@ -13,17 +13,18 @@ import (
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/evaluate"
 	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 	"github.com/declip/declip/internal/study/report"
 )
 
 const (
 	shownSide     = 288 // longest side in pixels of a picture in the report
-	shownMaps     = 6   // at most so many models' maps of one picture
+	shownMaps     = 6   // largest number of maps of one picture
 	shownExtremes = 2   // best and worst pictures of each kind
 )
 
-// shot is a picture to be shown with the maps of some models.
+// shot is a picture to show with the maps of some models.
 type shot struct {
 	set   *set
 	index int
@@ -32,7 +33,7 @@ type shot struct {
 	cells []*Cell
 }
 
-// shots chooses what the report shows.
+// shots chooses the pictures of the report.
 func (p *Plan) shots() (list []shot) {
 	for _, s := range p.sets {
 		cells := p.shownCells(s)
@@ -46,21 +47,22 @@ func (p *Plan) shots() (list []shot) {
 				fit = append(fit, i)
 			}
 		}
-		count := min(*p.File.Evaluation.Samples, len(fit))
+		count := min(p.File.Evaluation.Samples, len(fit))
 		for k := range count {
 			i := fit[(2*k+1)*len(fit)/(2*count)]
 			list = append(list, shot{s, i, filepath.Base(pictures[i].Name), report.Sample, cells})
 		}
 	}
-	if *p.File.Evaluation.Samples > 0 {
+	if p.File.Evaluation.Samples > 0 {
 		list = append(list, p.extremes(true, report.BestID, report.WorstID)...)
 		list = append(list, p.extremes(false, report.BestOD, report.WorstOD)...)
 	}
 	return list
 }
 
-// shownCells are the cells of a test set whose models' maps stand side by side: one model for each training set or, where
-// variants are compared, the variants trained on the set itself; some of them where there are many.
+// shownCells are the cells of a test set whose maps are shown side by side: one model for each
+// training set or, if variants are compared, the variants trained on the set itself. Of many it
+// takes a few.
 func (p *Plan) shownCells(s *set) (cells []*Cell) {
 	for _, c := range p.Cells {
 		if c.set != s || c.result == nil || c.Treatment.Kind != "" {
@@ -81,7 +83,8 @@ func (p *Plan) shownCells(s *set) (cells []*Cell) {
 	return cells
 }
 
-// shownTraining is the training set whose models are shown on a test set: itself, or the first.
+// shownTraining is the training set whose models are shown on a test set: the set itself, or the
+// first.
 func (p *Plan) shownTraining(s *set) string {
 	for _, r := range p.Runs {
 		if r.Train == s.Name {
@@ -91,32 +94,40 @@ func (p *Plan) shownTraining(s *set) string {
 	return p.Runs[0].Train
 }
 
+// ranked is a picture of a cell with its IoU.
+type ranked struct {
+	cell  *Cell
+	index int
+	iou   float64
+}
+
+// extremes are the pictures of a cell with the highest and the lowest IoU; their cell is nil if
+// there are none.
+func (c *Cell) extremes() (high, low ranked) {
+	high, low = ranked{iou: math.Inf(-1)}, ranked{iou: math.Inf(1)}
+	for i, one := range c.result.Pictures {
+		v := one.Scores.IoU
+		if !one.Manipulated || one.Err != nil || math.IsNaN(v) {
+			continue
+		}
+		if v > high.iou {
+			high = ranked{c, i, v}
+		}
+		if v < low.iou {
+			low = ranked{c, i, v}
+		}
+	}
+	return high, low
+}
+
 // extremes are the pictures with the highest and the lowest IoU, at most one of each from a cell.
 func (p *Plan) extremes(same bool, best, worst string) (list []shot) {
-	type ranked struct {
-		cell  *Cell
-		index int
-		iou   float64
-	}
 	var high, low []ranked
 	for _, c := range p.Cells {
 		if c.result == nil || c.Treatment.Kind != "" || (c.Run.Train == c.Test) != same {
 			continue
 		}
-		h, l := ranked{iou: math.Inf(-1)}, ranked{iou: math.Inf(1)}
-		for i, one := range c.result.Pictures {
-			v := one.Scores.IoU
-			if !one.Manipulated || one.Err != nil || math.IsNaN(v) {
-				continue
-			}
-			if v > h.iou {
-				h = ranked{c, i, v}
-			}
-			if v < l.iou {
-				l = ranked{c, i, v}
-			}
-		}
-		if h.cell != nil {
+		if h, l := c.extremes(); h.cell != nil {
 			high, low = append(high, h), append(low, l)
 		}
 	}
@@ -138,8 +149,8 @@ func (p *Plan) extremes(same bool, best, worst string) (list []shot) {
 	return list
 }
 
-// pictures makes the pictures of the report, or takes those of an earlier one. With makeNew unset, what is not there is left
-// out.
+// pictures makes the pictures of the report, or takes those of an earlier report. Without makeNew,
+// missing ones are left out.
 func (p *Plan) pictures(ctx context.Context, o Options, makeNew bool) ([]report.Picture, error) {
 	shots := p.shots()
 	if o.Events.Drawing != nil {
@@ -169,7 +180,7 @@ func (p *Plan) pictures(ctx context.Context, o Options, makeNew bool) ([]report.
 	return list, nil
 }
 
-// shownFile is where a shot's picture, its mask or, with a cell, a map of it is kept.
+// shownFile is the file of a shot's picture, its mask or, with a cell, a map of it.
 func (p *Plan) shownFile(s shot, c *Cell, ending string) string {
 	values := []any{"shown 1", dataset.Fingerprint(s.set.test), s.index, shownSide}
 	if c != nil {
@@ -178,8 +189,8 @@ func (p *Plan) shownFile(s shot, c *Cell, ending string) string {
 	return filepath.Join(p.File.Out, picturesDir, hash(values...)[:20]+"."+ending)
 }
 
-// drawMaps makes what is missing, model by model. A picture or a model that fails here is left out of the report: the cells
-// have told about it.
+// drawMaps makes the missing pictures, model by model. A picture or a model that fails here is left
+// out, because the cells report it.
 func (p *Plan) drawMaps(ctx context.Context, o Options, shots []shot) error {
 	if err := os.MkdirAll(filepath.Join(p.File.Out, picturesDir), 0o755); err != nil {
 		return err
@@ -208,13 +219,14 @@ func (p *Plan) drawMaps(ctx context.Context, o Options, shots []shot) error {
 	return nil
 }
 
+// drawWith makes the maps of one model.
 func (p *Plan) drawWith(ctx context.Context, m *localize.Model, shots []shot) error {
 	for _, s := range shots {
 		sample, err := dataset.Load(ctx, s.set.test, s.index)
 		if err != nil || sample.Mask == nil {
 			continue
 		}
-		result, err := m.Localize(ctx, picture.New(sample.Picture))
+		result, err := localizeSafely(ctx, m, sample.Picture)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -228,6 +240,13 @@ func (p *Plan) drawWith(ctx context.Context, m *localize.Model, shots []shot) er
 	return nil
 }
 
+// localizeSafely is Localize with a panic as an error.
+func localizeSafely(ctx context.Context, m *localize.Model, p *picture.RGB) (result *localize.Result, err error) {
+	defer parallel.Recover(&err)
+	return m.Localize(ctx, picture.New(p))
+}
+
+// writeShown writes a shot's picture, its mask and a map.
 func (p *Plan) writeShown(s shot, sample dataset.Sample, m picture.Map) error {
 	w, h := shownSize(sample.Picture.Width, sample.Picture.Height)
 	if err := picture.WriteJPEG(p.shownFile(s, nil, "jpg"), picture.Resize(sample.Picture, w, h), 85); err != nil {
@@ -253,7 +272,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// firstError is why some pictures of a cell have no scores, and how many.
+// firstError is the first error of a cell's pictures, and the number of pictures without scores.
 func firstError(pictures []evaluate.Picture) (string, int) {
 	n := 0
 	for _, p := range pictures {

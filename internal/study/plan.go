@@ -21,15 +21,15 @@ import (
 	"github.com/declip/declip/internal/train"
 )
 
-// Plan is what a study comes to: the models to train and the cells to fill, with what is there already.
+// Plan lists the models to train and the cells to fill, and which of them are done.
 type Plan struct {
 	File     File
 	Runs     []*Run
 	Cells    []*Cell
-	Summary  []string // after Do: the outcome in sentences
+	Summary  []string // after Do: the results in sentences
 	sets     []*set
 	variants []string
-	perturb  []evaluate.Perturbation // without the untreated
+	perturb  []evaluate.Perturbation // without the zero value
 }
 
 // Run is one model of the grid.
@@ -38,11 +38,11 @@ type Run struct {
 	Model          string // network, or the file of a given model
 	Dir            string // of the training; "" for a given model
 	File           string // checkpoint
-	Done           bool   // it is there
-	Begun          bool   // a training to be gone on with is there
-	Pictures       int    // to train on
-	Steps          int64  // at most, of the whole training
-	Problem        string // why it can't be had
+	Done           bool   // the checkpoint exists
+	Begun          bool   // there is an interrupted training
+	Pictures       int    // for training
+	Steps          int64  // of the whole training, at most
+	Problem        string // why there is no model
 
 	config train.Config
 	set    *set
@@ -66,11 +66,11 @@ type Cell struct {
 	result *stored
 }
 
-// NewPlan opens the data and finds out what is there. A data set that can't be opened, or a network that can't be, is a
-// problem of its runs and cells; the error is about the study as a whole.
+// NewPlan opens the data and determines what is done. An unusable data set or network is a problem
+// of its runs and cells; the error is about the study as a whole, or that ctx ended.
 func NewPlan(ctx context.Context, f File) (*Plan, error) {
-	f = f.defaults()
-	if err := f.Check(); err != nil {
+	f = f.completed()
+	if err := f.Validate(); err != nil {
 		return nil, err
 	}
 	p := &Plan{File: f}
@@ -82,6 +82,9 @@ func NewPlan(ctx context.Context, f File) (*Plan, error) {
 		p.perturb = append(p.perturb, t)
 	}
 	p.openSets(ctx)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	variants, err := f.variants()
 	if err != nil {
 		return nil, err
@@ -99,13 +102,13 @@ func NewPlan(ctx context.Context, f File) (*Plan, error) {
 	return p, nil
 }
 
-// variant is one value of what a study varies.
+// variant is one layer, decoder or backbone of a study that compares them.
 type variant struct {
 	name   string
 	config train.Config
 }
 
-// variants lists what the study varies; one for studies that vary the data alone.
+// variants lists the layers, decoders or backbones; other studies have one variant without a name.
 func (f File) variants() (list []variant, err error) {
 	base := f.Train
 	base.Spec = f.Network
@@ -144,6 +147,7 @@ func (f File) variants() (list []variant, err error) {
 	return list, nil
 }
 
+// apply puts the backbone's own settings into a configuration.
 func (b Backbone) apply(c *train.Config) {
 	set := func(to *string, value string) {
 		if value != "" {
@@ -176,7 +180,7 @@ func (p *Plan) addRuns(v variant) error {
 	return nil
 }
 
-// given is a model that is trained already.
+// given is the run of a model that is trained already.
 func (p *Plan) given(m Model) *Run {
 	r := &Run{Train: m.Name, Model: m.File, File: m.File, Done: true, clip: p.File.Evaluation.Clip}
 	identity, err := identities(append([]string{m.File}, r.clip...))
@@ -187,7 +191,8 @@ func (p *Plan) given(m Model) *Run {
 	return r
 }
 
-// prepare fills in what follows from a run's options and data. The error is that the options make no sense.
+// prepare fills in the fields that follow from a run's options and data. The error is about the
+// options.
 func (p *Plan) prepare(r *Run) error {
 	r.Model = describe(r.config.Spec)
 	if r.set.problem != "" {
@@ -196,12 +201,12 @@ func (p *Plan) prepare(r *Run) error {
 	}
 	c := &r.config
 	c.TrainSource, c.ValidSource = r.set.train, r.set.valid
-	c.Out = "-" // known when the key is
+	c.Out = "-" // depends on the key
 	if err := c.Validate(); err != nil {
 		if !errors.Is(err, network.ErrSpec) || len(p.variants) < 2 && p.File.Kind != report.Layers && p.File.Kind != report.Decoders && p.File.Kind != report.Backbones {
 			return err
 		}
-		r.Problem = err.Error() // of one variant; the others go on
+		r.Problem = err.Error() // of one variant; the others are not affected
 		return nil
 	}
 	key, err := runKey(*c)
@@ -229,7 +234,7 @@ func (p *Plan) prepare(r *Run) error {
 // describe names a network for people.
 func describe(s network.Spec) string { return strings.TrimSpace(s.String()) }
 
-// runKey is a hash of everything that a training's result depends on.
+// runKey is a hash of everything that the result of a training depends on.
 func runKey(c train.Config) (string, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -253,7 +258,7 @@ func runKey(c train.Config) (string, error) {
 	return hash("run", withoutZeros(options), files, dataset.Fingerprint(c.TrainSource), valid), nil
 }
 
-// installed lists the backbones that the training would take out of the models folder.
+// installed lists the backbones that the training would take from the models directory.
 func installed(c train.Config) (names []string) {
 	if len(c.BackboneFiles) > 0 || c.Spec.Arch == network.ArchXception || c.Spec.Arch == network.ArchLite {
 		return nil
@@ -273,7 +278,7 @@ func given(path string) []string {
 	return []string{path}
 }
 
-// withoutZeros leaves out options at zero, so that an option that a later version adds changes no key.
+// withoutZeros removes options at zero, so that options added by a later version change no key.
 func withoutZeros(options map[string]any) map[string]any {
 	for name, value := range options {
 		if nested, ok := value.(map[string]any); ok {
@@ -289,7 +294,7 @@ func withoutZeros(options map[string]any) map[string]any {
 	return options
 }
 
-// hash is over the JSON of some values.
+// hash is the hexadecimal SHA-256 of the JSON of values.
 func hash(values ...any) string {
 	text, err := json.Marshal(values) // strings, maps of plain values
 	if err != nil {
@@ -299,13 +304,13 @@ func hash(values ...any) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// checkNames refuses names that would share a file.
+// checkNames rejects names that would share a file.
 func (p *Plan) checkNames() error {
 	seen := map[string]string{}
 	for _, r := range p.Runs {
 		name := strings.ToLower(fileName(r.Variant, r.Train))
 		if other, ok := seen[name]; ok {
-			return fmt.Errorf("%s and %s %s can't be told apart by their files' names", other, r.Variant, r.Train)
+			return fmt.Errorf("%s and %s %s would have the same file name", other, r.Variant, r.Train)
 		}
 		seen[name] = r.Variant + " " + r.Train
 	}
@@ -335,7 +340,7 @@ func (p *Plan) addCells() {
 
 var unfit = regexp.MustCompile(`[^\pL\pN.+]+`)
 
-// fileName joins names to one that any file system takes.
+// fileName joins names to one that is valid on all file systems.
 func fileName(parts ...string) string {
 	var list []string
 	for _, s := range parts {

@@ -14,11 +14,11 @@ import (
 	"github.com/declip/declip/internal/train"
 )
 
-// results is what the plan's cells hold by now, for the report.
+// results collects the contents of the plan's cells for the report.
 func (p *Plan) results(info engine.Info, versions []report.Option) *report.Results {
 	f := p.File
 	r := &report.Results{Kind: f.Kind, Title: f.Title, Note: f.Note, Variants: p.variants, Threshold: f.Evaluation.Threshold,
-		Bootstrap: *f.Evaluation.Bootstrap, Seed: f.Train.Seed, Treatments: []report.Treatment{{}}, Options: p.options(), Dolos: p.dolos()}
+		Bootstrap: f.Evaluation.Bootstrap, Seed: f.Train.Seed, Treatments: []report.Treatment{{}}, Options: p.options(), Dolos: p.dolos()}
 	for _, run := range p.Runs {
 		if !slices.Contains(r.Train, run.Train) {
 			r.Train = append(r.Train, run.Train)
@@ -75,7 +75,7 @@ func (c *Cell) report(threshold float64) report.Cell {
 	return out
 }
 
-// score is a picture's for the report. One without scores has none that counts.
+// score converts a picture's scores for the report. Without scores all are NaN.
 func score(p evaluate.Picture, threshold float64) report.Score {
 	s := report.Score{Name: p.Name, Manipulated: true}
 	nan := math.NaN()
@@ -93,7 +93,7 @@ func score(p evaluate.Picture, threshold float64) report.Score {
 	return s
 }
 
-// options lists what a reader may want to know about how the models came about: what differs from the defaults first.
+// options lists the settings of trainings and tests for the report.
 func (p *Plan) options() []report.Option {
 	var list []report.Option
 	add := func(name, value string) { list = append(list, report.Option{Name: name, Value: value}) }
@@ -114,11 +114,12 @@ func (p *Plan) options() []report.Option {
 	if f.Evaluation.Limit > 0 {
 		add("pictures tested of each set", fmt.Sprintf("at most %d", f.Evaluation.Limit))
 	}
-	add("bootstrap draws", fmt.Sprint(*f.Evaluation.Bootstrap))
+	add("bootstrap draws", fmt.Sprint(f.Evaluation.Bootstrap))
 	return list
 }
 
-// trainingOptions are the training's settings by their names in the study's file, but for the network and what is off.
+// trainingOptions are the training's settings by their names in the study's file, except the
+// network and what is off.
 func trainingOptions(c train.Config) (list []report.Option) {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -131,7 +132,7 @@ func trainingOptions(c train.Config) (list []report.Option) {
 	for _, name := range []string{"spec", "data", "valid", "device", "threads", "max_time"} {
 		delete(options, name)
 	}
-	if c.Augment.JPEG == 0 { // qualities of what is off
+	if c.Augment.JPEG == 0 { // the qualities do not matter then
 		if augment, ok := options["augment"].(map[string]any); ok {
 			delete(augment, "jpeg_low")
 			delete(augment, "jpeg_high")

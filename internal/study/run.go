@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/study/report"
 	"github.com/declip/declip/internal/train"
 	"github.com/declip/declip/internal/train/features"
 )
 
-// Options say what runs a study, and who hears about it.
+// Options say on what a study runs, and who is informed of its progress.
 type Options struct {
 	Library, Device string
 	Threads         int
@@ -24,18 +25,19 @@ type Options struct {
 	Events          Events
 }
 
-// Events are called as the study goes on, one at a time. Any may be nil.
+// Events are called during a study, never concurrently. Any may be nil.
 type Events struct {
-	Training func(r *Run, number, of int) train.Hooks  // a training begins, or goes on
-	Trained  func(r *Run)                              // it ended; Problem says how, if badly
-	Scoring  func(test string, models, number, of int) // models are tested on a set: the number-th such pass
-	Scored   func(done, total int)                     // pictures of that pass
-	Drawing  func()                                    // pictures for the report are made
+	Training func(r *Run, number, of int) train.Hooks  // a training starts or resumes
+	Trained  func(r *Run)                              // it has ended; r.Problem is set if it failed
+	Scoring  func(test string, models, number, of int) // a pass: models are tested on a set
+	Scored   func(done, total int)                     // pictures of that pass are finished
+	Drawing  func()                                    // the pictures for the report are made
 }
 
-// Do trains what is not trained, tests what is not tested, and writes the report. What can't be done is noted in the plan, and
-// the rest goes on; the error is that nothing could be done, that another process is at work in the study's folder, that the
-// results could not be written, or that ctx ended: then the report holds what was there by then.
+// Do trains the untrained models, fills the missing cells and writes the report. Failures, panics
+// included, are recorded in the plan, and the rest continues. The error is that the engine is
+// missing, that another process works in the study's directory, that results could not be written,
+// or that ctx ended; the report then contains the results so far.
 func (p *Plan) Do(ctx context.Context, o Options) error {
 	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
 	if err != nil {
@@ -60,6 +62,7 @@ func (p *Plan) Do(ctx context.Context, o Options) error {
 	return errors.Join(err, pictureErr, report.Write(p.File.Out, r))
 }
 
+// work trains and scores.
 func (p *Plan) work(ctx context.Context, e *engine.Engine, o Options) error {
 	todo := slices.DeleteFunc(slices.Clone(p.Runs), func(r *Run) bool { return r.Done || r.Problem != "" })
 	for i, r := range todo {
@@ -81,7 +84,11 @@ func (p *Plan) train(ctx context.Context, e *engine.Engine, o Options, r *Run, n
 	if o.Events.Training != nil {
 		c.Hooks = o.Events.Training(r, number, of)
 	}
-	s, err := train.Run(ctx, c)
+	var s train.Summary
+	err := parallel.Catch(func() (err error) {
+		s, err = train.Run(ctx, c)
+		return err
+	})
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -101,7 +108,8 @@ func (p *Plan) train(ctx context.Context, e *engine.Engine, o Options, r *Run, n
 	return nil
 }
 
-// setCache has the features of frozen backbones kept, those of all layers of a study of layers in one pass.
+// setCache turns on the cache of frozen backbones' features. A study of layers computes those of
+// all layers in one pass.
 func (p *Plan) setCache(c *train.Config) (err error) {
 	f := p.File.Cache
 	if f.Off {
@@ -121,7 +129,7 @@ func (p *Plan) setCache(c *train.Config) (err error) {
 	return nil
 }
 
-// finish keeps the facts about a training and what its model needs, and takes away what only a training needs that goes on.
+// finish stores the facts about a training and removes the checkpoint that only resuming needs.
 func (r *Run) finish(s train.Summary) error {
 	r.facts = facts{Key: r.key, Model: r.Model, Parameters: s.Parameters, Epochs: s.State.Epoch, BestEpoch: s.State.BestEpoch,
 		Seconds: s.State.Elapsed.Seconds(), Device: s.Device}
@@ -138,8 +146,8 @@ func (r *Run) finish(s train.Summary) error {
 	return nil
 }
 
-// Name is the run as people call it.
+// Name is the run's variant and training set.
 func (r *Run) Name() string { return strings.TrimSpace(r.Variant + " " + r.Train) }
 
-// Spent is the time that the training took, interruptions left out.
+// Spent is the training's duration without interruptions.
 func (r *Run) Spent() time.Duration { return time.Duration(r.facts.Seconds * float64(time.Second)) }

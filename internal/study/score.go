@@ -9,21 +9,22 @@ import (
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/evaluate"
 	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/parallel"
 )
 
-// pass is one way through a test set with several models.
+// pass tests several models on one test set together.
 type pass struct {
 	set  *set
 	runs []*Run
 }
 
-// Models that are tested in one pass: their backbones are shared, their own weights are all in memory.
+// Limits of a pass. Its models share their backbones, and their own weights are all in memory.
 const (
 	passModels     = 16
 	passParameters = 300 << 20
 )
 
-// passes groups what is to be tested: by test set, and so that models of a group come from the same backbones.
+// passes groups the cells to fill by test set and by the models' backbones.
 func (p *Plan) passes() (list []pass) {
 	for _, s := range p.sets {
 		byFiles := map[string][]*Run{}
@@ -53,7 +54,7 @@ func (p *Plan) passes() (list []pass) {
 	return list
 }
 
-// open lists the cells of a model and a test set that are not filled.
+// open lists the unfilled cells of a model and a test set.
 func (p *Plan) open(r *Run, s *set) (list []*Cell) {
 	for _, c := range p.Cells {
 		if c.Run == r && c.set == s && !c.Done && c.Problem == "" && c.key != "" {
@@ -63,7 +64,7 @@ func (p *Plan) open(r *Run, s *set) (list []*Cell) {
 	return list
 }
 
-// score fills the cells. A model that can't be run is a problem of its cells.
+// score fills the cells. A model that fails is a problem of its cells.
 func (p *Plan) score(ctx context.Context, o Options) error {
 	passes := p.passes()
 	for i, pass := range passes {
@@ -72,7 +73,7 @@ func (p *Plan) score(ctx context.Context, o Options) error {
 		}
 		err := p.scoreTogether(ctx, o, pass)
 		if err != nil && ctx.Err() == nil && len(pass.runs) > 1 {
-			for _, r := range pass.runs { // one of them may be at fault
+			for _, r := range pass.runs { // find the one that fails
 				if err := p.scoreTogether(ctx, o, passOf(pass.set, r)); err != nil && ctx.Err() == nil {
 					p.blame(r, pass.set, err)
 				}
@@ -91,15 +92,16 @@ func (p *Plan) score(ctx context.Context, o Options) error {
 
 func passOf(s *set, r *Run) pass { return pass{s, []*Run{r}} }
 
-// blame notes why a model's cells of a test set stay empty.
+// blame records why a model's cells of a test set stay empty.
 func (p *Plan) blame(r *Run, s *set, err error) {
 	for _, c := range p.open(r, s) {
 		c.Problem = err.Error()
 	}
 }
 
-// scoreTogether takes a test set through models.
-func (p *Plan) scoreTogether(ctx context.Context, o Options, pass pass) error {
+// scoreTogether fills the cells of a pass. A panic becomes an error.
+func (p *Plan) scoreTogether(ctx context.Context, o Options, pass pass) (err error) {
+	defer parallel.Recover(&err)
 	m, err := p.openModels(pass.runs, o)
 	if err != nil {
 		return err
@@ -147,7 +149,7 @@ func paths(runs []*Run) []string {
 	return list
 }
 
-// openModels opens models to answer each for itself.
+// openModels opens models that each give their own answer.
 func (p *Plan) openModels(runs []*Run, o Options) (*localize.Model, error) {
 	return localize.OpenSeveral(paths(runs), localize.Options{Library: o.Library, Device: o.Device, Threads: o.Threads,
 		Threshold: p.File.Evaluation.Threshold, Backbones: runs[0].clip, Each: true})

@@ -11,15 +11,15 @@ import (
 	"github.com/declip/declip/internal/study/report"
 )
 
-// set is a data set, opened.
+// set is an opened data set.
 type set struct {
 	Set
-	train, valid, test dataset.Source // nil where there is none
-	dolos              string         // the set of Dolos that it is; "" for others
-	problem            string         // why it can't be opened
+	train, valid, test dataset.Source // nil if there is none
+	dolos              string         // its name in Dolos; "" for other data
+	problem            string         // why it cannot be opened
 }
 
-// openSets opens all data sets, those that are trained on first.
+// openSets opens all data sets, those for training first.
 func (p *Plan) openSets(ctx context.Context) {
 	f := p.File
 	for i, d := range slices.Concat(f.Data, f.Tests) {
@@ -31,7 +31,8 @@ func (p *Plan) openSets(ctx context.Context) {
 	}
 }
 
-// open opens what is to be tested on and, with training set, the rest, of which lenient lets bad pictures pass.
+// open opens the test data and, if training is set, the rest. With lenient, bad pictures are not
+// errors there.
 func (s *set) open(ctx context.Context, training, lenient bool, limit int) error {
 	polarity, err := dataset.ParsePolarity(s.Masks)
 	if err != nil {
@@ -46,7 +47,7 @@ func (s *set) open(ctx context.Context, training, lenient bool, limit int) error
 			return err
 		}
 	}
-	base.Lenient = true // one bad picture is no reason to test none
+	base.Lenient = true // a bad picture must not prevent the test of the others
 	test, err := s.part(ctx, s.Test, "test", base)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (s *set) open(ctx context.Context, training, lenient bool, limit int) error
 	return nil
 }
 
-// part opens a split of the data set, or the data set that was named for it. There may be none to validate on.
+// part opens a split of the data set, or the data set named for it. Validation data is optional.
 func (s *set) part(ctx context.Context, name, split string, o dataset.Options) (dataset.Source, error) {
 	switch {
 	case name == "" && s.Data == "":
@@ -78,6 +79,7 @@ func (s *set) part(ctx context.Context, name, split string, o dataset.Options) (
 	return d, nil
 }
 
+// hasSplit reports whether a data set has a split.
 func hasSplit(ctx context.Context, name, split string) bool {
 	d, err := dataset.Open(ctx, name, dataset.Options{Split: dataset.All, Lenient: true})
 	if err != nil {
@@ -110,7 +112,7 @@ func (s *set) report() report.Data {
 	return d
 }
 
-// name is what the data set was opened by.
+// name describes where the data set comes from.
 func (s *set) name() string {
 	if s.Data != "" {
 		return s.Data
@@ -124,7 +126,7 @@ func (s *set) name() string {
 // dolosSets are the test sets of the paper's table.
 var dolosSets = []string{"pluralistic", "lama", "repaint-p2-9k", "ldm"}
 
-// dolosSet is the one of the paper's sets that all manipulated pictures are of, "" if there is none.
+// dolosSet is the one of the paper's sets that has all manipulated pictures; "" if there is none.
 func dolosSet(d *dataset.Set) string {
 	found := ""
 	for i := range d.Len() {
@@ -139,7 +141,7 @@ func dolosSet(d *dataset.Set) string {
 	return found
 }
 
-// dolos says whether the data are the paper's four sets, with nothing else beside.
+// dolos reports whether the data are exactly the paper's four sets.
 func (p *Plan) dolos() bool {
 	seen := map[string]bool{}
 	for _, s := range p.sets {

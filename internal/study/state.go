@@ -15,7 +15,7 @@ import (
 	"github.com/declip/declip/internal/models"
 )
 
-// facts are what is kept of a finished training.
+// facts are stored for a finished training.
 type facts struct {
 	Key        string   `json:"key"`
 	Model      string   `json:"model"`
@@ -29,7 +29,7 @@ type facts struct {
 
 const factsFile = "done.json"
 
-// readFacts says whether the training is done.
+// readFacts reads the facts and reports whether the training is done.
 func (r *Run) readFacts() bool {
 	if err := readJSON(filepath.Join(r.Dir, factsFile), &r.facts); err != nil || r.facts.Key != r.key {
 		r.facts = facts{}
@@ -46,11 +46,11 @@ type stored struct {
 	Train     string             `json:"trained_on"`
 	Test      string             `json:"tested_on"`
 	Treatment string             `json:"treatment,omitempty"`
-	Seconds   float64            `json:"seconds"` // an equal share of the pass that made it
+	Seconds   float64            `json:"seconds"` // its share of the pass that filled it
 	Pictures  []evaluate.Picture `json:"pictures"`
 }
 
-// read says whether the cell is filled.
+// read reads the cell's scores and reports whether it is filled.
 func (c *Cell) read() bool {
 	var s stored
 	if err := readJSON(c.Path, &s); err != nil || s.Key != c.key {
@@ -60,7 +60,7 @@ func (c *Cell) read() bool {
 	return true
 }
 
-// write keeps the cell's scores.
+// write stores the cell's scores.
 func (c *Cell) write(pictures []evaluate.Picture, seconds float64) error {
 	s := &stored{Key: c.key, Variant: c.Run.Variant, Train: c.Run.Train, Test: c.Test, Treatment: c.Treatment.String(), Seconds: seconds, Pictures: pictures}
 	if err := writeJSON(c.Path, s); err != nil {
@@ -88,8 +88,8 @@ func writeJSON(path string, value any) error {
 	return files.WriteSynced(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(value) })
 }
 
-// identities tell model files from others by their length and a hash of both ends: reading gigabytes of weights at every start
-// would take longer than many a study has left to do.
+// identities identify model files by their length and a hash of both ends. Reading gigabytes of
+// weights at every start would take too long.
 func identities(names []string) ([]string, error) {
 	var list []string
 	for _, name := range names {
@@ -110,6 +110,7 @@ func identities(names []string) ([]string, error) {
 	return list, nil
 }
 
+// identity is the length of a file and a hash of its first and last megabyte.
 func identity(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

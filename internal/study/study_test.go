@@ -23,7 +23,8 @@ import (
 	"github.com/declip/declip/internal/train"
 )
 
-// writeSet writes a data set of pictures in which a square is noisy, or brighter. The last of each part is untouched.
+// writeSet writes a data set of pictures in which a square is noisy, or brighter. The last of each
+// part is untouched.
 func writeSet(t *testing.T, dir, how string) {
 	t.Helper()
 	for part, n := range map[string]int{"train": 5, "valid": 3, "test": 4} {
@@ -77,15 +78,12 @@ func tiny(t *testing.T, dir string) File {
 			t.Fatal(err)
 		}
 	}
-	training := train.DefaultConfig()
-	training.Spec = network.Spec{}
-	training.Epochs, training.BatchSize, training.LR, training.BackboneFiles = 2, 2, 0.01, []string{clip}
-	f := File{Kind: report.CrossGenerator, Out: filepath.Join(dir, "out"),
-		Network: network.Spec{Arch: "ViT", Layer: "layer1", Decoder: network.DecoderLinear},
-		Train:   training,
-		Cache:   Cache{Dir: filepath.Join(dir, "cache")}}
-	draws, samples := 20, 1
-	f.Evaluation = Evaluation{Bootstrap: &draws, Samples: &samples}
+	f := DefaultFile()
+	f.Kind, f.Out = report.CrossGenerator, filepath.Join(dir, "out")
+	f.Network = network.Spec{Arch: "ViT", Layer: "layer1", Decoder: network.DecoderLinear}
+	f.Train.Epochs, f.Train.BatchSize, f.Train.LR, f.Train.BackboneFiles = 2, 2, 0.01, []string{clip}
+	f.Cache.Dir = filepath.Join(dir, "cache")
+	f.Evaluation.Bootstrap, f.Evaluation.Samples = 20, 1
 	for _, name := range []string{"noise", "light"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			writeSet(t, filepath.Join(dir, name), name)
@@ -174,7 +172,8 @@ func TestStudyGoesOn(t *testing.T) {
 	mustDo(t, f, 1, 2) // other data, another model
 }
 
-// A study that was interrupted in the middle of a training ends with the scores of one that was not.
+// A study that was interrupted in the middle of a training ends with the scores of one that was
+// not.
 func TestStudyAfterInterruption(t *testing.T) {
 	dir := t.TempDir()
 	f := tiny(t, dir)
@@ -250,14 +249,15 @@ func TestStudyWithProblems(t *testing.T) {
 	}
 }
 
-// Given models are tested, not trained; treatments are told apart.
+// Given models are tested, not trained; treatments are kept apart.
 func TestRobustnessOfGivenModels(t *testing.T) {
 	dir := t.TempDir()
 	f := tiny(t, dir)
 	first := mustDo(t, f, 2, 4)
-	g := File{Kind: report.Robustness, Out: filepath.Join(dir, "robust"), Perturb: []string{"jpeg:50", "noise:30"}, Evaluation: f.Evaluation,
-		Cache:  f.Cache,
-		Models: []Model{{"noise", first.plan.Runs[0].File}, {"light", first.plan.Runs[1].File}}, Data: f.Data}
+	g := DefaultFile()
+	g.Kind, g.Out, g.Perturb = report.Robustness, filepath.Join(dir, "robust"), []string{"jpeg:50", "noise:30"}
+	g.Data, g.Models = f.Data, []Model{{"noise", first.plan.Runs[0].File}, {"light", first.plan.Runs[1].File}}
+	g.Evaluation, g.Cache = f.Evaluation, f.Cache
 	g.Evaluation.Clip = f.Train.BackboneFiles
 	d := mustDo(t, g, 0, 12)
 	for i, c := range d.plan.Cells {

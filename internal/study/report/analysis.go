@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Estimate is an average with the interval in which it lies with 95 % confidence, as far as the choice of the test
-// pictures goes.
+// Estimate is an average with its 95 % confidence interval with regard to the choice of test
+// pictures.
 type Estimate struct {
 	Mean  float64 `json:"mean"`
 	Low   float64 `json:"low"`
@@ -18,13 +18,13 @@ type Estimate struct {
 	draws []float64
 }
 
-// Known says whether there is anything to show.
+// Known reports whether there is an average.
 func (e Estimate) Known() bool { return e.Count > 0 }
 
-// HasInterval says whether Low and High mean something.
+// HasInterval reports whether Low and High are an interval.
 func (e Estimate) HasInterval() bool { return len(e.draws) > 0 }
 
-// unknown is the average of nothing.
+// unknown is an average of no values.
 func unknown() Estimate { return Estimate{Mean: math.NaN(), Low: math.NaN(), High: math.NaN()} }
 
 // place names a cell of the grid.
@@ -33,8 +33,9 @@ type place struct {
 	treatment            Treatment
 }
 
-// Analysis holds the averages of a study and their bootstrap: the pictures of each test set are drawn anew, with
-// replacement, the same for all models, so that differences between models are judged on the same pictures.
+// Analysis has the averages of a study and their bootstrap. The pictures of each test set are
+// resampled with replacement, in the same way for all models, so that models are compared on the
+// same pictures.
 type Analysis struct {
 	*Results
 	cells map[place]*Cell
@@ -60,7 +61,7 @@ func Analyze(r *Results) *Analysis {
 	return a
 }
 
-// drawn gives the draws of n pictures of a test set.
+// drawn gives the bootstrap samples of n pictures of a test set.
 func (a *Analysis) drawn(test string, n int) [][]int32 {
 	if d := a.draws[test]; len(d) > 0 && len(d[0]) == n {
 		return d
@@ -96,14 +97,15 @@ func (a *Analysis) estimate(c *Cell, m Metric) Estimate {
 	for _, d := range a.drawn(c.Test, len(values)) {
 		v, n := average(values, d)
 		if n == 0 {
-			v = mean // none of the drawn pictures counts
+			v = mean // the score is defined for none of the drawn pictures
 		}
 		e.draws = append(e.draws, v)
 	}
 	return e.withInterval()
 }
 
-// average is the mean of the finite values, or of those at the given indices, and their number.
+// average is the mean of the values that are not NaN, or of those at the given indices, and their
+// number.
 func average(values []float64, at []int32) (float64, int) {
 	sum, n := 0.0, 0
 	if at == nil {
@@ -138,7 +140,7 @@ func (e Estimate) withInterval() Estimate {
 	return e
 }
 
-// Cell is the average of one cell; what it is not known for has no Count.
+// Cell is the average of one cell; without scores its Count is 0.
 func (a *Analysis) Cell(variant, train, test string, t Treatment, metric string) Estimate {
 	if e, ok := a.known[place{variant, train, test, t}][metric]; ok {
 		return e
@@ -146,7 +148,7 @@ func (a *Analysis) Cell(variant, train, test string, t Treatment, metric string)
 	return unknown()
 }
 
-// Problem says why a cell has no scores; "" where it has.
+// Problem is why a cell has no scores; "" if it has.
 func (a *Analysis) Problem(variant, train, test string, t Treatment) string {
 	c := a.cells[place{variant, train, test, t}]
 	switch {
@@ -184,6 +186,7 @@ func (a *Analysis) mean(variant string, t Treatment, metric string, pairs []pair
 	return meanOf(list)
 }
 
+// meanOf averages estimates, draw by draw.
 func meanOf(list []Estimate) Estimate {
 	if len(list) == 0 {
 		return unknown()
@@ -196,7 +199,7 @@ func meanOf(list []Estimate) Estimate {
 	for i := range list[0].draws {
 		v := 0.0
 		for _, other := range list {
-			if i >= len(other.draws) { // one of them has no interval, so their mean has none
+			if i >= len(other.draws) { // without one interval there is none of the mean
 				e.draws = nil
 				return e
 			}
@@ -217,7 +220,7 @@ func (a *Analysis) OOD(variant string, t Treatment, metric string) Estimate {
 	return a.mean(variant, t, metric, a.pairs(false))
 }
 
-// difference is x - y, judged on the same draws.
+// difference is x - y on the same draws.
 func difference(x, y Estimate) Estimate {
 	if !x.Known() || !y.Known() {
 		return unknown()

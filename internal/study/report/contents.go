@@ -14,7 +14,7 @@ type section struct {
 	tables  []Table
 }
 
-// contents are the sections that hold the study's results, by its kind.
+// contents are the sections with the study's results, by its kind.
 func (a *Analysis) contents() []section {
 	switch a.Kind {
 	case Layers:
@@ -32,13 +32,13 @@ func (a *Analysis) contents() []section {
 func (a *Analysis) crossSections() []section {
 	v, t := a.Variants[0], a.Treatments[0]
 	f := a.crossFigure(v, t, iou)
-	f.Title = "IoU in per cent, by what a model was trained on (rows) and tested on (columns)"
-	f.Caption = "The darker, the more of the manipulated area is found and the less else is marked." + a.intervalWords()
+	f.Title = "IoU (%) by training set (rows) and test set (columns)"
+	f.Caption = "Darker cells are better: more of the manipulated area is found, and less outside it is marked." + a.intervalWords()
 	if len(a.pairs(true)) > 0 {
-		f.Caption = "Outlined cells, the diagonal: tested on the kind of manipulation that the model was trained on. " + f.Caption
+		f.Caption = "Outlined cells (the diagonal): the model was tested on the kind of manipulation it was trained on. " + f.Caption
 	}
 	averages := a.averagesTable(v, t)
-	averages.Caption = "Each average gives every pair of sets the same weight." + a.flaggedCaption(averages)
+	averages.Caption = "In the averages, every pair of sets has the same weight." + a.flaggedCaption(averages)
 	s := []section{{title: "Every model on every test set", figures: []*Figure{f}, tables: []Table{averages}}}
 	if a.Dolos {
 		s[0].tables = append([]Table{a.paperTable(v, t)}, s[0].tables...)
@@ -46,9 +46,9 @@ func (a *Analysis) crossSections() []section {
 	if rest := a.otherScores(v, t); len(rest) > 0 {
 		intro := ""
 		if a.Bootstrap > 0 {
-			intro = "The smaller numbers are the 95 % interval of the value above them."
+			intro = "The smaller numbers are the 95 % confidence interval of the value above them."
 		}
-		s = append(s, section{title: "The same table in numbers, and by other scores", intro: intro, tables: rest})
+		s = append(s, section{title: "The numbers behind the figure, and other scores", intro: intro, tables: rest})
 	}
 	return s
 }
@@ -65,14 +65,14 @@ func (a *Analysis) intervalWords() string {
 	if a.Bootstrap == 0 {
 		return ""
 	}
-	return " The smaller numbers are 95 % intervals over the choice of test pictures."
+	return " The smaller numbers are 95 % confidence intervals with regard to the choice of test pictures."
 }
 
 func (a *Analysis) flaggedCaption(t Table) string {
 	if len(t.Rows) == len(Metrics) {
 		return ""
 	}
-	return " Untouched pictures have nothing to find: of them only the share that is flagged wrongly is given, that is, has more than 1 % of its pixels marked."
+	return " Untouched pictures contain nothing to find. For them the table has the share that is flagged by mistake because more than 1 % of the pixels are marked."
 }
 
 // variantSeries are the averages of the groups, by variant.
@@ -96,7 +96,7 @@ func (a *Analysis) layerSections() []section {
 	f.Title = "IoU by layer"
 	f.Caption = "Each point is a decoder trained on the output of one layer, averaged over the pairs of training and test set." + a.bandWords()
 	table := a.variantsTable("layer")
-	table.Caption = "Highest values are in bold type." + a.intervalWords()
+	table.Caption = "The highest values are in bold." + a.intervalWords()
 	return []section{{title: "Layer by layer", figures: []*Figure{f}, tables: []Table{table}}}
 }
 
@@ -104,7 +104,7 @@ func (a *Analysis) bandWords() string {
 	if a.Bootstrap == 0 {
 		return ""
 	}
-	return " Bands are 95 % intervals over the choice of test pictures."
+	return " The bands are 95 % confidence intervals with regard to the choice of test pictures."
 }
 
 func (a *Analysis) barSections(what string) []section {
@@ -112,16 +112,16 @@ func (a *Analysis) barSections(what string) []section {
 	f.Title = "IoU by " + what
 	f.Caption = "Averages over the pairs of training and test set."
 	if a.Bootstrap > 0 {
-		f.Caption += " Thin lines are 95 % intervals over the choice of test pictures."
+		f.Caption += " The thin lines are 95 % confidence intervals with regard to the choice of test pictures."
 	}
 	table := a.variantsTable(what)
-	table.Caption = "Highest values are in bold type." + a.intervalWords()
+	table.Caption = "The highest values are in bold." + a.intervalWords()
 	return []section{{title: capital(what) + " by " + what, figures: []*Figure{f}, tables: []Table{table}}}
 }
 
 func (a *Analysis) robustSections() []section {
 	v := a.Variants[0]
-	s := section{title: "Treated pictures", intro: "Test pictures were treated before the models saw them; the truth about them stays the same. From left to right the treatment is stronger."}
+	s := section{title: "Treated pictures", intro: "The test pictures were treated before the models saw them; the masks are the same. The treatment becomes stronger from left to right."}
 	for _, kind := range a.treatmentKinds() {
 		list := []Treatment{a.Treatments[0]}
 		names := []string{"none"}
@@ -144,12 +144,12 @@ func (a *Analysis) robustSections() []section {
 		s.figures = append(s.figures, f)
 	}
 	table := a.treatmentsTable(v)
-	table.Caption = "Change: against the pictures as they are, in percentage points." + a.intervalWords()
+	table.Caption = "Change is the difference from the untreated pictures, in percentage points." + a.intervalWords()
 	s.tables = []Table{table}
 	return []section{s}
 }
 
-// axisWords say what the strength of a treatment is.
+// axisWords names the unit of a treatment's strength.
 func axisWords(kind string) string {
 	switch kind {
 	case "jpeg", "webp":
@@ -164,10 +164,10 @@ func axisWords(kind string) string {
 	return "strength"
 }
 
-// tile is one of the few numbers that stand at the top.
+// tile is one of the few numbers at the top of the page.
 type tile struct{ Value, Unit, Label, Under string }
 
-// tiles are the numbers that sum the study up.
+// tiles are the numbers that summarise the study.
 func (a *Analysis) tiles() (list []tile) {
 	v, t := a.Variants[0], a.Treatments[0]
 	if len(a.Variants) > 1 {
@@ -185,7 +185,7 @@ func (a *Analysis) tiles() (list []tile) {
 		}
 		n := tile{Value: format(e.Mean), Unit: unit, Label: label + suffix}
 		if e.HasInterval() {
-			n.Under = "95 %: " + format(e.Low) + " to " + format(e.High)
+			n.Under = "95 % interval: " + format(e.Low) + " to " + format(e.High)
 		}
 		if a.Dolos && a.Kind == CrossGenerator && !math.IsNaN(published) {
 			n.Under = strings.TrimPrefix(n.Under+fmt.Sprintf(" · paper: %.2f", published), " · ")

@@ -9,14 +9,15 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// series is one line, or the bars of one colour: an average at each place of the x axis.
+// series is one line, or the bars of one colour: an average at each position of the x axis.
 type series struct {
 	name   string
 	style  lineStyle
 	values []Estimate
 }
 
-// lineStyle tells lines apart by colour, by dashes and by their points' shapes, so that print in grey tells them apart too.
+// lineStyle distinguishes lines by colour, dashes and the shapes of their points, so that they
+// differ in greyscale print, too.
 type lineStyle struct {
 	colour color.NRGBA
 	dashes []vg.Length
@@ -74,7 +75,8 @@ func (list curves) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// runsOf lists the stretches [from, to) of values that fulfil a condition: a gap stays a gap.
+// runsOf lists the ranges [from, to) of values that fulfil a condition, so that gaps are not drawn
+// over.
 func runsOf(values []Estimate, ok func(Estimate) bool) (list [][2]int) {
 	for i := 0; i < len(values); i++ {
 		from := i
@@ -96,7 +98,7 @@ type bars struct {
 
 // Plot implements plot.Plotter.
 func (b bars) Plot(c draw.Canvas, p *plot.Plot) {
-	const gap = 0.3 // of the room of a group
+	const gap = 0.3 // share of a group's width
 	each := (1 - gap) / float64(len(b.series))
 	for k, s := range b.series {
 		for i, e := range s.values {
@@ -140,7 +142,7 @@ func largest(list []series) float64 {
 	return math.Max(most, 1)
 }
 
-// curveFigure draws series over named places.
+// curveFigure draws series over named positions.
 func curveFigure(name, x, y string, places []string, list []series) *Figure {
 	p := newPlot(x, y)
 	nominal(&p.X, wrapAll(places, 10))
@@ -154,7 +156,7 @@ func curveFigure(name, x, y string, places []string, list []series) *Figure {
 	return f
 }
 
-// thin takes away names that would run into each other: every second, third, ... stays.
+// thin removes names that would overlap: only every second, third, ... remains.
 func thin(axis *plot.Axis, places int) {
 	ticks := axis.Tick.Marker.Ticks(0, 0)
 	longest := vg.Length(1)

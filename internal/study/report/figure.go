@@ -15,7 +15,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Figure is a drawing with what is said below it.
+// Figure is a drawing with its caption.
 type Figure struct {
 	Name    string // of its files
 	Title   string
@@ -26,7 +26,8 @@ type Figure struct {
 	height  vg.Length
 }
 
-// Sizes. Figures are drawn for a column of some 480 CSS pixels, so that their type stays readable on a telephone.
+// Sizes. Figures are drawn for a column of about 480 CSS pixels, so that they are readable on a
+// phone.
 const (
 	figureWidth = 360 * vg.Length(1) // points
 	typeSize    = 10
@@ -34,7 +35,8 @@ const (
 	resolution  = 200 // dots per inch of PNG files
 )
 
-// Colours after Okabe and Ito, told apart with any colour vision and by lightness in print.
+// Colours of Okabe and Ito, which are distinct with any colour vision and, by their lightness, in
+// print.
 var (
 	blue      = color.NRGBA{0x00, 0x72, 0xb2, 0xff}
 	vermilion = color.NRGBA{0xd5, 0x5e, 0x00, 0xff}
@@ -117,14 +119,14 @@ func (levels) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// legendEntry is a sign and its meaning.
+// legendEntry is a symbol and its name.
 type legendEntry struct {
 	name   string
 	colour color.NRGBA
 	line   *lineStyle // nil for a filled square
 }
 
-// draw draws the figure: the legend in a row of its own, so that it hides nothing, and the plot below.
+// draw draws the legend in a row of its own, so that it hides nothing, and the plot below.
 func (f *Figure) draw(c draw.Canvas) {
 	c.SetColor(color.White)
 	c.Fill(c.Rectangle.Path())
@@ -147,6 +149,7 @@ func (f *Figure) draw(c draw.Canvas) {
 	f.plot.Draw(draw.Crop(c, 2, -8, 2, -6))
 }
 
+// draw draws the symbol.
 func (e legendEntry) draw(c *draw.Canvas, x, y vg.Length) {
 	if e.line == nil {
 		c.FillPolygon(e.colour, rectangle(x+4, y-5, x+16, y+5))
@@ -160,7 +163,7 @@ func rectangle(x0, y0, x1, y1 vg.Length) []vg.Point {
 	return []vg.Point{{X: x0, Y: y0}, {X: x1, Y: y0}, {X: x1, Y: y1}, {X: x0, Y: y1}}
 }
 
-// PNG encodes the figure for documents that take no SVG.
+// PNG encodes the figure for documents that do not support SVG.
 func (f *Figure) PNG() ([]byte, error) {
 	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(f.width, f.height), vgimg.UseDPI(resolution))}
 	f.draw(draw.New(c))
@@ -171,7 +174,7 @@ func (f *Figure) PNG() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// SVG encodes the figure. Its text stays text, in the reader's own sans serif where Liberation Sans is missing.
+// SVG encodes the figure. Its text stays text, in another sans serif if Liberation Sans is missing.
 func (f *Figure) SVG() ([]byte, error) {
 	c := vgsvg.New(f.width, f.height)
 	f.draw(draw.New(c))
@@ -182,8 +185,8 @@ func (f *Figure) SVG() ([]byte, error) {
 	return []byte(strings.ReplaceAll(b.String(), "font-family:Liberation Sans", "font-family:Liberation Sans,Arial,Helvetica,sans-serif")), nil
 }
 
-// wrap breaks a name at its spaces and, in words that are too long, after hyphens, strokes and commas, so that no line is longer than width, where
-// that can be done.
+// wrap breaks a name into lines of at most width bytes if possible: at spaces and, in words that
+// are too long, after hyphens, slashes and commas.
 func wrap(name string, width int) string {
 	var lines []string
 	for _, word := range strings.Fields(name) {
@@ -202,7 +205,7 @@ func wrap(name string, width int) string {
 	return strings.Join(lines, "\n")
 }
 
-// parts are a word's, between which it may be broken.
+// parts splits a word where it may be broken.
 func parts(word string, width int) (list []string) {
 	if len(word) <= width {
 		return []string{word}

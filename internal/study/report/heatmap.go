@@ -12,7 +12,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// heatMap draws a table of averages as coloured cells with their numbers: rows from the top, columns from the left.
+// heatMap draws a table of averages as coloured cells with numbers.
 type heatMap struct {
 	rows, columns []string
 	cell          func(row, column string) (Estimate, string) // the average, or why there is none
@@ -32,6 +32,7 @@ func (h heatMap) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
+// draw draws one cell.
 func (h heatMap) draw(c *draw.Canvas, box [4]vg.Length, row, column string) {
 	e, problem := h.cell(row, column)
 	middle := vg.Point{X: (box[0] + box[2]) / 2, Y: (box[1] + box[3]) / 2}
@@ -46,7 +47,7 @@ func (h heatMap) draw(c *draw.Canvas, box [4]vg.Length, row, column string) {
 		c.FillText(style, middle, word)
 		return
 	}
-	fill, type_ := shade(e.Mean / h.full)
+	fill, text := shade(e.Mean / h.full)
 	c.FillPolygon(fill, rectangle(box[0], box[1], box[2], box[3]))
 	if row == column {
 		const w = 2
@@ -54,19 +55,19 @@ func (h heatMap) draw(c *draw.Canvas, box [4]vg.Length, row, column string) {
 		c.StrokeLines(draw.LineStyle{Color: vermilion, Width: w}, append(edge, edge[0], edge[1]))
 	}
 	style := sans(typeSize+1, true)
-	style.Color = type_
+	style.Color = text
 	if e.HasInterval() {
 		small := sans(smallType, false)
-		small.Color = type_
+		small.Color = text
 		c.FillText(small, vg.Point{X: middle.X, Y: middle.Y - 8}, h.format(e.Low)+" to "+h.format(e.High))
 		middle.Y += 5
 	}
 	c.FillText(style, middle, h.format(e.Mean))
 }
 
-// shade gives the colour for a share of the scale, from near white to dark blue with lightness falling evenly, and that
-// of the type upon it.
-func shade(v float64) (fill, type_ color.NRGBA) {
+// shade gives the colour for a share of the scale, from near white to dark blue with evenly
+// decreasing lightness, and the colour of text on it.
+func shade(v float64) (fill, text color.NRGBA) {
 	stops := [][3]float64{{0xf4, 0xf8, 0xfc}, {0xc4, 0xdb, 0xee}, {0x7d, 0xb2, 0xda}, {0x36, 0x80, 0xbd}, {0x0b, 0x4a, 0x8f}, {0x08, 0x24, 0x52}}
 	at := math.Min(math.Max(v, 0), 1) * float64(len(stops)-1)
 	k := min(int(at), len(stops)-2)
@@ -114,7 +115,7 @@ func (m Metric) Format(v float64) string {
 	return unsigned(fmt.Sprintf("%.3f", v))
 }
 
-// unsigned takes the sign from what is rounded to 0, and gives others a true minus.
+// unsigned removes the sign of numbers rounded to 0 and replaces hyphens by minus signs.
 func unsigned(text string) string {
 	if strings.Trim(text, "-0.") == "" {
 		return strings.TrimPrefix(text, "-")
@@ -122,6 +123,7 @@ func unsigned(text string) string {
 	return strings.Replace(text, "-", "−", 1)
 }
 
+// wrapAll wraps several names.
 func wrapAll(names []string, width int) []string {
 	list := make([]string, len(names))
 	for i, name := range names {

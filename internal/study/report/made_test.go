@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// made is a study with made-up results of n pictures a test set: in-domain scores are about 65, others about 30, lower
-// for later variants and for stronger treatments.
+// made is a study with made-up results of n pictures a test set: in-domain scores are about 65,
+// others about 30, lower for later variants and for stronger treatments.
 func made(t testing.TB, kind string, n int) *Results {
 	t.Helper()
 	r := &Results{Kind: kind, Title: "Four ways to paint over", Variants: []string{"xceptionnet linear"},

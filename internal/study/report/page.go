@@ -20,7 +20,7 @@ var pageStyle string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-// page is what the template is filled with.
+// page is the data of the template.
 type page struct {
 	Title, Note, Kind, Explained, Date string
 	Style                              template.CSS
@@ -61,7 +61,7 @@ type pageGrid struct {
 
 type pageRow struct {
 	Name    string
-	Short   bool // so few pictures that two rows go side by side
+	Short   bool // few pictures, so that two rows fit side by side
 	Figures []pageImage
 }
 
@@ -73,9 +73,10 @@ type pageImage struct {
 	Highlight bool
 }
 
-// longest is how many cells are listed in the page itself; longer lists are in the files.
+// longest is the largest number of cells listed on the page; longer lists are in the files only.
 const longest = 40
 
+// page fills in the template.
 func (a *Analysis) page(sections []section, cells Table) ([]byte, error) {
 	p := page{
 		Title: a.Title, Note: a.Note, Kind: a.Kind, Explained: a.explained(), Date: a.Time.Format("2 January 2006, 15:04 MST"), Style: template.CSS(pageStyle),
@@ -110,19 +111,19 @@ func (a *Analysis) page(sections []section, cells Table) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// explained says what this kind of study asks.
+// explained is the question of this kind of study.
 func (a *Analysis) explained() string {
 	switch a.Kind {
 	case Layers:
-		return "Which layer of a backbone shows best where a picture was manipulated? A decoder was trained on each, and tested on the kind of manipulation it knows and on others."
+		return "Which layer of a backbone shows best where a picture was manipulated? A decoder was trained on each layer and tested on the kind of manipulation it was trained on and on others."
 	case Decoders:
-		return "Which decoder reads best out of a backbone's features where a picture was manipulated? Each was trained on the same data, and tested on the kind of manipulation it knows and on others."
+		return "Which decoder finds manipulated areas best in a backbone's features? Each was trained on the same data and tested on the kind of manipulation it was trained on and on others."
 	case Backbones:
-		return "Which backbone's features show best where a picture was manipulated? Decoders were trained on each, and tested on the kind of manipulation they know and on others."
+		return "Which backbone's features show best where a picture was manipulated? A decoder was trained on each and tested on the kind of manipulation it was trained on and on others."
 	case Robustness:
-		return "How much of a model's skill is left after the picture was compressed, resized, blurred or made noisy, as happens on the way through the web?"
+		return "How well does a model work on pictures that were compressed, resized, blurred or made noisy, as happens when pictures are shared on the web?"
 	}
-	return "Does a model that learnt to find one kind of manipulation find other kinds, too? A model was trained on each kind and tested on all of them."
+	return "Does a model that was trained on one kind of manipulation find other kinds, too? One model was trained on each kind, and all were tested on all kinds."
 }
 
 func (a *Analysis) hasUntouched() bool {
@@ -134,7 +135,7 @@ func (a *Analysis) hasUntouched() bool {
 	return false
 }
 
-// missingList gathers cells with the same reason, then pictures that could not be scored.
+// missingList groups missing cells by their reason, then pictures that could not be scored.
 func (a *Analysis) missingList() (list []pageMissing) {
 	at := map[string]int{}
 	add := func(c Cell, note, why string) {
@@ -170,26 +171,26 @@ func (a *Analysis) missingList() (list []pageMissing) {
 
 var xmlHead = regexp.MustCompile(`(?s)^.*?<svg width="([\d.]+)pt" height="([\d.]+)pt"`)
 
-// inline is the figure to stand in the page, with a name for those who don't see it.
+// inline is the figure's SVG for the page, with a text alternative.
 func (f *Figure) inline() (template.HTML, error) {
 	svg, err := f.SVG()
 	if err != nil {
 		return "", err
 	}
 	label := template.HTMLEscapeString(f.Title)
-	// vgsvg's numbers are points; the page shows a third more pixels, and lets small screens scale it.
+	// vgsvg's sizes are points, a third more in CSS pixels. Small screens scale the figure.
 	width := int(float64(f.width) * 4 / 3)
 	head := fmt.Sprintf(`<svg role="img" aria-label="%s" style="width:100%%;max-width:%dpx;height:auto"`, label, width)
 	if !xmlHead.Match(svg) {
-		return "", fmt.Errorf("figure %s: not the SVG that was expected", f.Name)
+		return "", fmt.Errorf("figure %s: unexpected form of SVG", f.Name)
 	}
 	return template.HTML(xmlHead.ReplaceAll(svg, []byte(head))), nil
 }
 
-// runsTable says how each model came about.
+// runsTable describes each model and its training.
 func (a *Analysis) runsTable() Table {
 	t := Table{Name: "runs", Title: "The models", Columns: []Column{{"variant", "variant", false}, {"trained_on", "trained on", false}, {"model", "network", false},
-		{"parameters", "trained values", false}, {"epochs", "epochs", false}, {"best_epoch", "best epoch", false}, {"valid_iou", "IoU on validation, %", false}, {"seconds", "training time", false}, {"problem", "problem", false}}}
+		{"parameters", "parameters", false}, {"epochs", "epochs", false}, {"best_epoch", "best epoch", false}, {"valid_iou", "IoU on validation, %", false}, {"seconds", "training time", false}, {"problem", "problem", false}}}
 	for _, r := range a.Runs {
 		valid := textValue("")
 		if r.ValidIoU != nil {
@@ -201,9 +202,10 @@ func (a *Analysis) runsTable() Table {
 	return t.withoutEmptyColumns()
 }
 
+// dataTable describes the data sets.
 func (a *Analysis) dataTable() Table {
-	t := Table{Name: "data", Title: "The data", Columns: []Column{{"name", "name", false}, {"trained", "to train on", false}, {"valid", "to validate on", false},
-		{"tested", "to test on", false}, {"folder", "folder", false}, {"fingerprint", "fingerprint", false}, {"problem", "problem", false}}}
+	t := Table{Name: "data", Title: "The data", Columns: []Column{{"name", "name", false}, {"trained", "training pictures", false}, {"valid", "validation pictures", false},
+		{"tested", "test pictures", false}, {"folder", "location", false}, {"fingerprint", "fingerprint", false}, {"problem", "problem", false}}}
 	for _, d := range a.Data {
 		t.Rows = append(t.Rows, []Value{headValue(d.Name), textValue(count(d.Trained)), textValue(count(d.Valid)), textValue(count(d.Tested)),
 			textValue(d.Folder), textValue(d.Print), textValue(d.Problem)})
@@ -211,7 +213,7 @@ func (a *Analysis) dataTable() Table {
 	return t.withoutEmptyColumns()
 }
 
-// withoutEmptyColumns leaves out what no row says anything about.
+// withoutEmptyColumns leaves out columns without text.
 func (t Table) withoutEmptyColumns() Table {
 	out := Table{Name: t.Name, Title: t.Title, Caption: t.Caption, Rows: make([][]Value, len(t.Rows))}
 	for i, c := range t.Columns {
@@ -226,7 +228,7 @@ func (t Table) withoutEmptyColumns() Table {
 	return out
 }
 
-// count is a number, nothing for 0.
+// count is a number, "" for 0.
 func count(n int) string {
 	if n == 0 {
 		return ""
@@ -243,7 +245,7 @@ func thousands(n int) string {
 	return text
 }
 
-// clock is a time in seconds, for people.
+// clock formats a duration in seconds.
 func clock(seconds float64) string {
 	if seconds == 0 {
 		return ""
@@ -261,7 +263,7 @@ func clock(seconds float64) string {
 	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
 }
 
-// grids are the pictures to look at: samples of every test set, then the best and the worst.
+// grids are the pictures of the report: samples of every test set, then the best and the worst.
 func (a *Analysis) grids() (list []pageGrid) {
 	add := func(title, intro string, ok func(Picture) bool) {
 		g := pageGrid{Title: title, Intro: intro}
@@ -278,20 +280,21 @@ func (a *Analysis) grids() (list []pageGrid) {
 		add("Tested on "+test, "", func(p Picture) bool { return p.Why == Sample && p.Test == test })
 	}
 	for _, why := range []struct{ key, title, intro string }{
-		{BestID, "Best, in-domain", "The highest IoU on the kind of manipulation that the model was trained on."},
-		{WorstID, "Worst, in-domain", "The lowest IoU on the kind of manipulation that the model was trained on."},
-		{BestOD, "Best, out-of-domain", "The highest IoU on a kind of manipulation that the model never saw."},
-		{WorstOD, "Worst, out-of-domain", "The lowest IoU on a kind of manipulation that the model never saw."},
+		{BestID, "Best, in-domain", "The pictures with the highest IoU on the kind of manipulation that the model was trained on."},
+		{WorstID, "Worst, in-domain", "The pictures with the lowest IoU on the kind of manipulation that the model was trained on."},
+		{BestOD, "Best, out-of-domain", "The pictures with the highest IoU on a kind of manipulation that the model was not trained on."},
+		{WorstOD, "Worst, out-of-domain", "The pictures with the lowest IoU on a kind of manipulation that the model was not trained on."},
 	} {
 		add(why.title, why.intro, func(p Picture) bool { return p.Why == why.key })
 	}
 	return list
 }
 
+// row is a picture with its mask and maps.
 func (a *Analysis) row(p Picture) pageRow {
 	row := pageRow{Name: p.Name, Figures: []pageImage{
 		{URL: dataURL(p.Image), Alt: "picture " + p.Name, Label: "picture", Under: ""},
-		{URL: dataURL(p.Mask), Alt: "what was manipulated in " + p.Name, Label: "truth"},
+		{URL: dataURL(p.Mask), Alt: "manipulated area of " + p.Name, Label: "truth"},
 	}}
 	if p.Why != Sample {
 		row.Name = p.Test + ": " + p.Name

@@ -9,21 +9,22 @@ import (
 	"github.com/declip/declip/internal/files"
 )
 
-// Names in a study's folder.
+// Names in a study's directory.
 const (
-	PageFile     = "report.html"
-	ResultsFile  = "results.json"
-	tableFolder  = "tables"
-	figureFolder = "figures"
+	PageFile    = "report.html"
+	ResultsFile = "results.json"
+	tablesDir   = "tables"
+	figuresDir  = "figures"
 )
 
-// Write makes the report of a study in a folder: report.html, which needs nothing else, results.json, and each table and
-// figure as files of its own. Every file is whole or, where writing fails, as it was; errors name the file.
+// Write writes the report of a study to a directory: report.html, which needs no other files,
+// results.json, and each table and figure as separate files. Files are replaced atomically, and
+// errors name the file.
 func Write(dir string, r *Results) error {
 	a := Analyze(r)
 	sections := a.contents()
 	cells := a.cellsTable()
-	for _, name := range []string{tableFolder, figureFolder} {
+	for _, name := range []string{tablesDir, figuresDir} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
@@ -32,13 +33,13 @@ func Write(dir string, r *Results) error {
 	for _, s := range sections {
 		tables = append(tables, s.tables...)
 		for _, f := range s.figures {
-			if err := f.write(filepath.Join(dir, figureFolder)); err != nil {
+			if err := f.write(filepath.Join(dir, figuresDir)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, t := range tables {
-		if err := t.write(filepath.Join(dir, tableFolder)); err != nil {
+		if err := t.write(filepath.Join(dir, tablesDir)); err != nil {
 			return err
 		}
 	}
@@ -52,6 +53,7 @@ func Write(dir string, r *Results) error {
 	return files.WriteBytes(filepath.Join(dir, PageFile), page)
 }
 
+// write writes the figure as SVG and PNG.
 func (f *Figure) write(dir string) error {
 	for ending, encode := range map[string]func() ([]byte, error){".svg": f.SVG, ".png": f.PNG} {
 		data, err := encode()
@@ -65,6 +67,7 @@ func (f *Figure) write(dir string) error {
 	return nil
 }
 
+// write writes the table as CSV and JSON.
 func (t Table) write(dir string) error {
 	if err := files.WriteBytes(filepath.Join(dir, t.Name+".csv"), t.CSV()); err != nil {
 		return err
@@ -82,7 +85,7 @@ func (a *Analysis) writeResults(path string) error {
 	if err != nil {
 		return err
 	}
-	v, t := a.Variants[0], a.Treatments[0]
+	t := a.Treatments[0]
 	averages := map[string]any{}
 	for _, variant := range a.Variants {
 		one := map[string]any{"id": a.ID(variant, t, iou.Key).json(), "ood": a.OOD(variant, t, iou.Key).json()}
@@ -95,7 +98,6 @@ func (a *Analysis) writeResults(path string) error {
 		}
 		averages[variant] = one
 	}
-	_ = v
 	data, err := json.MarshalIndent(struct {
 		*Results
 		Summary  []string        `json:"summary"`
@@ -108,7 +110,7 @@ func (a *Analysis) writeResults(path string) error {
 	return files.WriteBytes(path, append(data, '\n'))
 }
 
-// json is the estimate as the files have it: null where there is none.
+// json is the estimate in the files: null if there is none.
 func (e Estimate) json() any {
 	v := Value{Estimate: e, isNumber: true}
 	return v.json()

@@ -15,7 +15,8 @@ import (
 	"testing"
 )
 
-// simple is a study of two sets with one score a cell and picture: IoU as given, by training set, then test set.
+// simple is a study of two sets with one score a cell and picture: IoU as given, by training set,
+// then test set.
 func simple(ious [2][2][]float64) *Results {
 	r := &Results{Kind: CrossGenerator, Variants: []string{""}, Train: []string{"a", "b"}, Test: []string{"a", "b"}, Treatments: []Treatment{{}}, Bootstrap: 500, Seed: 7}
 	for i, train := range r.Train {
@@ -56,8 +57,8 @@ func TestAverages(t *testing.T) {
 	}
 }
 
-// The interval of a mean of n values is near 1.96 standard errors, and models are compared on the same draws: where one
-// is better by the same amount on every picture, nothing is left to chance.
+// The interval of a mean of n values is near 1.96 standard errors, and models are compared on the
+// same draws: where one is better by the same amount on every picture, nothing is left to chance.
 func TestBootstrap(t *testing.T) {
 	var one, other []float64
 	for i := range 400 {
@@ -90,9 +91,9 @@ func TestSummary(t *testing.T) {
 		ious [2][2][]float64
 		want []string
 	}{
-		{"better", better, []string{"IoU of 62.0 % (95 % interval", "it reaches 17.0 %", "The diagonal is above the off-diagonal by 45.0 points", "2 of 2 models do best on their own kind",
-			"Least carries over from a to b: 12.0 %"}},
-		{"same", same, []string{"by 0.0 points", "too little to be sure of"}},
+		{"better", better, []string{"IoU of 62.0 % (95 % interval", "it reaches 17.0 %", "The diagonal is above the off-diagonal by 45.0 points", "2 of 2 models are best on the kind they were trained on",
+			"and least from a to b (12.0 %"}},
+		{"same", same, []string{"by 0.0 points", "which is not significant"}},
 		{"worse", [2][2][]float64{better[1], better[0]}, []string{"The diagonal is below the off-diagonal by 45.0 points"}},
 	} {
 		text := strings.Join(Analyze(simple(c.ious)).Summary(), "\n")
@@ -116,7 +117,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// The paper's numbers stand beside ours for its four sets only.
+// The page compares with the paper's numbers for its four sets only.
 func TestDolos(t *testing.T) {
 	r := made(t, CrossGenerator, 20)
 	const want = "73.85 % in-domain, 34.72 % out-of-domain and 4.90 %"
@@ -138,7 +139,8 @@ func TestDolos(t *testing.T) {
 
 var outside = regexp.MustCompile(`(?i)<script|<link|<iframe|@import|url\(|(src|href)="(?:[^"d#]|d[^"a])`)
 
-// Every kind of report is one page that needs nothing else, with all its figures and tables beside it.
+// Every kind of report is one page that needs no other files, with all its figures and tables as
+// files, too.
 func TestWrite(t *testing.T) {
 	for kind, files := range map[string][]string{
 		CrossGenerator: {"figures/cross-iou", "tables/averages", "tables/cross-iou", "tables/cross-f1", "tables/cross-ap", "tables/cells"},
@@ -200,7 +202,7 @@ func checkPage(t *testing.T, page string) {
 // checkFiles checks a figure (SVG, PNG) or a table (CSV, JSON).
 func checkFiles(t *testing.T, path string) {
 	t.Helper()
-	if strings.Contains(path, figureFolder) {
+	if strings.Contains(path, figuresDir) {
 		d := xml.NewDecoder(strings.NewReader(read(t, path+".svg")))
 		for {
 			if _, err := d.Token(); errors.Is(err, io.EOF) {

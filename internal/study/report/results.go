@@ -1,5 +1,3 @@
-// Package report turns the results of a study into what people read: tables, figures, a summary in words and one HTML file that
-// holds them all. It computes nothing about pictures; it averages scores, says how sure the averages are, and draws.
 package report
 
 import (
@@ -10,46 +8,46 @@ import (
 // The kinds of study.
 const (
 	CrossGenerator = "cross-generator" // every training set against every test set
-	Layers         = "layers"          // one after another layer of a backbone
+	Layers         = "layers"          // layers of a backbone
 	Decoders       = "decoders"
 	Backbones      = "backbones"
-	Robustness     = "robustness" // treated pictures, by strength
+	Robustness     = "robustness" // treated test pictures, by strength
 )
 
-// Results is everything that a report is made from. A grid has four sides: variants (layers, decoders, backbones), sets
-// trained on, sets tested on, and treatments of the test pictures.
+// Results is the input of a report. A study's grid has four dimensions: variants (layers, decoders,
+// backbones), training sets, test sets, and treatments of the test pictures.
 type Results struct {
 	Kind  string `json:"study"`
 	Title string `json:"title"`
-	Note  string `json:"note,omitempty"` // what the author of the study says about it
+	Note  string `json:"note,omitempty"` // by the author of the study
 
 	Variants   []string    `json:"variants"`   // at least one
-	Train      []string    `json:"train"`      // sets trained on
-	Test       []string    `json:"test"`       // sets tested on: those trained on first, then the others
+	Train      []string    `json:"train"`      // training sets
+	Test       []string    `json:"test"`       // test sets: the training sets first, then the others
 	Treatments []Treatment `json:"treatments"` // the first is none
 	Runs       []Run       `json:"runs"`
-	Cells      []Cell      `json:"-"` // their averages are in the files of tables; the pictures' scores in the study's folder
+	Cells      []Cell      `json:"-"` // their averages are in the tables' files
 
 	Data     []Data   `json:"data"`
 	Options  []Option `json:"options"`
 	Versions []Option `json:"versions"`
 
-	Threshold float64   `json:"threshold"` // probability over which a pixel counts as manipulated
-	Bootstrap int       `json:"bootstrap"` // draws for the intervals; 0 = no intervals
+	Threshold float64   `json:"threshold"` // probability above which a pixel counts as manipulated
+	Bootstrap int       `json:"bootstrap"` // draws for the intervals; 0 means no intervals
 	Seed      uint64    `json:"seed"`
 	Time      time.Time `json:"time"`
-	Dolos     bool      `json:"dolos"` // the data are the paper's four sets, so that its numbers may stand beside these
+	Dolos     bool      `json:"dolos"` // the data are the paper's four sets
 
-	Pictures []Picture `json:"-"` // to be shown
+	Pictures []Picture `json:"-"` // shown in the report
 }
 
-// Treatment is something done to test pictures before a model sees them, such as JPEG compression.
+// Treatment is a change of the test pictures before a model sees them, such as JPEG compression.
 type Treatment struct {
 	Kind     string `json:"kind"`     // "" for none
-	Strength string `json:"strength"` // as the user spelt it
+	Strength string `json:"strength"` // in the user's spelling
 }
 
-// String is how the treatment is spelt on the command line; "none" for none.
+// String is the treatment's form on the command line; "none" for none.
 func (t Treatment) String() string {
 	switch {
 	case t.Kind == "":
@@ -64,13 +62,13 @@ func (t Treatment) String() string {
 type Run struct {
 	Variant    string   `json:"variant"`
 	Train      string   `json:"train"`
-	Model      string   `json:"model"` // network or file, for people
+	Model      string   `json:"model"` // network or file, for display
 	Folder     string   `json:"folder,omitempty"`
-	Parameters int      `json:"parameters,omitempty"` // trained values
+	Parameters int      `json:"parameters,omitempty"` // number of trained values
 	Epochs     int      `json:"epochs,omitempty"`
 	BestEpoch  int      `json:"best_epoch,omitempty"`
 	ValidIoU   *float64 `json:"valid_iou,omitempty"` // percent, of the best epoch
-	Seconds    float64  `json:"seconds,omitempty"`   // of training, interruptions left out
+	Seconds    float64  `json:"seconds,omitempty"`   // of training, without interruptions
 	Problem    string   `json:"problem,omitempty"`   // why there is no model
 }
 
@@ -78,14 +76,14 @@ type Run struct {
 type Cell struct {
 	Variant, Train, Test string
 	Treatment            Treatment
-	Scores               []Score // of the test set's pictures; every cell of a test set has the same, in the same order
+	Scores               []Score // one for each picture of the test set, in the set's order
 	Seconds              float64
 	Problem              string // why there are no scores
-	Failed               int    // pictures that could not be scored, and count nowhere
-	Failure              string // why the first of them could not
+	Failed               int    // pictures that could not be scored; they are in no average
+	Failure              string // why the first of them could not be scored
 }
 
-// Score is one picture's. A value that is not defined for the picture is NaN.
+// Score holds one picture's scores. A score that is not defined for the picture is NaN.
 type Score struct {
 	Name        string
 	Manipulated bool
@@ -100,23 +98,23 @@ type Score struct {
 type Data struct {
 	Name    string `json:"name"`
 	Folder  string `json:"folder"`
-	Trained int    `json:"trained"` // pictures to train on, to validate on, to test on
-	Valid   int    `json:"valid"`
-	Tested  int    `json:"tested"`
+	Trained int    `json:"trained"` // training pictures
+	Valid   int    `json:"valid"`   // validation pictures
+	Tested  int    `json:"tested"`  // test pictures
 	Print   string `json:"fingerprint,omitempty"`
 	Problem string `json:"problem,omitempty"`
 }
 
-// Option is a setting or a version, in the order in which it is to be read.
+// Option is a setting or a version.
 type Option struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
-// Picture is a test picture with the maps that models made of it. Images are encoded as JPEG or PNG.
+// Picture is a test picture with maps of several models. Images are encoded as JPEG or PNG.
 type Picture struct {
 	Test, Name string
-	Why        string // Sample, Best or Worst
+	Why        string // Sample, BestID, WorstID, BestOD or WorstOD
 	Image      []byte
 	Mask       []byte
 	Maps       []Map
@@ -135,7 +133,7 @@ const (
 type Map struct {
 	Variant, Train string
 	Image          []byte
-	IoU            float64 // percent; NaN where there is nothing to find
+	IoU            float64 // percent; NaN if it is not defined
 }
 
 // Metric is a score that is averaged over pictures.
@@ -145,7 +143,7 @@ type Metric struct {
 	Of        func(Score) float64
 }
 
-// Metrics are the scores in the order of the tables. The first is the one that figures show.
+// Metrics are the scores in the order of the tables. Figures show the first.
 var Metrics = []Metric{
 	{"iou", "IoU", true, func(s Score) float64 { return s.IoU }},
 	{"f1", "F1", false, func(s Score) float64 { return s.F1 }},
@@ -154,7 +152,7 @@ var Metrics = []Metric{
 	{"auc", "AUC", false, func(s Score) float64 { return s.AUC }},
 }
 
-// value is the picture's score where it counts, NaN elsewhere: pictures that nobody touched have no mask to find.
+// value is the picture's score; NaN for untouched pictures, which have no area to find.
 func (m Metric) value(s Score) float64 {
 	if !s.Manipulated {
 		return math.NaN()

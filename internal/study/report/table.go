@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// Table is a table with what is said below it. It is written for people and, with all digits, for programs.
+// Table is a table with its caption, for the page and, with all digits, for files.
 type Table struct {
 	Name    string // of its files
 	Title   string
@@ -17,17 +17,17 @@ type Table struct {
 	Rows    [][]Value
 }
 
-// Column has a key for programs and a head for people.
+// Column has a key for files and a heading for the page.
 type Column struct {
 	Key, Head string
-	Number    bool // aligned as numbers are, and with an interval in the files
+	Number    bool // aligned as a number, and with an interval in the files
 }
 
-// Value is a place in a table.
+// Value is an entry of a table.
 type Value struct {
-	Text  string // for people
-	Under string // smaller, below: an interval, or which pair it is
-	Class string // how it looks: "id", "best", "missing", "head"
+	Text  string // for the page
+	Under string // in small type below: an interval, or the pair of sets
+	Class string // of the style: "id", "best", "missing", "head"
 	Estimate
 	isNumber bool
 }
@@ -36,7 +36,7 @@ func textValue(s string) Value { return Value{Text: s} }
 
 func headValue(s string) Value { return Value{Text: s, Class: "head"} }
 
-// missing is the place of a score that there is none of.
+// missing is the entry for a missing score.
 func missing(problem string) Value {
 	v := Value{Text: "–", Estimate: unknown(), isNumber: true}
 	if problem != "" {
@@ -65,7 +65,7 @@ func plainNumber(v float64, format func(float64) string) Value {
 	return Value{Text: format(v), Estimate: Estimate{Mean: v, Low: v, High: v, Count: 1}, isNumber: true}
 }
 
-// CSV has a column for each of the table's, and for numbers with intervals two more for their ends.
+// CSV encodes the table. A column of numbers has two more columns for the ends of their intervals.
 func (t Table) CSV() []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
@@ -109,8 +109,8 @@ func bound(v Value, end float64) string {
 
 func digits(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
-// JSON is {"title", "caption", "rows": [{column: value}]}; a number is a number, or with an interval {"mean", "low",
-// "high", "count"}, or null.
+// JSON encodes the table as {"title", "caption", "rows": [{column: value}]}. A number with an
+// interval is {"mean", "low", "high", "count"}, a missing one null.
 func (t Table) JSON() ([]byte, error) {
 	rows := make([]map[string]any, len(t.Rows))
 	for i, row := range t.Rows {

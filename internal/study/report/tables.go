@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// iou is the score that a study is told by.
+// iou is the headline metric.
 var iou = Metrics[0]
 
 // group is a set of pairs under one name: the lines of figures, the columns of tables.
@@ -15,8 +15,8 @@ type group struct {
 	pairs     []pair
 }
 
-// groups are in-domain and out-of-domain, as far as the study has them. Models that were not trained on any of the
-// sets have but one.
+// groups are the in-domain and the out-of-domain pairs. Models that were not trained on any of the
+// sets have only one group.
 func (a *Analysis) groups() (list []group) {
 	id, od := a.pairs(true), a.pairs(false)
 	if len(id) == 0 {
@@ -63,7 +63,8 @@ func (a *Analysis) crossTable(variant string, t Treatment, m Metric) Table {
 	return table
 }
 
-// averagesTable gives ID, OOD, difference and worst OOD of every score, for one variant.
+// averagesTable has in-domain and out-of-domain averages, their difference and the worst pair of
+// every score, for one variant.
 func (a *Analysis) averagesTable(variant string, t Treatment) Table {
 	table := Table{Name: "averages", Title: "All scores, averaged over the grid", Columns: []Column{{"score", "score", false}}}
 	groups := a.groups()
@@ -72,7 +73,7 @@ func (a *Analysis) averagesTable(variant string, t Treatment) Table {
 	}
 	if len(groups) == 2 {
 		table.Columns = append(table.Columns, Column{"difference", "difference", true}, Column{"worst_ood", "lowest out-of-domain", true},
-			Column{"worst_pair", "of which pair", false})
+			Column{"worst_pair", "pair with the lowest", false})
 	}
 	for _, m := range Metrics {
 		name := m.Name
@@ -94,21 +95,22 @@ func (a *Analysis) averagesTable(variant string, t Treatment) Table {
 	return table
 }
 
-// paperTable sets the averages beside the published ones.
+// paperTable compares the averages with the published ones.
 func (a *Analysis) paperTable(variant string, t Treatment) Table {
 	worst, _ := a.Worst(variant, t, iou.Key)
 	published := func(v float64) Value {
 		return plainNumber(v, func(v float64) string { return fmt.Sprintf("%.2f", v) })
 	}
-	return Table{Name: "paper", Title: "Mean IoU in per cent, beside the paper's",
+	return Table{Name: "paper", Title: "Mean IoU (%), compared with the paper",
 		Columns: []Column{{"whose", "", false}, {"id", "in-domain", true}, {"ood", "out-of-domain", true}, {"worst_ood", "lowest out-of-domain", true}},
-		Caption: "The paper's numbers are those of ViT-L/14 with the decoder conv-20 on the same four sets of Dolos.",
+		Caption: "The paper's numbers are for ViT-L/14 with the decoder conv-20 on the same four sets of Dolos.",
 		Rows: [][]Value{
 			{headValue("this study"), numberValue(a.ID(variant, t, iou.Key), iou.Format), numberValue(a.OOD(variant, t, iou.Key), iou.Format), numberValue(worst.Estimate, iou.Format)},
 			{headValue("the paper"), published(publishedID), published(publishedOOD), published(publishedWorst)},
 		}}
 }
 
+// differenceAndWorst are the last three columns of averagesTable.
 func (a *Analysis) differenceAndWorst(variant string, t Treatment, m Metric) []Value {
 	gap := difference(a.ID(variant, t, m.Key), a.OOD(variant, t, m.Key))
 	worst, ok := a.Worst(variant, t, m.Key)
@@ -128,7 +130,8 @@ func (m Metric) signed(v float64) string {
 	return "+" + text
 }
 
-// flaggedRow says how many untouched pictures are flagged, if the test sets hold any.
+// flaggedRow has the share of untouched pictures that are flagged, and false if the test sets have
+// none.
 func (a *Analysis) flaggedRow(variant string, t Treatment, groups []group) ([]Value, bool) {
 	row := []Value{headValue("untouched flagged (%)")}
 	seen := false
@@ -176,7 +179,7 @@ func (a *Analysis) variantsTable(what string) Table {
 			for _, g := range groups {
 				v := numberValue(a.mean(variant, t, m.Key, g.pairs), m.Format)
 				if !v.Known() {
-					v = missing("all of it")
+					v = missing("no cell has scores")
 				}
 				if best[m.Key+g.key] == variant {
 					v.Class = "best"
@@ -196,6 +199,7 @@ func (a *Analysis) variantsTable(what string) Table {
 	return table
 }
 
+// metricOf finds a metric by its key.
 func metricOf(key string) Metric {
 	for _, m := range Metrics {
 		if m.Key == key {
@@ -205,7 +209,7 @@ func metricOf(key string) Metric {
 	return Metric{}
 }
 
-// bestVariant is the one with the highest average; "" without any.
+// bestVariant is the variant with the highest average; "" if there is none.
 func (a *Analysis) bestVariant(t Treatment, metric string, g group) string {
 	best, high := "", math.Inf(-1)
 	for _, v := range a.Variants {
@@ -227,11 +231,9 @@ func (a *Analysis) treatmentsTable(variant string) Table {
 		row := []Value{headValue(t.words())}
 		for _, g := range groups {
 			e := a.mean(variant, t, iou.Key, g.pairs)
-			change := textValue("")
+			change := Value{isNumber: true, Estimate: unknown()}
 			if t.Kind != "" {
 				change = numberValue(difference(e, a.mean(variant, a.Treatments[0], iou.Key, g.pairs)), iou.signed)
-			} else {
-				change = Value{Text: "", isNumber: true, Estimate: unknown()}
 			}
 			row = append(row, numberValue(e, iou.Format), change)
 		}
@@ -240,7 +242,7 @@ func (a *Analysis) treatmentsTable(variant string) Table {
 	return table
 }
 
-// cellsTable has every cell of the grid with every score, a line each.
+// cellsTable has a row for every cell of the grid, with every score.
 func (a *Analysis) cellsTable() Table {
 	table := Table{Name: "cells", Title: "Every model on every test set", Columns: []Column{
 		{"variant", "variant", false}, {"trained_on", "trained on", false}, {"tested_on", "tested on", false},
@@ -261,6 +263,7 @@ func (a *Analysis) cellsTable() Table {
 	return table
 }
 
+// cellRow is one row of cellsTable.
 func (a *Analysis) cellRow(variant, train, test string, t Treatment) []Value {
 	problem := a.Problem(variant, train, test, t)
 	n := a.Cell(variant, train, test, t, iou.Key).Count

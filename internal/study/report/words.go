@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// words says in plain language what a treatment does.
+// words describes a treatment.
 func (t Treatment) words() string {
 	switch t.Kind {
 	case "":
-		return "as they are"
+		return "untreated"
 	case "jpeg":
 		return "JPEG, quality " + t.Strength
 	case "webp":
@@ -37,6 +37,7 @@ func points(e Estimate) string {
 	return iou.Format(e.Mean) + " points" + interval(e)
 }
 
+// interval is the interval of an estimate in brackets; "" if it has none.
 func interval(e Estimate) string {
 	if !e.HasInterval() {
 		return ""
@@ -44,10 +45,10 @@ func interval(e Estimate) string {
 	return fmt.Sprintf(" (95 %% interval %s to %s)", iou.Format(e.Low), iou.Format(e.High))
 }
 
-// unsettled says whether the interval of a difference holds 0.
+// unsettled reports whether the interval of a difference contains 0.
 func unsettled(e Estimate) bool { return e.HasInterval() && e.Low <= 0 && e.High >= 0 }
 
-// Summary is the study's outcome in sentences.
+// Summary is the study's results in sentences.
 func (a *Analysis) Summary() []string {
 	var list []string
 	switch a.Kind {
@@ -59,7 +60,7 @@ func (a *Analysis) Summary() []string {
 		list = a.crossWords()
 	}
 	if missing := a.Missing(); len(missing) > 0 {
-		list = append(list, fmt.Sprintf("%d of %d cells (a model on a test set) are missing; the averages are over the others. The reasons are given below.",
+		list = append(list, fmt.Sprintf("%d of %d cells (a model on a test set) are missing, for the reasons given below. The averages are over the other cells.",
 			len(missing), a.cellCount()))
 	}
 	return list
@@ -69,7 +70,7 @@ func (a *Analysis) crossWords() (list []string) {
 	v, t := a.Variants[0], a.Treatments[0]
 	id, od := a.ID(v, t, iou.Key), a.OOD(v, t, iou.Key)
 	if id.Known() {
-		list = append(list, fmt.Sprintf("On the kind of manipulation that it was trained on (in-domain, the diagonal of the table), "+
+		list = append(list, fmt.Sprintf("On the kind of manipulation it was trained on (in-domain, the diagonal of the table), "+
 			"a model reaches an IoU of %s on average.", percent(id)))
 	}
 	if od.Known() && id.Known() {
@@ -79,7 +80,7 @@ func (a *Analysis) crossWords() (list []string) {
 	}
 	list = append(list, a.pairWords(v, t)...)
 	if a.Dolos && id.Known() && od.Known() {
-		list = append(list, fmt.Sprintf("The paper reports, for ViT-L/14 with conv-20 on the same four sets, %.2f %% in-domain, %.2f %% out-of-domain and %.2f %% for the worst pair.",
+		list = append(list, fmt.Sprintf("For ViT-L/14 with conv-20 on the same four sets, the paper reports %.2f %% in-domain, %.2f %% out-of-domain and %.2f %% for the worst pair.",
 			publishedID, publishedOOD, publishedWorst))
 	}
 	return list
@@ -101,7 +102,7 @@ func (a *Analysis) gapWords(v string, t Treatment) string {
 	}
 	text := fmt.Sprintf("The diagonal is %s the off-diagonal by %s", word, points(gap))
 	if unsettled(gap) {
-		return text + ", which is too little to be sure of with this number of test pictures."
+		return text + ", which is not significant with this number of test pictures."
 	}
 	won, rows := 0, 0
 	for _, train := range a.Train {
@@ -120,7 +121,7 @@ func (a *Analysis) gapWords(v string, t Treatment) string {
 			won++
 		}
 	}
-	return text + fmt.Sprintf("; %d of %d models do best on their own kind.", won, rows)
+	return text + fmt.Sprintf("; %d of %d models are best on the kind they were trained on.", won, rows)
 }
 
 // pairWords names the extremes off the diagonal.
@@ -130,7 +131,7 @@ func (a *Analysis) pairWords(v string, t Treatment) (list []string) {
 		return nil
 	}
 	high, low := others[0], others[len(others)-1]
-	list = append(list, fmt.Sprintf("What carries over best is training on %s for %s: %s. Least carries over from %s to %s: %s.",
+	list = append(list, fmt.Sprintf("Training transfers best from %s to %s (%s), and least from %s to %s (%s).",
 		high.train, high.test, percent(high.Estimate), low.train, low.test, percent(low.Estimate)))
 	return list
 }
@@ -148,9 +149,9 @@ func (a *Analysis) variantWords() (list []string) {
 		text := fmt.Sprintf("%s, the best %s is %s with an IoU of %s", capital(g.name), what, best, percent(e))
 		if next := a.runnerUp(best, g); next != "" {
 			lead := difference(e, a.mean(next, t, iou.Key, g.pairs))
-			text += fmt.Sprintf("; %s follows by %s", next, points(lead))
+			text += fmt.Sprintf("; %s is second, %s lower", next, points(lead))
 			if unsettled(lead) {
-				text += ", too little to call one better than the other"
+				text += ", which is not a significant difference"
 			}
 		}
 		list = append(list, text+".")
@@ -160,16 +161,16 @@ func (a *Analysis) variantWords() (list []string) {
 		switch {
 		case id == "" || od == "":
 		case id == od:
-			list = append(list, fmt.Sprintf("The same %s is best on the manipulations that were trained on and on others.", what))
+			list = append(list, fmt.Sprintf("The same %s is best in-domain and out-of-domain.", what))
 		default:
 			loss := difference(a.OOD(od, t, iou.Key), a.OOD(id, t, iou.Key))
-			list = append(list, fmt.Sprintf("What is best in-domain is not best out-of-domain: choosing %s for its in-domain score costs %s there.", id, points(loss)))
+			list = append(list, fmt.Sprintf("The best %s in-domain is not the best out-of-domain, where %s is %s lower.", what, id, points(loss)))
 		}
 	}
 	return list
 }
 
-// runnerUp is the best variant but one; "" if there is none.
+// runnerUp is the second-best variant; "" if there is none.
 func (a *Analysis) runnerUp(best string, g group) string {
 	next, high := "", 0.0
 	for _, v := range a.Variants {
@@ -184,7 +185,7 @@ func (a *Analysis) robustWords() (list []string) {
 	v, none := a.Variants[0], a.Treatments[0]
 	for _, g := range a.groups() {
 		if e := a.mean(v, none, iou.Key, g.pairs); e.Known() {
-			list = append(list, fmt.Sprintf("Untreated, the IoU is %s (%s).", percent(e), g.name))
+			list = append(list, fmt.Sprintf("On untreated pictures the IoU is %s (%s).", percent(e), g.name))
 		}
 	}
 	for _, kind := range a.treatmentKinds() {
@@ -202,7 +203,7 @@ func (a *Analysis) robustWords() (list []string) {
 			}
 		}
 		if len(parts) > 0 {
-			list = append(list, fmt.Sprintf("%s changes the IoU, at its worst, %s.", capital(kindName(kind)), strings.Join(parts, ", and ")))
+			list = append(list, fmt.Sprintf("In the worst case, %s changes the IoU %s.", kindName(kind), strings.Join(parts, ", and ")))
 		}
 	}
 	return list
@@ -220,6 +221,7 @@ func (a *Analysis) treatmentKinds() (kinds []string) {
 	return kinds
 }
 
+// kindName names a kind of treatment.
 func kindName(kind string) string {
 	switch kind {
 	case "jpeg":
@@ -236,6 +238,7 @@ func kindName(kind string) string {
 	return kind
 }
 
+// capital makes the first letter upper case.
 func capital(s string) string {
 	if s == "" {
 		return s

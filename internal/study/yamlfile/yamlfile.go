@@ -1,10 +1,3 @@
-// Package yamlfile reads a program's own settings from YAML, strictly: a key that means nothing, a value of the wrong kind, or
-// a key given twice is an error that names the file and the line, so that a mistyped option is not taken for its
-// default.
-//
-// What a value is read into says what is allowed. A mapping goes into a struct by the names that encoding/json would use
-// (with - for _ where somebody prefers that), or into a slice of structs, in the file's order: the key then goes into the
-// field tagged `yaml:"key"`. A scalar goes into whatever has an UnmarshalText, too. A time.Duration is text, as 90m.
 package yamlfile
 
 import (
@@ -51,7 +44,7 @@ func Decode(name string, text []byte, to any) error {
 	return r.read(documents[0], reflect.ValueOf(to).Elem(), "the file")
 }
 
-// message is the parser's error as "line: what is wrong", without its picture of the place.
+// message is the parser's error with the line, without the excerpt that the parser adds.
 func message(err error) string {
 	var syntax *yaml.SyntaxError
 	if errors.As(err, &syntax) {
@@ -62,14 +55,15 @@ func message(err error) string {
 
 type reader struct{ name string }
 
+// errorf is an error with the file's name and the line.
 func (r reader) errorf(n ast.Node, format string, args ...any) error {
 	return fmt.Errorf("%s: line %d: %w", r.name, n.GetToken().Position.Line, fmt.Errorf(format, args...))
 }
 
-// read fills v; what names it in errors.
+// read fills v, which errors call what.
 func (r reader) read(n ast.Node, v reflect.Value, what string) error {
 	if a, ok := n.(*ast.AnchorNode); ok {
-		return r.errorf(n, "%s: anchors are not read, write %s out", what, a.Name)
+		return r.errorf(n, "%s: the anchor %s is not supported, expected the value itself", what, a.Name)
 	}
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
@@ -109,7 +103,7 @@ func mapping(n ast.Node) ([]*ast.MappingValueNode, bool) {
 	return nil, false
 }
 
-// keyField is the index of the field that takes the key of an entry, -1 if a type has none.
+// keyField is the index of the field for the key of an entry, -1 if a type has none.
 func keyField(t reflect.Type) int {
 	if t.Kind() != reflect.Struct {
 		return -1
@@ -162,8 +156,8 @@ func (r reader) fields(entries []*ast.MappingValueNode, v reflect.Value, what st
 	return nil
 }
 
-// oldFlag is what turns on a flag that earlier versions of a struct had under this key; nil if there was none. Structs with
-// such flags have a method OldFlag.
+// oldFlag turns on a flag that earlier versions of a struct had under this key; nil if there was none.
+// Structs with such flags have a method OldFlag.
 func oldFlag(v reflect.Value, key string) func() {
 	if !v.CanAddr() {
 		return nil
@@ -174,7 +168,7 @@ func oldFlag(v reflect.Value, key string) func() {
 	return nil
 }
 
-// fieldsOf lists what keys a struct takes, in its order, and where they go.
+// fieldsOf lists the keys of a struct in its order, and the fields they are stored in.
 func fieldsOf(t reflect.Type) (names []string, places map[string][]int) {
 	places = map[string][]int{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -189,7 +183,7 @@ func fieldsOf(t reflect.Type) (names []string, places map[string][]int) {
 
 var duration = reflect.TypeFor[time.Duration]()
 
-// leaf reads a scalar, or a list or mapping into something that JSON fills.
+// leaf reads a scalar, or a list or mapping for a type that JSON can fill.
 func (r reader) leaf(n ast.Node, v reflect.Value, what string) error {
 	var value any
 	if err := yaml.NodeToValue(n, &value); err != nil {
@@ -216,11 +210,12 @@ func (r reader) leaf(n ast.Node, v reflect.Value, what string) error {
 	if v.Kind() == reflect.String {
 		switch value.(type) {
 		case string:
-		case int, int64, uint64, float64, bool: // 90 is a fine name
+		case int, int64, uint64, float64, bool: // 90 is a valid name
 			value = text
 		}
 	}
-	if given, ok := value.(string); ok && v.Kind() == reflect.Float64 { // 1e-3, which the parser takes for text
+	// The parser reads numbers such as 1e-3 as text.
+	if given, ok := value.(string); ok && v.Kind() == reflect.Float64 {
 		if number, err := strconv.ParseFloat(given, 64); err == nil {
 			value = number
 		}
@@ -238,7 +233,7 @@ func (r reader) leaf(n ast.Node, v reflect.Value, what string) error {
 	return nil
 }
 
-// expected names what a type takes.
+// expected describes the values of a type.
 func expected(t reflect.Type) string {
 	if t == duration {
 		return "a time such as 90m"

@@ -80,7 +80,7 @@ func TestErrorsNameTheLine(t *testing.T) {
 		"study: x\nstudy: y":         "line 2:",
 		"study: [x":                  "line 1:",
 		"a: &x 1":                    `unknown key "a"`,
-		"study: &x 1":                "anchors are not read",
+		"study: &x 1":                "is not supported",
 		"study: *x":                  "s.yaml: line 1: study:",
 		"hidden: x":                  `unknown key "hidden"`,
 		"study: x\n---\nstudy: y":    "s.yaml: 2 documents, expected one",

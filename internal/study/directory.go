@@ -9,14 +9,14 @@ import (
 	"github.com/declip/declip/internal/files"
 )
 
-// Folders of what is kept.
+// Subdirectories of a study.
 const (
 	cellsDir    = "cells"
 	picturesDir = "pictures"
 )
 
-// occupy makes the study's folder, keeps other processes from working in it until release is called, and removes what a
-// killed one left half-written.
+// occupy makes the study's directory, locks out other processes until release is called, and
+// removes the temporary files of a killed one.
 func (p *Plan) occupy() (release func() error, err error) {
 	out := p.File.Out
 	if err := os.MkdirAll(out, 0o755); err != nil {
@@ -28,11 +28,11 @@ func (p *Plan) occupy() (release func() error, err error) {
 		return nil, err
 	}
 	switch err := files.LockExclusive(lock); {
-	case errors.Is(err, files.ErrNoLocks): // then nobody knows whose files those are
+	case errors.Is(err, files.ErrNoLocks): // another process may own the temporary files
 		return lock.Close, nil
 	case errors.Is(err, files.ErrLocked):
 		lock.Close()
-		return nil, fmt.Errorf("%s: another study is at work in this folder", out)
+		return nil, fmt.Errorf("%s: another process is running a study in this directory", out)
 	case err != nil:
 		lock.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -44,7 +44,7 @@ func (p *Plan) occupy() (release func() error, err error) {
 	return lock.Close, nil
 }
 
-// sweep removes temporary files, whose names are those of package atomicfile.
+// sweep removes temporary files, which have the names that package files gives them.
 func sweep(out string) error {
 	for _, dir := range []string{cellsDir, picturesDir} {
 		entries, err := os.ReadDir(filepath.Join(out, dir))

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// What a killed study left half-written goes at the next start, and one study at a time works in a folder.
+// Temporary files of a killed study are removed at the next start, and only one process works in a
+// directory.
 func TestOccupy(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	litter := []string{"cells/.a--b-0123.json.77.tmp", "pictures/.0123.png.5.tmp"}
@@ -36,7 +37,7 @@ func TestOccupy(t *testing.T) {
 			t.Errorf("%s is gone", name)
 		}
 	}
-	if _, err := p.occupy(); err == nil || !strings.Contains(err.Error(), "another study is at work") {
+	if _, err := p.occupy(); err == nil || !strings.Contains(err.Error(), "another process is running a study") {
 		t.Errorf("a second study in the folder: got %v", err)
 	}
 	if err := release(); err != nil {
