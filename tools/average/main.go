@@ -1,5 +1,7 @@
-// Command mean writes the weighted mean of two networks of the same form, value by value: of one and what further training
-// made of it, it is often better than either (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
+// Command average writes the weighted mean of two networks of the same form.
+//
+// The mean of a network and its fine-tuned version is often better than either (Wortsman et al.,
+// "Robust fine-tuning of zero-shot models", 2022).
 //
 //	go run ./tools/average -share 0.4 -o OUT BEFORE AFTER
 package main
@@ -19,7 +21,7 @@ func main() {
 	out := flag.String("o", "", "file to write, safetensors")
 	flag.Parse()
 	if flag.NArg() != 2 || *out == "" || !(*share >= 0 && *share <= 1) {
-		fmt.Fprintln(os.Stderr, "usage: mean -share 0.4 -o OUT BEFORE AFTER")
+		fmt.Fprintln(os.Stderr, "usage: average -share 0.4 -o OUT BEFORE AFTER")
 		os.Exit(2)
 	}
 	if err := write(*out, flag.Arg(0), flag.Arg(1), *share); err != nil {
@@ -28,7 +30,7 @@ func main() {
 	}
 }
 
-// write takes what the file says of itself from the second network.
+// write writes the mean, with the metadata of the second network.
 func write(out, before, after string, share float64) error {
 	a, err := weights.Open(before)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/declip/declip/tools/twin"
 )
 
-// bench is what the comparisons share.
+// bench is the state that the comparisons share.
 type bench struct {
 	options
 	work   string
@@ -30,9 +30,9 @@ func compare(b *bench) error {
 	torch, numpy := b.twin.Torch, b.twin.Numpy
 	fmt.Printf("\n%-44s %10s %10s %8s\n", "", "declip", "other", "ratio")
 	if numpy == "" {
-		fmt.Printf("(%s has no NumPy, and so nothing to compare with)\n", b.python)
+		fmt.Printf("(%s has no NumPy: nothing to compare with)\n", b.python)
 	} else if torch == "" {
-		fmt.Printf("(%s has no PyTorch: its side stays empty)\n", b.python)
+		fmt.Printf("(%s has no PyTorch: its column is empty)\n", b.python)
 	}
 	xception, err := network.New(network.Spec{Arch: network.ArchXception, Decoder: "conv-4"}, 1)
 	if err != nil {
@@ -56,7 +56,7 @@ func compare(b *bench) error {
 	return nil
 }
 
-// row prints one comparison; other is empty where there is no other side.
+// row prints one comparison; other is empty if there is nothing to compare with.
 func row(what string, ours, other []float64, whose string) {
 	left := fmt.Sprintf("%.1f ms", 1e3*median(ours))
 	if len(other) == 0 {
@@ -67,11 +67,11 @@ func row(what string, ours, other []float64, whose string) {
 	fmt.Printf("%-44s %10s %10s %7.2fx  %s\n", what, left, right, median(other)/median(ours), whose)
 }
 
-// tolerance is how far logits may differ, relative to the largest: float32 arithmetic in another order gives
-// about 1e-6 a layer, some tens of layers.
+// tolerance is the largest allowed difference of logits, relative to the largest logit. Another
+// order of float32 operations causes about 1e-6 per layer, and there are some tens of layers.
 const tolerance = 1e-3
 
-// forward compares one run of a network over one picture of noise, and the logits.
+// forward compares the time and the logits of one run of a network over a picture of noise.
 func (b *bench) forward(net *network.Network, file string, repeats int) error {
 	spec := net.Spec()
 	side := spec.Input
@@ -130,7 +130,7 @@ func (b *bench) forward(net *network.Network, file string, repeats int) error {
 	return nil
 }
 
-// askTorch asks nothing where there is no PyTorch.
+// askTorch does nothing without PyTorch.
 func (b *bench) askTorch(request map[string]any) (reply, error) {
 	if b.twin.Torch == "" {
 		return reply{}, nil
@@ -138,7 +138,7 @@ func (b *bench) askTorch(request map[string]any) (reply, error) {
 	return b.ask(request)
 }
 
-// reply is what the other side answers.
+// reply is the other side's answer.
 type reply struct {
 	Seconds    float64            `json:"seconds"`
 	Difference float64            `json:"difference"` // largest, relative to the largest value
@@ -157,8 +157,8 @@ func appendTime(times []float64, r reply) []float64 {
 	return append(times, r.Seconds)
 }
 
-// step compares training steps: forward, backward and AdamW. Ours are those of a real training; the other
-// side takes its own after each.
+// step compares training steps: forward, backward and AdamW. Ours are those of a real training, and
+// the other side takes one after each.
 func (b *bench) step(net *network.Network, file string, batch, repeats int) error {
 	spec := net.Spec()
 	const crop = 192

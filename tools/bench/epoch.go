@@ -17,8 +17,8 @@ import (
 	"github.com/declip/declip/tools/twin"
 )
 
-// An epoch of the paper's largest network on its frozen backbone. Dolos has about nine pictures to train on for one to
-// validate on.
+// An epoch of the paper's largest network on its frozen backbone. Dolos has about nine training
+// pictures for one validation picture.
 const (
 	epochBatch    = 4
 	epochPictures = 16
@@ -28,14 +28,14 @@ const (
 	epochSide     = 512 // pixels of the pictures
 )
 
-// epochDecoders are the paper's decoders that take most and least beside the backbone.
+// epochDecoders are the slowest and the fastest of the paper's decoders.
 var epochDecoders = []string{"conv-20", "linear"}
 
-// epochTimes are seconds for a picture.
+// epochTimes are in seconds per picture.
 type epochTimes struct{ First, Train, Valid []float64 }
 
-// benchEpoch measures an epoch after the first, in which no picture goes through the backbone any more, beside the
-// published loop, in which all do.
+// benchEpoch compares an epoch after the first, in which features come from the cache, with the
+// published loop, in which all pictures go through the backbone.
 func benchEpoch(o options, work string) error {
 	data := filepath.Join(work, "epoch")
 	if err := writeEpochData(data); err != nil {
@@ -54,7 +54,7 @@ func benchEpoch(o options, work string) error {
 	return nil
 }
 
-// benchDecoder measures one decoder, which is the first to see the pictures or not.
+// benchDecoder measures one decoder; the first one fills the cache.
 func benchDecoder(o options, data, decoder string, first bool) error {
 	others, version, err := publishedEpoch(o, data, decoder)
 	if err != nil {
@@ -70,17 +70,17 @@ func benchDecoder(o options, data, decoder string, first bool) error {
 		whose = "PyTorch " + version
 	}
 	if first {
-		row("first epoch: a picture to train on", ours.First, others.Train, whose)
+		row("first epoch: a training picture", ours.First, others.Train, whose)
 	}
-	row("then: a picture to train on", ours.Train, others.Train, whose)
-	row("a picture to validate on, with its scores", ours.Valid, others.Valid, whose)
+	row("later epochs: a training picture", ours.Train, others.Train, whose)
+	row("a validation picture, with its scores", ours.Valid, others.Valid, whose)
 	whole := func(t epochTimes) []float64 {
 		if len(t.Train) == 0 {
 			return nil
 		}
 		return []float64{median(t.Train) + median(t.Valid)/epochShare}
 	}
-	row("the epoch, for each picture to train on", whole(ours), whole(others), whose+", aim: 3x")
+	row("the epoch, per training picture", whole(ours), whole(others), whose+", aim: 3x")
 	return nil
 }
 
@@ -120,7 +120,7 @@ func writeEpochData(data string) error {
 	return nil
 }
 
-// publishedEpoch has the other side train on a batch, after one to warm up, and validate.
+// publishedEpoch makes the other side train on a batch, after a warm-up, and validate.
 func publishedEpoch(o options, data, decoder string) (t epochTimes, version string, err error) {
 	other, err := twin.Start(o.python, filepath.Join(filepath.Dir(o.twin), "epoch_torch.py"), o.threads)
 	if err != nil {
@@ -170,8 +170,9 @@ func ownEpochs(o options, data, decoder string) (t epochTimes, err error) {
 	return t, json.Unmarshal(out, &t)
 }
 
-// takeEpochs is what that process does: two epochs, the first of which fills the cache. Times run from the end of a step
-// to the end of the next, and over the validation; checkpoints, which take as long for thousands of pictures, are left out.
+// takeEpochs runs in that process: two epochs, the first of which fills the cache. It measures the
+// times between the ends of steps, and the validation. The time for checkpoints is excluded,
+// because it does not grow with the number of pictures.
 func takeEpochs(o options) error {
 	var t epochTimes
 	var latest time.Time

@@ -46,14 +46,14 @@ func program(o options, work, model string) error {
 	return nil
 }
 
-// start runs the program to its end; peak is in bytes, 0 where the system does not say.
+// start runs the program to its end. peak is in bytes, 0 if unknown.
 func start(o options, args ...string) (took time.Duration, peak float64, err error) {
 	took, peak, _, err = startWatched(o, args...)
 	return took, peak, err
 }
 
-// startWatched is start that also looks every few milliseconds at how much memory the process has for itself; it gives
-// the most.
+// startWatched is start that also samples the private memory of the process every few milliseconds
+// and returns the highest value.
 func startWatched(o options, args ...string) (took time.Duration, peak, private float64, err error) {
 	cmd := exec.Command(o.program, args...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(o.threads))
@@ -85,7 +85,7 @@ func startWatched(o options, args ...string) (took time.Duration, peak, private 
 	return took, peakMemory(cmd.ProcessState), private, nil
 }
 
-// render draws waves with grain: something that JPEG has about as much work with as with a photograph.
+// render draws waves with grain, which compress about as well as a photograph.
 func render(w, h int) *picture.RGB {
 	r := rand.New(rand.NewPCG(uint64(w), uint64(h)))
 	p := picture.NewRGB(w, h)

@@ -1,12 +1,16 @@
-// Command bench prints how fast declip is, as one plain table: the whole program on pictures of one and of
-// twelve megapixels, and its parts beside PyTorch and NumPy doing the same (tools/golden/bench_torch.py), where the
-// Python given has them. Both sides take turns, with as many threads each, and medians are compared.
+// Command bench measures the speed of declip and prints one plain table.
 //
-// Then the paper's largest network, with random weights in its published layout, beside the published computation
-// (tools/golden/parity_torch.py), and its decoder's training steps beside PyTorch's (tools/golden/training_torch.py),
-// and an epoch on its frozen backbone beside the published loop (tools/golden/epoch_torch.py).
+// It measures the whole program on pictures of one and of twelve megapixels, and compares its parts
+// with PyTorch and NumPy (tools/golden/bench_torch.py) if the given Python has them. Both sides
+// take turns with the same number of threads, and medians are compared.
 //
-// It fails if both sides do not compute the same; for the paper's networks make parity looks at that.
+// For the paper's largest network, with random weights in its published layout, it compares
+// inference with the published computation (tools/golden/parity_torch.py), the decoder's training
+// steps with PyTorch's (tools/golden/training_torch.py), and an epoch on the frozen backbone with
+// the published loop (tools/golden/epoch_torch.py).
+//
+// It fails if the results of the two sides differ; for the paper's networks make parity checks
+// that.
 //
 //	go run ./tools/bench [-m lite] [-declip bin/declip] [-python /usr/bin/python3] [-threads 2]
 package main
@@ -34,8 +38,8 @@ type options struct {
 	threads                      int
 	published, training, metrics bool
 	epoch                        bool
-	step                         int    // take training steps of such batches, and nothing else
-	train, decoder               string // train this decoder on the data in this folder, and nothing else
+	step                         int    // only take training steps with this batch size
+	train, decoder               string // only train this decoder on the data in this directory
 }
 
 func main() {
@@ -46,9 +50,9 @@ func main() {
 	flag.StringVar(&o.twin, "twin", "tools/golden/bench_torch.py", "the other side's program")
 	flag.BoolVar(&o.published, "published", false, "measure the paper's network only")
 	flag.BoolVar(&o.training, "training", false, "measure training steps of the paper's network only")
-	flag.IntVar(&o.step, "step", 0, "take training steps with batches of so many pictures on features of the backbone in -m, and print their seconds for a picture as JSON")
+	flag.IntVar(&o.step, "step", 0, "take training steps with batches of `n` pictures on features of the backbone in -m, and print the seconds per picture as JSON")
 	flag.BoolVar(&o.epoch, "epoch", false, "measure an epoch of the paper's network only")
-	flag.StringVar(&o.train, "train", "", "train the paper's network on this folder that bench made, and print seconds for a picture as JSON")
+	flag.StringVar(&o.train, "train", "", "train the paper's network on this directory, made by bench, and print the seconds per picture as JSON")
 	flag.StringVar(&o.decoder, "decoder", "conv-20", "decoder of -train")
 	flag.BoolVar(&o.metrics, "metrics", false, "measure the scores only")
 	flag.IntVar(&o.threads, "threads", 2, "threads of either side")
@@ -104,7 +108,7 @@ func run(o options) error {
 	return errors.Join(benchTraining(o, work), benchEpoch(o, work), done())
 }
 
-// benchModel measures one model of ours, and what else there is to compare.
+// benchModel measures one of declip's models and the parts around it.
 func benchModel(o options, work string, e *engine.Engine) error {
 	net, file, err := openModel(o.model, work)
 	if err != nil {
@@ -121,13 +125,13 @@ func benchModel(o options, work string, e *engine.Engine) error {
 	return compare(&bench{options: o, work: work, engine: e, twin: other, net: net, file: file})
 }
 
-// openModel gives the network and writes it as a file that both sides read. Where the default model isn't
-// built in, its network with random weights stands in: speed does not depend on them.
+// openModel opens the network and writes it as a file for both sides. If the default model is not
+// built in, it uses random weights, on which the speed does not depend.
 func openModel(name, work string) (*network.Network, string, error) {
 	path := filepath.Join(work, "model.safetensors")
 	file, err := models.Open(name)
 	if errors.Is(err, models.ErrNotFound) && name == models.Default {
-		fmt.Printf("model %s is not built in: random weights stand in for it\n", name)
+		fmt.Printf("model %s is not built in: using random weights\n", name)
 		net, err := network.New(network.Spec{Arch: network.ArchLite, LiteOptions: network.LiteOptions{Residual: true, DCT: 48}}, 1)
 		if err != nil {
 			return nil, "", err

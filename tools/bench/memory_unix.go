@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// peakMemory is the most memory in bytes that an ended process had resident, 0 if unknown.
+// peakMemory is the peak resident memory of an ended process in bytes, 0 if unknown.
 func peakMemory(s *os.ProcessState) float64 {
 	usage, ok := s.SysUsage().(*syscall.Rusage)
 	switch {

@@ -14,7 +14,7 @@ import (
 	"github.com/declip/declip/tools/twin"
 )
 
-// benchMetrics measures the scores alone.
+// benchMetrics measures the computation of the scores.
 func benchMetrics(o options, work string) error {
 	other, err := twin.Start(o.python, o.twin, o.threads)
 	if err != nil {
@@ -25,8 +25,8 @@ func benchMetrics(o options, work string) error {
 	return (&bench{options: o, work: work, twin: other}).evaluate()
 }
 
-// evaluate compares the scores of maps of one megapixel: one of noise, and one as the paper's networks give them, 256 x
-// 256 probabilities enlarged.
+// evaluate compares the scores of maps of one megapixel: noise, and 256 x 256 probabilities
+// enlarged, as the paper's networks give them.
 func (b *bench) evaluate() error {
 	const w, h, small = 1024, 1024, 256
 	truth, mask := make([]bool, w*h), make([]byte, w*h)
@@ -54,8 +54,8 @@ func (b *bench) evaluate() error {
 	return nil
 }
 
-// scores compares the scores of one map: on one thread, and with as many pictures at once as there are threads. NumPy's
-// side gives all of ours, PyTorch's is the published computation, which has no AUC.
+// scores compares the scores of one map: on one thread, and with one picture per thread at a time.
+// NumPy computes all of declip's scores; PyTorch has the published computation, without AUC.
 func (b *bench) scores(name string, prob []float32, truth []bool, mask []byte, w, h int) error {
 	const repeats = 5
 	request := map[string]any{"do": "evaluate", "prob": filepath.Join(b.work, "prob"), "mask": filepath.Join(b.work, "mask"), "w": w, "h": h}
@@ -97,7 +97,7 @@ func (b *bench) scores(name string, prob []float32, truth []bool, mask []byte, w
 	return nil
 }
 
-// atOnce scores as many pictures as there are threads at the same time and gives the time for each.
+// atOnce scores one picture per thread at the same time and returns the time per picture.
 func (b *bench) atOnce(prob []float32, truth []bool, w, h int) float64 {
 	const rounds = 3
 	began := time.Now()
@@ -105,7 +105,7 @@ func (b *bench) atOnce(prob []float32, truth []bool, w, h int) float64 {
 	for range b.threads {
 		group.Go(func() {
 			for range rounds {
-				_, _ = metric.Evaluate(prob, truth, w, h, metric.DefaultThreshold) // it went well before
+				_, _ = metric.Evaluate(prob, truth, w, h, metric.DefaultThreshold) // it succeeded before
 			}
 		})
 	}
@@ -113,7 +113,7 @@ func (b *bench) atOnce(prob []float32, truth []bool, w, h int) float64 {
 	return time.Since(began).Seconds() / float64(rounds*b.threads)
 }
 
-// sameScores holds both sides to the 1e-6 that the published scores are promised to; IoU is in percent on both.
+// sameScores checks that the scores of both sides agree to 1e-6. IoU is in percent on both sides.
 func sameScores(r metric.Result, other map[string]float64) error {
 	ours := map[string]float64{"iou": r.IoU, "f1_fixed": r.F1Fixed, "f1_best": r.F1Best, "ap": r.AP, "auc": r.AUC}
 	for name, got := range other {

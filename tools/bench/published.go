@@ -18,18 +18,19 @@ import (
 	"github.com/declip/declip/tools/twin"
 )
 
-// What is aimed at for ViT-L/14 layer20 conv-20 on two cores.
+// The aims for ViT-L/14 layer20 conv-20 on two cores.
 const (
 	aimRatio     = 2.4  // times as fast as PyTorch
-	aimSharing   = 5.0  // per cent that four decoders may cost beyond themselves and one backbone
+	aimSharing   = 5.0  // % of overhead of four decoders on one backbone
 	aimPeak      = 1.7  // GB resident
-	aimPrivate   = 0.45 // GB that the process has for itself in low memory
+	aimPrivate   = 0.45 // GB of private memory with --low-memory
 	aimFirst     = 4.0  // seconds from the start to the first result
-	slowProducts = 30   // GFLOP/s: below, PyTorch runs on a library that nobody would use
+	slowProducts = 30   // GFLOP/s; below, PyTorch has no usable BLAS
 )
 
-// published measures the paper's largest network as its checkpoint is published, beside PyTorch running the published
-// layers: all blocks of the transformer, also those behind the layer that is used.
+// published compares the paper's largest network, in the form of its published checkpoint, with
+// PyTorch running the published layers, including the transformer blocks after the layer that is
+// used.
 type published struct {
 	options
 	work   string
@@ -64,7 +65,7 @@ func benchPublished(o options, work string, e *engine.Engine) error {
 	return nil
 }
 
-// makeFile makes a checkpoint with random weights, by PyTorch where it is there.
+// makeFile makes a checkpoint with random weights, with PyTorch if it is installed.
 func (p *published) makeFile() error {
 	if p.twin.Torch == "" {
 		p.file = filepath.Join(p.work, "vit.safetensors")
@@ -88,7 +89,7 @@ func (p *published) makeFile() error {
 	return nil
 }
 
-// process measures the whole program: from its start to its end with one picture.
+// process measures the whole program, from its start to its end, with one picture.
 func (p *published) process() error {
 	path := filepath.Join(p.work, "picture.jpg")
 	if err := picture.WriteJPEG(path, render(1152, 868), 90); err != nil {
@@ -116,7 +117,7 @@ func (p *published) process() error {
 	return nil
 }
 
-// open loads so many models of the file.
+// open loads n models of the file.
 func (p *published) open(count int) (*localize.Group, func(), error) {
 	file, err := weights.Open(p.file)
 	if err != nil {
@@ -137,7 +138,7 @@ func (p *published) open(count int) (*localize.Group, func(), error) {
 	return g, func() { g.Close(); file.Close() }, nil
 }
 
-// pictures compares runs over batches, a picture's share of the time.
+// pictures compares the time per picture in runs over batches.
 func (p *published) pictures(batch, repeats int) error {
 	g, done, err := p.open(1)
 	if err != nil {
@@ -213,8 +214,8 @@ func (p *published) sharing() error {
 	return nil
 }
 
-// privateMemory is what a running process has in memory that no file stands behind, in bytes; 0 where the system does not
-// say.
+// privateMemory is the memory of a running process that is not backed by files, in bytes; 0 if
+// unknown.
 func privateMemory(pid int) float64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -18,15 +18,16 @@ import (
 	"github.com/declip/declip/tools/twin"
 )
 
-// The published decoder that takes most, on a transformer's tokens.
+// The slowest of the published decoders, on a transformer's tokens.
 const (
 	stepChannels = 1024
 	stepGrid     = 16
 	stepDecoder  = "conv-20"
 )
 
-// benchTraining measures training steps of a decoder on features of a frozen backbone, forward, backward and AdamW:
-// time by batches of 4, peak memory by one of 16, each in a process of its own.
+// benchTraining measures training steps of a decoder on features of a frozen backbone (forward,
+// backward and AdamW): the time with batches of 4, the peak memory with a batch of 16, each in its
+// own process.
 func benchTraining(o options, work string) error {
 	clip := filepath.Join(work, "clip.safetensors")
 	tower := networktest.Tensors(networktest.ViT("visual.", stepChannels, 14, 1, stepGrid))
@@ -53,10 +54,11 @@ func benchTraining(o options, work string) error {
 	return nil
 }
 
-// repeats is how many steps are measured, after one that warms up: fewer where they are long.
+// repeats is the number of measured steps after a warm-up, lower for slow steps.
 func repeats(batch int) int { return max(1, 12/batch) }
 
-// ownSteps takes steps in a process of its own: seconds for a picture, and the peak of memory in bytes.
+// ownSteps takes steps in a separate process. It returns the seconds per picture and the peak
+// memory in bytes.
 func ownSteps(o options, clip string, batch int) (seconds []float64, peak float64, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -71,7 +73,7 @@ func ownSteps(o options, clip string, batch int) (seconds []float64, peak float6
 	return seconds, peakMemory(cmd.ProcessState), json.Unmarshal(out, &seconds)
 }
 
-// takeSteps is what that process does.
+// takeSteps runs in that process.
 func takeSteps(o options) error {
 	e, err := engine.Open(engine.Options{Device: "cpu", Threads: o.threads})
 	if err != nil {
@@ -120,7 +122,7 @@ func takeSteps(o options) error {
 	return json.NewEncoder(os.Stdout).Encode(seconds)
 }
 
-// twinSteps is ownSteps of the other side.
+// twinSteps is ownSteps for the other side.
 func twinSteps(o options, program string, batch int) (seconds []float64, peak float64, version string, err error) {
 	other, err := twin.Start(o.python, program, o.threads)
 	if err != nil {

@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// crowd are clients that send a picture as soon as the last one is answered.
+// crowd is a number of clients that each send a picture as soon as the last one is answered.
 type crowd struct {
 	url     string
 	files   [][]byte
 	clients int
 }
 
-// tally is what they were answered.
+// tally counts the answers.
 type tally struct {
 	mu       sync.Mutex
 	statuses map[int]int // 0: no answer
@@ -54,8 +54,7 @@ func (c crowd) drive(d time.Duration) *tally {
 	return t
 }
 
-// send sends a picture; a refused client comes again after a second, sooner than
-// it is asked to.
+// send sends a picture. A refused client tries again after a second, sooner than Retry-After says.
 func (t *tally) send(client *http.Client, url string, file []byte) (retry time.Duration) {
 	start := time.Now()
 	response, err := client.Post(url, "image/jpeg", bytes.NewReader(file))
@@ -89,8 +88,8 @@ func (t *tally) send(client *http.Client, url string, file []byte) (retry time.D
 	return time.Second
 }
 
-// rate is how many pictures a second were localized, from the first answer to
-// the last before the end.
+// rate is the number of pictures localized per second, between the first answer and the last before
+// the end.
 func (t *tally) rate() float64 {
 	return float64(t.counted) / max(t.last.Sub(t.first).Seconds(), 1e-9)
 }
@@ -120,8 +119,8 @@ func spread(list []time.Duration) string {
 	return fmt.Sprintf("p50 %v p99 %v max %v", at(50), at(99), at(100))
 }
 
-// molest keeps n connections of clients that are slow or broken in several ways,
-// each opened again when the server ends it. The result counts those.
+// molest keeps n connections of clients that are slow or broken in several ways. A connection that
+// the server closes is opened again; the result counts these.
 func molest(ctx context.Context, addr string, n int, file []byte) (ended func() int64) {
 	var count atomic.Int64
 	var wait sync.WaitGroup

@@ -1,6 +1,8 @@
-// Load measures the service: how much of the engine's own speed it passes on, and
-// what it does when more is asked of it than it can give. It starts the program
-// that it is given as a server, and drives it from this process.
+// Command load measures how the service behaves under load.
+//
+// It compares the service's speed with the engine's, and measures what happens when there are more
+// requests than the service can handle. It starts the given program as a server and sends requests
+// to it.
 //
 //	go run ./tools/load [-declip bin/declip] [-seconds 20] [-phases engine,serve,overload,slow] PICTURE...
 package main
@@ -24,7 +26,7 @@ func main() {
 	flag.DurationVar(&o.time, "time", 20*time.Second, "for each phase")
 	flag.StringVar(&o.phases, "phases", "engine,serve,overload,slow", "what to measure")
 	flag.IntVar(&o.clients, "clients", 4, "clients in phase serve")
-	flag.IntVar(&o.queue, "queue", 32, "the server's queue; phase overload has ten times the clients that find a place")
+	flag.IntVar(&o.queue, "queue", 32, "the server's queue; phase overload has ten times as many clients as fit")
 	flag.IntVar(&o.slow, "slow", 1000, "slow clients in phase slow")
 	flag.Parse()
 	if err := run(o, flag.Args()); err != nil {
@@ -96,7 +98,7 @@ func throughput(o options, files [][]byte, alone float64) error {
 	return nil
 }
 
-// overload has ten times the clients that find a place in queue or work.
+// overload has ten times as many clients as fit into the queue and the workers.
 func overload(o options, files [][]byte) error {
 	s, err := startServer(o)
 	if err != nil {
@@ -113,13 +115,13 @@ func overload(o options, files [][]byte) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  %d in the queue x %.0f ms in the network (2 at once) = %.1f s; (%d + 2 in work) x %.0f ms between pictures = %.1f s on the average\n",
+	fmt.Printf("  %d in the queue x %.0f ms in the network (2 at once) = %.1f s; (%d + 2 in progress) x %.0f ms between pictures = %.1f s on average\n",
 		o.queue, 1000*service.Seconds(), float64(o.queue)*service.Seconds(), o.queue, 1000/t.rate(), float64(o.queue+2)/t.rate())
 	fmt.Printf("  resident MB every 5 s: %v\n", <-samples)
 	return s.stop()
 }
 
-// slowClients serves a few while many do nothing but hold their connections.
+// slowClients serves a few clients while many others only hold their connections.
 func slowClients(o options, files [][]byte) error {
 	s, err := startServer(o)
 	if err != nil {
@@ -132,7 +134,7 @@ func slowClients(o options, files [][]byte) error {
 	t := c.drive(o.time)
 	memory := s.memory()
 	cancel()
-	fmt.Printf("serve beside %d slow or broken clients, %d others: %s; %s\n", o.slow, o.clients, t, memory)
-	fmt.Printf("  connections of theirs that the server ended: %d\n", ended())
+	fmt.Printf("serve with %d slow or broken clients, %d others: %s; %s\n", o.slow, o.clients, t, memory)
+	fmt.Printf("  their connections closed by the server: %d\n", ended())
 	return s.stop()
 }

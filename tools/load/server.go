@@ -20,8 +20,8 @@ import (
 	"github.com/declip/declip"
 )
 
-// engineAlone is how many pictures a second the library localizes, files to
-// results without maps as PNG, by as many callers at once as gain the most.
+// engineAlone is the number of pictures per second that the library localizes, from files to
+// results without maps as PNG, with the number of concurrent callers that is fastest.
 func engineAlone(d time.Duration, files [][]byte) (best float64, err error) {
 	model, err := declip.Open("lite", declip.Options{})
 	if err != nil {
@@ -61,7 +61,7 @@ func engineAlone(d time.Duration, files [][]byte) (best float64, err error) {
 	return best, nil
 }
 
-// server is the program as a process of its own.
+// server is the program in a separate process.
 type server struct {
 	cmd       *exec.Cmd
 	url, addr string
@@ -79,7 +79,7 @@ func startServer(o options) (*server, error) {
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return nil, fmt.Errorf("the server says nothing: %w", err)
+		return nil, fmt.Errorf("no output from the server: %w", err)
 	}
 	_, url, ok := strings.Cut(strings.TrimSpace(line), " at ")
 	if !ok {
@@ -114,7 +114,7 @@ func (s *server) memory() string {
 	return fmt.Sprintf("resident %d MB, at most %d MB", s.status("VmRSS"), s.status("VmHWM"))
 }
 
-// sample notes the resident memory until ctx ends.
+// sample records the resident memory until ctx ends.
 func (s *server) sample(ctx context.Context, every time.Duration) <-chan []int {
 	done := make(chan []int, 1)
 	go func() {
@@ -131,7 +131,7 @@ func (s *server) sample(ctx context.Context, every time.Duration) <-chan []int {
 	return done
 }
 
-// serviceTime is how long a picture was in the network, on the average.
+// serviceTime is the average time of a picture in the network.
 func (s *server) serviceTime() (time.Duration, error) {
 	response, err := http.Get(s.url + "/metrics")
 	if err != nil {

@@ -1,11 +1,15 @@
-// Command parity compares declip with PyTorch at full size: it has PyTorch make weights files in the published layouts
-// with random weights, runs both on the same pictures, and prints how far they are apart, as one plain table. Where
-// the Python given has no PyTorch it says so and does nothing.
+// Command parity compares declip with PyTorch at full size and prints one plain table of
+// differences.
 //
-// It fails if probabilities differ by more than 1e-4, logits by more than a thousandth of the largest, or pixels after
-// decoding and scaling by more than one level of 255 for JPEG and at all for PNG. One training step of the published
-// decoder must agree to 1e-5 in its loss and to 1e-4 in what it makes of running statistics and of weights: AdamW of those with
-// clear gradients, and of all from PyTorch's gradients; plain SGD of all. No gradient may be twice as far from float64's as PyTorch's.
+// PyTorch makes weights files in the published layouts with random weights, and both sides run on
+// the same pictures. If the given Python has no PyTorch, parity says so and does nothing.
+//
+// It fails if probabilities differ by more than 1e-4, logits by more than a thousandth of the
+// largest, or pixels after decoding and scaling by more than one level of 255 for JPEG and at all
+// for PNG. One training step of the published decoder must agree to 1e-5 in its loss and to 1e-4 in
+// running statistics and weights: with AdamW for weights with clear gradients and, from PyTorch's
+// gradients, for all; with plain SGD for all. No gradient may be twice as far from float64's as
+// PyTorch's is.
 //
 //	go run ./tools/parity [-python /usr/bin/python3] [-threads 2] [-only text] [picture...]
 package main
@@ -24,14 +28,14 @@ import (
 	"github.com/declip/declip/tools/twin"
 )
 
-// What is promised.
+// The largest allowed differences.
 const (
 	mostProbability = 1e-4
 	mostLogit       = 1e-3 // of the largest
 	mostJPEG        = 1    // levels
 )
 
-// parity is what the comparisons share.
+// parity is the state that the comparisons share.
 type parity struct {
 	work     string
 	twin     *twin.Twin
@@ -88,12 +92,12 @@ func run(python, program string, threads int, only string, pictures []string) er
 	}
 	fmt.Printf("%s in all\n", time.Since(began).Round(time.Second))
 	if p.failed > 0 {
-		return fmt.Errorf("%d comparisons are beyond what is promised", p.failed)
+		return fmt.Errorf("%d comparisons differ by more than allowed", p.failed)
 	}
 	return nil
 }
 
-// verdict counts what is beyond a bound.
+// verdict counts differences beyond a bound.
 func (p *parity) verdict(ok bool) string {
 	if ok {
 		return "ok"
@@ -102,7 +106,7 @@ func (p *parity) verdict(ok bool) string {
 	return "TOO FAR"
 }
 
-// preprocessing compares pixels as they come to the networks, and makes PNG copies of the pictures.
+// preprocessing compares the pixels that the networks get, and makes PNG copies of the pictures.
 func (p *parity) preprocessing(files []string) error {
 	fmt.Printf("\n%-52s %10s %12s\n", "pixels after decoding and scaling, levels of 255", "largest", "mean")
 	for i, file := range files {

@@ -16,7 +16,7 @@ import (
 	"github.com/declip/declip/tools/twin"
 )
 
-// checkpoint is a network to compare, in the files that it is published in.
+// checkpoint is a network to compare, in the form of its published files.
 type checkpoint struct {
 	arch, layer, decoder string
 	legacy               bool // PyTorch's format before it was a zip archive
@@ -52,7 +52,7 @@ func (c checkpoint) String() string {
 	return text
 }
 
-// networks compares all.
+// networks compares all networks.
 func (p *parity) networks() error {
 	fmt.Printf("\n%-52s %12s %12s %14s\n", "networks, largest difference of", "probability", "logit", "of logits up to")
 	for _, c := range checkpoints {

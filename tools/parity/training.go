@@ -18,20 +18,20 @@ import (
 	"github.com/declip/declip/tools/twin"
 )
 
-// What is promised of a training step from the same weights.
+// The largest allowed differences after a training step from the same weights.
 const (
 	mostLoss   = 1e-5 // of the loss
-	mostWeight = 1e-4 // updated weights, and running statistics relative to the largest of their tensor
+	mostWeight = 1e-4 // updated weights; running statistics relative to their largest
 )
 
-// The published decoder on a transformer's tokens, as it is trained by default.
+// The published decoder on a transformer's tokens, with the default batch size.
 const (
 	stepChannels, stepGrid, stepBatch = 1024, 16, 4
 	stepDecoder                       = "conv-20"
 )
 
-// training compares one step of the published training, forward, backward and AdamW, with PyTorch's from the same weights,
-// features and masks.
+// training compares one step of the published training (forward, backward and AdamW) with
+// PyTorch's, from the same weights, features and masks.
 func (p *parity) training(python, program string, threads int) error {
 	what := fmt.Sprintf("training step of ViT-L/14 %s, batch of %d", stepDecoder, stepBatch)
 	if !strings.Contains(what, p.only) {
@@ -115,7 +115,7 @@ func (p *parity) head() (*network.Head, error) {
 	return network.NewHead(network.Spec{Arch: backbones[0].Arch(), Layer: "layer0", Decoder: stepDecoder}, backbones, 1)
 }
 
-// stepped is what a step leaves.
+// stepped is the state after a step.
 type stepped struct{ params, gradients []network.Param }
 
 // step takes ours.
@@ -144,9 +144,10 @@ func (p *parity) open(head *network.Head, config train.Config) (*train.Step, err
 	return train.NewStep(p.engine, head, config, dataset.Shape{TargetHeight: side, TargetWidth: side})
 }
 
-// clear is how large a gradient must be, of the largest of its tensor, for the step to be judged. AdamW's first step is the
-// gradient's sign times the rate. Twenty norms and ReLUs deep, gradients in float32 are off by up to half a hundredth of the
-// largest, so of smaller ones rounding decides the sign, in PyTorch as here.
+// clear is the size of a gradient, relative to the largest of its tensor, from which its step is
+// compared. AdamW's first step is the gradient's sign times the rate. After twenty norms and ReLUs,
+// gradients in float32 are off by up to 0.5 % of the largest, so rounding decides the sign of
+// smaller ones, in PyTorch as well as here.
 const clear = 1e-2
 
 // Kinds of tensors.
@@ -156,7 +157,7 @@ const (
 	lastBias    = "the last bias"
 	means       = "running means"
 	variances   = "running variances"
-	lostBiases  = "biases before norms" // which take them away: all of their gradients is rounding
+	lostBiases  = "biases before norms" // which cancel them: their gradients are only rounding errors
 	kindsColumn = "%-52s %12.1e  %s\n"
 )
 
@@ -218,7 +219,8 @@ func (p *parity) compareStepped(after []network.Param, folder string) error {
 	return nil
 }
 
-// scaleOf is what differences count against: weights by themselves, running statistics by the largest of their tensor.
+// scaleOf is what differences are relative to: 1 for weights, the largest of the tensor for running
+// statistics.
 func scaleOf(p network.Param, theirs []float32) float64 {
 	if p.Trainable {
 		return 1

@@ -13,19 +13,20 @@ import (
 )
 
 const (
-	gradientOf = "gradient." // what the other side puts before a gradient's name
+	gradientOf = "gradient." // the other side's prefix for the names of gradients
 
 	sgdReach = 1e-2 // largest update of the step with plain SGD
 
-	mostUpdate = 1e-4 // what is promised of AdamW's updates from given gradients, of the rate, which is the largest
+	mostUpdate = 1e-4 // of AdamW from given gradients, relative to the rate
 
-	// A gradient may be so many times as far from float64's, in its tensor's largest, as PyTorch's own in float32; and this much
-	// where that is next to nothing.
+	// A gradient's largest distance from float64's, as a multiple of the distance of PyTorch's own
+	// in float32, and the distance that is allowed if that is almost zero.
 	mostWorse, mostGradient = 2, 1e-4
 )
 
-// updates judges all updated weights, the small gradients' too: a step with plain SGD, in which a weight's difference is
-// the gradient's times the rate; and AdamW's step from PyTorch's gradients.
+// updates compares all updated weights, including those with small gradients: after a step with
+// plain SGD, in which a weight's difference is the gradient's times the rate, and after AdamW's
+// step from PyTorch's gradients.
 func (p *parity) updates(other *twin.Twin, first map[string]any, features, target []float32) error {
 	adam := first["folder"].(string)
 	head, err := p.head()
@@ -35,7 +36,7 @@ func (p *parity) updates(other *twin.Twin, first map[string]any, features, targe
 	if err := p.fromTheirs(head, adam); err != nil {
 		return err
 	}
-	if head, err = p.head(); err != nil { // with its first weights
+	if head, err = p.head(); err != nil { // with its initial weights
 		return err
 	}
 	steepest := 0.0
@@ -82,7 +83,8 @@ func (p *parity) updates(other *twin.Twin, first map[string]any, features, targe
 	return p.compareGradients(after, plain, exact)
 }
 
-// fromTheirs takes AdamW's step from PyTorch's gradients, and compares all trained weights with PyTorch's.
+// fromTheirs takes AdamW's step from PyTorch's gradients and compares all trained weights with
+// PyTorch's.
 func (p *parity) fromTheirs(head *network.Head, folder string) error {
 	step, err := p.open(head, train.DefaultConfig())
 	if err != nil {
@@ -116,7 +118,8 @@ func (p *parity) fromTheirs(head *network.Head, folder string) error {
 	return nil
 }
 
-// compareAll prints the largest differences of all values by kind of tensor, and PyTorch's largest updates.
+// compareAll prints the largest differences of all values by kind of tensor, with PyTorch's largest
+// updates.
 func (p *parity) compareAll(after []network.Param, rate float64, folder string) error {
 	largest, moved := map[string]float64{}, map[string]float64{}
 	for i, ours := range after {
@@ -144,8 +147,9 @@ func (p *parity) compareAll(after []network.Param, rate float64, folder string) 
 	return nil
 }
 
-// compareGradients prints how far the gradients are from each other and from float64's, in the largest of their tensor: in a
-// step with plain SGD that is the updates' difference in the largest update.
+// compareGradients prints the distances of the gradients from each other and from float64's,
+// relative to the largest of their tensor. In a step with plain SGD that is the difference of the
+// updates relative to the largest update.
 func (p *parity) compareGradients(after stepped, plain, exact string) error {
 	type distances struct{ ours, theirs, between float64 }
 	kinds := map[string]string{}
@@ -175,7 +179,7 @@ func (p *parity) compareGradients(after stepped, plain, exact string) error {
 	return nil
 }
 
-// furthest is the largest difference between values at the same place.
+// furthest is the largest difference between values with the same index.
 func furthest(a, b []float32) float64 {
 	if len(a) != len(b) {
 		return math.Inf(1)

@@ -7,9 +7,9 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// photograph samples the scene the way a camera does: a slightly soft lens with
-// dark corners, one colour a sensor cell behind a Bayer pattern, noise that
-// grows with light, interpolation of the missing colours, mild sharpening.
+// photograph samples the scene as a camera does: a slightly soft lens with dark corners, one colour
+// per sensor cell in a Bayer pattern, noise that grows with the light, interpolation of the missing
+// colours, mild sharpening.
 func photograph(w, h int, seed uint64) *picture.RGB {
 	cells := expose(w, h, seed)
 	colours := demosaic(cells, w, h)
@@ -23,7 +23,7 @@ func photograph(w, h int, seed uint64) *picture.RGB {
 	return p
 }
 
-// bayer tells the colour of a cell: red, green over green, blue.
+// bayer is the colour of a cell: red, green over green, blue.
 func bayer(x, y int) int { return x&1 + y&1 }
 
 func expose(w, h int, seed uint64) []float64 {
@@ -31,7 +31,7 @@ func expose(w, h int, seed uint64) []float64 {
 	cells := make([]float64, w*h)
 	for y := range h {
 		for x := range w {
-			// Nine rays over a little more than the cell: the lens's softness.
+			// Nine rays over a little more than the cell simulate the softness of the lens.
 			sum := rgb{}
 			for k := range 9 {
 				c := shade(float64(x)+0.5+0.45*float64(k%3-1), float64(y)+0.5+0.45*float64(k/3-1))
@@ -87,7 +87,7 @@ func demosaic(cells []float64, w, h int) []rgb {
 	return out
 }
 
-// mirror folds a coordinate back into [0, n) and keeps the pattern's colour.
+// mirror reflects a coordinate into [0, n) so that the colour in the pattern is the same.
 func mirror(i, n int) int {
 	if i < 0 {
 		return -i

@@ -7,9 +7,9 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// forged manipulates the picture twice and returns it with the exact mask: a
-// second balloon is pasted in from another exposure that was saved with a lower
-// quality, larger and tilted, and the boat is removed.
+// forged manipulates the picture twice and returns it with the exact mask: a second balloon is
+// pasted in, larger and tilted, from another exposure that was saved at a lower quality, and the
+// boat is removed.
 func forged(original *picture.RGB) (*picture.RGB, *picture.Gray, error) {
 	w, h := original.Width, original.Height
 	other, err := throughJPEG(photograph(w, h, 2), 70)

@@ -1,8 +1,9 @@
-// Command sample draws the project's sample picture: a lake in the mountains
-// with a cabin, a boat and a balloon, as a camera might have taken it. It is
-// computed, no photograph went into it, and it comes out the same every time.
-// Beside it, it writes the same picture manipulated (forged.jpg) and where it
-// was (mask.png, 255 = manipulated).
+// Command sample renders the project's sample picture and a manipulated version of it.
+//
+// The picture shows a lake in the mountains with a cabin, a boat and a balloon, as a camera might
+// have taken it. It is computed without any photograph and is the same every time. The manipulated
+// version (forged.jpg) and its mask (mask.png, 255 = manipulated) are written to the same
+// directory.
 //
 //	go run ./tools/sample [-out testdata/sample/original.jpg]
 package main

@@ -2,7 +2,7 @@ package main
 
 import "math"
 
-// hash gives a value in [0,1) for a lattice point, always the same one.
+// hash gives a fixed pseudorandom value in [0,1) for a lattice point.
 func hash(x, y int, seed uint32) float64 {
 	h := uint32(x)*0x8da6b343 ^ uint32(y)*0xd8163841 ^ seed*0xcb1ab31f
 	h ^= h >> 15
@@ -31,7 +31,7 @@ func fractal(x, y float64, octaves int, seed uint32) float64 {
 	for k := range octaves {
 		sum += weight * smoothNoise(x, y, seed+uint32(k)*7919)
 		total += weight
-		// Turning each octave hides the lattice.
+		// Rotating each octave hides the lattice.
 		x, y = 1.6*x+1.2*y+3.1, -1.2*x+1.6*y+7.7
 		weight /= 2
 	}

@@ -2,7 +2,7 @@ package main
 
 import "math"
 
-// nearTrees are conifers in front of the lake, drawn from the nearest back.
+// nearTrees are conifers in front of the lake, nearest first.
 func nearTrees(x, y float64) (rgb, bool) {
 	for _, t := range []struct {
 		x, foot, height float64
@@ -18,7 +18,7 @@ func nearTrees(x, y float64) (rgb, bool) {
 		if up < 0.06 {
 			continue
 		}
-		// Whorls of branches: the outline swings in and out with the height.
+		// Whorls of branches: the width of the outline oscillates with the height.
 		whorl := math.Mod(up*17+0.35*smoothNoise(x/9, 0, t.seed), 1)
 		half := t.height * 0.24 * math.Pow(1-up, 0.85) * (0.55 + 0.45*(1-whorl))
 		needles := fractal(x/2.6, y/3.4, 4, t.seed+9)
@@ -52,7 +52,7 @@ func cabin(x, y float64) (rgb, bool) {
 		}
 		return scale(rgb{112, 44, 34}, grain*boards), true
 	}
-	// The roof's long side leans from the ridge to the eaves.
+	// The long side of the roof slopes from the ridge to the eaves.
 	t := (y - ridgeY) / (eaves + 6 - ridgeY)
 	from, to := (left+right)/2+t*(right+6-(left+right)/2), (left+right)/2+60+t*(side+8-(left+right)/2-60)
 	if t > 0 && t < 1 && x > from && x < to {
@@ -90,7 +90,7 @@ func window(u, v float64) rgb {
 	return mix(rgb{40, 48, 56}, rgb{130, 156, 176}, u*0.8-v*0.5+0.2)
 }
 
-// boat lies on the lake.
+// boat is on the lake.
 func boat(x, y float64) (rgb, bool) {
 	u, v := (x-372)/58, (y-432)/13
 	hull := 1 - 0.25*u*u
@@ -106,7 +106,7 @@ func boat(x, y float64) (rgb, bool) {
 	return rgb{}, false
 }
 
-// balloon hangs in the sky.
+// balloon is in the sky.
 func balloon(x, y float64) (rgb, bool) {
 	const cx, cy, r = 264.0, 96.0, 44.0
 	u, v := (x-cx)/r, (y-cy)/r

@@ -2,7 +2,7 @@ package main
 
 import "math"
 
-// rgb is a colour, 0 to 255 a channel.
+// rgb is a colour, 0 to 255 per channel.
 type rgb [3]float64
 
 func mix(a, b rgb, t float64) rgb {
@@ -12,14 +12,14 @@ func mix(a, b rgb, t float64) rgb {
 
 func scale(c rgb, s float64) rgb { return rgb{c[0] * s, c[1] * s, c[2] * s} }
 
-// The picture's plan, in pixels of a 960 x 640 frame: sky, mountains, the far
-// shore, a lake that mirrors them, and a meadow in front.
+// The layout in pixels of a 960 x 640 frame: sky, mountains, the far shore, a lake that mirrors
+// them, and a meadow in front.
 const (
 	shoreY = 348.0
 	hazeY  = 300.0
 )
 
-// shade gives the colour at a point. What lies in front is asked first.
+// shade gives the colour at a point. Objects in front are tested first.
 func shade(x, y float64) rgb {
 	if c, ok := cabin(x, y); ok {
 		return c
@@ -43,8 +43,8 @@ func shade(x, y float64) rgb {
 	return distance(x, y)
 }
 
-// distance is everything beyond the lake, without the balloon: its mirror image
-// would lie behind the meadow.
+// distance is everything beyond the lake except the balloon, whose mirror image would be behind the
+// meadow.
 func distance(x, y float64) rgb {
 	if c, ok := farForest(x, y); ok {
 		return c
@@ -72,7 +72,7 @@ type ridge struct {
 	seed                uint32
 	rock, haze          rgb
 	mist                float64
-	snow                float64 // height above which snow lies, as y
+	snow                float64 // y of the snow line
 }
 
 var ridges = []ridge{
@@ -107,7 +107,7 @@ func farForest(x, y float64) (rgb, bool) {
 	return mix(scale(rgb{44, 62, 42}, 0.55+0.9*n), rgb{120, 140, 150}, 0.16), true
 }
 
-// lake mirrors what is beyond, shaken by ripples and darkened.
+// lake mirrors the scene beyond it, distorted by ripples and darkened.
 func lake(x, y float64) rgb {
 	d := y - shoreY
 	ripple := fractal(x/(14+d/3), y/(1.2+d/26), 4, 51) - 0.5
@@ -119,7 +119,7 @@ func lake(x, y float64) rgb {
 }
 
 func meadow(x, y, depth float64) rgb {
-	// Blades grow towards the camera: fine ones give way to coarse ones.
+	// Blades of grass are larger near the camera.
 	near := 1 + depth/60
 	t := step(60, 300, depth)
 	blades := (1-t)*fractal(x/1.3, y/4, 5, 61) + t*fractal(x/3, y/11, 5, 62)

@@ -1,5 +1,3 @@
-// Package twin runs the other side of a comparison: a Python process that is told what to do, one JSON object a line,
-// and answers each with one.
 package twin
 
 import (
@@ -16,7 +14,7 @@ import (
 
 // Twin is the other side.
 type Twin struct {
-	// Torch and Numpy are the versions that it has, "" for what it lacks.
+	// Torch and Numpy are the installed versions; "" for a missing one.
 	Torch, Numpy string
 
 	cmd *exec.Cmd
@@ -24,7 +22,8 @@ type Twin struct {
 	out *bufio.Reader
 }
 
-// Start starts a program with so many threads; without such a Python it is a side that lacks everything.
+// Start starts a program with n threads. Without such a Python the result is a Twin in which both
+// versions are missing.
 func Start(python, program string, threads int) (*Twin, error) {
 	t := &Twin{}
 	python, err := exec.LookPath(python)
@@ -59,7 +58,8 @@ func (t *Twin) read(to any) error {
 	return json.Unmarshal(line, to)
 }
 
-// Ask has the other side do one thing and reads its answer, unless that is an error.
+// Ask sends a request to the other side and reads its answer. An answer that reports an error is an
+// error.
 func (t *Twin) Ask(request map[string]any, answer any) error {
 	text, err := json.Marshal(request)
 	if err != nil {
@@ -86,7 +86,7 @@ func (t *Twin) Ask(request map[string]any, answer any) error {
 func (t *Twin) Stop() {
 	if t.cmd != nil {
 		t.in.Close()
-		_ = t.cmd.Wait() // it has nothing left to say
+		_ = t.cmd.Wait() // its answers have been read
 	}
 }
 
@@ -99,7 +99,7 @@ func WriteFloats(path string, data []float32) error {
 	return os.WriteFile(path, raw, 0o644)
 }
 
-// ReadFloats reads what the other side wrote so.
+// ReadFloats reads little-endian float32 that the other side wrote.
 func ReadFloats(path string) ([]float32, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
