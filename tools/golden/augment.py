@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Writes internal/dataset/testdata/augment.json: the published augmentations as Pillow and PyTorch compute them.
 
-Needs Pillow, NumPy and PyTorch; the tests only need what it writes. torchvision's formulas for PIL pictures: factors go to
-Pillow's ImageEnhance; the hue is turned in 8-bit HSV; the Gaussian is a convolution of the picture reflected at its border.
+Needs Pillow, NumPy and PyTorch; the tests need only its output. torchvision's formulas for PIL pictures: factors go to
+Pillow's ImageEnhance; the hue is shifted in 8-bit HSV; the Gaussian is a convolution of the picture reflected at its border.
 """
 import base64
 import json

@@ -2,7 +2,7 @@
 """The other side of tools/bench: the same networks in PyTorch, in its default memory layout, and the same
 scores in NumPy.
 
-Reads one JSON object a line and answers each with one; begins by saying what it has. Started by
+Reads JSON requests, one per line, and answers each with one line of JSON. The first line lists the installed versions. Started by
 tools/bench, with the number of threads as its argument.
 """
 import json
@@ -244,7 +244,7 @@ def score(prob, truth):
     fixed = f1((label & (s > 0.5)).sum(), (~label & (s > 0.5)).sum(), (label & (s <= 0.5)).sum())
     order = np.argsort(s)
     s, label = s[order], label[order]
-    last = np.flatnonzero(np.diff(s))  # the last element of each tie group, the highest excepted
+    last = np.flatnonzero(np.diff(s))  # the last element of each tie group except the highest
     fn = np.cumsum(label)[last]
     tn = last + 1 - fn
     best = max(fixed, f1(label.sum() - fn, (~label).sum() - tn, fn).max())
@@ -271,7 +271,7 @@ def main():
         request = json.loads(line)
         try:
             answer = {"forward": forward, "step": step, "evaluate": evaluate}[request["do"]](request)
-        except Exception as error:  # told to the side that can stop
+        except Exception as error:  # reported to the other side, which may stop
             answer = {"error": f"{request['do']}: {type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
 

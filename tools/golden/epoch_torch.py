@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""PyTorch's side of an epoch as it is published, for tools/bench: every picture is read, goes through the frozen
-transformer (all of its blocks) without gradients and through one step of the decoder; pictures to validate on go through
-both and are scored at their own size.
+"""PyTorch's side of a published epoch, for tools/bench. Every picture is read, goes through all blocks of the frozen
+transformer without gradients and through one step of the decoder. Validation pictures go through both and are scored at
+full resolution.
 
-Reads one JSON object a line and answers each with one; begins by saying what it has. The argument is the number of
+Reads JSON requests, one per line, and answers each with one line of JSON. The first line lists the installed versions. The argument is the number of
 threads.
 """
 import json
@@ -27,7 +27,7 @@ except ImportError:
 
 
 class Epoch:
-    """What is trained, with random weights of full size."""
+    """The trained network at full size, with random weights."""
 
     def __init__(self, r):
         torch.manual_seed(1)
@@ -83,7 +83,7 @@ def main():
             began = time.perf_counter()
             {"train": epoch.train, "validate": epoch.validate}[r["do"]](r)
             answer = {"seconds": time.perf_counter() - began}
-        except Exception as error:  # told to the side that can stop
+        except Exception as error:  # reported to the other side, which may stop
             answer = {"error": f"{r['do']}: {type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
 

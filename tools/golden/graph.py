@@ -20,7 +20,7 @@ RATE, DECAY, STEPS_BEFORE = 1e-2, 0.05, 2
 
 
 def rounded(t):
-    """The nearest float32 values, as float64: what the Go side is given."""
+    """The nearest float32 values, as float64; the Go side gets the same values."""
     return t.detach().float().double()
 
 

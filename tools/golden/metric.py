@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Golden values for internal/metric, from the definitions, slowly.
+"""Golden values for internal/metric, computed slowly from the definitions.
 
     /usr/bin/python3 tools/golden/metric.py > internal/metric/testdata/golden.json
 
 Needs NumPy, and PyTorch to compare with tools/golden/published_metrics.py, the scores
 as the published evaluation computes them: both must agree to 1e-6 in every case.
-Nothing here shares an idea with the Go code: windows are looked at pixel by
+Nothing here shares an idea with the Go code: windows are examined pixel by
 pixel, every threshold is tried by counting over all pixels, and the area under
 the ROC curve counts pairs. null stands for a score that is not defined.
 """
@@ -90,7 +90,7 @@ def random(w, h):
 
 
 def guess(g, noise):
-    """A prediction that knows something of the mask, coarse to keep the file small."""
+    """A prediction correlated with the mask, coarse to keep the file small."""
     p = np.clip(0.3 + 0.4 * g + noise * rng.standard_normal(g.shape), 0, 1)
     return (np.round(p * 2048) / 2048).astype(np.float32)
 
@@ -135,7 +135,7 @@ def cases():
     yield "one column", random(1, 60), np.arange(60)[:, None] > 33
     yield "filter wide", random(15, 11), np.arange(15)[None].repeat(11, 0) > 9
     yield "subnormal probabilities", (random(20, 20) * np.float32(1e-39)).astype(np.float32), ellipse(20, 20, 10, 10, 9, 9)
-    # What maps of 8 bits, of halves and of neighbouring numbers do to ties.
+    # Ties in maps of 8 bits, of halves and of neighbouring numbers.
     wide = ellipse(29, 25, 14, 12, 12, 10)
     noisy = guess(wide, 0.25)
     yield "8-bit levels", (np.round(noisy * 255) / 255).astype(np.float32), wide
@@ -181,7 +181,7 @@ def detection():
 
 
 def compare(name, prob, g):
-    """Stops where the published computation gives something else."""
+    """Stops if the published computation gives another result."""
     fixed, best = f1(prob.astype(np.float64), g)
     ours = {"iou": iou(prob, g, 0.5), "f1_fixed": fixed, "f1_best": math.nan if best is None else best, "ap": average_precision(prob, g)}
     for key, theirs in published_metrics.scores(torch.from_numpy(prob), torch.from_numpy(g)).items():

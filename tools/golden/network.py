@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes internal/nn/network/testdata/golden.json: what PyTorch computes for tiny networks of the published kinds.
+"""Writes internal/nn/network/testdata/golden.json: PyTorch's results for tiny networks of the published kinds.
 
 Needs Debian's python3-torch; the tests themselves don't. The networks are written here from their description, on
 PyTorch's own functions, and share no code with declip.
@@ -17,12 +17,12 @@ import torch
 import torch.nn.functional as F
 
 OUT = os.path.join(os.path.dirname(__file__), "..", "..", "internal", "nn", "network", "testdata", "golden.json")
-POINTS = [0, 1, 37, 74, 111, 148, 185, 254, 255]  # rows and columns of the logits that are kept
+POINTS = [0, 1, 37, 74, 111, 148, 185, 254, 255]  # rows and columns of the logits in the file
 WIDTHS = [32, 16, 8, 8]  # of the tiny conv decoders' stages
 
 
 def uniform(name, count):
-    """count numbers in [-1, 1) that depend on the name alone, with 24 bits each."""
+    """count numbers in [-1, 1) with 24 bits each, which depend on the name only."""
     h = 0xCBF29CE484222325
     for byte in name.encode():
         h = (h ^ byte) * 0x100000001B3 % 2**64
@@ -81,7 +81,7 @@ def fill_vit(w, prefix, width, patch, blocks, grid):
     w.norm(prefix + "ln_pre", width, False)
     for i in range(blocks):
         w.block(f"{prefix}transformer.resblocks.{i}", width)
-    # What the published files hold besides, and is not needed.
+    # Tensors of the published files that are not needed.
     w.norm(prefix + "ln_post", width, False)
     w.add(prefix + "proj", [width, 24], 0.1)
 
@@ -128,7 +128,7 @@ def fill_xception(w, prefix, widths):
 
 
 def vit(w, prefix, image, layer, run=None):
-    """Tokens [N, T, C] behind one block, the class token first. Runs so many blocks, or as many as are needed."""
+    """Tokens [N, T, C] after one block, the class token first. Runs the given number of blocks, or only those needed."""
     t = {k[len(prefix):]: v for k, v in w.tensors.items() if k.startswith(prefix)}
     width, patch = t["conv1.weight"].shape[0], t["conv1.weight"].shape[-1]
     x = F.conv2d(image, t["conv1.weight"], stride=patch).flatten(2).transpose(1, 2)
@@ -161,7 +161,7 @@ def norm(t, name, x):
 
 
 def resnet(w, prefix, x, layer):
-    """The map [N, C, h, w] behind one of the four layers."""
+    """The map [N, C, h, w] after one of the four layers."""
     t = {k[len(prefix):]: v for k, v in w.tensors.items() if k.startswith(prefix)}
 
     def unit(x, conv, bn, stride=1, pad=0):

@@ -2,7 +2,7 @@
 """PyTorch's side of tools/parity and tools/bench: makes weights files of full size in the published layouts, with
 random weights, and computes the published networks on pictures.
 
-Reads one JSON object a line and answers each with one; begins by saying what it has. The argument is the number of
+Reads JSON requests, one per line, and answers each with one line of JSON. The first line lists the installed versions. The argument is the number of
 threads. The networks are those of network.py, at their published sizes.
 """
 import json
@@ -36,7 +36,7 @@ class Weights:
 
     def add(self, name, shape, scale, offset=0.0):
         t = torch.rand(shape, generator=self.generator) * (2 * scale) + (offset - scale)
-        # CLIP is published in half precision; what is computed with are these values in float32.
+        # CLIP is published in half precision; the computation uses these values in float32.
         self.tensors[name] = t.half().float() if self.half else t
 
 
@@ -109,7 +109,7 @@ class Model:
 
 
 def write(m, r):
-    """Writes a model's files as they are published, and names them: the checkpoint, then the backbones beside it."""
+    """Writes a model's files in the published form and returns their names: the checkpoint, then the separate backbones."""
     path = os.path.join(r["folder"], "model.pth")
     state = dict(m.own.tensors)
     if len(m.archs) == 1:
@@ -128,7 +128,7 @@ def write(m, r):
 
 
 def script(tensors):
-    """A TorchScript module with these tensors, in half precision, as CLIP's files are."""
+    """A TorchScript module with these tensors in half precision, like CLIP's files."""
 
     class Node(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -156,19 +156,19 @@ def make(r):
 
 
 def level(m):
-    """Makes the decoder, and scales its last layer so that logits are a few units large, whatever random weights make
-    of the features: where sigmoid is flat, differences of probabilities would not show."""
+    """Makes the decoder and scales its last layer so that logits are a few units large for any random weights. Where the
+    sigmoid is flat, differences would not show in the probabilities."""
     logits = m(lambda s: torch.randn(1, 3, s, s, generator=torch.Generator().manual_seed(5)))
     last = [name for name, t in m.own.tensors.items() if name.endswith(".weight") and t.dim() > 1][-1]
     weight, bias = m.own.tensors[last], m.own.tensors[last[: -len("weight")] + "bias"]
     bias -= logits.mean()
     for t in weight, bias:
         t *= 1.5 / logits.std()
-    m.own.__dict__.pop("decoder", None)  # holds copies
+    m.own.__dict__.pop("decoder", None)  # has copies
 
 
 def load(path, size):
-    """A picture as the network gets it, but for the normalisation: uint8 [size, size, 3]."""
+    """The network's input before the normalisation: uint8 [size, size, 3]."""
     return np.asarray(Image.open(path).convert("RGB").resize((size, size), Image.BILINEAR))
 
 
@@ -199,7 +199,7 @@ def time_run(r):
 
 
 def products(r):
-    """How fast matrices are multiplied, in GFLOP/s."""
+    """Speed of matrix products in GFLOP/s."""
     a = torch.randn(1024, 1024)
     a @ a
     began = time.perf_counter()
@@ -219,7 +219,7 @@ def main():
             with torch.inference_mode():
                 answer = {"make": make, "run": run, "pixels": pixels, "time": time_run,
                           "products": products}[r["do"]](r)
-        except Exception as error:  # told to the side that can stop
+        except Exception as error:  # reported to the other side, which may stop
             answer = {"error": f"{r['do']}: {type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
 

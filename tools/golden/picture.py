@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Makes the golden files of internal/picture with Pillow, libjpeg-turbo,
-libwebp and PyTorch. Not needed to run the tests, only to make their files anew:
+libwebp and PyTorch. The tests do not need it; it makes their files again:
 
     /usr/bin/python3 tools/golden/picture.py
 
 decode/NAME       a picture file, drawn here
-decode/NAME.png   what Pillow's convert("RGB") makes of it
+decode/NAME.png   the result of Pillow's convert("RGB")
 resize/SRC.png, resize/SRC-WxH.png       Pillow's BILINEAR
 float/SRCWxSRCH-DSTWxDSTH.f32            input, then PyTorch's output, float32 little endian
 antialiased/SRCWxSRCH-DSTWxDSTH.f32      the same with antialias=True
@@ -61,7 +61,7 @@ def jpegs():
     put("optimized.jpg", save(scene(83, 61), "JPEG", quality=40, optimize=True))
     put("gray.jpg", save(scene(53, 41).convert("L"), "JPEG", quality=85))
     put("cmyk.jpg", save(scene(53, 41).convert("CMYK"), "JPEG", quality=90))
-    # Pictures whose blocks are as many in either layout: 4:2:2 and 4:4:0, 4:2:0 and 4:1:1.
+    # Pictures with equally many blocks in both layouts: 4:2:2 and 4:4:0, 4:2:0 and 4:1:1.
     put("440.jpg", sampling(save(scene(48, 48), "JPEG", quality=85, subsampling=1), 0x21, 0x12))
     put("411.jpg", sampling(save(scene(64, 64), "JPEG", quality=85, subsampling=2), 0x22, 0x41))
     # Adobe's colour transform 2 on the same data makes YCCK of CMYK.
@@ -116,7 +116,7 @@ def others():
     exif[0x0112] = 6
     for fmt, ext in ("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("TIFF", "tiff"):
         put(f"orientation6.{ext}", save(scene(20, 12), fmt, exif=exif))
-    # Pillow turns TIFF (and nothing else) by its orientation; the stored grid is wanted.
+    # Pillow applies the orientation of TIFF (and of no other format); the stored pixels are needed.
     scene(20, 12).save(os.path.join(OUT, "decode", "orientation6.tiff.png"))
 
 
@@ -134,7 +134,7 @@ def png16(w, h):
 
 
 def gif_offset(image, transparent):
-    """A GIF whose frame lies at (6, 9) of a larger screen."""
+    """A GIF whose frame is at (6, 9) of a larger screen."""
     options = {} if transparent is None else {"transparency": transparent}
     data = bytearray(save(image, "GIF", **options))
     data[6:10] = (60).to_bytes(2, "little") + (50).to_bytes(2, "little")

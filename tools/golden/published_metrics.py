@@ -1,5 +1,5 @@
 """The scores as the published evaluation computes them, in PyTorch, for tools/golden/bench_torch.py and
-tools/golden/metric.py to compare with. A score that the published code has no value for is NaN.
+tools/golden/metric.py to compare with. A score is NaN if the published code has no value for it.
 
     scores(prob, truth)     prob float32 [H,W] in [0,1], truth bool [H,W], both tensors
 """
@@ -15,8 +15,8 @@ def iou(prob, truth, threshold=0.5):
 
 
 def sure_pixels(truth):
-    """Surely manipulated: the 15 x 15 around is (what lies outside counts as manipulated). Surely pristine: nothing in
-    the 11 x 11 around is manipulated. Filters as max pooling, the minimum by turning signs."""
+    """Surely manipulated: all of the 15 x 15 around is (outside counts as manipulated). Surely pristine: nothing in the
+    11 x 11 around is. The filters are max pooling, the minimum with inverted signs."""
     g = truth.float()[None, None]
     eroded = -F.max_pool2d(F.pad(-g, (7, 7, 7, 7), value=-float("inf")), 15, 1)
     dilated = F.max_pool2d(F.pad(g, (5, 5, 5, 5), value=0.0), 11, 1)
@@ -47,7 +47,7 @@ def f1(prob, truth):
 
 
 def average_precision(score, label):
-    """As torchmetrics does without given thresholds: one step for each distinct score."""
+    """Like torchmetrics without given thresholds: one step for each distinct score."""
     score, order = torch.sort(score.flatten(), descending=True)
     label = label.flatten()[order].long()
     ends = torch.cat([torch.nonzero(score[1:] != score[:-1])[:, 0], torch.tensor([len(score) - 1])])

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes training steps as PyTorch takes them to internal/train/testdata: steps.json, of the tests' own tiny network,
+"""Writes PyTorch's training steps to internal/train/testdata: steps.json, of the tests' own tiny network,
 and decoders.json, of the published decoders on a small transformer's tokens.
 
 The tiny network: conv 3x3 stride 2, batch norm, ReLU, conv 3x3 stride 2. The loss is the mean binary cross-entropy with
@@ -17,7 +17,7 @@ import network as published
 STEPS = 20
 TOKENS, CHANNELS = 1 + 4 * 4, 128  # of the decoders' features
 KEPT = 24  # values of a tensor in the file
-STEADY = 2e-5  # how far a value may be moved by rounding to count as determined
+STEADY = 2e-5  # largest change by rounding of a value that counts as determined
 
 
 def rounded(tensor):
@@ -83,8 +83,8 @@ def decode(kind, w, tokens):
 
 
 def follow(kind, detection, dtype=torch.float32, nudge=0):
-    """Trains a decoder: its rules, losses, values by name at the end, and norms' statistics after the first step. The weights
-    start a few roundings off with a nudge."""
+    """Trains a decoder: its rules, losses, final values by name, and norms' statistics after the first step. With a nudge
+    the initial weights are off by a few roundings."""
     w, tokens = published.Weights(), features()
     decode(kind, w, tokens)
     torch.manual_seed(nudge)
@@ -100,7 +100,7 @@ def follow(kind, detection, dtype=torch.float32, nudge=0):
     optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0)
     losses, first = [], None
     for _ in range(STEPS):
-        if kind == "attention":  # whose mask is made in the default type
+        if kind == "attention":  # its mask is made in the default type
             torch.set_default_dtype(dtype)
         logits = decode(kind, w, tokens)
         torch.set_default_dtype(torch.float32)
@@ -117,8 +117,8 @@ def follow(kind, detection, dtype=torch.float32, nudge=0):
 
 
 def decoder(kind, detection=False):
-    """A case of decoders.json. Kept are values that rounding does not move: AdamW divides by the root of tiny gradients. A bias
-    before a norm moves by rounding alone, and takes the norm's running mean along from the second step on."""
+    """A case of decoders.json. It has only values that do not depend on rounding, because AdamW divides by the root of tiny
+    gradients. A bias before a norm changes by rounding only, and with it the norm's running mean from the second step on."""
     rules, losses, end, first = follow(kind, detection)
     others = [follow(kind, detection, torch.float64)] + [follow(kind, detection, nudge=i) for i in (1, 2, 3)]
     kept, steady, count = {}, 0, 0

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """PyTorch's side of training: the published conv decoder on a transformer's tokens, one step at a time (forward, backward,
-AdamW or plain SGD). For tools/parity it starts from given weights and tells what became of them; for tools/bench it takes
-its time.
+AdamW or plain SGD). For tools/parity it starts from given weights and returns the new ones; for tools/bench it
+measures the time.
 
-Reads one JSON object a line and answers each with one; begins by saying what it has. The argument is the number of
+Reads JSON requests, one per line, and answers each with one line of JSON. The first line lists the installed versions. The argument is the number of
 threads.
 """
 import json
@@ -63,8 +63,8 @@ trainings = {}
 
 
 def step(r):
-    """One step of a training, which begins where it is not known yet; the new values go to a file of their own each. Asked for
-    anew, it begins again."""
+    """One step of a training, which starts with the first request for it; each new tensor is written to its own file. A
+    request to restart begins again."""
     if r["name"] not in trainings or r.get("anew"):
         trainings.pop(r["name"], None)
         trainings[r["name"]] = Training(r)
@@ -88,7 +88,7 @@ def main():
         r = json.loads(line)
         try:
             answer = {"step": step}[r["do"]](r)
-        except Exception as error:  # told to the side that can stop
+        except Exception as error:  # reported to the other side, which may stop
             answer = {"error": f"{r['do']}: {type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
 

@@ -117,7 +117,7 @@ class Clip(nn.Module):
 
 
 class Scripted(nn.Module):
-    """Attributes of every kind that TorchScript writes in its own way."""
+    """Attributes of every kind that TorchScript writes in a special way."""
 
     def __init__(self):
         super().__init__()
@@ -133,7 +133,7 @@ class Scripted(nn.Module):
 
 
 def checkpoint():
-    """As the published DeCLIP checkpoints are, after one step of AdamW."""
+    """Like the published DeCLIP checkpoints, after one step of AdamW."""
     model = nn.Module()
     model.model = nn.Module()
     model.model.visual = Visual()
