@@ -8,6 +8,13 @@ import (
 	"strings"
 )
 
+// Names in LayoutFolder and below fake/SET in LayoutDolos.
+const (
+	imagesDir    = "images"
+	masksDir     = "masks"
+	manifestName = "manifest.jsonl"
+)
+
 // pairs lists the pictures of one directory with the masks of another. Messages name files relative
 // to root. Errors are about the directories; a picture without a mask is an item with a problem.
 func pairs(root, images, masks string, maskStem func(stem string) string) ([]item, error) {
@@ -58,11 +65,11 @@ func sameStem(stem string) string { return stem }
 
 // isImagesAndMasks recognises LayoutFolder.
 func isImagesAndMasks(dir string) bool {
-	if isFolder(filepath.Join(dir, "images")) {
+	if isFolder(filepath.Join(dir, imagesDir)) {
 		return true
 	}
 	for _, split := range splitFolders(dir) {
-		if isFolder(filepath.Join(dir, split, "images")) {
+		if isFolder(filepath.Join(dir, split, imagesDir)) {
 			return true
 		}
 	}
@@ -73,11 +80,11 @@ func listFolder(dir string) ([]item, error) { return listFolderIn(dir, dir) }
 
 // listFolderIn lists a directory in LayoutFolder. Messages name files relative to root.
 func listFolderIn(root, dir string) ([]item, error) {
-	images, masks := filepath.Join(dir, "images"), filepath.Join(dir, "masks")
+	images, masks := filepath.Join(dir, imagesDir), filepath.Join(dir, masksDir)
 	if !isFolder(images) {
 		return listSplits(dir)
 	}
-	methods, err := readManifest(filepath.Join(dir, "manifest.jsonl"))
+	methods, err := readManifest(filepath.Join(dir, manifestName))
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +112,7 @@ func listFolderIn(root, dir string) ([]item, error) {
 func listSplits(dir string) ([]item, error) {
 	var all []item
 	for _, split := range splitFolders(dir) {
-		if !isFolder(filepath.Join(dir, split, "images")) {
+		if !isFolder(filepath.Join(dir, split, imagesDir)) {
 			continue
 		}
 		items, err := listFolderIn(dir, filepath.Join(dir, split))
@@ -136,11 +143,11 @@ func hasPictures(dir string) bool {
 // dolosRoot is the directory that contains fake. dir is that directory or one of the sets below
 // fake, whose name is then given, too.
 func dolosRoot(dir string) (root, set string) {
-	if list, _ := filepath.Glob(filepath.Join(escaped(dir), "fake", "*", "images")); len(list) > 0 {
+	if list, _ := filepath.Glob(filepath.Join(escaped(dir), "fake", "*", imagesDir)); len(list) > 0 {
 		return dir, ""
 	}
 	abs, err := filepath.Abs(dir)
-	if err == nil && filepath.Base(filepath.Dir(abs)) == "fake" && len(splitFolders(filepath.Join(dir, "images"))) > 0 {
+	if err == nil && filepath.Base(filepath.Dir(abs)) == "fake" && len(splitFolders(filepath.Join(dir, imagesDir))) > 0 {
 		return filepath.Dir(filepath.Dir(abs)), filepath.Base(abs)
 	}
 	return "", ""
@@ -197,7 +204,7 @@ func listDolos(dir string) ([]item, error) {
 
 // listDolosSet lists the pictures of fake/SET, none if there is no images below it.
 func listDolosSet(root, set string) ([]item, error) {
-	images, masks := filepath.Join(root, "fake", set, "images"), filepath.Join(root, "fake", set, "masks")
+	images, masks := filepath.Join(root, "fake", set, imagesDir), filepath.Join(root, "fake", set, masksDir)
 	if !isFolder(images) {
 		return nil, nil
 	}

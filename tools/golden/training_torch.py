@@ -64,7 +64,7 @@ trainings = {}
 
 def step(r):
     """One step of a training, which starts with the first request for it; each new tensor is written to its own file. A
-    request to restart begins again."""
+    request with "anew" restarts it."""
     if r["name"] not in trainings or r.get("anew"):
         trainings.pop(r["name"], None)
         trainings[r["name"]] = Training(r)
