@@ -37,11 +37,17 @@ func Find(ctx context.Context, rgb *picture.RGB) (Pairs, error) {
 	if min(p.w, p.h) < 4*reach {
 		return nil, nil
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	points, err := keypoints(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	s := newSearch(p)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	var pairs [2][]Pair // of plain copies, and of mirrored ones
 	err = parallel.For(ctx, len(pairs), len(pairs), func(ctx context.Context, i int) (err error) {
 		pairs[i], err = findPairs(ctx, p, s, points, i == 1)
@@ -74,6 +80,9 @@ func findPairs(ctx context.Context, p plane, s *search, points []keypoint, mirro
 		pair := Pair{
 			One: backTo(twin.mask, p.w, p.h, twin.transform), Other: twin.mask, Width: p.w, Height: p.h,
 			Probability: numeric.Sigmoid(twin.score),
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 		pair.Rougher = pair.detail(p)
 		pairs = append(pairs, pair)

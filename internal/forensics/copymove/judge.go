@@ -51,6 +51,9 @@ type twin struct {
 func (s *search) examine(ctx context.Context, t transform, list []match) (best twin, ok bool, err error) {
 	seed := s.seed(t.fitting(list))
 	t = align(s.band, t, seed)
+	if err := ctx.Err(); err != nil {
+		return twin{}, false, err
+	}
 	if s.band.likeness(t, seed) < leastLikeness {
 		return twin{}, false, nil
 	}
@@ -59,6 +62,9 @@ func (s *search) examine(ctx context.Context, t transform, list []match) (best t
 			return twin{}, false, err
 		}
 		t = align(s.band, t, s.roughly(t, seed))
+	}
+	if err := ctx.Err(); err != nil {
+		return twin{}, false, err
 	}
 	best = s.judge(t, list)
 	// Scaling down loses detail: the comparison in the inverse direction may be the clearer one.

@@ -61,6 +61,7 @@ func keypoints(ctx context.Context, p plane) ([]keypoint, error) {
 	}
 	cell := max(4, int(math.Sqrt(float64(p.w*p.h)*total/wantPoints)))
 	var lists [levels][]keypoint
+	parent := ctx
 	group, ctx := parallel.WithContext(ctx)
 	level := p
 	for k := range levels {
@@ -68,7 +69,7 @@ func keypoints(ctx context.Context, p plane) ([]keypoint, error) {
 			factor := math.Pow(levelStep, float64(k))
 			level = level.smaller(int(float64(p.w)*factor+.5), int(float64(p.h)*factor+.5))
 		}
-		if min(level.w, level.h) < 4*reach {
+		if min(level.w, level.h) < 4*reach || ctx.Err() != nil {
 			break
 		}
 		this := level
@@ -78,7 +79,7 @@ func keypoints(ctx context.Context, p plane) ([]keypoint, error) {
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
+	if err := cmp.Or(group.Wait(), parent.Err()); err != nil {
 		return nil, err
 	}
 	points := slices.Concat(lists[:]...)
@@ -88,7 +89,14 @@ func keypoints(ctx context.Context, p plane) ([]keypoint, error) {
 
 // levelKeypoints takes the strongest corner of each cell.
 func levelKeypoints(ctx context.Context, p plane, cell int, scaleX, scaleY float64) ([]keypoint, error) {
-	strength, smooth := corners(p), p.blurred().blurred()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	strength := corners(p)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	smooth := p.blurred().blurred()
 	var list []keypoint
 	margin := reach + 1
 	for y0 := margin; y0 < p.h-margin; y0 += cell {
