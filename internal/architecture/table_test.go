@@ -39,7 +39,7 @@ var rooms = []room{
 	{name: "forge", below: []string{"nn", "picture", "parallel"}, shared: []string{"forge/autoencoder"}},
 	{
 		name: "models", below: []string{"nn", "numeric", "files"},
-		shared: []string{"models/convert", "models/download"},
+		shared: []string{"models/convert", "models/download", "models/onnxruntime"},
 	},
 	{
 		name: "nn", below: []string{"numeric", "parallel", "files"},

@@ -118,6 +118,7 @@ itself, which it asks you to report.`,
 		"ONNX Runtime's shared `library`, or the directory that contains it (default: $DECLIP_ORT_LIB, then the usual places)")
 	a.addCommands(root)
 	addCompletions(root)
+	a.addVersionFlag(root)
 	return root
 }
 

@@ -10,18 +10,37 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/models/onnxruntime"
 	"github.com/declip/declip/internal/nn/engine"
 )
 
 func (a *app) newDoctor() *cobra.Command {
-	return &cobra.Command{
+	var o installOptions
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Show the engine, the devices and the models that declip finds",
 		Long: `Show the engine with its version and devices, the processor, and where declip
-looks for models. The exit code is 1 if there is no engine.`,
+looks for models. The exit code is 1 if there is no engine.
+
+` + installHelp,
+		Example: `  declip doctor
+  declip doctor --install
+  declip doctor --install --from onnxruntime-node-` + onnxruntime.Version + `.tgz`,
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error { return a.runDoctor() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			if o.install {
+				if err := a.runInstall(cmd.Context(), onnxruntime.Pinned(), o); err != nil {
+					return err
+				}
+			}
+			return a.runDoctor()
+		},
 	}
+	o.AddFlags(cmd.Flags())
+	return cmd
 }
 
 func (a *app) runDoctor() error {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,14 +86,7 @@ func (e Entry) Address(mirror string) (string, error) {
 	if mirror == "" {
 		return e.URL, nil
 	}
-	u, err := url.Parse(mirror)
-	if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		err = errors.New("expected an address like https://host/folder")
-	}
-	if err != nil {
-		return "", fmt.Errorf("mirror %q: %w", mirror, err)
-	}
-	return u.JoinPath(e.File).String(), nil
+	return download.MirrorAddress(mirror, e.File)
 }
 
 // Digest says which SHA-256 a file should have, and how that is known; want is

@@ -49,6 +49,9 @@ func (d *download) attempt(ctx context.Context) error {
 			if err := d.write(buffer[:n]); err != nil {
 				return err
 			}
+			if err := d.checkSize(d.done, false); err != nil {
+				return err
+			}
 			d.progress()
 		}
 		switch {
@@ -126,8 +129,27 @@ func (d *download) accept(answer *http.Response) error {
 	if err := d.place(answer); err != nil {
 		return err
 	}
+	if err := d.checkSize(d.from.Size, true); err != nil {
+		return err
+	}
 	d.wantCRC = googleCRC(answer.Header)
 	return d.room()
+}
+
+// checkSize discards the part if its file cannot have the expected length. n is the file's length,
+// negative if unknown, or, if whole is false, what has arrived of it.
+func (d *download) checkSize(n int64, whole bool) error {
+	want := d.request.Size
+	if want == 0 || n < 0 || n == want || n < want && !whole {
+		return nil
+	}
+	d.discard()
+	have := "has"
+	if !whole {
+		have = "sends more than"
+		n = want
+	}
+	return fmt.Errorf("%w: %s %s %d bytes, expected %d", ErrMismatch, d.request.URL, have, n, want)
 }
 
 // place makes the part fit an answer: the rest, or the whole file.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -67,6 +68,8 @@ type Request struct {
 	// Path is where the file will lie, once it is whole. The folder is made if
 	// need be.
 	Path string
+	// Size is the expected length in bytes; 0: unknown.
+	Size int64
 	// SHA256 is the expected digest in hexadecimal; empty: unknown.
 	SHA256 string
 	// Check looks at the whole file, under its temporary name, before it is
@@ -78,6 +81,19 @@ type Request struct {
 	// Notice is told what does not end the download: a retry, a start from the
 	// beginning. nil: not told.
 	Notice func(text string)
+}
+
+// MirrorAddress returns the address of a file in a mirror: a directory, http or https, that contains
+// the files of other places under their own names. A query of mirror is kept.
+func MirrorAddress(mirror, file string) (string, error) {
+	u, err := url.Parse(mirror)
+	if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		err = errors.New("expected an address such as https://host/directory")
+	}
+	if err != nil {
+		return "", fmt.Errorf("mirror %q: %w", mirror, err)
+	}
+	return u.JoinPath(file).String(), nil
 }
 
 // Result says what became of a download.

@@ -292,3 +292,43 @@ func leave(t *testing.T, path string, data []byte) {
 		t.Fatal(err)
 	}
 }
+
+// A file of another length than expected is given up at once, whether the server tells its length or not.
+func TestUnexpectedSize(t *testing.T) {
+	untold := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.(http.Flusher).Flush() // chunked from here on
+		_, _ = w.Write(content)
+	}
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		size   int64
+		fits   bool
+	}{
+		"right":              {good("a", content), int64(len(content)), true},
+		"right, untold":      {untold, int64(len(content)), true},
+		"too long":           {good("a", content), 1000, false},
+		"too long, untold":   {untold, 1000, false},
+		"too short":          {good("a", content[:1000]), int64(len(content)), false},
+		"one byte too short": {good("a", content[:len(content)-1]), int64(len(content)), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, c.answer)
+			r := fetching(t, s)
+			r.Size = c.size
+			_, err := quick.Get(t.Context(), r)
+			s.expect(t, "all")
+			if c.fits {
+				if err != nil {
+					t.Fatal(err)
+				}
+				expectWhole(t, r, content)
+				return
+			}
+			if !errors.Is(err, ErrMismatch) {
+				t.Errorf("error %v, expected %v", err, ErrMismatch)
+			}
+			expectFiles(t, r)
+		})
+	}
+}

@@ -12,7 +12,8 @@ import (
 	"unsafe"
 )
 
-const libraryEnv = "DECLIP_ORT_LIB"
+// LibraryVariable is the environment variable that names the library, or a directory that contains it.
+const LibraryVariable = "DECLIP_ORT_LIB"
 
 // library is an ONNX Runtime library that was looked into and can be used.
 type library struct {
@@ -23,7 +24,7 @@ type library struct {
 	base      unsafe.Pointer // what its OrtGetApiBase returns; nil on Windows
 }
 
-func libraryVariable() string { return os.Getenv(libraryEnv) }
+func libraryVariable() string { return os.Getenv(LibraryVariable) }
 
 // findLibrary returns the first library that can be used; see Open for the order.
 func findLibrary(option string) (library, error) {
@@ -34,11 +35,11 @@ func findLibrary(option string) (library, error) {
 		}
 		lib, err := inspect(path)
 		if err != nil {
-			return library{}, fmt.Errorf("%w: %s cannot be used: %w\n%s", ErrNoLibrary, path, err, threeWays)
+			return library{}, fmt.Errorf("%w: %s cannot be used: %w\n%s", ErrNoLibrary, path, err, waysToGetIt)
 		}
 		lib.source = "option"
 		if option == "" {
-			lib.source = libraryEnv
+			lib.source = LibraryVariable
 		}
 		return lib, nil
 	}
@@ -62,21 +63,22 @@ func search(places []place) (library, error) {
 	if len(passed) > 0 {
 		detail = "\n" + strings.Join(passed, "\n")
 	}
-	return library{}, fmt.Errorf("%w%s\n%s", ErrNoLibrary, detail, threeWays)
+	return library{}, fmt.Errorf("%w%s\n%s", ErrNoLibrary, detail, waysToGetIt)
 }
 
-// threeWays is shown to people who have no library.
-const threeWays = `there are three ways to get it:
-  1. in the project's folder run "make setup" (needs npm), which puts it into .cache/onnxruntime
-  2. install ONNX Runtime ` + MinVersion + ` or later with your system's packages or Homebrew
-  3. take a release archive or a Python wheel of onnxruntime and name its library:
-     ` + libraryEnv + `=/path/to/libonnxruntime.so, or the option --ort-lib`
+// waysToGetIt is shown to people who have no library.
+const waysToGetIt = `to get it, do one of these:
+  1. run "declip doctor --install", which downloads it into your cache directory
+  2. in a checkout of the project run "make setup" (needs npm), which puts it into .cache/onnxruntime
+  3. install ONNX Runtime ` + MinVersion + ` or later with your system's packages or Homebrew
+  4. unpack a release archive or a Python wheel of onnxruntime and name its library:
+     ` + LibraryVariable + `=/path/to/libonnxruntime.so, or the option --ort-lib`
 
 // explicitPath resolves the path given by the option or, failing that, the environment variable.
 func explicitPath(option string) (string, error) {
 	path, origin := option, "option"
 	if path == "" {
-		path, origin = libraryVariable(), libraryEnv
+		path, origin = libraryVariable(), LibraryVariable
 	}
 	// An absolute path, so that the loader never goes through its own search path.
 	abs, err := filepath.Abs(path)
@@ -85,7 +87,7 @@ func explicitPath(option string) (string, error) {
 	}
 	info, err := os.Stat(abs)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s names %s, which cannot be opened: %w\n%s", ErrNoLibrary, origin, path, err, threeWays)
+		return "", fmt.Errorf("%w: %s names %s, which cannot be opened: %w\n%s", ErrNoLibrary, origin, path, err, waysToGetIt)
 	}
 	if !info.IsDir() {
 		return abs, nil
@@ -93,7 +95,7 @@ func explicitPath(option string) (string, error) {
 	if found := librariesIn(abs); len(found) > 0 {
 		return found[0], nil
 	}
-	return "", fmt.Errorf("%w: %s names the folder %s, which holds no %s\n%s", ErrNoLibrary, origin, path, libraryNames()[0], threeWays)
+	return "", fmt.Errorf("%w: %s names the folder %s, which holds no %s\n%s", ErrNoLibrary, origin, path, libraryNames()[0], waysToGetIt)
 }
 
 type place struct{ folder, source string }
@@ -103,13 +105,23 @@ func searchPlaces() []place {
 	for _, root := range moduleRoots() {
 		places = append(places, place{filepath.Join(root, ".cache", "onnxruntime"), "project cache"})
 	}
-	if cache, err := os.UserCacheDir(); err == nil {
-		places = append(places, place{filepath.Join(cache, "declip", "onnxruntime"), "user cache"})
+	if folder, err := UserFolder(); err == nil {
+		places = append(places, place{folder, "user cache"})
 	}
 	for _, folder := range systemFolders() {
 		places = append(places, place{folder, "system"})
 	}
 	return places
+}
+
+// UserFolder returns the directory in the user's cache where "declip doctor --install" puts the
+// library: declip/onnxruntime in os.UserCacheDir. It need not exist.
+func UserFolder() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("user cache: %w", err)
+	}
+	return filepath.Join(cache, "declip", "onnxruntime"), nil
 }
 
 // moduleRoots returns the folders of this project's checkout that the program may belong to: the one above

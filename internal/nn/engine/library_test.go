@@ -20,21 +20,21 @@ func open(t testing.TB) *Engine {
 	return e
 }
 
-func wantThreeWays(t *testing.T, err error) {
+func wantWaysToGetIt(t *testing.T, err error) {
 	t.Helper()
 	if !errors.Is(err, ErrNoLibrary) {
 		t.Fatalf("got error %v, expected ErrNoLibrary", err)
 	}
-	for _, way := range []string{"make setup", "packages or Homebrew", "DECLIP_ORT_LIB="} {
+	for _, way := range []string{`1. run "declip doctor --install"`, "make setup", "packages or Homebrew", "DECLIP_ORT_LIB="} {
 		if !strings.Contains(err.Error(), way) {
 			t.Errorf("error does not name the way %q:\n%v", way, err)
 		}
 	}
 }
 
-func TestNoLibraryNamesTheThreeWays(t *testing.T) {
+func TestNoLibraryNamesTheWaysToGetIt(t *testing.T) {
 	_, err := search([]place{{t.TempDir(), "empty"}})
-	wantThreeWays(t, err)
+	wantWaysToGetIt(t, err)
 }
 
 func TestSearchPassesOverWhatIsNoLibrary(t *testing.T) {
@@ -43,7 +43,7 @@ func TestSearchPassesOverWhatIsNoLibrary(t *testing.T) {
 	broken := filepath.Join(bad, strings.ReplaceAll(libraryNames()[0], "*", "1"))
 	write(t, broken, "not a library")
 	_, err := search([]place{{bad, "bad"}})
-	wantThreeWays(t, err)
+	wantWaysToGetIt(t, err)
 	if !strings.Contains(err.Error(), broken) {
 		t.Errorf("error does not name %s: %v", broken, err)
 	}
@@ -63,17 +63,17 @@ func TestExplicitLibraryIsFinal(t *testing.T) {
 		"folder without": dir,
 	} {
 		t.Run(name+", by variable", func(t *testing.T) {
-			t.Setenv(libraryEnv, path)
+			t.Setenv(LibraryVariable, path)
 			_, err := findLibrary("")
-			wantThreeWays(t, err)
+			wantWaysToGetIt(t, err)
 			if !strings.Contains(err.Error(), path) {
 				t.Errorf("error does not name %s: %v", path, err)
 			}
 		})
 		t.Run(name+", by option", func(t *testing.T) {
-			t.Setenv(libraryEnv, open(t).library.path) // the option goes first
+			t.Setenv(LibraryVariable, open(t).library.path) // the option goes first
 			_, err := findLibrary(path)
-			wantThreeWays(t, err)
+			wantWaysToGetIt(t, err)
 		})
 	}
 }
