@@ -1,39 +1,114 @@
 package models
 
 import (
+	"embed"
 	"errors"
 	"fmt"
-	"slices"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
 
-	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// OpenNetwork opens a model by its name, as Open does, and recognises the network in it. beside are files with the
-// backbones that a decoder may come without; what is lacking still is looked for in the models folder. opened are the
-// files that were opened on the way, the model's own first, also after an error: the caller closes them, after the
-// model's last use.
-func OpenNetwork(name string, o network.Override, beside []*weights.File) (m *network.Pretrained, opened []*weights.File, err error) {
-	f, err := Open(name)
+//go:embed models
+var embedded embed.FS
+
+// Default is the model that is used when none is asked for.
+const Default = "lite"
+
+const suffix = ".safetensors"
+
+// ErrNotFound is wrapped by errors about a name that is no model.
+var ErrNotFound = errors.New("no such model")
+
+// Names lists the models built into the program, sorted.
+func Names() []string {
+	entries, _ := embedded.ReadDir("models") // it is always there: go:embed put it there
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), suffix); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Size is the length in bytes of a built-in model's file, 0 if there is none of
+// that name.
+func Size(name string) int {
+	data, _ := builtin(name)
+	return len(data)
+}
+
+// BuiltIn says whether Open takes name for a model that is built in.
+func BuiltIn(name string) bool {
+	_, ok := builtin(name)
+	return ok
+}
+
+// Open opens a model's weights. name is looked up as a built-in model, then as
+// Find does. The caller closes the file.
+func Open(name string) (*weights.File, error) {
+	if data, ok := builtin(name); ok {
+		return weights.OpenBytes(name, data)
+	}
+	file, err := Find(name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	opened = append(opened, f)
-	m, err = network.OpenPretrained(f, o, beside...)
-	var needs *network.MissingBackboneError
-	if !errors.As(err, &needs) || len(needs.Archs) == 0 {
-		return m, opened, err
+	return weights.Open(file)
+}
+
+// Find is the path of a model's file. name is looked up as the path of a file,
+// then in the models folder: as the name of a file there, with or without its
+// ending, and as a name of the catalogue. An unknown name is ErrNotFound with
+// the places that were looked at, or with how to get it.
+func Find(name string) (string, error) {
+	info, err := os.Stat(name)
+	if err == nil && !info.IsDir() {
+		return name, nil
 	}
-	for _, arch := range needs.Archs {
-		other, findErr := Open(arch)
-		if errors.Is(findErr, ErrNotFound) {
-			return nil, opened, fmt.Errorf("%w: not given, and %w", err, findErr)
+	isFolder := err == nil // which does not keep a model of the models folder from its name
+	dir, err := Folder()
+	if err != nil {
+		return "", err
+	}
+	if filepath.IsLocal(name) {
+		for _, ending := range append([]string{""}, suffixes...) {
+			file := filepath.Join(dir, name+ending)
+			if info, err := os.Stat(file); err == nil && !info.IsDir() {
+				return file, nil
+			}
 		}
-		if findErr != nil {
-			return nil, opened, findErr
-		}
-		opened = append(opened, other)
 	}
-	m, err = network.OpenPretrained(f, o, slices.Concat(beside, opened[1:])...)
-	return m, opened, err
+	if e, ok := Lookup(name); ok {
+		file := filepath.Join(dir, e.File)
+		if info, err := os.Stat(file); err == nil && !info.IsDir() {
+			return file, nil
+		}
+		return "", fmt.Errorf("model %q: %w: it is published, but not in %s: get it with \"declip models pull %s\"",
+			name, ErrNotFound, dir, e.Name)
+	}
+	if isFolder {
+		return "", fmt.Errorf("model %s is a folder, expected a file", name)
+	}
+	return "", fmt.Errorf("model %q: %w: it is not built in (%s), not published, not a file, and not in %s",
+		name, ErrNotFound, listed(Names()), dir)
+}
+
+func builtin(name string) ([]byte, bool) {
+	if name == "" || strings.ContainsAny(name, `/\`) {
+		return nil, false
+	}
+	data, err := embedded.ReadFile(path.Join("models", name+suffix))
+	return data, err == nil
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "nothing is"
+	}
+	return strings.Join(names, ", ")
 }

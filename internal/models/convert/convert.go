@@ -1,5 +1,3 @@
-// Package convert writes networks in other forms: what inference needs of them as safetensors, or all of them as one
-// ONNX file. What was written is read back and compared with the original before it gets its name.
 package convert
 
 import (

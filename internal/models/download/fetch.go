@@ -1,10 +1,3 @@
-// Package download downloads large files. A download that was broken off goes on
-// where it stopped, unless the file has changed at the server meanwhile; it is
-// checked and then renamed, so that nothing unfinished is ever found by the
-// file's name. Two processes never write the same file.
-//
-// For a file X there are meanwhile X.part, what has arrived, and X.part.json,
-// which says what it is a part of and is locked while a download is under way.
 package download
 
 import (

@@ -1,9 +1,3 @@
-// Package engine runs ONNX models: it finds and opens the ONNX Runtime library, chooses the device, and
-// turns model bytes into sessions that take and give tensors.
-//
-// It is the only package that knows ONNX Runtime. The library is opened at run time and stays open until
-// the process ends, because ONNX Runtime keeps one environment for the whole process: opening a second
-// engine with the same library is cheap, opening one with another library is an error.
 package engine
 
 import (

@@ -1,18 +1,3 @@
-// Package graph holds formulas over tensors: a network, its loss, the
-// gradients of that loss and the optimizer's update are all nodes of one
-// graph, which is written once in Go, differentiated here and encoded as an
-// ONNX model for an engine to run.
-//
-// A [Graph] is built by package functions ([Conv], [MatMul], [Add], ...) that
-// take and return [Node] values. Shapes are checked while building. The first
-// mistake is kept and returned by [Graph.Err] and [Graph.Encode]; functions
-// that get a node spoiled by an earlier mistake return another spoiled node,
-// so formulas need no error handling of their own.
-//
-// Shapes are static but for dimension 0, which may be [Open] (any batch size,
-// decided when the model runs). Numbers that are fed to a model or yielded by
-// it (a learning rate, a loss) are best given the shape [1]: some bindings of
-// ONNX Runtime refuse tensors without dimensions.
 package graph
 
 import (

@@ -1,14 +1,3 @@
-// Package weights holds named tensors in files: it reads safetensors and
-// PyTorch's formats (zip archives of torch.save, TorchScript archives, and the
-// older ones that are no archives), and writes safetensors.
-//
-// A file is opened by what describes its tensors alone; the numbers of a tensor
-// are read when they are asked for, or handed to the engine as "this file, from
-// this byte, that many bytes". Files are not trusted. Nothing in them is
-// executed: a checkpoint's pickle is read by package pickle, which knows a dozen
-// names and refuses all others. Every length is checked against the file before
-// it is used, time and memory are bounded, and a bad file is an error that names
-// the file and the tensor, never a panic.
 package weights
 
 import (

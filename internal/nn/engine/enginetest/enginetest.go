@@ -1,4 +1,3 @@
-// Package enginetest opens an engine for other packages' tests.
 package enginetest
 
 import (

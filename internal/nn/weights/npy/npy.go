@@ -1,6 +1,3 @@
-// Package npy writes and reads arrays of float32 in NumPy's .npy format,
-// version 1.0, in row-major (C) order, and writes those of float16. numpy.load
-// reads what it writes.
 package npy
 
 import (

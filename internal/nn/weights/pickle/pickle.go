@@ -1,16 +1,3 @@
-// Package pickle reads Python's pickles as data, and can do nothing else.
-//
-// A pickle is a program for a small stack machine, and Python's own reader lets
-// that program import and call whatever it names. Here every name it refers to
-// goes through Rules, which allow a few and answer with values of their own;
-// nothing is ever looked up or run. Opcodes that only programs of other kinds
-// need are refused by name.
-//
-// Pickles are not trusted: what one pickle, or a row of them, may cost is
-// bounded before it is spent, and whatever the bytes are, the outcome is a value
-// or an error, never a panic. A value may refer to itself and may be nested as
-// deep as its pickle is long, so code that follows references must bound that
-// itself.
 package pickle
 
 import (

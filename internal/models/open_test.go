@@ -81,7 +81,7 @@ func TestOpenRefuses(t *testing.T) {
 	models := t.TempDir()
 	t.Setenv("DECLIP_MODELS", models)
 	writeModel(t, filepath.Join(filepath.Dir(models), "outside.safetensors"), "outside")
-	for _, name := range []string{"nosuch", "", "../outside", "README.md", "../zoo.go"} {
+	for _, name := range []string{"nosuch", "", "../outside", "README.md", "../open.go"} {
 		_, err := Open(name)
 		if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), models) {
 			t.Errorf("%q: error %v, expected one that says no such model and where was looked", name, err)
