@@ -83,7 +83,7 @@ func writeModels(w io.Writer) {
 		built = append(built, fmt.Sprintf("%s (%.1f MB)", name, float64(models.Size(name))/1e6))
 	}
 	row(w, "built-in models", orNone(built))
-	dir, err := models.Folder()
+	dir, err := models.Dir()
 	if err != nil {
 		dir = err.Error()
 	}

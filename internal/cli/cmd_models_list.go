@@ -74,7 +74,7 @@ func (a *app) runModelsList(asJSON bool) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	dir, err := models.Folder()
+	dir, err := models.Dir()
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (a *app) runModelsVerify(ctx context.Context, names, clip []string) error {
 			}
 		}
 		if len(names) == 0 {
-			dir, _ := models.Folder()
+			dir, _ := models.Dir()
 			_, err := fmt.Fprintf(a.stdout, "no models in %s\n", dir)
 			return err
 		}

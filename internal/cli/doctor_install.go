@@ -23,10 +23,10 @@ type installOptions struct {
 // installHelp is the part of "declip doctor --help" about these flags.
 const installHelp = `--install downloads ONNX Runtime ` + onnxruntime.Version + ` for this platform from the npm package
 onnxruntime-node (MIT licence, about 114 MB), checks its SHA-256 digest and puts
-the library into the user's cache, where declip finds it. If it is there
+the library into the user's cache, where declip finds it. If the library exists
 already, nothing is downloaded. An interrupted download is resumed. Another npm
 registry is taken from npm_config_registry, proxies from HTTPS_PROXY and
-NO_PROXY. --from or ` + mirrorVariable + ` names another place: the address of the package
+NO_PROXY. --from or ` + mirrorVariable + ` names another source: the address of the package
 or of a directory that contains it, or, without a network, a local file.`
 
 // AddFlags declares the flags with their defaults.

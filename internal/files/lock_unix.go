@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LockExclusive takes a lock that excludes all others, or returns ErrLocked at once. The lock belongs
-// to this opening of the file: a second opening by the same process is excluded, too.
+// LockExclusive takes a lock that excludes all others, or returns ErrLocked at once. The lock
+// belongs to this opening of the file: a second opening by the same process is excluded, too.
 func LockExclusive(f *os.File) error { return lock(f, unix.LOCK_EX) }
 
 // LockShared takes a lock that excludes exclusive ones, or returns ErrLocked at once.

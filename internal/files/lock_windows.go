@@ -11,8 +11,8 @@ import (
 // contents would keep others from reading and writing them.
 func beyond() *windows.Overlapped { return &windows.Overlapped{OffsetHigh: 1 << 30} }
 
-// LockExclusive takes a lock that excludes all others, or returns ErrLocked at once. The lock belongs
-// to this opening of the file: a second opening by the same process is excluded, too.
+// LockExclusive takes a lock that excludes all others, or returns ErrLocked at once. The lock
+// belongs to this opening of the file: a second opening by the same process is excluded, too.
 func LockExclusive(f *os.File) error { return lock(f, windows.LOCKFILE_EXCLUSIVE_LOCK) }
 
 // LockShared takes a lock that excludes exclusive ones, or returns ErrLocked at once.

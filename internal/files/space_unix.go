@@ -4,8 +4,8 @@ package files
 
 import "golang.org/x/sys/unix"
 
-// FreeSpace returns the number of bytes that can still be written to the disk of dir, and false if it
-// is unknown.
+// FreeSpace returns the number of bytes that can still be written to the disk of dir, and false if
+// it is unknown.
 func FreeSpace(dir string) (int64, bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {

@@ -2,8 +2,8 @@ package files
 
 import "golang.org/x/sys/windows"
 
-// FreeSpace returns the number of bytes that can still be written to the disk of dir, and false if it
-// is unknown.
+// FreeSpace returns the number of bytes that can still be written to the disk of dir, and false if
+// it is unknown.
 func FreeSpace(dir string) (int64, bool) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {

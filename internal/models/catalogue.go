@@ -5,40 +5,39 @@ import (
 	"strings"
 )
 
-// Entry is a published file that this program can use.
+// Entry describes a published file that this program can use.
 type Entry struct {
-	// Name is what people type.
+	// Name is the name that users type.
 	Name string `json:"name"`
-	// File is the file's name where it is published, and in the models folder.
+	// File is the file's name at the publisher and in the models directory.
 	File string `json:"file"`
-	// URL is where it is published.
+	// URL is the address of the file.
 	URL string `json:"url"`
-	// SHA256 is the published digest in hexadecimal, empty where none is.
+	// SHA256 is the published digest in hexadecimal, empty if none is published.
 	SHA256 string `json:"sha256,omitempty"`
-	// About says what the file holds.
+	// About describes the contents of the file.
 	About string `json:"about"`
-	// TrainedOn names the pictures it learned from.
+	// TrainedOn names the pictures that it was trained on.
 	TrainedOn string `json:"trained_on"`
-	// Needs are the names of other entries without which it is of no use.
+	// Needs are the names of other entries that it requires.
 	Needs []string `json:"needs,omitempty"`
-	// Licence says what is known about the terms of the weights.
+	// Licence describes the terms of the weights, as far as they are known.
 	Licence Licence `json:"licence"`
 }
 
-// Licence is what the publisher says about terms of use.
+// Licence describes the publisher's terms of use.
 type Licence struct {
-	// Weights is the licence of the weights themselves, NotStated if the
-	// publisher names none.
+	// Weights is the licence of the weights themselves, or NotStated.
 	Weights string `json:"weights"`
 	// Code is the licence of the publisher's code.
 	Code string `json:"code"`
-	// Note is what else the publisher asks.
+	// Note describes the publisher's other requests.
 	Note string `json:"note,omitempty"`
-	// URL is where to read it.
+	// URL is the address of the terms.
 	URL string `json:"url"`
 }
 
-// NotStated stands where a publisher names no licence for the weights.
+// NotStated is the licence of weights for which the publisher names none.
 const NotStated = "not stated"
 
 var clipLicence = Licence{
@@ -71,7 +70,7 @@ func Catalogue() []Entry {
 	return list
 }
 
-// clip is a backbone as OpenAI publishes it; the digest is a part of its address.
+// clip describes a backbone published by OpenAI. The digest is part of its address.
 func clip(name, sha256 string) Entry {
 	file := strings.ReplaceAll(name, "/", "-") + ".pt"
 	return Entry{
@@ -83,12 +82,12 @@ func clip(name, sha256 string) Entry {
 	}
 }
 
-// trainingSet is what a DeCLIP model learned from.
+// trainingSet describes the pictures that a DeCLIP model was trained on.
 type trainingSet struct {
-	name   string // as people type it
-	file   string // as the published files spell it
+	name   string // as users type it
+	file   string // as spelled in the published files' names
 	about  string
-	fusion bool // there is a model on both backbones too
+	fusion bool // there is also a model with both backbones
 }
 
 var trainingSets = []trainingSet{
@@ -101,7 +100,7 @@ var trainingSets = []trainingSet{
 
 const declipFolder = "https://storage.googleapis.com/bitdefender_ml_artifacts/declip/"
 
-// declipVIT is a whole model: the file carries its CLIP ViT-L/14 along.
+// declipVIT describes a complete model: the file includes its CLIP ViT-L/14.
 func declipVIT(t trainingSet) Entry {
 	file := "ViT_layer20_conv-20_" + t.file + ".pth"
 	return Entry{
@@ -112,8 +111,8 @@ func declipVIT(t trainingSet) Entry {
 	}
 }
 
-// declipFusion is a decoder alone. The address has its plus signs escaped: some
-// servers take a bare one for a space.
+// declipFusion describes a decoder without its backbones. The plus signs in the address are
+// escaped: some servers read an unescaped one as a space.
 func declipFusion(t trainingSet) Entry {
 	file := "ViT_layer20+RN50_layer3_conv-20_" + t.file + ".pth"
 	return Entry{
@@ -126,8 +125,8 @@ func declipFusion(t trainingSet) Entry {
 	}
 }
 
-// Lookup finds an entry by its name, or by the published file's name with or
-// without its ending; capitals do not matter.
+// Lookup finds an entry by its name, or by the published file's name with or without its suffix, in
+// any case.
 func Lookup(name string) (Entry, bool) {
 	for _, e := range Catalogue() {
 		for _, known := range []string{e.Name, e.File, strings.TrimSuffix(e.File, path.Ext(e.File))} {

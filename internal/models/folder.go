@@ -10,15 +10,14 @@ import (
 	"github.com/declip/declip/internal/models/download"
 )
 
-// suffixes are the endings of files that hold weights, in the order in which
-// they are tried for a name without one.
+// suffixes are the suffixes of weights files, in the order in which they are tried for a name
+// without one.
 var suffixes = []string{suffix, ".pt", ".pth", ".bin", ".ckpt"}
 
-// noteSuffix is the ending of the files that Pull leaves beside what it fetched.
+// noteSuffix is the suffix of the digest files that Pull writes next to its downloads.
 const noteSuffix = ".sha256"
 
-// Base is the last part of a model's name or path, without the ending of a file
-// that holds weights.
+// Base returns the last element of a model's name or path, without the suffix of a weights file.
 func Base(name string) string {
 	base := filepath.Base(filepath.FromSlash(name))
 	for _, ending := range suffixes {
@@ -29,43 +28,43 @@ func Base(name string) string {
 	return base
 }
 
-// Folder is where models are looked for by name: $DECLIP_MODELS, else
-// declip/models in the user's cache folder. It need not exist.
-func Folder() (string, error) {
+// Dir returns the models directory: $DECLIP_MODELS, else declip/models in the user's cache. It
+// need not exist.
+func Dir() (string, error) {
 	if dir := os.Getenv("DECLIP_MODELS"); dir != "" {
 		return dir, nil
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("models folder: %w (set DECLIP_MODELS)", err)
+		return "", fmt.Errorf("models directory: %w (set DECLIP_MODELS)", err)
 	}
 	return filepath.Join(cache, "declip", "models"), nil
 }
 
-// Stored is a file in the models folder.
+// Stored describes a file in the models directory.
 type Stored struct {
 	Name string // the catalogue's name, else the file's
 	Path string
 	Size int64 // bytes
-	// Published is the file's entry in the catalogue, nil if its name is not there.
+	// Published is the file's entry in the catalogue, nil if its name is not listed.
 	Published *Entry
-	// Partial: a download of the file began and is not finished; Path is where it
-	// will be, and Size what has arrived.
+	// Partial means that a download of the file has started and is not finished. Path is then the
+	// final path, and Size the number of bytes that have arrived.
 	Partial bool
-	// Weights: the name has the ending of a file that can be opened.
+	// Weights means that the name has the suffix of a file that can be opened.
 	Weights bool
 }
 
-// Contents lists the files in the models folder by file name. A folder that does
-// not exist holds none.
+// Contents lists the files in the models directory, sorted by file name. A missing directory has
+// none.
 func Contents() ([]Stored, error) {
-	dir, err := Folder()
+	dir, err := Dir()
 	if err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {
-		return nil, fmt.Errorf("models folder: %w", err)
+		return nil, fmt.Errorf("models directory: %w", err)
 	}
 	var list []Stored
 	for _, e := range entries {
@@ -73,7 +72,7 @@ func Contents() ([]Stored, error) {
 		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, noteSuffix) || strings.HasSuffix(name, download.NoteSuffix) {
 			continue
 		}
-		info, err := os.Stat(filepath.Join(dir, e.Name())) // through links, as Open does
+		info, err := os.Stat(filepath.Join(dir, e.Name())) // follows links, as Open does
 		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
@@ -89,8 +88,8 @@ func Contents() ([]Stored, error) {
 	return list, nil
 }
 
-// Installed lists the models in the models folder by the names that Open takes:
-// the catalogue's where there is one, else the file's without its ending.
+// Installed lists the models in the models directory by the names that Open takes: the catalogue's
+// if there is one, else the file's without its suffix.
 func Installed() []string {
 	contents, err := Contents()
 	if err != nil {

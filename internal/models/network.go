@@ -9,17 +9,17 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// OpenNetwork opens a model by its name, as Open does, and recognises the network in it. beside are files with the
-// backbones that a decoder may come without; what is lacking still is looked for in the models folder. opened are the
-// files that were opened on the way, the model's own first, also after an error: the caller closes them, after the
-// model's last use.
-func OpenNetwork(name string, o network.Override, beside []*weights.File) (m *network.Pretrained, opened []*weights.File, err error) {
+// OpenNetwork opens a model by its name, as Open does, and recognises the network in it. extra are
+// files with backbones that a decoder may lack; a backbone that is in none of them is looked up in
+// the models directory. opened are the files that OpenNetwork opened, the model's own first, and is
+// set even if there is an error: the caller closes them after the last use of the model.
+func OpenNetwork(name string, o network.Override, extra []*weights.File) (m *network.Pretrained, opened []*weights.File, err error) {
 	f, err := Open(name)
 	if err != nil {
 		return nil, nil, err
 	}
 	opened = append(opened, f)
-	m, err = network.OpenPretrained(f, o, beside...)
+	m, err = network.OpenPretrained(f, o, extra...)
 	var needs *network.MissingBackboneError
 	if !errors.As(err, &needs) || len(needs.Archs) == 0 {
 		return m, opened, err
@@ -34,6 +34,6 @@ func OpenNetwork(name string, o network.Override, beside []*weights.File) (m *ne
 		}
 		opened = append(opened, other)
 	}
-	m, err = network.OpenPretrained(f, o, slices.Concat(beside, opened[1:])...)
+	m, err = network.OpenPretrained(f, o, slices.Concat(extra, opened[1:])...)
 	return m, opened, err
 }

@@ -15,17 +15,17 @@ import (
 //go:embed models
 var embedded embed.FS
 
-// Default is the model that is used when none is asked for.
+// Default is the model that is used if none is named.
 const Default = "lite"
 
 const suffix = ".safetensors"
 
-// ErrNotFound is wrapped by errors about a name that is no model.
+// ErrNotFound is wrapped by errors about a name that is not a model's.
 var ErrNotFound = errors.New("no such model")
 
-// Names lists the models built into the program, sorted.
+// Names returns the names of the models built into the program, sorted.
 func Names() []string {
-	entries, _ := embedded.ReadDir("models") // it is always there: go:embed put it there
+	entries, _ := embedded.ReadDir("models") // cannot fail: go:embed has put it there
 	var names []string
 	for _, e := range entries {
 		if name, ok := strings.CutSuffix(e.Name(), suffix); ok {
@@ -35,21 +35,20 @@ func Names() []string {
 	return names
 }
 
-// Size is the length in bytes of a built-in model's file, 0 if there is none of
-// that name.
+// Size returns the length in bytes of a built-in model's file, 0 if there is no such model.
 func Size(name string) int {
 	data, _ := builtin(name)
 	return len(data)
 }
 
-// BuiltIn says whether Open takes name for a model that is built in.
+// BuiltIn reports whether name is that of a built-in model.
 func BuiltIn(name string) bool {
 	_, ok := builtin(name)
 	return ok
 }
 
-// Open opens a model's weights. name is looked up as a built-in model, then as
-// Find does. The caller closes the file.
+// Open opens a model's weights. name is looked up among the built-in models, then as Find does. The
+// caller closes the file.
 func Open(name string) (*weights.File, error) {
 	if data, ok := builtin(name); ok {
 		return weights.OpenBytes(name, data)
@@ -61,17 +60,17 @@ func Open(name string) (*weights.File, error) {
 	return weights.Open(file)
 }
 
-// Find is the path of a model's file. name is looked up as the path of a file,
-// then in the models folder: as the name of a file there, with or without its
-// ending, and as a name of the catalogue. An unknown name is ErrNotFound with
-// the places that were looked at, or with how to get it.
+// Find returns the path of a model's file. name is looked up as the path of a file, then in the
+// models directory: as the name of a file, with or without its suffix, and as a name of the
+// catalogue. For an unknown name the error wraps ErrNotFound and lists the places that were
+// searched, or says how to download the model.
 func Find(name string) (string, error) {
 	info, err := os.Stat(name)
 	if err == nil && !info.IsDir() {
 		return name, nil
 	}
-	isFolder := err == nil // which does not keep a model of the models folder from its name
-	dir, err := Folder()
+	isFolder := err == nil // a model in the models directory may have this name
+	dir, err := Dir()
 	if err != nil {
 		return "", err
 	}
@@ -88,11 +87,11 @@ func Find(name string) (string, error) {
 		if info, err := os.Stat(file); err == nil && !info.IsDir() {
 			return file, nil
 		}
-		return "", fmt.Errorf("model %q: %w: it is published, but not in %s: get it with \"declip models pull %s\"",
+		return "", fmt.Errorf("model %q: %w: it is published, but not in %s: download it with \"declip models pull %s\"",
 			name, ErrNotFound, dir, e.Name)
 	}
 	if isFolder {
-		return "", fmt.Errorf("model %s is a folder, expected a file", name)
+		return "", fmt.Errorf("model %s is a directory, expected a file", name)
 	}
 	return "", fmt.Errorf("model %q: %w: it is not built in (%s), not published, not a file, and not in %s",
 		name, ErrNotFound, listed(Names()), dir)
@@ -108,7 +107,7 @@ func builtin(name string) ([]byte, bool) {
 
 func listed(names []string) string {
 	if len(names) == 0 {
-		return "nothing is"
+		return "none"
 	}
 	return strings.Join(names, ", ")
 }

@@ -35,10 +35,10 @@ func TestOpenOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := map[string]string{
-		"both.safetensors": "path",   // a path comes before the folder
-		"both":             "folder", // a name without suffix is no file here
+		"both.safetensors": "path",   // a path takes precedence
+		"both":             "folder", // there is no file of this name here
 		"sub/deep":         "deep",
-		"maps":             "folder", // a folder here is no file
+		"maps":             "folder", // a directory is skipped
 	}
 	for name, want := range tests {
 		f, err := Open(name)
@@ -62,7 +62,7 @@ func TestBuiltIn(t *testing.T) {
 	if !slices.Contains(Names(), Default) {
 		t.Fatalf("built in are %v, expected %s among them", Names(), Default)
 	}
-	// It travels inside every copy of the program.
+	// It is part of every copy of the program.
 	if size := Size(Default); size == 0 || size > 8<<20 {
 		t.Errorf("%s takes %d bytes, expected at most 8 MiB", Default, size)
 	}
@@ -87,7 +87,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%q: error %v, expected one that says no such model and where was looked", name, err)
 		}
 	}
-	if _, err := Open(models); err == nil || !strings.Contains(err.Error(), "is a folder") {
+	if _, err := Open(models); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("folder: error %v", err)
 	}
 }

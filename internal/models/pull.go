@@ -14,29 +14,27 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// PullOptions are the choices for Pull. The zero value fetches from where the
-// file is published.
+// PullOptions are the choices for Pull. The zero value downloads from the publisher.
 type PullOptions struct {
-	// Mirror is the address of a folder that is asked instead, http or https.
+	// Mirror is the http or https address of a directory to download from instead.
 	Mirror string
-	// Client says how patient the download is.
+	// Client sets timeouts and retries of the download.
 	Client download.Client
 	// Progress and Notice are download.Request's.
 	Progress func(done, total int64)
 	Notice   func(text string)
 }
 
-// Pulled is what became of a Pull.
+// Pulled is the result of a Pull.
 type Pulled struct {
 	download.Result
 	Path string
-	// Verified: the digest is the published one.
+	// Verified means that the digest is the published one.
 	Verified bool
 }
 
-// Pull fetches a published file into the models folder, and notes its digest
-// beside it so that Digest can find later damage. A file that holds no weights
-// is not kept.
+// Pull downloads a published file into the models directory and writes its digest next to it, so
+// that Digest can detect later damage. A file that does not contain weights is not kept.
 func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 	file, err := e.Path()
 	if err != nil {
@@ -61,8 +59,8 @@ func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 	return p, files.WriteBytes(file+noteSuffix, note)
 }
 
-// readable says whether a file holds weights, as opposed to a message from
-// whatever stood between here and the server.
+// readable returns an error if a file does not contain weights: a proxy or a login page may have
+// answered instead of the server.
 func readable(file string) error {
 	f, err := weights.Open(file)
 	if err != nil {
@@ -71,17 +69,17 @@ func readable(file string) error {
 	return f.Close()
 }
 
-// Path is where the file lies, or would lie, in the models folder.
+// Path returns the file's path in the models directory, whether it exists or not.
 func (e Entry) Path() (string, error) {
-	dir, err := Folder()
+	dir, err := Dir()
 	if err != nil {
 		return "", err
 	}
 	return filepath.Join(dir, e.File), nil
 }
 
-// Address is where the file is fetched from: where it is published, or the file
-// of the same name in mirror.
+// Address returns the address to download from: the publisher's, or that of the file of the same
+// name in mirror.
 func (e Entry) Address(mirror string) (string, error) {
 	if mirror == "" {
 		return e.URL, nil
@@ -89,8 +87,8 @@ func (e Entry) Address(mirror string) (string, error) {
 	return download.MirrorAddress(mirror, e.File)
 }
 
-// Digest says which SHA-256 a file should have, and how that is known; want is
-// empty where nothing is known. Published files are told by their name.
+// Digest returns the SHA-256 that a file should have, and how it is known; want is empty if nothing
+// is known. Published files are recognised by their name.
 func Digest(file string) (want, source string, err error) {
 	if e, ok := Lookup(filepath.Base(file)); ok && e.File == filepath.Base(file) && e.SHA256 != "" {
 		return e.SHA256, "as published", nil

@@ -18,7 +18,7 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// mirror serves data under every name.
+// mirror serves data under any name.
 func mirror(t *testing.T, data []byte) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +39,7 @@ func TestPull(t *testing.T) {
 	}
 	sum := sha256.Sum256(data)
 	e, _ := Lookup("declip-vit-ldm")
-	if _, err := Open(e.Name); err == nil || !strings.Contains(err.Error(), `get it with "declip models pull declip-vit-ldm"`) {
+	if _, err := Open(e.Name); err == nil || !strings.Contains(err.Error(), `download it with "declip models pull declip-vit-ldm"`) {
 		t.Errorf("before: error %v, expected one that says how to get it", err)
 	}
 	p, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, data)})
@@ -68,7 +68,7 @@ func TestPull(t *testing.T) {
 	if p, err := Pull(t.Context(), e, PullOptions{Mirror: "http://127.0.0.1:1"}); err != nil || !p.Existed {
 		t.Errorf("again: %+v, %v; expected that it exists", p, err)
 	}
-	// What is published with a digest is held to it.
+	// A file with a published digest must have that digest.
 	e, _ = Lookup("RN50")
 	if _, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, data)}); err == nil || !strings.Contains(err.Error(), "expected "+e.SHA256) {
 		t.Errorf("another file for RN50: error %v, expected one with the published digest", err)
@@ -77,7 +77,7 @@ func TestPull(t *testing.T) {
 	if p, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, data)}); err != nil || !p.Verified {
 		t.Errorf("with the right digest: %+v, %v; expected that it is verified", p, err)
 	}
-	// What holds no weights is not kept either.
+	// A file without weights is not kept either.
 	e, _ = Lookup("declip-vit-lama")
 	if _, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, []byte("please log in"))}); !errors.Is(err, download.ErrMismatch) || !errors.Is(err, weights.ErrFormat) {
 		t.Errorf("a text for declip-vit-lama: error %v, expected that it is no file of weights", err)

@@ -130,7 +130,8 @@ func TestGroupKeepsItsLimit(t *testing.T) {
 	}
 }
 
-// runtime.Goexit, which testing.T.FailNow calls, must neither pass for success nor block the waiting goroutine.
+// runtime.Goexit, which testing.T.FailNow calls, must neither pass for success nor block the
+// waiting goroutine.
 func TestExitedGoroutines(t *testing.T) {
 	exit := func() error { runtime.Goexit(); return nil }
 	g, ctx := WithContext(context.Background())

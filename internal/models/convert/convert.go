@@ -11,22 +11,23 @@ import (
 	"github.com/declip/declip/internal/numeric"
 )
 
-// ErrDiffers is wrapped by errors about results that are not the original's.
+// ErrDiffers is wrapped by errors about results that differ from the original's.
 var ErrDiffers = errors.New("the result differs from the original")
 
-// Report says what was written.
+// Report describes the written file.
 type Report struct {
 	Tensors int   // in the new file
-	Size    int64 // of the new file in bytes
-	// Compared: both networks were run on Pictures pictures. Difference is then the largest of their probabilities'.
+	Size    int64 // of the new file, in bytes
+	// Compared means that both networks were run on Pictures pictures. Difference is then the
+	// largest difference between their probabilities.
 	Compared   bool
 	Difference float64
 }
 
-// Pictures is how many pictures networks are compared on.
+// Pictures is the number of pictures that networks are compared on.
 const Pictures = 2
 
-// side is that of the pictures that a network is compared on.
+// side returns the side in pixels of the pictures that a network is compared on.
 func side(m *network.Pretrained) int {
 	if s := m.Spec(); s.Mode == network.ModeTiles {
 		return s.Tile
@@ -34,14 +35,16 @@ func side(m *network.Pretrained) int {
 	return m.Spec().Input
 }
 
-// probes are pictures [Pictures, 3, side, side] in [0, 1], the same each time: slopes and waves with edges and grain.
+// probes returns the pictures [Pictures, 3, side, side] in [0, 1] that networks are compared on:
+// gradients and waves with edges and noise, always the same.
 func probes(side int) []float32 {
 	values := make([]float32, Pictures*3*side*side)
 	grain := uint64(1)
 	for i := range values {
 		x, y := i%side, i/side%side
 		channel, n := i/side/side%3, i/side/side/3
-		grain = grain*6364136223846793005 + 1442695040888963407 // a linear congruential generator, constants of Knuth's MMIX
+		// A linear congruential generator with the constants of Knuth's MMIX.
+		grain = grain*6364136223846793005 + 1442695040888963407
 		u, v := float64(x)/float64(side), float64(y)/float64(side)
 		value := 0.5 + 0.3*math.Sin(float64(5+n)*u+float64(channel)) + 0.2*(v-0.5)
 		if (x*5/side+y*7/side+channel+n)%3 == 0 {
@@ -52,7 +55,7 @@ func probes(side int) []float32 {
 	return values
 }
 
-// normalised are pictures as networks of this program take them.
+// normalised returns pictures with the normalisation that networks of this program expect.
 func normalised(values []float32, side int) []float32 {
 	out := make([]float32, len(values))
 	for i, v := range values {
@@ -62,7 +65,7 @@ func normalised(values []float32, side int) []float32 {
 	return out
 }
 
-// run loads a program that takes pictures, runs it, and frees it.
+// run loads a program that takes pictures, runs it once and closes it.
 func run(ctx context.Context, e *engine.Engine, p network.Program, pictures []float32, side int) (map[string]*engine.Tensor, error) {
 	image, err := engine.NewTensor([]int{Pictures, 3, side, side}, pictures)
 	if err != nil {
@@ -71,9 +74,9 @@ func run(ctx context.Context, e *engine.Engine, p network.Program, pictures []fl
 	return runOn(ctx, e, p, map[string]*engine.Tensor{network.PortImage: image})
 }
 
-// runOn is run for a program with any inputs.
+// runOn is run for a program with other inputs.
 func runOn(ctx context.Context, e *engine.Engine, p network.Program, inputs map[string]*engine.Tensor) (map[string]*engine.Tensor, error) {
-	// The weights serve one run: packing them would take longer than it spares.
+	// The weights are used for one run: packing them would take longer than it saves.
 	session, err := e.Load(p.ONNX, engine.SessionOptions{ExternalFolder: p.Folder, LowMemory: true})
 	if err != nil {
 		return nil, err
@@ -82,12 +85,12 @@ func runOn(ctx context.Context, e *engine.Engine, p network.Program, inputs map[
 	return session.Run(ctx, inputs, nil)
 }
 
-// original gives a model's logits for the probes.
+// original returns a model's logits for the probes.
 func original(ctx context.Context, e *engine.Engine, m *network.Pretrained) ([]float32, error) {
 	var out map[string]*engine.Tensor
 	var err error
 	if uses := m.Uses(); len(uses) > 1 && uses[0].Backbone.Side() != uses[1].Backbone.Side() {
-		out, err = runParts(ctx, e, m) // there is no program of the whole
+		out, err = runParts(ctx, e, m) // it has no single program
 	} else {
 		size := side(m)
 		var p network.Program
@@ -125,7 +128,8 @@ func runParts(ctx context.Context, e *engine.Engine, m *network.Pretrained) (map
 	return runOn(ctx, e, p, features)
 }
 
-// difference is the largest between the probabilities of two lists of logits; NaN if there is one anywhere.
+// difference returns the largest difference between the probabilities of two lists of logits; it is
+// an error if one of them is NaN.
 func difference(a, b []float32) (float64, error) {
 	if len(a) != len(b) {
 		return 0, fmt.Errorf("%w: %d logits, expected %d", ErrDiffers, len(b), len(a))

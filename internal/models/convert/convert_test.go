@@ -20,7 +20,7 @@ import (
 
 var plan = networktest.AllStages(4, [4]int{8, 8, 4, 4})
 
-// transformer is a model in the published layout, with what inference does not need.
+// transformer is a model in the published layout, including tensors that inference does not need.
 func transformer(t *testing.T, gain float64) (*network.Pretrained, *weights.File) {
 	t.Helper()
 	rules := slices.Concat(networktest.ViT("model.model.visual.", 64, 8, 3, 3), networktest.Conv("model.", 64, plan),
@@ -35,9 +35,9 @@ func transformer(t *testing.T, gain float64) (*network.Pretrained, *weights.File
 	return opened(t, networktest.Store(t, networktest.Tensors(rules), metadata))
 }
 
-func opened(t *testing.T, f *weights.File, beside ...*weights.File) (*network.Pretrained, *weights.File) {
+func opened(t *testing.T, f *weights.File, extra ...*weights.File) (*network.Pretrained, *weights.File) {
 	t.Helper()
-	m, err := network.OpenPretrained(f, network.Override{}, beside...)
+	m, err := network.OpenPretrained(f, network.Override{}, extra...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func fusion(t *testing.T) (*network.Pretrained, *weights.File) { return fusionOf
 // mixed is a fusion of backbones that take pictures of different sizes.
 func mixed(t *testing.T) (*network.Pretrained, *weights.File) { return fusionOf(t, 3) }
 
-// fusionOf is a fusion whose transformer has so many patches in a row.
+// fusionOf is a fusion whose transformer has side patches in a row.
 func fusionOf(t *testing.T, grid int) (*network.Pretrained, *weights.File) {
 	t.Helper()
 	p := plan
@@ -61,7 +61,7 @@ func fusionOf(t *testing.T, grid int) (*network.Pretrained, *weights.File) {
 	return opened(t, f, vision, residual)
 }
 
-// lite is a network of ours over tiles.
+// lite is a small network that works on tiles.
 func lite(t *testing.T) (*network.Pretrained, *weights.File) {
 	t.Helper()
 	net, err := network.New(network.Spec{Arch: network.ArchLite, Widths: []int{4, 4, 8, 8}, TileOptions: network.TileOptions{Tile: 128, Overlap: 32}, LiteOptions: network.LiteOptions{Context: 8, Dilations: []int{1}}}, 3)
@@ -115,7 +115,7 @@ func TestSafetensors(t *testing.T) {
 			if !slices.Equal(logits(t, e, again), logits(t, e, m)) {
 				t.Error("the logits differ")
 			}
-			// Converting once more changes nothing but what it was made of.
+			// Converting again changes nothing but the record of the source files.
 			second := filepath.Join(t.TempDir(), "second.safetensors")
 			if _, err := Safetensors(t.Context(), second, Source{File: out, Model: again}, SafetensorsOptions{}); err != nil {
 				t.Fatal(err)
@@ -189,7 +189,8 @@ func TestHalves(t *testing.T) {
 	}
 }
 
-// A fusion of backbones that take pictures of different sizes is compared in parts, and is no single program.
+// A fusion of backbones with different picture sizes is compared in parts; it has no single
+// program.
 func TestMixedSizes(t *testing.T) {
 	e := enginetest.Open(t)
 	m, f := mixed(t)
@@ -204,17 +205,17 @@ func TestMixedSizes(t *testing.T) {
 	}
 }
 
-// What would not be the same network is not written.
+// A file that would not contain the same network is not written.
 func TestRefuses(t *testing.T) {
 	e := enginetest.Open(t)
-	// Logits so large that the last bits of a weight turn them over.
+	// Logits are so large that the last bits of a weight change their sign.
 	m, f := transformer(t, 5000)
 	path := filepath.Join(t.TempDir(), "out.safetensors")
 	_, err := Safetensors(t.Context(), path, Source{File: f, Model: m}, SafetensorsOptions{Halves: true, Engine: e})
-	if !errors.Is(err, ErrDiffers) || !strings.Contains(err.Error(), "in halves probabilities are off by") {
+	if !errors.Is(err, ErrDiffers) || !strings.Contains(err.Error(), "in float16 probabilities differ by") {
 		t.Errorf("error %v, expected ErrDiffers", err)
 	}
-	// A weight that no half can hold.
+	// A weight beyond the range of float16.
 	m, f = transformer(t, 1e7)
 	_, err = Safetensors(t.Context(), path, Source{File: f, Model: m}, SafetensorsOptions{Halves: true})
 	if err == nil || !strings.Contains(err.Error(), "model.fc.16.weight") {
@@ -304,7 +305,7 @@ func TestONNX(t *testing.T) {
 			if !bytes.Contains(data, []byte("RGB in [0, 1], not normalised")) {
 				t.Error("the file does not say what it takes")
 			}
-			// It stands alone: there is no folder with weights.
+			// The file is complete: there is no directory with weights.
 			session, err := e.Load(data, engine.SessionOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -328,7 +329,7 @@ func expectPorts(t *testing.T, ports []engine.Port, names []string, shape []int)
 	}
 }
 
-// A file that gives something else is refused.
+// A file with other results is refused.
 func TestCheckONNX(t *testing.T) {
 	e := enginetest.Open(t)
 	m, _ := transformer(t, 1)
@@ -364,7 +365,7 @@ func TestDifference(t *testing.T) {
 	}
 }
 
-// The pictures on which networks are compared are pictures, and have something in them.
+// The pictures that networks are compared on are in range and not uniform.
 func TestProbes(t *testing.T) {
 	values := probes(64)
 	mean, square := 0.0, 0.0

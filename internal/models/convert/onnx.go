@@ -15,13 +15,14 @@ import (
 	"github.com/declip/declip/internal/numeric"
 )
 
-// maxExported is how far the probabilities of an exported model may be from the original's. The arithmetic is the
-// same but for the normalisation, which the model does itself, and for sums in another order.
+// maxExported is how much the probabilities of an exported model may differ from the original's.
+// The arithmetic is the same except that the model normalises its input and sums in another order.
 const maxExported = 1e-4
 
-// ONNX writes a model, weights included, as one ONNX file (opset 17, standard operators). Its inputs and outputs are
-// those of network.Pretrained.Standalone. The file is loaded and run beside the original before it appears at path. One
-// that would exceed 2 GiB is graph.ErrTooLarge.
+// ONNX writes a model, weights included, as one ONNX file (opset 17, standard operators). Its
+// inputs and outputs are those of network.Pretrained.Standalone. The file is loaded and compared
+// with the original before it appears at path. For a model that would exceed 2 GiB the error wraps
+// graph.ErrTooLarge.
 func ONNX(ctx context.Context, path string, m *network.Pretrained, e *engine.Engine) (Report, error) {
 	size := side(m)
 	program, err := m.Export(size, size)
@@ -43,7 +44,7 @@ func ONNX(ctx context.Context, path string, m *network.Pretrained, e *engine.Eng
 	return report, files.WriteChecked(path, fill, check)
 }
 
-// description is for whoever finds the file later.
+// description tells users of the file what the model takes and returns.
 func description(m *network.Pretrained, size int) string {
 	return fmt.Sprintf("%v, exported by declip. Input %q: float32 [N, 3, %d, %d], RGB in [0, 1], not normalised. "+
 		"Outputs %q and %q, float32 [N, 1, h, w]: the second is the probability that a pixel was manipulated.",
@@ -76,12 +77,12 @@ func checkONNX(ctx context.Context, path string, m *network.Pretrained, e *engin
 		return err
 	}
 	if r.Difference > maxExported {
-		return fmt.Errorf("%w: probabilities are off by %g, at most %g is taken", ErrDiffers, r.Difference, maxExported)
+		return fmt.Errorf("%w: probabilities differ by %g, at most %g is allowed", ErrDiffers, r.Difference, maxExported)
 	}
 	return nil
 }
 
-// stretches gives parts of files in a folder, each of which stays open.
+// stretches reads parts of files in a directory and keeps the files open.
 type stretches struct {
 	folder string
 	open   map[string]*os.File
@@ -107,7 +108,7 @@ func (s *stretches) close() error {
 	return errors.Join(errs...)
 }
 
-// failing is a reader that gives an error.
+// failing is a reader that returns an error.
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }

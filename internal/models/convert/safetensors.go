@@ -17,38 +17,41 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// MetadataKey is the metadata key under which a converted file says what it was made of, as JSON.
+// MetadataKey is the metadata key of a converted file's origin, as JSON.
 const MetadataKey = "declip.converted"
 
-// facts is what stands under MetadataKey.
+// facts is the value of MetadataKey.
 type facts struct {
 	From   []string `json:"from"` // names of files
 	Halves bool     `json:"halves,omitempty"`
 }
 
-// MaxDifference is how far the probabilities of a network in halves may be from the original's.
+// MaxDifference is how much the probabilities of a network in float16 may differ from the
+// original's.
 const MaxDifference = 0.02
 
-// Source is what is converted: a model, or backbones without a decoder.
+// Source is the network to convert: a model, or backbones without a decoder.
 type Source struct {
 	File  *weights.File // the model's own, or that of the backbones
 	Model *network.Pretrained
-	// Backbones are cut behind Layer; empty: they keep all layers. Unused if there is a model.
+	// Backbones are cut after Layer; if Layer is empty, they keep all layers. Unused if there is a
+	// model.
 	Backbones []*network.Backbone
 	Layer     string
 }
 
 // SafetensorsOptions are the choices for Safetensors.
 type SafetensorsOptions struct {
-	// Halves stores matrices and kernels as float16; what is small (biases, norms) stays as it is.
+	// Halves stores matrices and kernels as float16. Small tensors (biases, norms) keep their type.
 	Halves bool
-	// Engine runs a model in halves beside the original; nil: they are not compared.
+	// Engine compares a model in float16 with the original; nil: no comparison.
 	Engine *engine.Engine
 }
 
-// Safetensors writes what inference needs of a network to a file that is recognised as the same network. Nothing is
-// changed without Halves: the tensors are the original's, byte for byte, and so is what the network gives. The
-// weights stream through; the file is read back and compared before it appears at path.
+// Safetensors writes what inference needs of a network to a file that is recognised as the same
+// network. Without Halves nothing is changed: the tensors are the original's, byte for byte, and so
+// are the results. The weights are streamed. The file is read back and compared before it appears
+// at path.
 func Safetensors(ctx context.Context, path string, s Source, o SafetensorsOptions) (Report, error) {
 	kept, err := s.tensors()
 	if err != nil {
@@ -118,7 +121,8 @@ func (s Source) layer(b *network.Backbone) string {
 	return s.Layer
 }
 
-// metadata is what the original says about itself, without its optimizer, and what it became.
+// metadata returns the original's metadata without its optimizer's, and the record of the
+// conversion.
 func (s Source) metadata(kept []network.RequiredTensor, o SafetensorsOptions) (map[string]string, error) {
 	metadata := map[string]string{}
 	for key, value := range s.File.Metadata() {
@@ -144,7 +148,7 @@ func (s Source) metadata(kept []network.RequiredTensor, o SafetensorsOptions) (m
 	return metadata, err
 }
 
-// compare reads the new file back.
+// compare reads the new file back and compares it with the original.
 func (s Source) compare(ctx context.Context, path string, kept []network.RequiredTensor, o SafetensorsOptions, r *Report) error {
 	file, err := weights.Open(path)
 	if err != nil {
@@ -174,12 +178,12 @@ func (s Source) compare(ctx context.Context, path string, kept []network.Require
 		return err
 	}
 	if r.Difference > MaxDifference {
-		return fmt.Errorf("%w: in halves probabilities are off by %.3f, at most %g is taken", ErrDiffers, r.Difference, MaxDifference)
+		return fmt.Errorf("%w: in float16 probabilities differ by %.3f, at most %g is allowed", ErrDiffers, r.Difference, MaxDifference)
 	}
 	return nil
 }
 
-// recognise makes sure that the new file holds the same network; the model is nil for backbones.
+// recognise checks that the new file contains the same network. The model is nil for backbones.
 func (s Source) recognise(file *weights.File) (*network.Pretrained, error) {
 	if s.Model == nil {
 		contents, err := network.Recognise(file)
@@ -201,7 +205,8 @@ func (s Source) recognise(file *weights.File) (*network.Pretrained, error) {
 		return nil, err
 	}
 	got, want := model.Spec(), s.Model.Spec()
-	got.Arch = want.Arch // sizes that have no name are spelled with the number of layers, of which some are gone
+	// An unnamed size is described by its number of layers, some of which may be left out.
+	got.Arch = want.Arch
 	if !reflect.DeepEqual(got, want) {
 		return nil, fmt.Errorf("it is recognised as %+v, expected %+v", got, want)
 	}

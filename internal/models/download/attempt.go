@@ -19,9 +19,9 @@ import (
 	"github.com/declip/declip/internal/files"
 )
 
-var errStalled = errors.New("nothing came")
+var errStalled = errors.New("no data")
 
-// attempt asks once for what is missing and writes down what comes.
+// attempt makes one request for the missing bytes and writes what arrives.
 func (d *download) attempt(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -63,7 +63,7 @@ func (d *download) attempt(ctx context.Context) error {
 	}
 }
 
-// ended judges an answer that came to its end.
+// ended checks the length at the end of an answer.
 func (d *download) ended() error {
 	switch size := d.from.Size; {
 	case d.done == 0:
@@ -71,12 +71,12 @@ func (d *download) ended() error {
 	case size >= 0 && d.done < size:
 		return d.remote(fmt.Errorf("ended after %d of %d bytes", d.done, size), true)
 	case size >= 0 && d.done > size:
-		return d.anew("%d bytes came of a file of %d", d.done, size)
+		return d.startOver("got %d bytes of a file of %d", d.done, size)
 	}
 	return nil
 }
 
-// ask makes the request, for the rest where there is a beginning.
+// ask makes the request: for the rest of the file if a part of it has arrived.
 func (d *download) ask(ctx context.Context) (*http.Request, error) {
 	u, err := url.Parse(d.request.URL)
 	if err != nil {
@@ -86,7 +86,7 @@ func (d *download) ask(ctx context.Context) (*http.Request, error) {
 		return nil, fmt.Errorf("address %q: expected https://...", d.request.URL)
 	}
 	if d.done > 0 && d.from.validator() == "" {
-		d.notice("the server does not say whether the file has changed: starting from the beginning")
+		d.notice("the server does not say whether the file has changed: starting over")
 		if err := d.restart(); err != nil {
 			return nil, err
 		}
@@ -106,12 +106,12 @@ func (d *download) ask(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
-// accept judges an answer's head, and makes room for what follows.
+// accept checks an answer's header and prepares the part for its body.
 func (d *download) accept(answer *http.Response) error {
 	switch code := answer.StatusCode; {
 	case code == http.StatusOK, code == http.StatusPartialContent:
 	case code == http.StatusRequestedRangeNotSatisfiable && d.done > 0:
-		return d.anew("the server cannot go on at byte %d", d.done)
+		return d.startOver("the server cannot continue at byte %d", d.done)
 	default:
 		err := d.remote(fmt.Errorf("the server answers %s", answer.Status), false)
 		err.again = code == http.StatusRequestTimeout || code == http.StatusTooManyRequests || code >= 500
@@ -121,10 +121,10 @@ func (d *download) accept(answer *http.Response) error {
 		return err
 	}
 	if kind := answer.Header.Get("Content-Type"); strings.HasPrefix(strings.ToLower(kind), "text/html") {
-		return d.remote(errors.New("a web page came instead of a file: is there a login page or a proxy in between?"), false)
+		return d.remote(errors.New("got a web page instead of a file: is there a login page or a proxy in between?"), false)
 	}
 	if packed := answer.Header.Get("Content-Encoding"); packed != "" && packed != "identity" {
-		return d.remote(fmt.Errorf("the file came packed (%s), which was not asked for", packed), false)
+		return d.remote(fmt.Errorf("the file is compressed (%s), which was not requested", packed), false)
 	}
 	if err := d.place(answer); err != nil {
 		return err
@@ -152,18 +152,18 @@ func (d *download) checkSize(n int64, whole bool) error {
 	return fmt.Errorf("%w: %s %s %d bytes, expected %d", ErrMismatch, d.request.URL, have, n, want)
 }
 
-// place makes the part fit an answer: the rest, or the whole file.
+// place prepares the part for an answer: the rest of the file, or all of it.
 func (d *download) place(answer *http.Response) error {
 	tag := answer.Header.Get("ETag")
 	if answer.StatusCode == http.StatusPartialContent {
 		start, total, ok := contentRange(answer.Header.Get("Content-Range"))
 		switch {
 		case d.done == 0:
-			return d.remote(errors.New("a part of the file came, the whole was asked for"), false)
+			return d.remote(errors.New("got a part of the file, requested all of it"), false)
 		case !ok || start != d.done:
-			return d.anew("the server answers with %q to a request from byte %d on", answer.Header.Get("Content-Range"), d.done)
+			return d.startOver("the server answers %q to a request from byte %d on", answer.Header.Get("Content-Range"), d.done)
 		case tag != "" && d.from.ETag != "" && tag != d.from.ETag, total >= 0 && d.from.Size >= 0 && total != d.from.Size:
-			return d.anew("the file has changed at the server")
+			return d.startOver("the file has changed at the server")
 		}
 		if total >= 0 {
 			d.from.Size = total
@@ -172,11 +172,11 @@ func (d *download) place(answer *http.Response) error {
 	}
 	modified := answer.Header.Get("Last-Modified")
 	if d.done > 0 {
-		reason := "the server cannot send a rest"
+		reason := "the server cannot resume"
 		if tag != d.from.ETag || modified != d.from.LastModified {
 			reason = "the file has changed at the server"
 		}
-		d.notice("%s: starting from the beginning", reason)
+		d.notice("%s: starting over", reason)
 		if err := d.restart(); err != nil {
 			return err
 		}
@@ -185,21 +185,21 @@ func (d *download) place(answer *http.Response) error {
 	return d.note()
 }
 
-// anew throws the part away, and is an error that leads to another attempt.
-func (d *download) anew(format string, args ...any) error {
+// startOver discards the part and returns an error that leads to another attempt.
+func (d *download) startOver(format string, args ...any) error {
 	text := fmt.Sprintf(format, args...)
 	if err := d.restart(); err != nil {
 		return err
 	}
-	return d.remote(errors.New(text+": starting from the beginning"), true)
+	return d.remote(errors.New(text+": starting over"), true)
 }
 
-// room says beforehand that the disk is too small.
+// room returns an error if the disk is too small for the rest of the file.
 func (d *download) room() error {
 	need := d.from.Size - d.done
 	dir := filepath.Dir(d.request.Path)
 	if free, ok := files.FreeSpace(dir); ok && need > 0 && free < need {
-		return fmt.Errorf("not enough room in %s: %s are needed, %s are free", dir, megabytes(need), megabytes(free))
+		return fmt.Errorf("not enough space in %s: %s are needed, %s are free", dir, megabytes(need), megabytes(free))
 	}
 	return nil
 }
@@ -208,17 +208,17 @@ func (d *download) remote(err error, again bool) *RemoteError {
 	return &RemoteError{URL: d.request.URL, Err: err, again: again}
 }
 
-// failed judges an error of the connection.
+// failed turns an error of the connection into a RemoteError.
 func (d *download) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		err = context.Cause(ctx) // stalled, or called off: then nobody looks at the rest
+		err = context.Cause(ctx) // stalled or cancelled
 	}
-	var address *url.Error // its text repeats the address
+	var address *url.Error // repeats the address in its text
 	if errors.As(err, &address) {
 		err = address.Err
 	}
-	// A connection that was there may come back; one that never was is more
-	// likely a machine without network, whose user should not wait.
+	// A connection that worked before may work again. One that never worked more likely means that
+	// the machine has no network; then the user should not have to wait.
 	remote := d.remote(err, d.done > d.resumed)
 	var name *net.DNSError
 	var operation *net.OpError
@@ -249,8 +249,8 @@ func contentRange(text string) (start, total int64, ok bool) {
 	return start, total, err == nil && total >= 0
 }
 
-// googleCRC is the CRC-32C that Google's storage names beside a file, in base64;
-// empty where there is none.
+// googleCRC returns the CRC-32C in the header of Google's storage, in base64; empty if there is
+// none.
 func googleCRC(h http.Header) string {
 	for _, line := range h.Values("X-Goog-Hash") {
 		for word := range strings.SplitSeq(line, ",") {

@@ -25,7 +25,7 @@ func expectMatch(t *testing.T, err error, pattern string) {
 	}
 }
 
-// Nobody waits for a machine that has no network.
+// A machine without a network does not wait.
 func TestUnreachable(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,8 +72,7 @@ func TestRedirects(t *testing.T) {
 	expectMatch(t, err, "more than 10 redirects")
 }
 
-// From a server that is known to be the right one, nobody is led to one that
-// could be anyone.
+// A redirect never leads from an authenticated server to an unauthenticated one.
 func TestRedirectToPlainHTTP(t *testing.T) {
 	plain := serve(t, good("a", content))
 	secure := httptest.NewTLSServer(http.RedirectHandler(plain.URL, http.StatusFound))
@@ -101,7 +100,7 @@ func TestUnknownCertificate(t *testing.T) {
 	expectFiles(t, r)
 }
 
-// Of several downloads of one file at a time, one goes on.
+// Of several concurrent downloads of one file, one continues.
 func TestBusy(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -130,8 +129,8 @@ func TestBusy(t *testing.T) {
 	s.expect(t, "all")
 }
 
-// However many start at once, the file is right, and each either has it, or
-// finds it, or is told that it is under way.
+// If many start at once, the file is right, and each one has downloaded it, finds it, or returns
+// ErrBusy.
 func TestRace(t *testing.T) {
 	s := serve(t, good("a", content))
 	r := fetching(t, s)
@@ -188,6 +187,6 @@ func TestNoRoom(t *testing.T) {
 	})
 	r := fetching(t, s)
 	_, err := quick.Get(t.Context(), r)
-	expectMatch(t, err, `not enough room in .*models: 4000000000000\.0 MB are needed, \d+\.\d MB are free`)
+	expectMatch(t, err, `not enough space in .*models: 4000000000000\.0 MB are needed, \d+\.\d MB are free`)
 	expectFiles(t, r)
 }

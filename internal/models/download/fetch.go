@@ -12,43 +12,41 @@ import (
 	"time"
 )
 
-// Errors to tell apart with errors.Is. Each is wrapped in one that says more.
+// Errors to distinguish with errors.Is. Each is wrapped in one with more detail.
 var (
-	// ErrMismatch: what arrived is not what was published. Nothing is kept.
-	ErrMismatch = errors.New("the file that arrived is not the one that was asked for")
+	// ErrMismatch: the file is not the published one. Nothing of it is kept.
+	ErrMismatch = errors.New("the file is not the published one")
 	// ErrBusy: another process is downloading the same file.
-	ErrBusy = errors.New("another download of this file is under way")
+	ErrBusy = errors.New("another download of this file is running")
 )
 
-// RemoteError is an error of the network or the server, as opposed to one of
-// this machine's disk or of the file itself.
+// RemoteError is an error of the network or the server, as opposed to one of the local disk or of
+// the file.
 type RemoteError struct {
-	// URL is what was asked for.
+	// URL is the requested address.
 	URL string
-	// Unreachable: no connection came about at all.
+	// Unreachable means that no connection could be made.
 	Unreachable bool
 	// Err is the cause.
 	Err error
 
-	again bool          // may go away by itself
-	pause time.Duration // the server asks to wait so long
+	again bool          // another attempt may succeed
+	pause time.Duration // as long as the server asks to wait
 }
 
 func (e *RemoteError) Error() string { return fmt.Sprintf("%s: %v", e.URL, e.Err) }
 func (e *RemoteError) Unwrap() error { return e.Err }
 
-// Client says how patient downloads are. The zero value is what a person at a
-// terminal wants.
+// Client sets timeouts and retries. The zero value suits interactive use.
 type Client struct {
-	// Stall is the time without a single byte after which a connection counts
-	// as dead. 0: 30 s.
+	// Stall is the time without any data after which a connection is given up. 0: 30 s.
 	Stall time.Duration
-	// Attempts is how often in a row a download may fail without getting on. 0: 6.
+	// Attempts is how many times in a row a download may fail without progress. 0: 6.
 	Attempts int
-	// Backoff is the pause after a first failure; it doubles with each further
-	// one, up to 30 s. 0: 1 s.
+	// Backoff is the pause after the first failure. It doubles after each further one, up to 30 s.
+	// 0: 1 s.
 	Backoff time.Duration
-	// UserAgent is what the program calls itself at the server.
+	// UserAgent is sent to the server.
 	UserAgent string
 }
 
@@ -58,26 +56,24 @@ type Request struct {
 	// redirect never leads from https to http.
 	URL       string
 	AllowHTTP bool
-	// Path is where the file will lie, once it is whole. The folder is made if
-	// need be.
+	// Path is the path of the complete file. Its directory is created if needed.
 	Path string
 	// Size is the expected length in bytes; 0: unknown.
 	Size int64
 	// SHA256 is the expected digest in hexadecimal; empty: unknown.
 	SHA256 string
-	// Check looks at the whole file, under its temporary name, before it is
-	// kept; an error discards it. nil: no check.
+	// Check gets the path of the complete file under its temporary name. If it returns an error,
+	// the file is discarded. nil: no check.
 	Check func(path string) error
-	// Progress is told how many bytes are there and how many there will be (-1:
-	// unknown), often. nil: not told.
+	// Progress is called often with the number of bytes that have arrived and the total (-1:
+	// unknown). nil: not called.
 	Progress func(done, total int64)
-	// Notice is told what does not end the download: a retry, a start from the
-	// beginning. nil: not told.
+	// Notice is called for events that do not end the download, such as a retry. nil: not called.
 	Notice func(text string)
 }
 
-// MirrorAddress returns the address of a file in a mirror: a directory, http or https, that contains
-// the files of other places under their own names. A query of mirror is kept.
+// MirrorAddress returns the address of a file in a mirror: a directory, http or https, that
+// contains the files of other places under their own names. A query of mirror is kept.
 func MirrorAddress(mirror, file string) (string, error) {
 	u, err := url.Parse(mirror)
 	if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
@@ -89,21 +85,20 @@ func MirrorAddress(mirror, file string) (string, error) {
 	return u.JoinPath(file).String(), nil
 }
 
-// Result says what became of a download.
+// Result describes a finished download.
 type Result struct {
-	// Existed: the file lay there already and was not touched; the other fields
-	// are empty.
+	// Existed means that the file existed already and was not touched; the other fields are empty.
 	Existed bool
-	// Size is the file's length in bytes.
+	// Size is the length of the file in bytes.
 	Size int64
-	// Resumed is how many of them an earlier download had left.
+	// Resumed is how many of them had arrived in an earlier download.
 	Resumed int64
 	// SHA256 is the file's digest in hexadecimal.
 	SHA256 string
 }
 
-// Get downloads a file. When ctx ends, or the network gives up, what has arrived
-// is kept and the next Get of the same URL goes on from there.
+// Get downloads a file. If ctx ends or the network fails, what has arrived is kept, and the next
+// Get of the same URL continues from there.
 func (c *Client) Get(ctx context.Context, r Request) (Result, error) {
 	if err := os.MkdirAll(filepath.Dir(r.Path), 0o777); err != nil {
 		return Result{}, err
@@ -117,7 +112,7 @@ func (c *Client) Get(ctx context.Context, r Request) (Result, error) {
 	if err := d.open(ctx); err != nil {
 		return Result{}, err
 	}
-	// Only now: another process may have finished it while this one waited.
+	// Check only now: another process may have finished the file in the meantime.
 	if _, err := os.Lstat(r.Path); err == nil {
 		d.discard()
 		return Result{Existed: true}, nil
@@ -128,7 +123,7 @@ func (c *Client) Get(ctx context.Context, r Request) (Result, error) {
 	return d.finish()
 }
 
-// run makes attempts until everything is there.
+// run makes attempts until the file is complete.
 func (d *download) run(ctx context.Context) error {
 	failures, pause := 0, d.client.backoff()
 	for !d.whole() {
@@ -147,7 +142,7 @@ func (d *download) run(ctx context.Context) error {
 			failures, pause = 0, d.client.backoff()
 		}
 		if failures++; failures >= d.client.attempts() {
-			return fmt.Errorf("given up after %d attempts: %w", failures, err)
+			return fmt.Errorf("gave up after %d attempts: %w", failures, err)
 		}
 		wait := max(pause, min(remote.pause, maxPause))
 		d.notice("%v; trying again in %v", remote.Err, wait.Round(time.Millisecond))
@@ -159,7 +154,7 @@ func (d *download) run(ctx context.Context) error {
 }
 
 const (
-	minProgress = 1 << 20 // bytes that make an attempt count as getting on
+	minProgress = 1 << 20 // bytes after which an attempt counts as progress
 	maxPause    = 30 * time.Second
 )
 
@@ -195,8 +190,8 @@ func (c *Client) backoff() time.Duration {
 	return time.Second
 }
 
-// transport is a client of its own: no answer is unpacked on the way, since
-// offsets count packed bytes, and the proxy is the environment's.
+// transport returns a client that does not decompress answers, because offsets count compressed
+// bytes, and that uses the proxy of the environment.
 func (c *Client) transport() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{

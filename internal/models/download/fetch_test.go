@@ -35,7 +35,7 @@ func TestWhole(t *testing.T) {
 	if last != int64(len(content)) || total != last {
 		t.Errorf("progress ends at %d of %d, expected %d", last, total, len(content))
 	}
-	// What is there is not asked for again.
+	// An existing file is not downloaded again.
 	got, err = quick.Get(t.Context(), r)
 	if err != nil || !got.Existed {
 		t.Errorf("second time: %+v, %v; expected that it exists", got, err)
@@ -44,7 +44,7 @@ func TestWhole(t *testing.T) {
 	expectFiles(t, r, "model.pt")
 }
 
-// What a broken download leaves is taken up, in the same run and in a later one.
+// An interrupted download is resumed, in the same run and in a later one.
 func TestResume(t *testing.T) {
 	s := serve(t, cut(1_200_000, good("a", content)), cut(700_000, good("a", content)), good("a", content))
 	r := fetching(t, s)
@@ -64,7 +64,7 @@ func TestResume(t *testing.T) {
 	s.expect(t, "all", "bytes=1200000-", "bytes=1900000-")
 }
 
-// Progress, however slow, is not counted as failure.
+// Slow progress does not count as failure.
 func TestManyBreaks(t *testing.T) {
 	s := serve(t, cut(minProgress, good("a", content)), cut(10, good("a", content)), cut(10, good("a", content)),
 		cut(minProgress, good("a", content)), cut(10, good("a", content)), cut(10, good("a", content)), good("a", content))
@@ -105,10 +105,10 @@ func TestRefused(t *testing.T) {
 	}{
 		"not found":  {status(404), "404 Not Found", 1},
 		"forbidden":  {status(403), "403 Forbidden", 1},
-		"always 500": {status(500), "given up after 4 attempts: .*500", 4},
-		"web page":   {page, "a web page came", 1},
-		"packed":     {packed, "came packed", 1},
-		"a part":     {partial, "a part of the file came", 1},
+		"always 500": {status(500), "gave up after 4 attempts: .*500", 4},
+		"web page":   {page, "got a web page", 1},
+		"packed":     {packed, "is compressed \\(gzip\\)", 1},
+		"a part":     {partial, "got a part of the file", 1},
 		"empty":      {func(http.ResponseWriter, *http.Request) {}, "the file is empty", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A server that says how long to wait is waited for, within reason.
+// Retry-After is respected, within limits.
 func TestRetryAfter(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "1")
@@ -155,15 +155,15 @@ func TestStalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectWhole(t, r, content)
-	if got.Resumed != 0 || len(notices) != 1 || !strings.Contains(notices[0], "nothing came for 1s") {
-		t.Errorf("resumed %d, notices %q: expected one that says that nothing came", got.Resumed, notices)
+	if got.Resumed != 0 || len(notices) != 1 || !strings.Contains(notices[0], "no data for 1s") {
+		t.Errorf("resumed %d, notices %q: expected one that says that no data", got.Resumed, notices)
 	}
 	s.expect(t, "all", "bytes=1000000-")
 }
 
-// Whoever calls a download off finds it again.
+// A cancelled download is resumed later.
 func TestCancelled(t *testing.T) {
-	// The rest does not come, however fast the first part does.
+	// The rest stalls although the first part was fast.
 	s := serve(t, stalled(2_000_000), good("a", content))
 	r := fetching(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -240,7 +240,7 @@ func TestMismatch(t *testing.T) {
 	})
 }
 
-// A part whose note is missing, of another file or broken is not gone on with.
+// A part whose note is missing, of another file or broken is not resumed.
 func TestForeignPart(t *testing.T) {
 	for name, note := range map[string]string{
 		"none":          "",
@@ -269,7 +269,7 @@ func TestForeignPart(t *testing.T) {
 	}
 }
 
-// A part that is complete only needs its name.
+// A complete part is only renamed.
 func TestCompletePart(t *testing.T) {
 	s := serve(t, status(500))
 	r := fetching(t, s)
@@ -293,7 +293,8 @@ func leave(t *testing.T, path string, data []byte) {
 	}
 }
 
-// A file of another length than expected is given up at once, whether the server tells its length or not.
+// A file of another length than expected is given up at once, whether or not the server sends its
+// length.
 func TestUnexpectedSize(t *testing.T) {
 	untold := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/octet-stream")

@@ -18,7 +18,7 @@ import (
 	"github.com/declip/declip/internal/files"
 )
 
-// download is a file on its way.
+// download is the state of one download.
 type download struct {
 	client  *Client
 	request Request
@@ -29,15 +29,15 @@ type download struct {
 	from origin
 
 	done    int64 // bytes in part
-	resumed int64 // of them, those an earlier download left
+	resumed int64 // of them, those from an earlier download
 	sum     hash.Hash
 	crc     hash.Hash32
-	wantCRC string // base64 as the server said; empty: it did not
-	kept    bool   // the part has become the file, or is gone
+	wantCRC string // in base64, from the server; empty: unknown
+	kept    bool   // the part has been renamed or removed
 }
 
-// origin is what X.part.json says: where the part comes from, and how to ask
-// for the rest of the very same file.
+// origin is the contents of X.part.json: where the part comes from, and how to request the rest of
+// exactly the same file.
 type origin struct {
 	URL          string `json:"url"`
 	ETag         string `json:"etag,omitempty"`
@@ -45,8 +45,8 @@ type origin struct {
 	Size         int64  `json:"size"` // -1: unknown
 }
 
-// validator is a value for If-Range, empty if there is none. Weak tags are not
-// allowed there: they promise the same meaning, not the same bytes.
+// validator returns the value for If-Range, empty if there is none. Weak tags are not allowed
+// there: they promise equivalent contents, not the same bytes.
 func (o origin) validator() string {
 	if o.ETag != "" && !strings.HasPrefix(o.ETag, "W/") {
 		return o.ETag
@@ -54,14 +54,13 @@ func (o origin) validator() string {
 	return o.LastModified
 }
 
-// PartSuffix ends the name of an unfinished download, NoteSuffix that of the
-// note beside it.
+// PartSuffix is the suffix of unfinished downloads, NoteSuffix that of their notes.
 const (
 	PartSuffix = ".part"
 	NoteSuffix = ".part.json"
 )
 
-// open finds out where an earlier download left off.
+// open finds out how much of the file an earlier download has left.
 func (d *download) open(ctx context.Context) (err error) {
 	if d.part, err = os.OpenFile(d.request.Path+PartSuffix, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
 		return err
@@ -74,7 +73,7 @@ func (d *download) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// A note that cannot be read is no note: the part is of unknown origin.
+	// An unreadable note is ignored: the part is then of unknown origin.
 	_ = json.Unmarshal(text, &d.from)
 	usable := d.from.URL == d.request.URL && d.from.validator() != "" && (d.from.Size < 0 || info.Size() <= d.from.Size)
 	if !usable {
@@ -83,7 +82,7 @@ func (d *download) open(ctx context.Context) (err error) {
 	return d.resume(ctx, info.Size())
 }
 
-// resume takes the first n bytes as they are.
+// resume keeps the first n bytes of the part.
 func (d *download) resume(ctx context.Context, n int64) error {
 	d.sum, d.crc = sha256.New(), crc32.New(castagnoli)
 	read, err := io.Copy(io.MultiWriter(d.sum, d.crc), &reader{ctx, io.LimitReader(d.part, n)})
@@ -94,7 +93,7 @@ func (d *download) resume(ctx context.Context, n int64) error {
 	return err
 }
 
-// reader ends with its context.
+// reader fails when its context has ended.
 type reader struct {
 	ctx context.Context
 	r   io.Reader
@@ -107,7 +106,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// restart throws away what is there.
+// restart discards what has arrived.
 func (d *download) restart() error {
 	d.sum, d.crc = sha256.New(), crc32.New(castagnoli)
 	d.done, d.resumed, d.from = 0, 0, origin{Size: -1}
@@ -123,7 +122,7 @@ func (d *download) restart() error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// note writes down where the part comes from.
+// note records where the part comes from.
 func (d *download) note() error {
 	text, err := json.Marshal(d.from)
 	if err != nil {
@@ -136,10 +135,10 @@ func (d *download) note() error {
 	return err
 }
 
-// whole says whether everything is there that there is to be.
+// whole reports whether all bytes have arrived.
 func (d *download) whole() bool { return d.from.Size >= 0 && d.done == d.from.Size && d.done > 0 }
 
-// write adds to the part.
+// write appends to the part.
 func (d *download) write(p []byte) error {
 	n, err := d.part.Write(p)
 	d.sum.Write(p[:n])
@@ -151,7 +150,7 @@ func (d *download) write(p []byte) error {
 	return nil
 }
 
-// finish checks the whole part and gives it its name.
+// finish checks the complete part and renames it.
 func (d *download) finish() (Result, error) {
 	got := hex.EncodeToString(d.sum.Sum(nil))
 	if want := d.request.SHA256; want != "" && got != strings.ToLower(want) {
@@ -190,8 +189,8 @@ func (d *download) discard() {
 	d.unlock()
 }
 
-// unlock takes the note away. Where an open file cannot be removed, it goes
-// after it is closed, unless somebody else has taken it meanwhile.
+// unlock removes the note. Where an open file cannot be removed, it is removed after closing,
+// unless another process has opened it in the meantime.
 func (d *download) unlock() {
 	os.Remove(d.lock.Name())
 	d.lock.Close()
@@ -200,7 +199,7 @@ func (d *download) unlock() {
 	}
 }
 
-// close leaves a part to go on from, but none that is empty.
+// close keeps a part to resume from, unless it is empty.
 func (d *download) close() {
 	d.http.CloseIdleConnections()
 	switch {
@@ -229,8 +228,8 @@ func (d *download) progress() {
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
-// lockFile opens the file at path, made if need be, and locks it. The lock ends
-// with the process, whatever ends it.
+// lockFile opens the file at path, creating it if needed, and locks it. The lock ends with the
+// process.
 func lockFile(path string) (*os.File, error) {
 	for range 100 {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
@@ -241,13 +240,13 @@ func lockFile(path string) (*os.File, error) {
 		case errors.Is(err, files.ErrLocked):
 			f.Close()
 			return nil, ErrBusy
-		case errors.Is(err, files.ErrUnknownLocks): // then two downloads at once are the user's to avoid
+		case errors.Is(err, files.ErrUnknownLocks): // then the user must avoid two downloads at once
 		case err != nil:
 			f.Close()
 			return nil, err
 		}
-		// The holder before may have removed the file between opening and
-		// locking; then the lock is on a file that nobody else will find.
+		// The previous holder may have removed the file between opening and locking. Then the lock
+		// is on a file that no other process will find.
 		mine, err := f.Stat()
 		if err == nil {
 			if there, err := os.Stat(path); err == nil && os.SameFile(mine, there) {
@@ -256,5 +255,5 @@ func lockFile(path string) (*os.File, error) {
 		}
 		f.Close()
 	}
-	return nil, errors.New("the lock file keeps vanishing: " + path)
+	return nil, errors.New("the lock file is removed again and again: " + path)
 }

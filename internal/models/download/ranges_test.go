@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A file that changes between two attempts is never pieced together.
+// Parts of different versions of a file are never joined.
 func TestChangedMeanwhile(t *testing.T) {
 	other := slices.Clone(content)
 	slices.Reverse(other)
@@ -38,7 +38,7 @@ func TestChangedMeanwhile(t *testing.T) {
 			if got.Resumed != 0 {
 				t.Errorf("resumed %d bytes of another file", got.Resumed)
 			}
-			if !strings.Contains(strings.Join(notices, "\n"), "has changed at the server: starting from the beginning") {
+			if !strings.Contains(strings.Join(notices, "\n"), "has changed at the server: starting over") {
 				t.Errorf("notices %q do not say that the file has changed", notices)
 			}
 		})
@@ -95,8 +95,7 @@ func TestServersWithoutRanges(t *testing.T) {
 	}
 }
 
-// Answers whose ranges are wrong lead to a start from the beginning, not to a
-// file of pieces.
+// Answers with wrong ranges lead to a restart, not to a corrupted file.
 func TestWrongRanges(t *testing.T) {
 	lying := func(header string, from int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {

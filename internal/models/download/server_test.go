@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// content is what the servers below send: 3 MB that repeat nowhere.
+// content is what the servers below send: 3 MB without repetitions.
 var content = func() []byte {
 	rng := rand.New(rand.NewPCG(1, 2))
 	b := make([]byte, 3_000_000)
@@ -31,8 +31,7 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// server answers the n-th request, from 0, with the n-th answer, the last one
-// for all that follow.
+// server answers the n-th request, from 0, with the n-th answer, and all later ones with the last.
 type server struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -66,7 +65,7 @@ func (s *server) expect(t *testing.T, ranges ...string) {
 	}
 }
 
-// good serves data as a well-behaved server does, ranges and If-Range included.
+// good serves data like a standard server, including ranges and If-Range.
 func good(tag string, data []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"`+tag+`"`)
@@ -75,7 +74,7 @@ func good(tag string, data []byte) http.HandlerFunc {
 	}
 }
 
-// cut sends n bytes of what answer would send and breaks the connection.
+// cut sends the first n bytes of an answer and then breaks the connection.
 func cut(n int, answer http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answer(&cutter{w, n}, r)
@@ -98,7 +97,7 @@ func (c *cutter) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Flush makes the part that is sent arrive.
+// Flush sends what was written.
 func (c *cutter) Flush() { c.ResponseWriter.(http.Flusher).Flush() }
 
 // stalled sends n bytes of the content, and nothing more until the client leaves.
@@ -117,10 +116,10 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-// quick is a client that waits for nothing.
+// quick is a client that does not wait between attempts.
 var quick = &Client{Attempts: 4, Backoff: time.Millisecond, Stall: 10 * time.Second}
 
-// fetching is a download of a server's only file to a folder of its own.
+// fetching is a download of a server's only file to a directory of the test's own.
 func fetching(t *testing.T, s *server) Request {
 	t.Helper()
 	return Request{
@@ -142,7 +141,7 @@ func expectWhole(t *testing.T, r Request, want []byte) {
 	expectFiles(t, r, filepath.Base(r.Path))
 }
 
-// expectFiles says what must lie in the folder, and nothing else.
+// expectFiles checks that the directory contains these files and no others.
 func expectFiles(t *testing.T, r Request, want ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(r.Path))

@@ -22,8 +22,8 @@ import (
 type Options struct {
 	// Source is where the package is taken from; see Package.Source.
 	Source Source
-	// Folder is the directory to install into. Empty: engine.UserFolder.
-	Folder string
+	// Dir is the directory to install into. Empty: engine.UserDir.
+	Dir string
 	// Platform is the library's platform, as GOOS/GOARCH. Empty: the program's.
 	Platform string
 	// Client sets timeouts and retries of the download.
@@ -43,25 +43,25 @@ type Installed struct {
 
 // Target returns the path that Install installs to.
 func (p Package) Target(o Options) (string, error) {
-	lib, folder, err := p.target(o)
+	lib, dir, err := p.target(o)
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(folder, lib.Name), nil
+	return filepath.Join(dir, lib.Name), nil
 }
 
 // target resolves the defaults of o.
-func (p Package) target(o Options) (lib Library, folder string, err error) {
+func (p Package) target(o Options) (lib Library, dir string, err error) {
 	if o.Platform == "" {
 		o.Platform = runtime.GOOS + "/" + runtime.GOARCH
 	}
 	if lib, err = p.library(o.Platform); err != nil {
 		return lib, "", err
 	}
-	if o.Folder == "" {
-		o.Folder, err = engine.UserFolder()
+	if o.Dir == "" {
+		o.Dir, err = engine.UserDir()
 	}
-	return lib, o.Folder, err
+	return lib, o.Dir, err
 }
 
 // Install takes the package from its source, checks its digest, and puts the platform's library
@@ -70,11 +70,11 @@ func (p Package) target(o Options) (lib Library, folder string, err error) {
 // wrap download.ErrMismatch for wrong contents, *download.RemoteError for failures of the network,
 // and ErrPlatform.
 func Install(ctx context.Context, p Package, o Options) (Installed, error) {
-	lib, folder, err := p.target(o)
+	lib, dir, err := p.target(o)
 	if err != nil {
 		return Installed{}, err
 	}
-	result := Installed{Path: filepath.Join(folder, lib.Name), Size: lib.Size}
+	result := Installed{Path: filepath.Join(dir, lib.Name), Size: lib.Size}
 	switch err := checkFile(ctx, result.Path, lib.Size, lib.SHA256); {
 	case err == nil:
 		result.Existed = true
@@ -82,12 +82,12 @@ func Install(ctx context.Context, p Package, o Options) (Installed, error) {
 	case ctx.Err() != nil:
 		return Installed{}, context.Cause(ctx)
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Installed{}, err
 	}
 	archive := o.Source.File
 	if o.Source.URL != "" {
-		archive = filepath.Join(folder, p.File)
+		archive = filepath.Join(dir, p.File)
 		if err := p.fetch(ctx, archive, o); err != nil {
 			return Installed{}, err
 		}
@@ -120,7 +120,8 @@ func (p Package) fetch(ctx context.Context, path string, o Options) error {
 		return err
 	}
 	_, err := o.Client.Get(ctx, download.Request{
-		URL: o.Source.URL, AllowHTTP: true, Path: path, Size: p.Size, SHA256: p.SHA256, // the digest makes http safe
+		URL: o.Source.URL, Path: path, Size: p.Size, SHA256: p.SHA256,
+		AllowHTTP: true, // the digest makes it safe
 		Progress: o.Progress, Notice: o.Notice,
 	})
 	return err
@@ -165,9 +166,9 @@ func (c *contextReader) Read(p []byte) (int, error) {
 }
 
 // room returns an error if the disk of a directory has less than size bytes left.
-func room(folder string, size int64) error {
-	if free, known := files.FreeSpace(folder); known && free < size {
-		return fmt.Errorf("not enough space in %s: %d bytes are needed, %d are free", folder, size, free)
+func room(dir string, size int64) error {
+	if free, known := files.FreeSpace(dir); known && free < size {
+		return fmt.Errorf("not enough space in %s: %d bytes are needed, %d are free", dir, size, free)
 	}
 	return nil
 }

@@ -87,8 +87,8 @@ func packageOf(archive []byte) Package {
 	}
 }
 
-// registry serves an archive below the path of npm's registry and in a mirror's directory, and breaks the connection of the first
-// request after so many bytes; 0: never.
+// registry serves an archive below the path of npm's registry and in a mirror's directory, and
+// breaks the connection of the first request after this number of bytes; 0: never.
 func registry(t *testing.T, p Package, archive []byte, broken int) (address string, asked *[]string) {
 	t.Helper()
 	asked = new([]string)
@@ -120,15 +120,15 @@ func optionsFor(t *testing.T, p Package, from string) Options {
 		t.Fatal(err)
 	}
 	return Options{
-		Source: source, Folder: filepath.Join(t.TempDir(), "cache", "onnxruntime"), Platform: "linux/amd64",
+		Source: source, Dir: filepath.Join(t.TempDir(), "cache", "onnxruntime"), Platform: "linux/amd64",
 		Client: download.Client{Attempts: 3, Backoff: time.Millisecond},
 	}
 }
 
-// expectFolder checks that a directory contains these files and no others.
-func expectFolder(t *testing.T, folder string, want ...string) {
+// expectDir checks that a directory contains these files and no others.
+func expectDir(t *testing.T, dir string, want ...string) {
 	t.Helper()
-	entries, err := os.ReadDir(folder)
+	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
@@ -146,14 +146,14 @@ func expectInstalled(t *testing.T, o Options, got Installed, err error, existed 
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(o.Folder, "libonnxruntime.so.9.9.9")
+	path := filepath.Join(o.Dir, "libonnxruntime.so.9.9.9")
 	if got.Path != path || got.Size != int64(len(library)) || got.Existed != existed {
 		t.Errorf("got %+v, expected %s of %d bytes, existed %v", got, path, len(library), existed)
 	}
 	if data, err := os.ReadFile(path); err != nil || !bytes.Equal(data, library) {
 		t.Errorf("read %d bytes, %v; expected the library", len(data), err)
 	}
-	expectFolder(t, o.Folder, "libonnxruntime.so.9.9.9")
+	expectDir(t, o.Dir, "libonnxruntime.so.9.9.9")
 }
 
 func TestInstallFromRegistry(t *testing.T) {
@@ -192,7 +192,7 @@ func TestInstallResumes(t *testing.T) {
 	if _, err := Install(t.Context(), p, o); err == nil {
 		t.Fatal("no error from a broken connection")
 	}
-	expectFolder(t, o.Folder, p.File+download.PartSuffix, p.File+download.NoteSuffix)
+	expectDir(t, o.Dir, p.File+download.PartSuffix, p.File+download.NoteSuffix)
 	got, err := Install(t.Context(), p, o)
 	expectInstalled(t, o, got, err, false)
 	if want := []string{"/mirror/" + p.File + " ", "/mirror/" + p.File + " bytes=500-"}; !slices.Equal(*asked, want) {
@@ -213,7 +213,7 @@ func TestInstallFromFile(t *testing.T) {
 		o := optionsFor(t, p, from)
 		got, err := Install(t.Context(), p, o)
 		expectInstalled(t, o, got, err, false)
-		expectFolder(t, dir, p.File)
+		expectDir(t, dir, p.File)
 	}
 }
 
@@ -228,10 +228,10 @@ func TestInstallUsesAnEarlierDownload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			address, asked := registry(t, p, archive, 0)
 			o := optionsFor(t, p, address+"/mirror/")
-			if err := os.MkdirAll(o.Folder, 0o755); err != nil {
+			if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(o.Folder, p.File), c.left, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(o.Dir, p.File), c.left, 0o644); err != nil {
 				t.Fatal(err)
 			}
 			got, err := Install(t.Context(), p, o)
@@ -243,7 +243,8 @@ func TestInstallUsesAnEarlierDownload(t *testing.T) {
 	}
 }
 
-// An archive of the pinned digest has the right contents. These checks are the second line of defence.
+// An archive of the pinned digest has the right contents. These checks are the second line of
+// defence.
 func TestInstallRefusesArchives(t *testing.T) {
 	short := library[:len(library)-1]
 	other := append([]byte("X"), library[1:]...)
@@ -266,7 +267,7 @@ func TestInstallRefusesArchives(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, expected one with %q", err, c.want)
 			}
-			expectFolder(t, o.Folder, p.File) // the download, which has the right digest
+			expectDir(t, o.Dir, p.File) // the download, which has the right digest
 		})
 	}
 }
@@ -286,7 +287,7 @@ func TestInstallRefusesWrongPackages(t *testing.T) {
 		if !errors.Is(err, download.ErrMismatch) || !strings.Contains(err.Error(), "expected "+p.SHA256) {
 			t.Errorf("%s: error %v, expected one with the right digest", from, err)
 		}
-		expectFolder(t, o.Folder)
+		expectDir(t, o.Dir)
 	}
 	o := optionsFor(t, p, address+"/nothing.tgz")
 	var remote *download.RemoteError
@@ -312,7 +313,7 @@ func TestInstallStopsWithItsContext(t *testing.T) {
 	if _, err := Install(ctx, p, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, expected %v", err, context.Canceled)
 	}
-	expectFolder(t, o.Folder)
+	expectDir(t, o.Dir)
 }
 
 func TestSource(t *testing.T) {
@@ -375,11 +376,11 @@ func TestPinned(t *testing.T) {
 		}
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	folder, err := engine.UserFolder()
+	dir, err := engine.UserDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if path, err := p.Target(Options{Platform: "linux/arm64"}); err != nil || path != filepath.Join(folder, "libonnxruntime.so."+Version) {
-		t.Errorf("installs to %s, %v; expected a file in %s", path, err, folder)
+	if path, err := p.Target(Options{Platform: "linux/arm64"}); err != nil || path != filepath.Join(dir, "libonnxruntime.so."+Version) {
+		t.Errorf("installs to %s, %v; expected a file in %s", path, err, dir)
 	}
 }

@@ -105,7 +105,7 @@ func searchPlaces() []place {
 	for _, root := range moduleRoots() {
 		places = append(places, place{filepath.Join(root, ".cache", "onnxruntime"), "project cache"})
 	}
-	if folder, err := UserFolder(); err == nil {
+	if folder, err := UserDir(); err == nil {
 		places = append(places, place{folder, "user cache"})
 	}
 	for _, folder := range systemFolders() {
@@ -114,9 +114,9 @@ func searchPlaces() []place {
 	return places
 }
 
-// UserFolder returns the directory in the user's cache where "declip doctor --install" puts the
+// UserDir returns the directory in the user's cache where "declip doctor --install" puts the
 // library: declip/onnxruntime in os.UserCacheDir. It need not exist.
-func UserFolder() (string, error) {
+func UserDir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("user cache: %w", err)
