@@ -122,7 +122,7 @@ func (p Package) fetch(ctx context.Context, path string, o Options) error {
 	_, err := o.Client.Get(ctx, download.Request{
 		URL: o.Source.URL, Path: path, Size: p.Size, SHA256: p.SHA256,
 		AllowHTTP: true, // the digest makes it safe
-		Progress: o.Progress, Notice: o.Notice,
+		Progress:  o.Progress, Notice: o.Notice,
 	})
 	return err
 }

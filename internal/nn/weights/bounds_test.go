@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// Opening a bad file may cost this much, everything ever set aside counted, and
-// this long on a busy machine. What is in use at one time is less than half.
+// Limits on opening a bad file: the memory allocated in total, of which less than half is in use at
+// a time, and the time on a busy machine.
 const (
 	costLimit = 4 * maxPickle
 	timeLimit = 20 * time.Second
 )
 
-// checkCost opens a file, which must fail, and looks at what that cost.
+// checkCost opens a file, which must fail, and checks what that cost.
 func checkCost(t *testing.T, r io.ReaderAt, size int64, want string) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -38,7 +38,7 @@ func checkCost(t *testing.T, r io.ReaderAt, size int64, want string) {
 	}
 }
 
-// TestPickleCost: pickles that make as much as they can out of few bytes.
+// TestPickleCost: pickles that allocate as much as they can with few bytes.
 func TestPickleCost(t *testing.T) {
 	const many = maxPickle/48 + 1 // opcodes, each of which costs 48 bytes
 	long := strings.Repeat("x", 1<<20)
@@ -61,7 +61,7 @@ func TestPickleCost(t *testing.T) {
 		"memo":        {"N" + puts.String(), limit},
 		"append":      {"]" + strings.Repeat("Na", many), limit},
 		"dict of one": {"}" + strings.Repeat("NNs", many), limit},
-		// Things made of one remembered thing.
+		// Values made of one memoized value.
 		"wide tuples":        {"(" + strings.Repeat("N", 1<<16) + "tq\x00" + strings.Repeat("(h\x00h\x00h\x00t", many), limit},
 		"big list":           {"](" + strings.Repeat("N", 1<<16) + "eq\x00" + strings.Repeat("h\x00", many), limit},
 		"storages":           {strings.Repeat(pStorage("FloatStorage", "0", 4), 1<<18), limit},
@@ -77,7 +77,7 @@ func TestPickleCost(t *testing.T) {
 	}
 }
 
-// nest is a key and a dict with very many keys of its own.
+// nest is a key and a dict with a large number of keys.
 func nest(key string) string {
 	var b strings.Builder
 	b.WriteString(key + "}(")
@@ -87,8 +87,8 @@ func nest(key string) string {
 	return b.String() + "u"
 }
 
-// TestRepeatedRebuild: an OrderedDict takes the list it is made of, so that many
-// dicts of one long list cost no more than the list.
+// TestRepeatedRebuild: an OrderedDict takes over the list that it is made of, so that many dicts of
+// one long list cost no more than the list.
 func TestRepeatedRebuild(t *testing.T) {
 	pair := pTuple(pText("a"), "N") + "q\x01"
 	list := "](" + pair + strings.Repeat("h\x01", 1<<18) + "e\x85q\x00"
@@ -96,7 +96,7 @@ func TestRepeatedRebuild(t *testing.T) {
 	checkCost(t, bytes.NewReader(data), int64(len(data)), "values")
 }
 
-// TestLongEntryName: storages are looked up once, however often they are named.
+// TestLongEntryName: a storage is looked up once, even if it is named often.
 func TestLongEntryName(t *testing.T) {
 	key := strings.Repeat("k", 60000)
 	id := pTuple(pText("storage"), pGlobal("torch", "FloatStorage"), pText(key), "N", pInt(0))
@@ -104,7 +104,7 @@ func TestLongEntryName(t *testing.T) {
 	checkCost(t, bytes.NewReader(data), int64(len(data)), "are left at the end")
 }
 
-// TestHeaderCost: a safetensors header with as many tensors as fit.
+// TestHeaderCost: a safetensors header with as many tensors as fit into it.
 func TestHeaderCost(t *testing.T) {
 	var b strings.Builder
 	for i := range 250000 {
@@ -114,7 +114,7 @@ func TestHeaderCost(t *testing.T) {
 	checkCost(t, bytes.NewReader(data), int64(len(data)), "more than 65536 tensors")
 }
 
-// hole is a file of size bytes with few that are not zero.
+// hole is a sparse file of size bytes.
 type hole struct {
 	size  int64
 	parts map[int64]string
@@ -134,8 +134,7 @@ func (h hole) ReadAt(p []byte, at int64) (int, error) {
 	return n, nil
 }
 
-// TestHugeClaims: a sparse file can be as large as it likes and bear out any
-// length that is checked against it.
+// TestHugeClaims: a sparse file can have any size, so that checks of lengths against it succeed.
 func TestHugeClaims(t *testing.T) {
 	const size = 1 << 50
 	end := func(count, length uint64) string {
@@ -152,7 +151,7 @@ func TestHugeClaims(t *testing.T) {
 		want  string
 	}{
 		"safetensors":      {map[int64]string{0: "\x00\x00\x00\x00\x00\x00\x01\x00{"}, "at most"},
-		"zip directory":    {map[int64]string{0: "PK\x03\x04", size - 98: end(1<<40, 1<<46)}, "at most 16777216 are read"},
+		"zip directory":    {map[int64]string{0: "PK\x03\x04", size - 98: end(1<<40, 1<<46)}, "at most 16777216 are allowed"},
 		"zip count":        {map[int64]string{0: "PK\x03\x04", size - 98: end(1<<40, 1<<24)}, "no entry begins here"},
 		"zip of nothing":   {map[int64]string{0: "PK\x03\x04", size - 98: end(1<<40, 0)}, "expected 1099511627776"},
 		"legacy":           {map[int64]string{0: legacyHead}, "opcode 0x00 is unknown"},

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Pickles for tests, put together from the opcodes that PyTorch writes.
+// Pickles for tests, composed of the opcodes that PyTorch writes.
 
 func pText(s string) string {
 	return "X" + string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s
@@ -50,12 +50,12 @@ func pModule(class string, attributes ...string) string {
 	return pGlobal("__torch__", class) + ")\x81" + pDict(attributes...) + "b"
 }
 
-// aTensor is two floats out of storage "0", which has four.
+// aTensor is a tensor of two floats from storage "0", which has four.
 func aTensor() string {
 	return pTensor(pStorage("FloatStorage", "0", 4), 1, []int64{2}, []int64{1})
 }
 
-// torchZip is an archive with a pickle and these entries in its folder.
+// torchZip is an archive with a pickle and these entries in its directory.
 func torchZip(t testing.TB, pickle string, entries map[string]string) []byte {
 	t.Helper()
 	all := maps.Clone(entries)
@@ -90,12 +90,11 @@ func script(entries map[string]string) map[string]string {
 	return all
 }
 
-// legacyHead is what a legacy file has before its object.
+// legacyHead is the part of a legacy file before its object.
 const legacyHead = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19." + "\x80\x02M\xe9\x03." +
 	"\x80\x02}X\x0d\x00\x00\x00little_endian\x88s."
 
-// legacyFile is a legacy file of an object and the keys and contents of its
-// storages.
+// legacyFile is a legacy file with an object and the keys and contents of its storages.
 func legacyFile(object, keys string, contents ...string) []byte {
 	return []byte(legacyHead + "\x80\x02" + object + ".\x80\x02" + keys + "." + strings.Join(contents, ""))
 }

@@ -10,33 +10,32 @@ import (
 	"github.com/declip/declip/internal/nn/weights/pickle"
 )
 
-// Bounds on what is made of a pickle's values. References let a short pickle
-// stand for any number of them.
+// Bounds on the values read from a pickle. References let a short pickle refer to any number of
+// them.
 const (
 	maxVisits   = 1 << 20
 	maxDepth    = 64
 	maxTensors  = 1 << 16
 	maxName     = 512  // bytes
 	maxScalars  = 1024 // entries of metadata
-	maxText     = 4096 // bytes of one of them; a longer one is left out
-	maxRepeats  = 64   // how often the file's length all tensors together may be
+	maxText     = 4096 // bytes of an entry; longer ones are left out
+	maxRepeats  = 64   // most bytes of all tensors together, as a multiple of the file's length
 	smallTensor = 1 << 20
 )
 
-// collector gathers tensors and scalars from nested dicts, lists and modules
-// under names joined by dots.
+// collector collects tensors and scalars from nested dicts, lists and modules under names joined by
+// dots.
 type collector struct {
 	file    *File
 	visits  int
-	parents []any // dicts, lists and modules around the value at hand
+	parents []any // dicts, lists and modules that contain the current value
 	total   int64 // bytes of all tensors
 }
 
-// collect fills the file's tensors and metadata from the value that its pickle
-// stands for.
+// collect fills the file's tensors and metadata from the value of its pickle.
 func (f *File) collect(value any) error {
 	if _, ok := value.(*torchTensor); ok {
-		return fmt.Errorf("holds one tensor without a name, expected a dict of tensors")
+		return fmt.Errorf("contains one tensor without a name, expected a dict of tensors")
 	}
 	c := &collector{file: f}
 	if err := c.walk("", value); err != nil {
@@ -59,16 +58,16 @@ func (c *collector) walk(name string, value any) error {
 		return c.inside(name, v, func() error { return c.dict(name, v.attributes, true) })
 	case *pickle.List:
 		return c.inside(name, v, func() error { return c.list(name, v.Items) })
-	case pickle.Tuple: // a tuple holds itself only by way of a list or dict
+	case pickle.Tuple: // a tuple can contain itself only through a list or dict
 		return c.inside(name, nil, func() error { return c.list(name, v) })
 	}
 	return nil
 }
 
-// inside runs walk with one more value around.
+// inside runs walk with one more container on the path to the value.
 func (c *collector) inside(name string, container any, walk func() error) error {
 	if container != nil && slices.Contains(c.parents, container) {
-		return fmt.Errorf("%q holds itself", name)
+		return fmt.Errorf("%q contains itself", name)
 	}
 	if len(c.parents) == maxDepth {
 		return fmt.Errorf("%q is nested deeper than %d levels", name, maxDepth)
@@ -80,13 +79,13 @@ func (c *collector) inside(name string, container any, walk func() error) error 
 
 func (c *collector) visit() error {
 	if c.visits++; c.visits > maxVisits {
-		return fmt.Errorf("more than %d values, counting all that are referred to", maxVisits)
+		return fmt.Errorf("more than %d values, counting every reference", maxVisits)
 	}
 	return nil
 }
 
-// dict takes a dict's scalars first, so that those of the outer dicts are found
-// however many there are inside.
+// dict collects the scalars of a dict before its children, so that those of outer dicts are not
+// crowded out by inner ones.
 func (c *collector) dict(name string, d *pickle.Dict, module bool) error {
 	seen := map[string]bool{}
 	for _, e := range d.Entries {
@@ -101,13 +100,13 @@ func (c *collector) dict(name string, d *pickle.Dict, module bool) error {
 			return fmt.Errorf("in %q: key %q appears twice", name, key)
 		}
 		seen[key] = true
-		// Every module says whether it was saved while training.
+		// Every module records whether it was saved while training.
 		if !module || key != "training" {
 			c.scalar(name, key, e.Value)
 		}
 	}
 	for _, e := range d.Entries {
-		key, _ := keyText(e.Key) // it was tried above
+		key, _ := keyText(e.Key) // checked above
 		if err := c.child(name, key, e.Value); err != nil {
 			return err
 		}
@@ -127,7 +126,7 @@ func (c *collector) list(name string, items []any) error {
 	return nil
 }
 
-// child walks on if the value may hold tensors.
+// child descends into the value if it may contain tensors.
 func (c *collector) child(name, key string, value any) error {
 	switch value.(type) {
 	case *torchTensor, *torchModule, *pickle.Dict, *pickle.List, pickle.Tuple:
@@ -160,7 +159,7 @@ func keyText(key any) (string, error) {
 	return "", fmt.Errorf("a key is %s, expected a str or an int", pickle.Kind(key))
 }
 
-// scalar keeps a text, number or bool as metadata, and ignores all else.
+// scalar keeps a string, number or bool as metadata and ignores everything else.
 func (c *collector) scalar(name, key string, value any) {
 	var text string
 	switch v := value.(type) {
@@ -198,8 +197,8 @@ func (c *collector) add(name string, t *torchTensor) error {
 	if err != nil {
 		return fmt.Errorf("tensor %q: %w", name, err)
 	}
-	// A tensor can repeat numbers, and many can share them. Small ones may;
-	// but the work that a file asks for must stay in proportion to its length.
+	// Tensors can repeat numbers and share storages. Small ones may do so without limit, but the
+	// work that a file causes must stay in proportion to its length.
 	proper := max(c.file.size, smallTensor)
 	if length > proper {
 		return fmt.Errorf("tensor %q repeats its numbers to %d bytes in a file of %d", name, length, c.file.size)
@@ -220,8 +219,7 @@ func (c *collector) add(name string, t *torchTensor) error {
 	return nil
 }
 
-// contiguous tells whether the numbers lie one after the other in row-major
-// order.
+// contiguous reports whether the numbers are consecutive and in row-major order.
 func contiguous(shape, strides []int) bool {
 	if slices.Contains(shape, 0) {
 		return true

@@ -8,12 +8,12 @@ import (
 	"slices"
 )
 
-// chunk is how many bytes are read at a time.
+// chunk is the number of bytes that are read at a time.
 const chunk = 256 << 10
 
-// Bytes is the raw little-endian contents of a tensor in row-major order. For a
-// row-major tensor in memory it is a part of the file, which must not be
-// changed; otherwise it is read anew.
+// Bytes returns the raw little-endian contents of a tensor in row-major order. For a row-major
+// tensor in memory the slice is part of the file and must not be changed; otherwise the contents
+// are read from the file.
 func (f *File) Bytes(name string) ([]byte, error) {
 	t, ok := f.Tensor(name)
 	if !ok {
@@ -30,9 +30,8 @@ func (f *File) Bytes(name string) ([]byte, error) {
 	return data, nil
 }
 
-// Section is what Bytes gives, to be read in pieces, where the tensor lies in
-// order in the file from there. It may be read by several goroutines, until the
-// file is closed.
+// Section returns the contents of Bytes as a reader, without reading a row-major tensor into
+// memory. It may be used by several goroutines until the file is closed.
 func (f *File) Section(name string) (*io.SectionReader, error) {
 	if t, ok := f.Tensor(name); ok && t.Data == nil && t.Strides == nil {
 		return io.NewSectionReader(f.reader, t.Offset, t.Length), nil
@@ -44,9 +43,9 @@ func (f *File) Section(name string) (*io.SectionReader, error) {
 	return io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), nil
 }
 
-// Float32s is the contents of a floating-point tensor of any width as float32,
-// in row-major order, in a new slice of Count values. Halves and bfloat16
-// convert exactly, float64 rounds to nearest. Integer tensors are an error.
+// Float32s returns the contents of a floating-point tensor of any width as float32, in row-major
+// order, in a new slice of Count values. float16 and bfloat16 convert exactly, float64 is rounded
+// to nearest. Integer tensors are an error.
 func (f *File) Float32s(name string) ([]float32, error) {
 	t, ok := f.Tensor(name)
 	if !ok {
@@ -54,7 +53,7 @@ func (f *File) Float32s(name string) ([]float32, error) {
 	}
 	convert := floatReader(t.DType)
 	if convert == nil {
-		return nil, fmt.Errorf("%s: tensor %q holds %s, expected floating-point numbers", f.path, name, t.DType)
+		return nil, fmt.Errorf("%s: tensor %q has type %s, expected a floating-point type", f.path, name, t.DType)
 	}
 	out := make([]float32, t.Count())
 	size := t.DType.Size()
@@ -69,10 +68,9 @@ func (f *File) Float32s(name string) ([]float32, error) {
 	return out, nil
 }
 
-// read hands the contents of a tensor in row-major order to use, in parts of
-// whole numbers with the byte at which each begins. A part is good until use
-// returns. Errors of reading name the file and the tensor; those of use are
-// handed on.
+// read calls use with the contents of a tensor in row-major order, in parts of whole numbers, and
+// with the offset of each part in bytes. A part is valid until use returns. Errors of reading name
+// the file and the tensor; errors of use are returned unchanged.
 func (f *File) read(t Tensor, use func(at int64, part []byte) error) error {
 	named := func(err error) error { return fmt.Errorf("%s: tensor %q: %w", f.path, t.Name, err) }
 	buffer := t.Data
@@ -101,14 +99,14 @@ func (f *File) read(t Tensor, use func(at int64, part []byte) error) error {
 	return nil
 }
 
-// gather is the contents of a tensor that is not row-major in the file. It goes
-// through the numbers in the order of the file, so that each part of it is read
-// once, and puts each where it belongs.
+// gather returns the contents of a tensor that is not row-major in the file. It visits the numbers
+// in the order of the file, so that each part of the file is read once, and stores each at its
+// place.
 func (f *File) gather(t Tensor) ([]byte, error) {
 	out := make([]byte, t.Length)
 	size := t.DType.Size()
 	dims := byStride(t.Shape, t.Strides)
-	slices.Reverse(dims) // the last runs fastest
+	slices.Reverse(dims) // the last one is the fastest
 	steps := make([]int, len(t.Shape))
 	for i, step := len(steps)-1, size; i >= 0; i-- {
 		steps[i] = step
@@ -140,10 +138,9 @@ func (f *File) gather(t Tensor) ([]byte, error) {
 	}
 }
 
-// newWindow makes a window for a tensor whose numbers are gathered along dims,
-// the last the fastest. It is as wide as the longest run of the fastest
-// dimensions of which a sixteenth is used, so that numbers far apart are read
-// one by one.
+// newWindow returns a window for a tensor whose numbers are gathered along dims, the last one
+// fastest. The window is as wide as the longest run of the fastest dimensions of which at least a
+// sixteenth is used, so that numbers far apart are read one by one.
 func newWindow(r io.ReaderAt, t Tensor, dims []int) *window {
 	size := int64(t.DType.Size())
 	end, run, used, dense := t.Offset+size, size, size, true
@@ -160,16 +157,16 @@ func newWindow(r io.ReaderAt, t Tensor, dims []int) *window {
 	return &window{reader: r, end: end, memory: make([]byte, min(run, chunk))}
 }
 
-// window reads numbers at places that never go back, through a buffer.
+// window reads numbers at increasing offsets through a buffer.
 type window struct {
 	reader io.ReaderAt
 	end    int64 // of the tensor, in the file
 	memory []byte
-	buffer []byte // what was read last, in memory
+	buffer []byte // the part of memory that was read last
 	start  int64  // of the buffer, in the file
 }
 
-// at gives the number at a byte of the file, good until the next call.
+// at returns the number at an offset in the file, valid until the next call.
 func (w *window) at(from int64, size int) ([]byte, error) {
 	i := from - w.start
 	if i < 0 || i+int64(size) > int64(len(w.buffer)) {
@@ -182,8 +179,8 @@ func (w *window) at(from int64, size int) ([]byte, error) {
 	return w.buffer[i : i+int64(size)], nil
 }
 
-// floatReader gives what converts raw contents of a type to float32, nil where
-// the type is not a floating-point one.
+// floatReader returns the function that converts raw contents of a type to float32, or nil if the
+// type is not a floating-point type.
 func floatReader(dtype DType) func(dst []float32, src []byte) {
 	switch dtype {
 	case Float32:
@@ -198,8 +195,8 @@ func floatReader(dtype DType) func(dst []float32, src []byte) {
 	return nil
 }
 
-// The loops are functions by themselves: in a closure the compiler would call
-// what it inlines here, four times as slow.
+// The loops are separate functions: the compiler does not inline calls in a closure, which makes
+// the loops four times as slow.
 
 func fromFloat32(dst []float32, src []byte) {
 	for i := range dst {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// counting counts what is read.
+// counting counts the bytes that are read.
 type counting struct {
 	r     io.ReaderAt
 	bytes int64
@@ -20,8 +20,8 @@ func (c *counting) ReadAt(p []byte, at int64) (int, error) {
 	return n, err
 }
 
-// TestGather compares with looking up every number by itself, for tensors far
-// larger than what is read at a time, and looks at how much is read for that.
+// TestGather compares the result with reading every number separately, for tensors much larger than
+// a chunk, and checks how much is read.
 func TestGather(t *testing.T) {
 	const count, before = 400_000, 12
 	storage := make([]byte, before)
@@ -73,7 +73,7 @@ func TestGather(t *testing.T) {
 	}
 }
 
-// each calls f with every index of an array, the last running fastest.
+// each calls f with every index of an array, the last one fastest.
 func each(shape []int, f func(at []int)) {
 	at := make([]int, len(shape))
 	for {
@@ -91,8 +91,7 @@ func each(shape []int, f func(at []int)) {
 	}
 }
 
-// TestShared: a file may use its numbers several times over, but not without
-// end.
+// TestShared: tensors may share numbers, within limits.
 func TestShared(t *testing.T) {
 	repeated := pTensor(pStorage("FloatStorage", "0", 4), 0, []int64{smallTensor / 4}, []int64{0})
 	file := func(n int) []byte {
@@ -113,7 +112,7 @@ func TestShared(t *testing.T) {
 	checkRefused(t, FormatPyTorch, file(2*maxRepeats), "share their numbers")
 }
 
-// Section is Bytes, read in pieces: of a tensor in the file, out of order there, and in memory.
+// Section agrees with Bytes: for a tensor in the file, one in another order, and one in memory.
 func TestSection(t *testing.T) {
 	storage := []byte("....abcdefghijklmnop")
 	f := &File{path: "m", reader: bytes.NewReader(storage), index: map[string]int{"file": 0, "strided": 1, "memory": 2}, tensors: []Tensor{

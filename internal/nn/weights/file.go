@@ -11,7 +11,7 @@ import (
 	"slices"
 )
 
-// The formats that are read, as File.Format names them.
+// The formats that can be read, as File.Format returns them.
 const (
 	FormatSafetensors = "safetensors"
 	FormatPyTorch     = "pytorch"        // a zip archive by torch.save
@@ -19,8 +19,7 @@ const (
 	FormatLegacy      = "pytorch-legacy" // by torch.save before PyTorch 1.6
 )
 
-// File is an open file of tensors. Its methods may be called at the same time
-// by several goroutines, Close excepted.
+// File is an open file of tensors. Its methods are safe for concurrent use, except Close.
 type File struct {
 	path     string
 	format   string
@@ -32,9 +31,8 @@ type File struct {
 	closer   io.Closer
 }
 
-// Open tells the format of the file at path by its contents, reads what
-// describes its tensors, and keeps the file open until Close. Errors wrap
-// ErrFormat when the contents are at fault.
+// Open detects the format of the file at path from its contents, reads the description of its
+// tensors, and keeps the file open until Close. Errors about the contents wrap ErrFormat.
 func Open(path string) (*File, error) {
 	// Opening a pipe would wait for its other end.
 	info, err := os.Stat(path)
@@ -61,9 +59,8 @@ func Open(path string) (*File, error) {
 	return file, nil
 }
 
-// OpenBytes reads a whole file that is in memory, such as an embedded one. name
-// stands for the file in errors. The Data of its row-major tensors are parts of
-// data, which must not change while the File is in use.
+// OpenBytes reads a file that is in memory, such as an embedded one. name is used in errors. The
+// Data of its row-major tensors are parts of data, which must not change while the File is in use.
 func OpenBytes(name string, data []byte) (*File, error) {
 	file, err := parse(name, bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -77,8 +74,7 @@ func OpenBytes(name string, data []byte) (*File, error) {
 	return file, nil
 }
 
-// parse reads what describes the tensors, by the format that the first bytes
-// tell.
+// parse reads the description of the tensors in the format that the first bytes indicate.
 func parse(path string, r io.ReaderAt, size int64) (*File, error) {
 	f := &File{path: path, size: size, reader: r, metadata: map[string]string{}, index: map[string]int{}}
 	err := f.recognise()
@@ -95,7 +91,7 @@ func parse(path string, r io.ReaderAt, size int64) (*File, error) {
 	switch {
 	case err == nil:
 		return f, nil
-	case errors.As(err, &disk): // reading failed, and says nothing about the contents
+	case errors.As(err, &disk): // a read failed, which says nothing about the contents
 		return nil, err
 	case f.format == "":
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrFormat, err)
@@ -103,9 +99,8 @@ func parse(path string, r io.ReaderAt, size int64) (*File, error) {
 	return nil, fmt.Errorf("%s: %w: %s: %w", path, ErrFormat, f.format, err)
 }
 
-// recognise sets the format, that of zip archives to PyTorch's until more is
-// known. Its errors name what the file is instead, for what people have been
-// seen to hold for a checkpoint.
+// recognise sets the format; zip archives count as PyTorch's until more is known. Its errors name
+// other kinds of files that users have mistaken for checkpoints.
 func (f *File) recognise() error {
 	head := make([]byte, min(f.size, 512))
 	if err := readFull(f.reader, head, 0); err != nil {
@@ -122,21 +117,21 @@ func (f *File) recognise() error {
 	case head[0] == 0x80 && head[1] >= 2 && head[1] <= 5:
 		f.format = FormatLegacy
 	case begins("version https://git-lfs"):
-		return errors.New("a Git LFS pointer that stands for the file; fetch it with git lfs pull")
+		return errors.New("a Git LFS pointer instead of the file; fetch the file with git lfs pull")
 	case begins("<"):
 		return errors.New("a web page")
 	case len(head) > 262 && string(head[257:262]) == "ustar":
-		return errors.New("a tar archive; PyTorch before 0.1.10 wrote such files, save it with a newer one")
+		return errors.New("a tar archive, as PyTorch wrote before 0.1.10; save it with a newer version")
 	default:
 		return fmt.Errorf("it begins with %q, as neither safetensors nor PyTorch's formats do", head[:min(len(head), 8)])
 	}
 	return nil
 }
 
-// sort brings the tensors into the order of their contents.
+// sort sorts the tensors by their place in the file.
 func (f *File) sort() {
 	slices.SortFunc(f.tensors, func(a, b Tensor) int {
-		// Empty tensors come first, where another begins.
+		// Empty tensors come before the tensor that begins at the same place.
 		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Length, b.Length), cmp.Compare(a.Name, b.Name))
 	})
 	for i, t := range f.tensors {
@@ -144,7 +139,7 @@ func (f *File) sort() {
 	}
 }
 
-// Close closes the file under it. Slices that were read stay valid.
+// Close closes the underlying file. Slices that were read stay valid.
 func (f *File) Close() error {
 	if f.closer == nil {
 		return nil
@@ -152,25 +147,24 @@ func (f *File) Close() error {
 	return f.closer.Close()
 }
 
-// Path is the path, or the name for OpenBytes, that the file was opened with.
+// Path returns the path, or for OpenBytes the name, that the file was opened with.
 func (f *File) Path() string { return f.path }
 
-// Format is one of the constants above: "safetensors", "pytorch",
-// "torchscript", "pytorch-legacy".
+// Format returns one of the constants above: "safetensors", "pytorch", "torchscript" or
+// "pytorch-legacy".
 func (f *File) Format() string { return f.format }
 
-// Metadata is, in a safetensors file, its free text entries; in PyTorch's
-// formats the texts, numbers and bools in its dicts and modules by dotted name,
-// such as "total_steps" and "optimizer.param_groups.0.lr", as many as a thousand.
-// It is empty but never nil, and must not be changed.
+// Metadata returns the free text entries of a safetensors file. For PyTorch's formats it returns up
+// to a thousand strings, numbers and bools of the dicts and modules under dotted names, such as
+// "total_steps" and "optimizer.param_groups.0.lr". It is never nil and must not be changed.
 func (f *File) Metadata() map[string]string { return f.metadata }
 
-// Tensors lists all tensors in the order of their contents in the file. Those
-// of nested dicts, lists and modules have their keys, places and attributes
-// joined by dots for a name. Tensors may share contents.
+// Tensors returns all tensors in the order of their contents in the file. The names of tensors in
+// nested dicts, lists and modules are the keys, indices and attributes joined by dots. Tensors may
+// share contents.
 func (f *File) Tensors() []Tensor { return slices.Clone(f.tensors) }
 
-// Names lists the tensors' names in the order of their contents in the file.
+// Names returns the tensors' names in the order of their contents in the file.
 func (f *File) Names() []string {
 	names := make([]string, len(f.tensors))
 	for i, t := range f.tensors {
@@ -179,7 +173,7 @@ func (f *File) Names() []string {
 	return names
 }
 
-// Tensor is the tensor of that name, and whether there is one.
+// Tensor returns the tensor with a name, and whether it exists.
 func (f *File) Tensor(name string) (Tensor, bool) {
 	i, ok := f.index[name]
 	if !ok {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// fuzzCost is what opening a file of a fuzz target may set aside: what the
-// pickles may cost, and some for each byte of the file.
+// fuzzCost is the memory that opening a fuzzed file may allocate: the limit for pickles, and an
+// amount for each byte of the file.
 func fuzzCost(size int) uint64 { return costLimit + 64*uint64(size) }
 
 func allocated() uint64 {
@@ -18,9 +18,9 @@ func allocated() uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// checkFuzzed opens a file of any contents, in bounded time and memory. What
-// opens lies in the file, can be read, written as safetensors and opened again
-// with the same contents.
+// checkFuzzed opens a file with any contents in bounded time and memory. If it opens, its tensors
+// must be within the file and readable, and must survive being written as safetensors and read
+// again.
 func checkFuzzed(t *testing.T, data []byte) {
 	before, start := allocated(), time.Now()
 	f, err := OpenBytes("fuzz", data)
@@ -84,7 +84,7 @@ func FuzzSafetensors(f *testing.F) {
 	f.Fuzz(checkFuzzed)
 }
 
-// addGolden adds the golden files of some formats that are not large.
+// addGolden adds the small golden files of some formats.
 func addGolden(f *testing.F, formats ...string) {
 	for name, file := range goldenFiles(f) {
 		for _, format := range formats {
@@ -95,8 +95,8 @@ func addGolden(f *testing.F, formats ...string) {
 	}
 }
 
-// FuzzZip changes archives as a whole. Most changes to a pickle in one are found
-// by its checksum; FuzzTorch gets past that.
+// FuzzZip changes whole archives. Most changes to a pickle in one are detected by its checksum;
+// FuzzTorch bypasses the checksum.
 func FuzzZip(f *testing.F) {
 	addGolden(f, FormatPyTorch, FormatTorchScript)
 	f.Add(torchZip(f, pDict(pText("a"), aTensor()), floats))
@@ -109,7 +109,7 @@ func FuzzZip(f *testing.F) {
 	f.Fuzz(checkFuzzed)
 }
 
-// FuzzTorch puts pickles and numbers into archives that are sound otherwise.
+// FuzzTorch puts fuzzed pickles and numbers into valid archives.
 func FuzzTorch(f *testing.F) {
 	numbers := []byte(floats["data/0"])
 	for pickle := range badPickles() {

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// goldenFile is what tools/golden/weights.py says of a file that PyTorch wrote.
+// goldenFile is the description by tools/golden/weights.py of a file that PyTorch wrote.
 type goldenFile struct {
 	Format   string            `json:"format"`
 	Metadata map[string]string `json:"metadata"`
@@ -46,8 +46,8 @@ func readTestdata(t testing.TB, name string) []byte {
 	return data
 }
 
-// TestGolden compares files by PyTorch with what is in them, opened by path and
-// in memory.
+// TestGolden compares files written by PyTorch with their description, opened by path and in
+// memory.
 func TestGolden(t *testing.T) {
 	for name, want := range goldenFiles(t) {
 		data := readTestdata(t, name)
@@ -109,7 +109,7 @@ func compareTensors(t *testing.T, f *File, data []byte, want goldenFile) {
 	}
 }
 
-// TestGoldenTypes makes sure that the golden files hold what they are for.
+// TestGoldenTypes checks that the golden files cover the cases that they are for.
 func TestGoldenTypes(t *testing.T) {
 	types, strided := map[DType]int{}, 0
 	for _, file := range goldenFiles(t) {
@@ -130,7 +130,7 @@ func TestGoldenTypes(t *testing.T) {
 	}
 }
 
-// TestSharedStorage: views of one storage lie where they lie in it.
+// TestSharedStorage: views of one storage have the right offsets in it.
 func TestSharedStorage(t *testing.T) {
 	f, err := Open("testdata/views.pth")
 	if err != nil {
@@ -148,9 +148,8 @@ func TestSharedStorage(t *testing.T) {
 	}
 }
 
-// TestCutFiles: a file of any format that ends early, at every hundredth of its
-// length, is an error that names the file, and so is one with its end cut off by
-// a byte.
+// TestCutFiles: a file of any format that is truncated, at every hundredth of its length or by one
+// byte, gives an error that names the file.
 func TestCutFiles(t *testing.T) {
 	safetensors, err := Marshal(sample())
 	if err != nil {
@@ -183,8 +182,7 @@ func TestCutFiles(t *testing.T) {
 	}
 }
 
-// TestChangedBytes: whichever byte of a file is changed, opening and reading it
-// does not panic.
+// TestChangedBytes: changing any byte of a file causes no panic when it is opened and read.
 func TestChangedBytes(t *testing.T) {
 	for _, name := range []string{"views.pth", "views.legacy.pth", "nested.pth", "nested.legacy.pth"} {
 		data := readTestdata(t, name)
@@ -200,7 +198,7 @@ func TestChangedBytes(t *testing.T) {
 	}
 }
 
-// readAll reads every tensor, which must work once a file is open and in memory.
+// readAll reads every tensor, which must succeed for a file that opened and is in memory.
 func readAll(t *testing.T, f *File) {
 	t.Helper()
 	for _, tensor := range f.Tensors() {

@@ -2,7 +2,7 @@ package weights
 
 import "math"
 
-// FromHalf is the value of an IEEE 754 half-precision number, exactly.
+// FromHalf returns the value of an IEEE 754 half-precision number, exactly.
 func FromHalf(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exponent := uint32(h>>10) & 0x1f
@@ -17,8 +17,8 @@ func FromHalf(h uint16) float32 {
 	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
 }
 
-// ToHalf rounds to the nearest half-precision number, to even on a tie. Values
-// too large become infinite; not-a-number stays not-a-number.
+// ToHalf rounds to the nearest half-precision number, ties to even. Values beyond the range become
+// infinite; NaN stays NaN.
 func ToHalf(v float32) uint16 {
 	bits := math.Float32bits(v)
 	sign := uint16(bits>>16) & 0x8000
@@ -31,8 +31,8 @@ func ToHalf(v float32) uint16 {
 	case magnitude >= 0x477ff000: // 65520, halfway from the largest half to 2^16
 		return sign | 0x7c00
 	case magnitude < 0x38800000: // below 2^-14: subnormal
-		// Steps of 2^-24 are what float32 has from 0.5 on, so that the addition
-		// rounds as asked and leaves the number of steps in the low bits.
+		// float32 numbers from 0.5 on have steps of 2^-24, so the addition rounds as required and
+		// leaves the number of steps in the low bits.
 		return sign | uint16(math.Float32bits(math.Float32frombits(magnitude)+0.5)-0x3f000000)
 	}
 	// Half the dropped step, less one unless the kept part is odd: ties go to
@@ -41,8 +41,7 @@ func ToHalf(v float32) uint16 {
 	return sign | uint16((rounded-(127-15)<<23)>>13)
 }
 
-// FromBFloat16 is the value of a bfloat16 number, exactly: the upper half of a
-// float32.
+// FromBFloat16 returns the value of a bfloat16 number, exactly: it is the upper half of a float32.
 func FromBFloat16(b uint16) float32 {
 	return math.Float32frombits(uint32(b) << 16)
 }

@@ -14,10 +14,9 @@ var legacyMagic, _ = new(big.Int).SetString("1950a86a20f9469cfc6c", 16)
 
 const legacyProtocol = 1001
 
-// parseLegacy reads what torch.save wrote before PyTorch 1.6, and still writes
-// when asked to: five pickles - the magic number, the protocol's version, facts
-// about the machine, the object, the keys of its storages - and then for each
-// key a count of 64 bits and that many numbers.
+// parseLegacy reads the format that torch.save wrote before PyTorch 1.6 and still writes on
+// request: five pickles (the magic number, the protocol's version, facts about the machine, the
+// object, the keys of its storages), and then, for each key, a 64-bit count and that many numbers.
 func (f *File) parseLegacy() error {
 	storages := map[string]*torchStorage{}
 	rules := &torchRules{storage: func(key string, dtype DType, count int64) (*torchStorage, error) {
@@ -27,7 +26,7 @@ func (f *File) parseLegacy() error {
 			storages[key] = s
 		}
 		if s.dtype != dtype || s.count != count {
-			return nil, fmt.Errorf("storage %q is of %d %s, expected %d %s as before", key, count, dtype, s.count, s.dtype)
+			return nil, fmt.Errorf("storage %q has %d %s, expected %d %s as before", key, count, dtype, s.count, s.dtype)
 		}
 		return s, nil
 	}}
@@ -56,14 +55,14 @@ func legacyHeader(d *pickle.Decoder) error {
 		return err
 	}
 	if n, ok := magic.(*big.Int); !ok || n.Cmp(legacyMagic) != 0 {
-		return errors.New("a pickle, but not one of PyTorch's: its magic number is missing")
+		return errors.New("a pickle, but not PyTorch's: the magic number is missing")
 	}
 	version, err := d.Decode()
 	if err != nil {
 		return err
 	}
 	if n, ok := version.(int64); !ok || n != legacyProtocol {
-		return fmt.Errorf("another version of the format, expected %d", legacyProtocol)
+		return fmt.Errorf("unsupported version of the format, expected %d", legacyProtocol)
 	}
 	facts, err := d.Decode()
 	if err != nil {
@@ -75,14 +74,14 @@ func legacyHeader(d *pickle.Decoder) error {
 	}
 	for _, e := range dict.Entries {
 		if e.Key == "little_endian" && e.Value != true {
-			return errors.New("big-endian numbers, only little-endian ones are read")
+			return errors.New("big-endian numbers; only little-endian ones are supported")
 		}
 	}
 	return nil
 }
 
-// placeStorages finds the storages in the rest of the file, which begins at
-// byte at. They must fill it.
+// placeStorages finds the storages in the rest of the file, which begins at byte at and contains
+// nothing else.
 func (f *File) placeStorages(keys any, storages map[string]*torchStorage, at int64) error {
 	list, ok := keys.(*pickle.List)
 	if !ok {
@@ -99,7 +98,7 @@ func (f *File) placeStorages(keys any, storages map[string]*torchStorage, at int
 			return fmt.Errorf("storage %q: %w", key, err)
 		}
 		if count := le.Uint64(prefix[:]); count != uint64(s.count) {
-			return fmt.Errorf("storage %q holds %d numbers, expected %d", key, count, s.count)
+			return fmt.Errorf("storage %q has %d numbers, expected %d", key, count, s.count)
 		}
 		s.at = at + int64(len(prefix))
 		length := s.count * int64(s.dtype.Size())

@@ -6,11 +6,10 @@ import (
 	"fmt"
 )
 
-// maxHeader is the longest header that is read, in bytes. Ten times the largest
-// models' fit.
+// maxHeader is the longest header that is read, in bytes: ten times that of the largest models.
 const maxHeader = 16 << 20
 
-// metadataKey is the one entry of a header that is not a tensor.
+// metadataKey is the only entry of a header that is not a tensor.
 const metadataKey = "__metadata__"
 
 // parseSafetensors reads the eight bytes of the header's length and the header.
@@ -24,7 +23,7 @@ func (f *File) parseSafetensors() error {
 		return fmt.Errorf("header of %d bytes in a file of %d", length, f.size)
 	}
 	if length > maxHeader {
-		return fmt.Errorf("header of %d bytes, at most %d are read", length, maxHeader)
+		return fmt.Errorf("header of %d bytes, at most %d are allowed", length, maxHeader)
 	}
 	header := make([]byte, length)
 	if err := readFull(f.reader, header, 8); err != nil {
@@ -34,20 +33,18 @@ func (f *File) parseSafetensors() error {
 	return f.parseHeader(header, start, f.size-start)
 }
 
-// entry is a tensor as the header's JSON describes it. Offsets count from the
-// end of the header.
+// entry describes a tensor in the header's JSON. Offsets count from the end of the header.
 type entry struct {
 	DType   DType   `json:"dtype"`
 	Shape   []int   `json:"shape"`
 	Offsets []int64 `json:"data_offsets"`
 }
 
-// parseHeader fills the file from the header's JSON; the contents are size
-// bytes from start on. Keys are read one by one, since a map would hide
-// duplicates.
+// parseHeader fills the file from the header's JSON; the contents are size bytes from start on.
+// Keys are read one by one, because a map would hide duplicates.
 func (f *File) parseHeader(header []byte, start, size int64) error {
 	if len(header) == 0 {
-		return fmt.Errorf("header of no bytes")
+		return fmt.Errorf("the header is empty")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(header))
 	decoder.DisallowUnknownFields()
@@ -97,7 +94,7 @@ func (f *File) parseEntry(decoder *json.Decoder, name string, start, size int64)
 	}
 	begin, end := e.Offsets[0], e.Offsets[1]
 	if begin < 0 || end < begin || end > size {
-		return fmt.Errorf("bytes %d to %d lie outside the contents of %d bytes", begin, end, size)
+		return fmt.Errorf("bytes %d to %d are outside the contents of %d bytes", begin, end, size)
 	}
 	want, err := byteLength(e.DType, e.Shape)
 	if err != nil {
@@ -115,9 +112,8 @@ func (f *File) parseEntry(decoder *json.Decoder, name string, start, size int64)
 	return nil
 }
 
-// finish orders the tensors by their place and checks that their contents
-// follow each other without gap or overlap to the end of the file, as the
-// format demands.
+// finish sorts the tensors by offset and checks that their contents fill the rest of the file
+// without gaps or overlaps, as the format requires.
 func (f *File) finish(start, size int64) error {
 	f.sort()
 	at := start

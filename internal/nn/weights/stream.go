@@ -6,12 +6,11 @@ import (
 	"math"
 )
 
-// Stream is the tensor of that name, to be written under the name as and in the
-// type dtype, read from the file piece by piece. dtype is the tensor's own or,
-// where that is a floating-point one, Float32 or Float16, each number rounded to
-// nearest, to even on a tie (from float64 to float16 by way of float32). A
-// finite number beyond the new type's range ends the writing with an error:
-// such a tensor has to stay as wide as it is.
+// Stream returns the tensor called name, to be written as a tensor called as with the type dtype.
+// Its contents are read from the file in pieces. dtype is the tensor's own type or, for a
+// floating-point tensor, Float32 or Float16. Numbers are rounded to nearest, ties to even; from
+// float64 to float16 by way of float32. A finite number beyond the range of dtype is an error while
+// writing: such a tensor must keep its type.
 func (f *File) Stream(name, as string, dtype DType) (Stream, error) {
 	t, ok := f.Tensor(name)
 	if !ok {
@@ -25,7 +24,7 @@ func (f *File) Stream(name, as string, dtype DType) (Stream, error) {
 		return s, nil
 	}
 	if floatReader(t.DType) == nil || dtype != Float32 && dtype != Float16 {
-		return Stream{}, fmt.Errorf("%s: tensor %q cannot be written as %s: it holds %s", f.path, name, dtype, t.DType)
+		return Stream{}, fmt.Errorf("%s: tensor %q cannot be written as %s: its type is %s", f.path, name, dtype, t.DType)
 	}
 	s.Write = func(w io.Writer) error {
 		convert := converter(t.DType, dtype)
@@ -41,8 +40,8 @@ func (f *File) Stream(name, as string, dtype DType) (Stream, error) {
 	return s, nil
 }
 
-// converter converts raw numbers, at most a chunk of them, of one
-// floating-point type to another. What it gives is good until the next call.
+// converter returns a function that converts raw numbers, at most a chunk of them, from one
+// floating-point type to another. Its result is valid until the next call.
 func converter(from, to DType) func(part []byte) ([]byte, error) {
 	toFloats, fromFloats := floatReader(from), toFloat32
 	if to == Float16 {
@@ -61,7 +60,7 @@ func converter(from, to DType) func(part []byte) ([]byte, error) {
 	}
 }
 
-// toFloat32 tells whether any of the numbers is not finite.
+// toFloat32 reports whether any of the numbers is not finite.
 func toFloat32(dst []byte, src []float32) (extreme bool) {
 	for i, v := range src {
 		bits := math.Float32bits(v)
@@ -71,7 +70,7 @@ func toFloat32(dst []byte, src []float32) (extreme bool) {
 	return extreme
 }
 
-// toHalf tells whether any of the numbers is not finite as a half.
+// toHalf reports whether any of the numbers is not finite in half precision.
 func toHalf(dst []byte, src []float32) (extreme bool) {
 	for i, v := range src {
 		h := ToHalf(v)
@@ -81,7 +80,7 @@ func toHalf(dst []byte, src []float32) (extreme bool) {
 	return extreme
 }
 
-// checkRange refuses finite numbers that become infinite in another type.
+// checkRange returns an error for finite numbers that become infinite in another type.
 func checkRange(part []byte, from, to DType) error {
 	var v [1]float32
 	for ; len(part) > 0; part = part[from.Size():] {

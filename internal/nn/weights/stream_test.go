@@ -121,7 +121,7 @@ func TestStreamRefuses(t *testing.T) {
 		{Tensor{Name: "x", DType: Float64, Shape: []int{1}, Data: le.AppendUint64(nil, math.Float64bits(65519.999999))}, Float16,
 			"65519.999999 does not fit F16"}, // it is 65520 in float32
 		{wide, Float16, "does not fit F16"},
-		{FromInt64s("x", []int{1}, []int64{1}), Float32, "cannot be written as F32: it holds I64"},
+		{FromInt64s("x", []int{1}, []int64{1}), Float32, "cannot be written as F32: its type is I64"},
 		{FromFloat32s("x", []int{1}, []float32{1}), Int64, "cannot be written as I64"},
 		{FromFloat32s("x", []int{1}, []float32{1}), BFloat16, "cannot be written as BF16"},
 	} {

@@ -11,8 +11,8 @@ import (
 	"github.com/declip/declip/internal/nn/weights/pickle"
 )
 
-// maxPickle is what reading a file's pickles may cost in memory, in bytes. A
-// checkpoint of a thousand tensors with its optimizer takes about three million.
+// maxPickle is the memory that reading a file's pickles may cost, in bytes. A checkpoint of a
+// thousand tensors with its optimizer takes about 3 MB.
 const maxPickle = 96 << 20
 
 // torchStorage is an array of numbers in the file, which tensors are views of.
@@ -20,26 +20,26 @@ type torchStorage struct {
 	key   string
 	dtype DType
 	count int64 // numbers
-	at    int64 // first byte in the file; legacy files tell it after their pickles
+	at    int64 // first byte in the file; in legacy files known only after their pickles
 }
 
-// torchTensor is a view of a storage. It lies inside.
+// torchTensor is a view of a storage, within its bounds.
 type torchTensor struct {
 	storage        *torchStorage
 	first          int64
 	shape, strides []int
 }
 
-// torchModule is an object of a class of TorchScript's, with its attributes.
+// torchModule is an object of a TorchScript class with its attributes.
 type torchModule struct {
 	class      pickle.Global
 	attributes *pickle.Dict
 }
 
-// torchRules say what the names in PyTorch's pickles stand for.
+// torchRules resolve the names in PyTorch's pickles.
 type torchRules struct {
 	script bool // a TorchScript archive: its classes and lists are allowed
-	// storage finds the storage of a type and count kept under a key.
+	// storage returns the storage with a key, type and count.
 	storage func(key string, dtype DType, count int64) (*torchStorage, error)
 }
 
@@ -49,7 +49,7 @@ var storageTypes = map[string]DType{
 	"ByteStorage": Uint8, "BoolStorage": Bool,
 }
 
-// The functions that a pickle may call.
+// Functions that a pickle may call.
 var (
 	rebuildTensor    = pickle.Global{Module: "torch._utils", Name: "_rebuild_tensor"}
 	rebuildTensorV2  = pickle.Global{Module: "torch._utils", Name: "_rebuild_tensor_v2"}
@@ -58,13 +58,13 @@ var (
 	torchSize        = pickle.Global{Module: "torch", Name: "Size"}
 )
 
-// scriptFunctions are those of TorchScript's pickles, in module
-// torch.jit._pickle. Each gives its first argument back.
+// scriptFunctions are the functions of TorchScript's pickles, in module torch.jit._pickle. Each
+// returns its first argument.
 var scriptFunctions = []string{
 	"build_intlist", "build_doublelist", "build_boollist", "build_tensorlist", "restore_type_tag",
 }
 
-// Global refuses whatever is not on the list.
+// Global refuses every name that is not on the list.
 func (r *torchRules) Global(g pickle.Global) error {
 	switch g {
 	case rebuildTensor, rebuildTensorV2, rebuildParameter, orderedDict, torchSize:
@@ -85,7 +85,7 @@ func (r *torchRules) Global(g pickle.Global) error {
 	case g.Module == "torch._utils" && strings.Contains(g.Name, "sparse"):
 		return fmt.Errorf("%q: sparse tensors are not supported", name)
 	}
-	return fmt.Errorf("refers to %q: only tensors in dicts and lists are read (of a model, save its state_dict())", name)
+	return fmt.Errorf("refers to %q: only tensors in dicts and lists are supported (of a model, save its state_dict())", name)
 }
 
 func storageType(g pickle.Global) (DType, bool) {
@@ -98,7 +98,7 @@ func storageType(g pickle.Global) (DType, bool) {
 
 func isScriptClass(g pickle.Global) bool {
 	return g.Module == "__torch__" || strings.HasPrefix(g.Module, "__torch__.") &&
-		!strings.HasPrefix(g.Module, "__torch__.torch.classes") // C++ objects, such as packed quantised weights
+		!strings.HasPrefix(g.Module, "__torch__.torch.classes") // C++ objects
 }
 
 func isScriptFunction(g pickle.Global) bool {
@@ -139,8 +139,7 @@ func (r *torchRules) call(g pickle.Global, args pickle.Tuple) (any, error) {
 	return nil, fmt.Errorf("called with %d arguments", len(args))
 }
 
-// rebuildDict makes an OrderedDict, empty or, as Python 2 writes it, out of one
-// list of pairs.
+// rebuildDict makes an OrderedDict: empty or, as Python 2 writes it, from a list of pairs.
 func rebuildDict(args pickle.Tuple) (any, error) {
 	dict := &pickle.Dict{}
 	if len(args) == 0 {
@@ -163,15 +162,15 @@ func rebuildDict(args pickle.Tuple) (any, error) {
 		}
 		dict.Entries = append(dict.Entries, pickle.Entry{Key: pair[0], Value: pair[1]})
 	}
-	// The list was made for this call. Taking its items keeps a pickle from
-	// making as many dicts of them as it likes.
+	// The list was made for this call. Taking its items prevents a pickle from making any number of
+	// dicts from one list.
 	pairs.Items = nil
 	return dict, nil
 }
 
-// rebuild makes a tensor of a storage, the number it begins at, its shape and
-// strides. What follows says how it is trained, and since PyTorch 2 whether it
-// is to be read as negated or conjugated.
+// rebuild makes a tensor from a storage, the index of its first number, its shape and its strides.
+// Further arguments describe training and, since PyTorch 2, whether the tensor is negated or
+// conjugated.
 func rebuild(args pickle.Tuple) (any, error) {
 	if len(args) < 4 || len(args) > 7 {
 		return nil, fmt.Errorf("%d arguments, expected 4 to 7", len(args))
@@ -195,7 +194,7 @@ func rebuild(args pickle.Tuple) (any, error) {
 	return t, nil
 }
 
-// ints is a tuple of ints that fit Go's.
+// ints returns a tuple of ints as Go's.
 func ints(v any) ([]int, bool) {
 	t, ok := v.(pickle.Tuple)
 	if !ok || len(t) > maxRank {
@@ -212,8 +211,8 @@ func ints(v any) ([]int, bool) {
 	return out, true
 }
 
-// check demands that the tensor lies in its storage, and that no two of its
-// numbers lie at one place unless it repeats along a dimension of stride 0.
+// check requires that the tensor is within its storage, and that no two of its numbers share a
+// place, except along dimensions of stride 0.
 func (t *torchTensor) check() error {
 	if _, err := byteLength(t.storage.dtype, t.shape); err != nil {
 		return err
@@ -228,8 +227,8 @@ func (t *torchTensor) check() error {
 	if slices.Contains(t.shape, 0) {
 		return nil
 	}
-	// In the order of growing strides, reach is the distance from the first to
-	// the last number of the dimensions so far.
+	// With strides in increasing order, reach is the distance from the first to the last number of
+	// the dimensions so far.
 	reach := int64(0)
 	for _, i := range byStride(t.shape, t.strides) {
 		steps, stride := int64(t.shape[i]-1), int64(t.strides[i])
@@ -247,7 +246,7 @@ func (t *torchTensor) check() error {
 	return nil
 }
 
-// byStride lists the dimensions of more than one step, smallest stride first.
+// byStride returns the dimensions with more than one element, smallest stride first.
 func byStride(shape, strides []int) []int {
 	var dims []int
 	for i, d := range shape {
@@ -267,8 +266,8 @@ func (r *torchRules) New(g pickle.Global, args pickle.Tuple) (any, error) {
 	return &torchModule{class: g}, nil
 }
 
-// Build gives a TorchScript object its attributes. That of an OrderedDict is
-// bookkeeping of state dicts.
+// Build sets the attributes of a TorchScript object. The state of an OrderedDict is bookkeeping of
+// state dicts and is ignored.
 func (r *torchRules) Build(object, state any) error {
 	dict, ok := state.(*pickle.Dict)
 	if !ok {
@@ -284,8 +283,8 @@ func (r *torchRules) Build(object, state any) error {
 	return nil
 }
 
-// Persistent finds the storage that an id stands for: ("storage", class, key,
-// device, count), in legacy files with a sixth for views, which is None.
+// Persistent returns the storage for an id: ("storage", class, key, device, count), in legacy files
+// with a sixth element for views, which is None.
 func (r *torchRules) Persistent(id any) (any, error) {
 	t, _ := id.(pickle.Tuple)
 	if len(t) == 6 && t[5] == nil {
@@ -302,7 +301,7 @@ func (r *torchRules) Persistent(id any) (any, error) {
 	}
 	dtype, ok := storageType(class)
 	if !ok {
-		return nil, fmt.Errorf("%q is no class of storages", class)
+		return nil, fmt.Errorf("%q is not a class of storages", class)
 	}
 	if count < 0 || count > maxBytes/int64(dtype.Size()) {
 		return nil, fmt.Errorf("storage %q of %d numbers", key, count)

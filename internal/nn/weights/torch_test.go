@@ -114,7 +114,7 @@ func badPickles() map[string]string {
 		persistent(pText("storage"), class, key, key, pInt(4), pTuple(key, pInt(0), pInt(4))): "id of a storage",
 		pText("storage") + "Q": "id of a storage",
 		persistent(pText("storage"), pInt(1), key, key, pInt(4)):                  "expected a storage's class",
-		persistent(pText("storage"), pGlobal("torch", "Size"), key, key, pInt(4)): "no class of storages",
+		persistent(pText("storage"), pGlobal("torch", "Size"), key, key, pInt(4)): "not a class of storages",
 		persistent(pText("storage"), class, key, key, pInt(-1)):                   "storage \"0\" of -1 numbers",
 		persistent(pText("storage"), class, key, key, pInt(1<<62)):                "numbers",
 		persistent(pText("storage"), class, pInt(0), key, pInt(4)):                "expected a storage's class",
@@ -130,7 +130,7 @@ func badPickles() map[string]string {
 		view(0, []int64{1}, []int64{-1}):                  "negative stride",
 		view(0, []int64{-2}, []int64{1}):                  "negative size",
 		view(0, []int64{2, 2}, []int64{1, 1}):             "overlap",
-		view(0, []int64{1 << 50}, []int64{0}):             "absurd",
+		view(0, []int64{1 << 50}, []int64{0}):             "size too large",
 		view(0, []int64{1 << 40, 1 << 40}, []int64{0, 0}): "too large",
 		view(0, []int64{1 << 32}, []int64{0}):             "repeats its numbers",
 		view(0, make([]int64, 33), make([]int64, 33)):     "expected a storage",
@@ -146,11 +146,11 @@ func badPickles() map[string]string {
 		pDict(")", "N"):                                                          "a key is a tuple",
 		pDict("U\x01\xff", aTensor()):                                            "not valid UTF-8",
 		pDict(pText(strings.Repeat("a", 513)), aTensor()):                        "a name of 513 bytes",
-		own:                                   `"a" holds itself`,
-		pDict(pText("a"), "]q\x00h\x00\x85a"): "holds itself",
+		own:                                   `"a" contains itself`,
+		pDict(pText("a"), "]q\x00h\x00\x85a"): "contains itself",
 		strings.Repeat("}"+pText("a"), 70) + "N" + strings.Repeat("s", 70): "nested deeper",
 		strings.Repeat("]", 100000) + strings.Repeat("a", 99999):           "nested deeper",
-		doubling: "values, counting all",
+		doubling: "values, counting every",
 	}
 }
 
@@ -204,7 +204,7 @@ func TestScriptOnly(t *testing.T) {
 		pCall("torch.jit._pickle", "build_intlist"):             "called with 0",
 		pGlobal("torch.jit._pickle", "build_intlist") + ")\x81": "cannot be made",
 		pGlobal("torch.jit._pickle", "unknown"):                 `"torch.jit._pickle.unknown"`,
-		own:                                                     `"a" holds itself`,
+		own:                                                     `"a" contains itself`,
 	} {
 		checkRefused(t, FormatTorchScript, torchZip(t, pickle, script(floats)), want)
 	}
@@ -217,7 +217,7 @@ func TestLegacyRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ data, want string }{
 		"magic":        {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x18." + rest, "magic number is missing"},
 		"other pickle": {"\x80\x02}X\x01\x00\x00\x00aK\x01s.", "magic number is missing"},
-		"version":      {magic + "\x80\x02M\xea\x03." + rest[6:], "another version"},
+		"version":      {magic + "\x80\x02M\xea\x03." + rest[6:], "unsupported version"},
 		"no facts":     {magic + rest[:6] + "\x80\x02N.", "are None, expected a dict"},
 		"big-endian":   {strings.Replace(good, "little_endian\x88", "little_endian\x89", 1), "big-endian"},
 		"no keys":      {string(legacyFile(dict, pList(), legacyFloats)), "0 storages are listed, expected 1"},
@@ -226,7 +226,7 @@ func TestLegacyRefuses(t *testing.T) {
 		"key twice":    {string(legacyFile(dict, pList(pText("0"), pText("0")), legacyFloats, legacyFloats)), `"0" is listed twice`},
 		"unused key":   {string(legacyFile(dict, pList(pText("0"), pText("1")), legacyFloats, legacyFloats)), `"1" is listed twice or not used`},
 		"no contents":  {string(legacyFile(dict, keys)), "unexpected EOF"},
-		"count":        {string(legacyFile(dict, keys, "\x05"+legacyFloats[1:])), "holds 5 numbers, expected 4"},
+		"count":        {string(legacyFile(dict, keys, "\x05"+legacyFloats[1:])), "has 5 numbers, expected 4"},
 		"cut":          {good[:len(good)-1], "ends outside the file"},
 		"rest":         {good + "x", "1 bytes after the last storage"},
 		"two types": {string(legacyFile(pDict(pText("a"), aTensor(), pText("b"),

@@ -8,10 +8,10 @@ import (
 	"github.com/declip/declip/internal/nn/weights/pickle"
 )
 
-// parseZip reads what torch.save and torch.jit.save write since PyTorch 1.6: a
-// zip archive with one folder, in it data.pkl, which describes the tensors, and
-// their numbers in data/<key>, stored as they are. TorchScript's archives have a
-// constants.pkl besides; the code in them is never looked at.
+// parseZip reads the format that torch.save and torch.jit.save write since PyTorch 1.6: a zip
+// archive with one directory. In it, data.pkl describes the tensors, and data/<key> are their
+// numbers, stored uncompressed. TorchScript's archives also have a constants.pkl; the code in them
+// is never read.
 func (f *File) parseZip() error {
 	z, err := openZip(f.reader, f.size)
 	if err != nil {
@@ -44,7 +44,7 @@ func (f *File) parseZip() error {
 	return f.collect(value)
 }
 
-// archiveRoot is the folder that everything lies in, with its slash.
+// archiveRoot returns the directory that contains everything, with its slash.
 func archiveRoot(z *zipArchive) (string, error) {
 	found := ""
 	for _, name := range z.names {
@@ -52,22 +52,21 @@ func archiveRoot(z *zipArchive) (string, error) {
 		switch rest {
 		case "data.pkl":
 			if found != "" {
-				return "", fmt.Errorf("both %q and %q hold a data.pkl", found, root+"/")
+				return "", fmt.Errorf("both %q and %q contain a data.pkl", found, root+"/")
 			}
 			found = root + "/"
 		case "model.json":
-			return "", errors.New("a TorchScript archive of before PyTorch 1.4; save it with a newer one")
+			return "", errors.New("a TorchScript archive from before PyTorch 1.4; save it with a newer version")
 		}
 	}
 	if found == "" {
-		return "", errors.New("a zip archive without a data.pkl in its folder: not from PyTorch")
+		return "", errors.New("a zip archive without a data.pkl in its directory: not from PyTorch")
 	}
 	return found, nil
 }
 
-// checkByteOrder refuses numbers with the highest byte first. PyTorch writes
-// the byteorder entry since 2.1; before, only little-endian machines are known
-// to have written such files.
+// checkByteOrder refuses big-endian numbers. PyTorch writes the byteorder entry since 2.1; before,
+// only little-endian machines are known to have written such files.
 func checkByteOrder(z *zipArchive, root string) error {
 	name := root + "byteorder"
 	if _, ok := z.entries[name]; !ok {
@@ -82,12 +81,12 @@ func checkByteOrder(z *zipArchive, root string) error {
 		return err
 	}
 	if string(order) != "little" {
-		return fmt.Errorf("byte order %q, only little-endian numbers are read", order)
+		return fmt.Errorf("byte order %q; only little-endian numbers are supported", order)
 	}
 	return nil
 }
 
-// zipStorages finds storages among an archive's entries.
+// zipStorages returns a function that finds storages among an archive's entries.
 func zipStorages(z *zipArchive, root string) func(string, DType, int64) (*torchStorage, error) {
 	type place struct{ start, size int64 }
 	known := map[string]place{}
@@ -101,7 +100,7 @@ func zipStorages(z *zipArchive, root string) func(string, DType, int64) (*torchS
 			known[key] = p
 		}
 		if want := count * int64(dtype.Size()); want > p.size {
-			return nil, fmt.Errorf("storage %q of %d %s takes %d bytes, but %d are there", key, count, dtype, want, p.size)
+			return nil, fmt.Errorf("storage %q of %d %s takes %d bytes, but has %d", key, count, dtype, want, p.size)
 		}
 		return &torchStorage{key: key, dtype: dtype, count: count, at: p.start}, nil
 	}

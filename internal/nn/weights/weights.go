@@ -7,15 +7,15 @@ import (
 	"math"
 )
 
-// ErrFormat is wrapped by every error about a file whose contents are of no
-// format that is read, or break their format's rules.
+// ErrFormat is wrapped by every error about a file whose contents are in no supported format or
+// break its rules.
 var ErrFormat = errors.New("not a valid weights file")
 
-// DType is the type of a tensor's numbers, spelled as safetensors spells it.
-// In a file all of them are little endian.
+// DType is the type of a tensor's numbers, spelled as in safetensors. In a file all of them are
+// little endian.
 type DType string
 
-// The types of numbers a file can hold.
+// The types of numbers that a file can contain.
 const (
 	Float64  DType = "F64"
 	Float32  DType = "F32"
@@ -32,7 +32,7 @@ const (
 	Bool     DType = "BOOL"
 )
 
-// Size is the number of bytes of one number, 0 for a type that is not known.
+// Size returns the number of bytes of one number, 0 for an unknown type.
 func (d DType) Size() int {
 	switch d {
 	case Float64, Int64, Uint64:
@@ -53,24 +53,23 @@ type Tensor struct {
 	DType DType
 	Shape []int // empty for a single number
 
-	// Data is the raw little-endian contents in row-major order. It is nil for
-	// a tensor of a file that was opened by path, and for one that is not
-	// row-major in its file; File.Bytes and File.Float32s read it.
+	// Data is the raw little-endian contents in row-major order. It is nil for a tensor of a file
+	// that was opened by path, and for one that is not row-major in its file; File.Bytes and
+	// File.Float32s read those.
 	Data []byte
 
-	// Offset is where the first number lies, in bytes from the start of the
-	// file, and Length how many bytes the contents are. Both are set by reading
-	// and ignored by writing.
+	// Offset is the place of the first number, in bytes from the start of the file, and Length the
+	// number of bytes of the contents. Both are set by reading and ignored by writing.
 	Offset, Length int64
 
-	// Strides are the distances in the file, in numbers, from one number to the
-	// next along each dimension: 0 where it is repeated, never negative. They
-	// are nil if the numbers lie one after the other in row-major order, in the
-	// Length bytes from Offset on. Set by reading and ignored by writing.
+	// Strides are the distances in the file, in numbers, between consecutive elements of each
+	// dimension: 0 where a number is repeated, never negative. They are nil if the numbers are
+	// consecutive and row-major in the Length bytes from Offset on. Set by reading and ignored by
+	// writing.
 	Strides []int
 }
 
-// Count is the number of elements of the tensor, 1 for an empty shape.
+// Count returns the number of elements of the tensor, 1 for an empty shape.
 func (t Tensor) Count() int {
 	n := 1
 	for _, d := range t.Shape {
@@ -79,8 +78,8 @@ func (t Tensor) Count() int {
 	return n
 }
 
-// FromFloat32s makes a float32 tensor. It copies data, which must hold as many
-// values as shape says; Write reports it if not.
+// FromFloat32s makes a float32 tensor. It copies data, which must have as many values as the shape;
+// otherwise Write returns an error.
 func FromFloat32s(name string, shape []int, data []float32) Tensor {
 	raw := make([]byte, 4*len(data))
 	for i, v := range data {
@@ -89,7 +88,7 @@ func FromFloat32s(name string, shape []int, data []float32) Tensor {
 	return Tensor{Name: name, DType: Float32, Shape: append([]int{}, shape...), Data: raw}
 }
 
-// Sum is the SHA-256 of data as a float32 tensor holds them, little-endian.
+// Sum returns the SHA-256 of data as a float32 tensor stores them, little-endian.
 func Sum(data []float32) [sha256.Size]byte {
 	hash := sha256.New()
 	var part [1 << 14]byte
@@ -104,8 +103,8 @@ func Sum(data []float32) [sha256.Size]byte {
 	return [sha256.Size]byte(hash.Sum(nil))
 }
 
-// FromFloat32sAsHalf makes a float16 tensor of data, each value rounded to the
-// nearest half, to even on a tie; beyond 65504 it becomes infinite.
+// FromFloat32sAsHalf makes a float16 tensor of data, each value rounded to nearest, ties to even;
+// values beyond 65504 become infinite.
 func FromFloat32sAsHalf(name string, shape []int, data []float32) Tensor {
 	raw := make([]byte, 2*len(data))
 	for i, v := range data {
@@ -125,8 +124,8 @@ func FromInt64s(name string, shape []int, data []int64) Tensor {
 	return Tensor{Name: name, DType: Int64, Shape: append([]int{}, shape...), Data: raw}
 }
 
-// byteLength is how many bytes a tensor of this type and shape takes. It
-// refuses unknown types, negative sizes and products that overflow.
+// byteLength returns the number of bytes of a tensor of this type and shape. It returns an error
+// for unknown types, negative sizes and overflowing products.
 func byteLength(dtype DType, shape []int) (int64, error) {
 	size := int64(dtype.Size())
 	if size == 0 {
@@ -140,10 +139,10 @@ func byteLength(dtype DType, shape []int) (int64, error) {
 		if d < 0 {
 			return 0, fmt.Errorf("negative size in shape %v", shape)
 		}
-		// A zero size makes the product zero, but the other sizes must still be
-		// ones that no later multiplication can overflow with.
+		// A zero size makes the product zero, but the other sizes must not overflow later
+		// multiplications either.
 		if int64(d) > maxBytes {
-			return 0, fmt.Errorf("absurd size in shape %v", shape)
+			return 0, fmt.Errorf("size too large in shape %v", shape)
 		}
 		if d != 0 && length > maxBytes/int64(d) {
 			return 0, fmt.Errorf("shape %v is too large", shape)

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// raw builds a file out of a header's text and contents.
+// raw builds a file from a header's text and contents.
 func raw(header string, contents []byte) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(b, header...), contents...)
@@ -89,8 +89,8 @@ func TestWriteAndOpen(t *testing.T) {
 	}
 }
 
-// TestWriteIsDeterministic also pins the bytes themselves: files written by one
-// version must be found equal by the next.
+// TestWriteIsDeterministic also fixes the bytes: different versions of the program must write equal
+// files.
 func TestWriteIsDeterministic(t *testing.T) {
 	tensors := []Tensor{
 		FromFloat32sAsHalf("z", []int{1}, []float32{2}),
@@ -157,7 +157,7 @@ func TestWriteKeepsOldFileOnError(t *testing.T) {
 	f.Close()
 }
 
-// badFiles are files that must be refused, with a part of the message.
+// badFiles are files that must be refused, with part of the message.
 var badFiles = map[string]struct {
 	data []byte
 	want string
@@ -171,7 +171,7 @@ var badFiles = map[string]struct {
 	"header past end": {raw("{}", nil)[:9], "header of"},
 	"huge header":     {append(binary.LittleEndian.AppendUint64(nil, math.MaxUint64), '{'), "header of"},
 	"no object":       {raw("[]", nil), "begins with"},
-	"no header":       {raw("", []byte("{}")), "header of no bytes"},
+	"no header":       {raw("", []byte("{}")), "the header is empty"},
 	"cut json":        {raw(`{"a":{"dtype":"F32"`, nil), "EOF"},
 	"cut after entry": {raw(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`, nil), "EOF"},
 	"text after":      {raw(`{} x`, nil), "after its end"},
@@ -184,7 +184,7 @@ var badFiles = map[string]struct {
 	"length":          {raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, make([]byte, 4)), "4 bytes, expected 8"},
 	"negative":        {raw(`{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}`, make([]byte, 4)), "negative size"},
 	"overflow":        {raw(`{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, nil), "too large"},
-	"zero overflow":   {raw(`{"a":{"dtype":"F32","shape":[0,9223372036854775807],"data_offsets":[0,0]}}`, nil), "absurd"},
+	"zero overflow":   {raw(`{"a":{"dtype":"F32","shape":[0,9223372036854775807],"data_offsets":[0,0]}}`, nil), "size too large"},
 	"float size":      {raw(`{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}`, make([]byte, 4)), "cannot unmarshal"},
 	"reversed":        {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}`, make([]byte, 4)), "outside"},
 	"past the end":    {raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, make([]byte, 4)), "outside"},
@@ -246,8 +246,8 @@ func TestReadOfCutFile(t *testing.T) {
 	}
 }
 
-// TestHalf compares every half with its value computed by its definition, and
-// rounding with the nearest of all halves.
+// TestHalf compares every half-precision number with its definition, and rounding with a search for
+// the nearest one.
 func TestHalf(t *testing.T) {
 	for h := range 1 << 16 {
 		got := float64(FromHalf(uint16(h)))

@@ -12,21 +12,19 @@ import (
 	"github.com/declip/declip/internal/files"
 )
 
-// Stream is a tensor whose contents are made while it is written, so that a
-// file can be larger than memory. File.Stream makes one of a tensor in a file.
+// Stream is a tensor whose contents are produced while it is written, so that a file can be larger
+// than memory. File.Stream makes one from a tensor in a file.
 type Stream struct {
 	Name  string
 	DType DType
 	Shape []int
-	// Write writes the row-major little-endian contents, as many bytes as DType
-	// and Shape take.
+	// Write writes the row-major little-endian contents, exactly the number of bytes of DType and
+	// Shape.
 	Write func(w io.Writer) error
 }
 
-// Write writes tensors, each with its Data, and metadata as a safetensors file.
-// The file is written under a temporary name beside path, synced, and renamed
-// when whole, so that path never holds half a file. The same tensors in any
-// order give the same bytes.
+// Write writes tensors, each with its Data, and metadata as a safetensors file. The file is
+// replaced atomically and synced to the disk. The result does not depend on the order of tensors.
 func Write(path string, tensors []Tensor, metadata map[string]string) error {
 	return files.WriteSynced(path, func(w io.Writer) error { return WriteTo(w, tensors, metadata) })
 }
@@ -37,7 +35,7 @@ func WriteStreams(path string, streams []Stream, metadata map[string]string) err
 	return files.WriteSynced(path, func(w io.Writer) error { return WriteStreamsTo(w, streams, metadata) })
 }
 
-// Marshal is the bytes of the file that Write writes.
+// Marshal returns the bytes of the file that Write writes.
 func Marshal(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	if err := WriteTo(&b, tensors, metadata); err != nil {
@@ -67,11 +65,11 @@ func WriteTo(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	return WriteStreamsTo(w, streams, metadata)
 }
 
-// WriteStreamsTo writes the file that WriteStreams writes to w. What can be checked beforehand is checked before the
-// first byte is written.
+// WriteStreamsTo writes the file that WriteStreams writes to w. What can be checked beforehand is
+// checked before the first byte is written.
 func WriteStreamsTo(w io.Writer, streams []Stream, metadata map[string]string) error {
 	sorted := slices.Clone(streams)
-	// Wide types first keeps every tensor aligned to its own width.
+	// Sorting by width, widest first, keeps every tensor aligned to its width.
 	slices.SortFunc(sorted, func(a, b Stream) int {
 		return cmp.Or(cmp.Compare(b.DType.Size(), a.DType.Size()),
 			cmp.Compare(a.DType, b.DType), cmp.Compare(a.Name, b.Name))
@@ -111,9 +109,8 @@ func (c *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// marshalHeader is the header's JSON, metadata first, then the tensors in the
-// order given, padded with spaces so that the contents begin at a multiple of
-// eight bytes.
+// marshalHeader returns the header's JSON, metadata first, then the tensors in the given order,
+// padded with spaces so that the contents begin at a multiple of eight bytes.
 func marshalHeader(streams []Stream, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')

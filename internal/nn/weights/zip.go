@@ -9,12 +9,11 @@ import (
 	"io"
 )
 
-// The zip directory is read by hand because archive/zip sets memory aside for
-// as many entries as a file claims to have, and a sparse file can claim any
-// number.
+// The zip directory is not read with archive/zip, which allocates memory for as many entries as a
+// file claims to have; a sparse file can claim any number.
 
-// maxDirectory is the longest zip directory that is read, in bytes. Two hundred
-// thousand entries fit.
+// maxDirectory is the longest zip directory that is read, in bytes. It has room for 200,000
+// entries.
 const maxDirectory = 16 << 20
 
 const (
@@ -25,8 +24,7 @@ const (
 	zip64Locator = 0x07064b50
 )
 
-// zipEntry is a file in a zip archive. Its size is that of its contents, packed
-// or not.
+// zipEntry is a file in a zip archive.
 type zipEntry struct {
 	header       int64 // where the entry begins in the archive
 	size, packed int64
@@ -34,13 +32,12 @@ type zipEntry struct {
 	crc          uint32
 }
 
-// zipArchive is a zip archive's directory. Only what asks for contents reads
-// beyond it.
+// zipArchive is a zip archive's directory. Contents are read only on request.
 type zipArchive struct {
 	reader  io.ReaderAt
 	names   []string // in the directory's order
 	entries map[string]zipEntry
-	end     int64 // entries lie before this byte: the directory begins here
+	end     int64 // of the entries: the directory begins here
 }
 
 // openZip reads the directory of an archive of size bytes.
@@ -50,7 +47,7 @@ func openZip(r io.ReaderAt, size int64) (*zipArchive, error) {
 		return nil, err
 	}
 	if length > maxDirectory {
-		return nil, fmt.Errorf("a directory of %d bytes, at most %d are read", length, maxDirectory)
+		return nil, fmt.Errorf("a directory of %d bytes, at most %d are allowed", length, maxDirectory)
 	}
 	directory := make([]byte, length)
 	if err := readFull(r, directory, start); err != nil {
@@ -68,9 +65,8 @@ func openZip(r io.ReaderAt, size int64) (*zipArchive, error) {
 	return z, nil
 }
 
-// findDirectory reads the records at the end of the archive: how many entries
-// the directory has, where it begins and how long it is. The directory lies in
-// the file.
+// findDirectory reads the records at the end of the archive: how many entries the directory has,
+// where it begins and how long it is. The directory is within the file.
 func findDirectory(r io.ReaderAt, size int64) (count uint64, start, length int64, err error) {
 	const endLength, locatorLength, maxComment = 22, 20, 1<<16 - 1
 	tail := make([]byte, min(size, endLength+maxComment+locatorLength))
@@ -84,9 +80,9 @@ func findDirectory(r io.ReaderAt, size int64) (count uint64, start, length int64
 		}
 	}
 	if at < 0 {
-		return 0, 0, 0, errors.New("no directory at the end: the file is cut short")
+		return 0, 0, 0, errors.New("no directory at the end: the file is truncated")
 	}
-	limit := size - int64(len(tail)-at) // the directory lies before this byte
+	limit := size - int64(len(tail)-at) // the directory ends before this byte
 	count = uint64(le.Uint16(tail[at+10:]))
 	bytes, begin := uint64(le.Uint32(tail[at+12:])), uint64(le.Uint32(tail[at+16:]))
 	if at >= locatorLength && le.Uint32(tail[at-locatorLength:]) == zip64Locator {
@@ -94,7 +90,7 @@ func findDirectory(r io.ReaderAt, size int64) (count uint64, start, length int64
 		var record [56]byte
 		limit -= locatorLength + int64(len(record))
 		if limit < 0 || where > uint64(limit) {
-			return 0, 0, 0, fmt.Errorf("the directory's end lies at byte %d of %d", where, size)
+			return 0, 0, 0, fmt.Errorf("the directory's end is at byte %d of %d", where, size)
 		}
 		limit = int64(where)
 		if err := readFull(r, record[:], limit); err != nil {
@@ -111,8 +107,7 @@ func findDirectory(r io.ReaderAt, size int64) (count uint64, start, length int64
 	return count, int64(begin), int64(bytes), nil
 }
 
-// addEntry reads the first entry of the rest of a directory, and gives what
-// follows it.
+// addEntry reads the first entry of the rest of a directory and returns what follows it.
 func (z *zipArchive) addEntry(b []byte) ([]byte, error) {
 	const fixed = 46
 	if len(b) < fixed || le.Uint32(b) != zipCentral {
@@ -122,7 +117,7 @@ func (z *zipArchive) addEntry(b []byte) ([]byte, error) {
 	extraEnd := nameEnd + int(le.Uint16(b[30:]))
 	end := extraEnd + int(le.Uint16(b[32:]))
 	if end > len(b) {
-		return nil, errors.New("it is cut short")
+		return nil, errors.New("it is truncated")
 	}
 	sizes := []uint64{uint64(le.Uint32(b[24:])), uint64(le.Uint32(b[20:])), uint64(le.Uint32(b[42:]))}
 	if err := widen(sizes, b[nameEnd:extraEnd]); err != nil {
@@ -130,7 +125,7 @@ func (z *zipArchive) addEntry(b []byte) ([]byte, error) {
 	}
 	size, packed, header := sizes[0], sizes[1], sizes[2]
 	if header >= uint64(z.end) || packed > uint64(z.end) || size > maxBytes {
-		return nil, fmt.Errorf("%d bytes packed as %d at byte %d lie outside the archive", size, packed, header)
+		return nil, fmt.Errorf("%d bytes packed as %d at byte %d are outside the archive", size, packed, header)
 	}
 	name := string(b[fixed:nameEnd])
 	if _, ok := z.entries[name]; ok {
@@ -144,14 +139,14 @@ func (z *zipArchive) addEntry(b []byte) ([]byte, error) {
 	return b[end:], nil
 }
 
-// widen replaces those of an entry's size, packed size and place that do not
-// fit 32 bits by what its extra field for 64 bits says.
+// widen replaces an entry's size, packed size and offset, where they do not fit 32 bits, by the
+// values in its 64-bit extra field.
 func widen(sizes []uint64, extra []byte) error {
 	var wide []byte
 	for len(extra) >= 4 {
 		id, n := le.Uint16(extra), int(le.Uint16(extra[2:]))
 		if extra = extra[4:]; n > len(extra) {
-			return errors.New("its extra fields are cut short")
+			return errors.New("its extra fields are truncated")
 		}
 		if id == 1 {
 			wide = extra[:n]
@@ -171,8 +166,8 @@ func widen(sizes []uint64, extra []byte) error {
 	return nil
 }
 
-// locate gives where the contents of an entry begin in the file and how many
-// bytes they are. They must be stored as they are.
+// locate returns the offset of an entry's contents in the file and their length in bytes. The
+// contents must be stored uncompressed.
 func (z *zipArchive) locate(name string) (start, size int64, err error) {
 	e, ok := z.entries[name]
 	switch {
@@ -183,12 +178,12 @@ func (z *zipArchive) locate(name string) (start, size int64, err error) {
 	case e.method != 0:
 		return 0, 0, fmt.Errorf("entry %q is compressed (method %d), expected it stored", name, e.method)
 	case e.size != e.packed:
-		return 0, 0, fmt.Errorf("entry %q is %d bytes stored in %d", name, e.size, e.packed)
+		return 0, 0, fmt.Errorf("entry %q has %d bytes, but %d are stored", name, e.size, e.packed)
 	}
 	const fixed = 30
 	local := make([]byte, fixed+len(name))
 	if e.header > z.end-int64(len(local)) {
-		return 0, 0, fmt.Errorf("entry %q lies outside the archive", name)
+		return 0, 0, fmt.Errorf("entry %q is outside the archive", name)
 	}
 	if err := readFull(z.reader, local, e.header); err != nil {
 		return 0, 0, err
@@ -199,13 +194,13 @@ func (z *zipArchive) locate(name string) (start, size int64, err error) {
 	}
 	start = e.header + int64(len(local)+extraLength)
 	if start > z.end || e.size > z.end-start {
-		return 0, 0, fmt.Errorf("entry %q, %d bytes at byte %d, lies outside the archive", name, e.size, start)
+		return 0, 0, fmt.Errorf("entry %q, %d bytes at byte %d, is outside the archive", name, e.size, start)
 	}
 	return start, e.size, nil
 }
 
-// open gives a reader of an entry's contents, and a check to call when enough
-// of it was read, which reads the rest and compares the checksum.
+// open returns a reader of an entry's contents, and a function that reads the rest and compares the
+// checksum.
 func (z *zipArchive) open(name string) (io.Reader, func() error, error) {
 	start, size, err := z.locate(name)
 	if err != nil {

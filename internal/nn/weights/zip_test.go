@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// directoryEntry is where the entry of that name begins in an archive's
-// directory.
+// directoryEntry returns the offset of a named entry in an archive's directory.
 func directoryEntry(t *testing.T, data []byte, name string) int {
 	t.Helper()
 	for at := range data {
@@ -24,7 +23,7 @@ func directoryEntry(t *testing.T, data []byte, name string) int {
 	return 0
 }
 
-// patched is a good archive with a change made to it.
+// patched is a valid archive with one change.
 func patched(t *testing.T, change func(data []byte) []byte) []byte {
 	t.Helper()
 	return change(torchZip(t, pDict(pText("a"), aTensor()), floats))
@@ -54,16 +53,16 @@ func TestZipRefuses(t *testing.T) {
 		"compressed numbers": {field(numbers, 10, 8), `entry "archive/data/0" is compressed (method 8)`},
 		"compressed pickle":  {field(pickled, 10, 8), `entry "archive/data.pkl" is compressed`},
 		"encrypted":          {field(numbers, 8, 1), "is encrypted"},
-		"sizes differ":       {field(numbers, 20, 15), "is 16 bytes stored in 15"},
-		"too long":           {field(numbers, 20, 0xff, 0, 0, 0, 0xff), "lies outside the archive"},
-		"far too long":       {field(numbers, 20, 0xff, 0xff, 0, 0, 0xff, 0xff), "lie outside the archive"},
-		"too short":          {field(numbers, 20, 15, 0, 0, 0, 15), "takes 16 bytes, but 15 are there"},
+		"sizes differ":       {field(numbers, 20, 15), "has 16 bytes, but 15 are stored"},
+		"too long":           {field(numbers, 20, 0xff, 0, 0, 0, 0xff), "is outside the archive"},
+		"far too long":       {field(numbers, 20, 0xff, 0xff, 0, 0, 0xff, 0xff), "are outside the archive"},
+		"too short":          {field(numbers, 20, 15, 0, 0, 0, 15), "takes 16 bytes, but has 15"},
 		"elsewhere":          {field(numbers, 42, 1), "is not where the directory says"},
-		"beyond":             {field(numbers, 42, 0xff, 0xff), "lie outside the archive"},
+		"beyond":             {field(numbers, 42, 0xff, 0xff), "are outside the archive"},
 		"at the end":         {field(numbers, 42, 0xf0, 0), "the directory says"},
 		"wide without extra": {field(numbers, 42, ff...), "64-bit sizes are missing"},
 		"checksum":           {field(pickled, 16, 1, 2, 3, 4), "is damaged: its checksum is"},
-		"extra":              {field(numbers, 30, 0xff, 0xff), "cut short"},
+		"extra":              {field(numbers, 30, 0xff, 0xff), "truncated"},
 		"signature":          {field(numbers, 0, 'P', 'K', 3, 4), "no entry begins here"},
 		"other name":         {field(numbers, 46+8, 'x'), `no entry "archive/data/0"`},
 		"count":              {end(10, 3), "2 entries in the directory, expected 3"},
@@ -76,14 +75,14 @@ func TestZipRefuses(t *testing.T) {
 	}
 }
 
-// TestZipNames: which entries an archive has decides what it is.
+// TestZipNames: the format depends on the entries of an archive.
 func TestZipNames(t *testing.T) {
 	for want, names := range map[string][]string{
-		"without a data.pkl":                   {"archive/other", "data.pkl", "a/b/data.pkl"},
-		`both "a/" and "b/" hold a data.pkl`:   {"a/data.pkl", "b/data.pkl"},
-		"before PyTorch 1.4":                   {"a/model.json", "a/tensors/0"},
-		`"a/data.pkl" appears twice`:           {"a/data.pkl", "a/data.pkl"},
-		`byte order "big", only little-endian`: {"a/data.pkl", "a/byteorder"},
+		"without a data.pkl":                    {"archive/other", "data.pkl", "a/b/data.pkl"},
+		`both "a/" and "b/" contain a data.pkl`: {"a/data.pkl", "b/data.pkl"},
+		"before PyTorch 1.4":                    {"a/model.json", "a/tensors/0"},
+		`"a/data.pkl" appears twice`:            {"a/data.pkl", "a/data.pkl"},
+		`byte order "big"; only little-endian`:  {"a/data.pkl", "a/byteorder"},
 	} {
 		var b bytes.Buffer
 		z := zip.NewWriter(&b)
@@ -108,8 +107,7 @@ func TestZipNames(t *testing.T) {
 	}
 }
 
-// TestZipComment: an archive may end in a comment, even one that looks like an
-// end.
+// TestZipComment: an archive may end with a comment, even one that looks like an end record.
 func TestZipComment(t *testing.T) {
 	data := torchZip(t, pDict(pText("a"), aTensor()), floats)
 	comment := "PK\x05\x06" + strings.Repeat("\xff", 40)
@@ -123,8 +121,8 @@ func TestZipComment(t *testing.T) {
 	}
 }
 
-// zip64 is an archive with data.pkl at its beginning and numbers at a byte that
-// 32 bits may not hold, all sizes in 64 bits as PyTorch writes them.
+// zip64 is an archive with data.pkl at its beginning and numbers at an offset that may exceed 32
+// bits, all sizes in 64 bits as PyTorch writes them.
 func zip64(pickle, numbers string, at int64) (hole, int64) {
 	file := hole{parts: map[int64]string{}}
 	var directory []byte
@@ -163,7 +161,7 @@ func zip64(pickle, numbers string, at int64) (hole, int64) {
 	return file, start
 }
 
-// TestFarNumbers reads tensors that lie beyond 4 GiB.
+// TestFarNumbers reads tensors beyond 4 GiB.
 func TestFarNumbers(t *testing.T) {
 	const far = 5 << 30
 	object := pDict(pText("a"), aTensor())
@@ -188,7 +186,7 @@ func TestFarNumbers(t *testing.T) {
 	}
 }
 
-// TestZip64 refuses archives whose sizes in 64 bits are wrong.
+// TestZip64 checks that archives with wrong 64-bit sizes are refused.
 func TestZip64(t *testing.T) {
 	file, start := zip64(pDict(pText("a"), aTensor()), floats["data/0"], 500)
 	whole := make([]byte, file.size)
@@ -209,18 +207,18 @@ func TestZip64(t *testing.T) {
 		value byte
 		want  string
 	}{
-		"record's place":        {locator + 15, 0x7f, "the directory's end lies at byte"},
+		"record's place":        {locator + 15, 0x7f, "the directory's end is at byte"},
 		"record's place, a bit": {locator + 8, byte(record) - 1, "64-bit end is missing"},
 		"record":                {record, 'x', "64-bit end is missing"},
 		"count":                 {record + 32, 9, "expected 9"},
 		"count, huge":           {record + 39, 0xff, "2 entries in the directory"},
 		"length":                {record + 47, 0xff, "a directory of"},
 		"place":                 {record + 55, 0xff, "a directory of"},
-		"size":                  {extra + 4 + 7, 0xff, "lie outside"},
-		"packed":                {extra + 12 + 7, 0xff, "lie outside"},
-		"header":                {extra + 20 + 7, 0xff, "lie outside"},
+		"size":                  {extra + 4 + 7, 0xff, "are outside"},
+		"packed":                {extra + 12 + 7, 0xff, "are outside"},
+		"header":                {extra + 20 + 7, 0xff, "are outside"},
 		"extra, short":          {extra + 2, 16, "64-bit sizes are missing"},
-		"extra, long":           {extra + 2, 40, "extra fields are cut short"},
+		"extra, long":           {extra + 2, 40, "extra fields are truncated"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := slices.Clone(whole)

@@ -16,18 +16,17 @@ import (
 	"github.com/declip/declip/internal/files"
 )
 
-// ErrFormat is wrapped by Read's errors about files that are not arrays of
-// float32 as Write writes them.
-var ErrFormat = errors.New("not a .npy file as expected")
+// ErrFormat is wrapped by errors about files that Read and ReadNumbers cannot read.
+var ErrFormat = errors.New("not a supported .npy file")
 
 const (
 	magic     = "\x93NUMPY\x01\x00"
 	alignment = 64 // the contents begin at a multiple of it
 )
 
-// Write writes data, row-major, as an array of the given shape; an empty shape
-// is a single number. The file is written under a temporary name beside path and
-// renamed when whole. It is an error if shape and the number of values disagree.
+// Write writes data, row-major, as an array of the given shape; an empty shape is a single number.
+// The file is replaced atomically. It is an error if the shape does not have as many elements as
+// data.
 func Write(path string, shape []int, data []float32) error {
 	return write(path, "<f4", shape, len(data), func(b *bufio.Writer) {
 		var raw [4]byte
@@ -49,8 +48,8 @@ func WriteHalf(path string, shape []int, data []uint16) error {
 	})
 }
 
-// write writes the header and then the values, little endian. Errors of the
-// buffer stick until it is flushed.
+// write writes the header and the values, little endian. The buffer keeps its first error until it
+// is flushed.
 func write(path, kind string, shape []int, values int, encode func(*bufio.Writer)) error {
 	head, err := header(kind, shape, values)
 	if err != nil {
@@ -64,8 +63,8 @@ func write(path, kind string, shape []int, values int, encode func(*bufio.Writer
 	})
 }
 
-// header is everything before the values: magic, length, and a Python
-// dictionary, padded with spaces.
+// header returns everything before the values: magic, length, and a Python dictionary, padded with
+// spaces.
 func header(kind string, shape []int, values int) ([]byte, error) {
 	count, err := product(shape)
 	if err != nil {
@@ -95,13 +94,13 @@ func header(kind string, shape []int, values int) ([]byte, error) {
 	return append(head, '\n'), nil
 }
 
-// product is the number of values of a shape.
+// product returns the number of elements of a shape.
 func product(shape []int) (int64, error) {
 	const most = 1 << 44
 	n := int64(1)
 	for _, size := range shape {
 		if size < 0 || size > most || (size > 0 && n > most/int64(size)) {
-			return 0, fmt.Errorf("shape %v is not possible", shape)
+			return 0, fmt.Errorf("impossible shape %v", shape)
 		}
 		n *= int64(size)
 	}
@@ -111,8 +110,8 @@ func product(shape []int) (int64, error) {
 var dictionary = regexp.MustCompile(
 	`^\{'descr': '<f4', 'fortran_order': False, 'shape': \(((?:\d{1,15}, ?)*(?:\d{1,15})?)\), \}[ \n]*$`)
 
-// Read reads a file of float32 in row-major order, version 1.0. Any other kind
-// of .npy file is an error that wraps ErrFormat.
+// Read reads a file of float32 in row-major order, version 1.0. For other .npy files the error
+// wraps ErrFormat.
 func Read(path string) (shape []int, data []float32, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -128,7 +127,7 @@ func Read(path string) (shape []int, data []float32, err error) {
 func decode(raw []byte) (shape []int, data []float32, err error) {
 	rest, ok := bytes.CutPrefix(raw, []byte(magic))
 	if !ok || len(rest) < 2 {
-		return nil, nil, errors.New("does not begin as version 1.0 does")
+		return nil, nil, errors.New("does not begin like version 1.0 of the format")
 	}
 	length := int(binary.LittleEndian.Uint16(rest))
 	rest = rest[2:]

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// arrays are what numpy.save wrote into testdata (NumPy 1.24).
+// arrays are the arrays that numpy.save wrote into testdata (NumPy 1.24).
 var arrays = []struct {
 	file  string
 	shape []int
@@ -24,7 +24,7 @@ var arrays = []struct {
 	{"0x4.npy", []int{0, 4}, []float32{}},
 }
 
-// TestAsNumPy: byte for byte what NumPy writes, and read back as it was.
+// TestAsNumPy: files are byte for byte NumPy's, and read back unchanged.
 func TestAsNumPy(t *testing.T) {
 	dir := t.TempDir()
 	for _, a := range arrays {
@@ -77,8 +77,8 @@ func TestWriteRefuses(t *testing.T) {
 		want  string
 	}{
 		{"a.npy", []int{2, 3}, 5, "5 values, expected 6"},
-		{"a.npy", []int{-1, -5}, 5, "not possible"},
-		{"a.npy", []int{1 << 32, 1 << 32}, 0, "not possible"},
+		{"a.npy", []int{-1, -5}, 5, "impossible"},
+		{"a.npy", []int{1 << 32, 1 << 32}, 0, "impossible"},
 		{"none/a.npy", []int{1}, 1, "none/a.npy"},
 	} {
 		err := Write(filepath.Join(dir, c.path), c.shape, make([]float32, c.n))

@@ -17,10 +17,10 @@ var (
 	keyShape   = regexp.MustCompile(`['"]shape['"]: *\(((?:\d{1,15}, *)*(?:\d{1,15})?),?\)`)
 )
 
-// ReadNumbers reads a file of floating-point numbers of 16, 32 or 64 bits, of whole numbers without sign of 8 or 16
-// bits, or of truth values, little endian, in row-major or column-major order, of any version of the format. The values come
-// as float32 in row-major order; kind is NumPy's name without the byte order: "f2", "f4", "f8", "u1", "u2" or "b1". Any
-// other kind is an error that wraps ErrFormat.
+// ReadNumbers reads a file of floating-point numbers of 16, 32 or 64 bits, of unsigned integers of
+// 8 or 16 bits, or of bools, little endian, in row-major or column-major order, of any version of
+// the format. The values are returned as float32 in row-major order; kind is NumPy's name without
+// the byte order: "f2", "f4", "f8", "u1", "u2" or "b1". For other kinds the error wraps ErrFormat.
 func ReadNumbers(path string) (kind string, shape []int, data []float32, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -73,11 +73,11 @@ func decodeNumbers(raw []byte) (kind string, shape []int, data []float32, err er
 	return kind, shape, data, nil
 }
 
-// splitHeader parts the dictionary from the values.
+// splitHeader separates the dictionary from the values.
 func splitHeader(raw []byte) (head string, rest []byte, err error) {
 	const start = len("\x93NUMPY") + 2
 	if len(raw) < start+4 || string(raw[:start-2]) != "\x93NUMPY" {
-		return "", nil, errors.New("does not begin as such files do")
+		return "", nil, errors.New("does not begin like a .npy file")
 	}
 	length, at := int64(binary.LittleEndian.Uint16(raw[start:])), int64(start+2)
 	if version := raw[start-2]; version >= 2 && version <= 3 {
@@ -91,7 +91,8 @@ func splitHeader(raw []byte) (head string, rest []byte, err error) {
 	return string(raw[at : at+length]), raw[at+length:], nil
 }
 
-// numberOf gives the bytes of a number of a kind and what reads one, nil for other kinds.
+// numberOf returns the width of a kind of numbers in bytes and the function that reads one; nil for
+// other kinds.
 func numberOf(kind string) (width int, read func(b []byte) float32) {
 	switch kind {
 	case "f2":
@@ -108,7 +109,7 @@ func numberOf(kind string) (width int, read func(b []byte) float32) {
 	return 0, nil
 }
 
-// half is an IEEE 754 half-precision number.
+// half returns the value of an IEEE 754 half-precision number.
 func half(bits uint16) float32 {
 	sign, exponent, fraction := float64(1), int(bits>>10&31), float64(bits&1023)
 	if bits>>15 == 1 {
@@ -125,7 +126,7 @@ func half(bits uint16) float32 {
 	return float32(sign * math.Ldexp(1024+fraction, exponent-25))
 }
 
-// rowMajor puts values whose first index runs fastest into the order in which the last does.
+// rowMajor converts values from column-major to row-major order.
 func rowMajor(data []float32, shape []int) []float32 {
 	out := make([]float32, len(data))
 	at := make([]int, len(shape))

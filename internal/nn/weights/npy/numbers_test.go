@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Made with numpy.save, version 1.0 unless said otherwise.
+// Made with numpy.save, version 1.0 unless noted.
 var byNumPy = map[string]string{
 	"f2":        "k05VTVBZAQB2AHsnZGVzY3InOiAnPGYyJywgJ2ZvcnRyYW5fb3JkZXInOiBGYWxzZSwgJ3NoYXBlJzogKDIsIDMpLCB9ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAoAAAA8ADgANADAAAQ=",
 	"f4":        "k05VTVBZAQB2AHsnZGVzY3InOiAnPGY0JywgJ2ZvcnRyYW5fb3JkZXInOiBGYWxzZSwgJ3NoYXBlJzogKDIsIDMpLCB9ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAoAAAAAAACAPwAAAD8AAIA+AAAAwAAAgDg=",

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// An opcode without a run is known, so that it can be named, and refused.
+// An opcode without run is refused by its name.
 type opcode struct {
 	name string
 	run  func(*Decoder) error
@@ -20,11 +20,12 @@ const stop = '.'
 
 var opcodes [256]opcode
 
-// What PyTorch writes in protocols 2 to 5, in Python 2 also, is run.
+// The opcodes with run are those that PyTorch writes in protocols 2 to 5, in Python 2 as well.
 func init() {
 	opcodes = [256]opcode{
 		0x80: {"PROTO", (*Decoder).proto},
-		0x95: {"FRAME", func(d *Decoder) error { _, err := d.uint(8); return err }}, // a hint for reading ahead
+		// A hint for reading ahead.
+		0x95: {"FRAME", func(d *Decoder) error { _, err := d.uint(8); return err }},
 
 		'(': {"MARK", func(d *Decoder) error { d.marks = append(d.marks, len(d.stack)); return nil }},
 
@@ -101,7 +102,7 @@ func (d *Decoder) long() error {
 	if err != nil {
 		return err
 	}
-	slices.Reverse(digits) // big.Int has the highest first
+	slices.Reverse(digits) // big.Int takes the highest byte first
 	v := new(big.Int).SetBytes(digits)
 	if len(digits) > 0 && digits[0]&0x80 != 0 {
 		v.Sub(v, new(big.Int).Lsh(big.NewInt(1), uint(8*len(digits))))
@@ -135,8 +136,8 @@ func (d *Decoder) unicode(width int) error {
 	return d.push(string(text))
 }
 
-// bytes reads the strings of Python 2, which name everything in its pickles.
-// They hold whatever bytes they hold.
+// bytes reads the strings of Python 2, which its pickles use for all names. They may contain any
+// bytes.
 func (d *Decoder) bytes(width int) error {
 	text, err := d.text(width)
 	if err != nil {
@@ -187,7 +188,7 @@ func (d *Decoder) appends() error {
 	return d.extend(items)
 }
 
-// extend appends to the list that is on top of the stack.
+// extend appends to the list on top of the stack.
 func (d *Decoder) extend(items []any) error {
 	v, err := d.top()
 	if err != nil {
@@ -221,7 +222,7 @@ func (d *Decoder) setItems() error {
 	return d.set(items)
 }
 
-// set adds keys and values, in turns, to the dict that is on top of the stack.
+// set adds keys and values, alternating, to the dict on top of the stack.
 func (d *Decoder) set(items []any) error {
 	v, err := d.top()
 	if err != nil {
@@ -259,7 +260,7 @@ func (d *Decoder) get(width int) error {
 	}
 	v, ok := d.memo[uint32(i)]
 	if !ok {
-		return fmt.Errorf("nothing is remembered under %d", i)
+		return fmt.Errorf("nothing is memoized as %d", i)
 	}
 	return d.push(v)
 }
@@ -303,7 +304,7 @@ func (d *Decoder) pushGlobal(g Global) error {
 	return d.push(g)
 }
 
-// apply replaces a global and its arguments by what make gives for them.
+// apply replaces a global and its arguments by the result of make.
 func (d *Decoder) apply(make func(Global, Tuple) (any, error)) error {
 	v, err := d.pop()
 	if err != nil {

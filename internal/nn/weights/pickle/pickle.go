@@ -17,8 +17,8 @@ type (
 	// List is a Python list, shared by everything that refers to it.
 	List struct{ Items []any }
 
-	// Dict is a Python dict: its entries in the order they were set. A key that
-	// was set twice stands there twice.
+	// Dict is a Python dict: its entries in the order they were set. A key that was set twice has
+	// two entries.
 	Dict struct{ Entries []Entry }
 
 	// Entry is a key of a Dict and its value.
@@ -30,56 +30,54 @@ type (
 
 func (g Global) String() string { return g.Module + "." + g.Name }
 
-// Rules say what names in a pickle stand for. Every error ends the reading and
-// is handed on wrapped.
+// Rules resolve the names in a pickle. Every error ends the reading and is returned wrapped.
 type Rules interface {
-	// Global says with nil that the pickle may refer to g.
+	// Global returns nil if the pickle may refer to g.
 	Global(g Global) error
-	// Call gives the value of g(args...). g has passed Global.
+	// Call returns the value of g(args...). Global has accepted g.
 	Call(g Global, args Tuple) (any, error)
-	// New gives a new object of class g. g has passed Global.
+	// New returns a new object of class g. Global has accepted g.
 	New(g Global, args Tuple) (any, error)
-	// Build hands object, which may be any value, its state.
+	// Build sets the state of object, which may be any value.
 	Build(object, state any) error
-	// Persistent gives the value that is kept outside the pickle under id.
+	// Persistent returns the value with an id, which is stored outside the pickle.
 	Persistent(id any) (any, error)
 }
 
-// ErrLimit is wrapped by errors about a pickle that costs more memory than
-// allowed.
+// ErrLimit is wrapped by errors about a pickle that needs more memory than allowed.
 var ErrLimit = errors.New("the pickle needs too much memory")
 
-// Costs in bytes, rounded up from what Go spends on 64-bit machines.
+// Costs in bytes, rounded up from Go's on 64-bit machines.
 const (
 	stepCost  = 48 // any opcode: a value on the stack, and its box
 	itemCost  = 48 // an item of a tuple, list or dict, with room to grow
-	memoCost  = 96 // a value that is remembered
+	memoCost  = 96 // a memoized value
 	lineLimit = 1024
 )
 
-// Decoder reads the pickles that follow each other in a stream.
+// Decoder reads consecutive pickles from a stream.
 type Decoder struct {
 	r      *bufio.Reader
 	offset int64
 	rules  Rules
-	left   int64 // what may still be spent, in bytes
+	left   int64 // memory that may still be used, in bytes
 
 	stack []any
 	marks []int // heights of the stack at MARK, innermost last
 	memo  map[uint32]any
 }
 
-// NewDecoder reads pickles from r, which it may read beyond their ends. All of
-// them together may cost memory bytes, counted as if nothing were ever freed.
+// NewDecoder returns a decoder that reads from r, possibly beyond the end of a pickle. All pickles
+// together may cost memory bytes, counted as if nothing were ever freed.
 func NewDecoder(r io.Reader, rules Rules, memory int64) *Decoder {
 	return &Decoder{r: bufio.NewReader(r), rules: rules, left: memory}
 }
 
-// Offset is how many bytes the pickles that were decoded take up.
+// Offset returns the number of bytes of the pickles decoded so far.
 func (d *Decoder) Offset() int64 { return d.offset }
 
-// Decode reads the next pickle and gives its value. Errors tell the byte of the
-// stream that they are about. After an error the Decoder is of no use.
+// Decode reads the next pickle and returns its value. Errors name the byte of the stream where they
+// occurred. After an error the Decoder must not be used.
 func (d *Decoder) Decode() (any, error) {
 	d.stack, d.marks, d.memo = d.stack[:0], d.marks[:0], map[uint32]any{}
 	for {
@@ -138,7 +136,7 @@ func (d *Decoder) push(v any) error {
 
 var errEmpty = errors.New("nothing is on the stack")
 
-// pop takes the topmost value off the stack. It cannot reach below a mark.
+// pop removes the topmost value from the stack. It does not reach below a mark.
 func (d *Decoder) pop() (any, error) {
 	v, err := d.top()
 	if err == nil {
@@ -158,8 +156,8 @@ func (d *Decoder) top() (any, error) {
 	return d.stack[len(d.stack)-1], nil
 }
 
-// popMark takes everything above the innermost mark off the stack, and the
-// mark. The slice is good until the next push.
+// popMark removes everything above the innermost mark from the stack, and the mark. The slice is
+// valid until the next push.
 func (d *Decoder) popMark() ([]any, error) {
 	if len(d.marks) == 0 {
 		return nil, errors.New("no mark is on the stack")
@@ -193,7 +191,7 @@ func (d *Decoder) uint(bytes int) (uint64, error) {
 	return v, nil
 }
 
-// text reads as many bytes as a length of the given width in front of them says.
+// text reads a length of the given width and that many bytes.
 func (d *Decoder) text(width int) ([]byte, error) {
 	n, err := d.uint(width)
 	if err != nil {
@@ -211,7 +209,7 @@ func (d *Decoder) text(width int) ([]byte, error) {
 		var got int
 		got, err = io.ReadFull(d.r, text)
 		text = text[:got]
-	} else { // grows with what is there; the length alone reserves nothing
+	} else { // grows with the data: the claimed length alone reserves nothing
 		text, err = io.ReadAll(io.LimitReader(d.r, int64(n)))
 	}
 	d.offset += int64(len(text))
@@ -241,8 +239,8 @@ func cut(err error) error {
 	return err
 }
 
-// Kind names a value's type as Python does, for messages. What the Rules made
-// is "an object".
+// Kind returns the Python name of a value's type, for messages. A value made by the Rules is "an
+// object".
 func Kind(v any) string {
 	switch v.(type) {
 	case nil:

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// testRules allow module "ok" and answer with texts.
+// testRules allow module "ok" and return strings for its names.
 type testRules struct{}
 
 func (testRules) Global(g Global) error {
@@ -55,7 +55,7 @@ func decode(text string) (any, error) {
 	return NewDecoder(strings.NewReader(text), testRules{}, 1<<20).Decode()
 }
 
-// long is an int of these bytes.
+// long is an int with these bytes.
 func long(digits ...byte) string {
 	return "\x8a" + string([]byte{byte(len(digits))}) + string(digits)
 }
@@ -103,7 +103,7 @@ func TestDecode(t *testing.T) {
 		{"cok\nC\n)\x81.", "new C(0)"},
 		{"}K\x02b.", dict(Entry{"state", two})},
 		{"\x8c\x01kQ.", "persistent k"},
-		// Remembered values are the same values: what is appended later is seen.
+		// A memoized value is shared: what is appended later is visible.
 		{"]q\x05h\x05K\x01a\x86.", Tuple{list(one), list(one)}},
 		{"]r\x00\x01\x00\x00j\x00\x01\x00\x00K\x01a\x86.", Tuple{list(one), list(one)}},
 		{"K\x01\x94K\x02\x94h\x00h\x01\x86\x86\x86.", Tuple{one, Tuple{two, Tuple{one, two}}}},
@@ -124,8 +124,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// TestDecodeLimit: every opcode costs, and what is remembered, gathered or
-// written out costs more.
+// TestDecodeLimit: every opcode has a cost; memoized values, containers and text cost more.
 func TestDecodeLimit(t *testing.T) {
 	const n = 1000
 	for _, repeated := range []string{
@@ -184,7 +183,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"e":                                     "no mark",
 		"u":                                     "no mark",
 		"N\x86":                                 "TUPLE2: nothing is on the stack",
-		"h\x00":                                 "nothing is remembered under 0",
+		"h\x00":                                 "nothing is memoized as 0",
 		"q\x00":                                 "BINPUT: nothing is on the stack",
 		"K":                                     "BININT1: unexpected EOF",
 		"X\xff\xff\xff\xff":                     "4294967295 bytes of text: " + ErrLimit.Error(),
@@ -208,7 +207,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// TestDecodeOwnList: a list may hold itself, a tuple too by way of a list.
+// TestDecodeOwnList: a list may contain itself, and so may a tuple through a list.
 func TestDecodeOwnList(t *testing.T) {
 	v, err := decode("]q\x00h\x00a.")
 	if l, ok := v.(*List); err != nil || !ok || len(l.Items) != 1 || l.Items[0] != any(l) {
@@ -220,8 +219,8 @@ func TestDecodeOwnList(t *testing.T) {
 	}
 }
 
-// TestDecodeRow: pickles follow each other, each remembers anew, and the offset
-// is where the last one ended.
+// TestDecodeRow: pickles follow each other, each has its own memo, and the offset is the end of the
+// last one.
 func TestDecodeRow(t *testing.T) {
 	text := "K\x01q\x00.K\x02.h\x00."
 	d := NewDecoder(strings.NewReader(text), testRules{}, 1<<20)
@@ -231,12 +230,12 @@ func TestDecodeRow(t *testing.T) {
 			t.Errorf("pickle %d: %v, %v, up to byte %d; expected up to %d", i, v, err, d.Offset(), end)
 		}
 	}
-	if _, err := d.Decode(); err == nil || !strings.Contains(err.Error(), "at byte 8: BINGET: nothing is remembered") {
+	if _, err := d.Decode(); err == nil || !strings.Contains(err.Error(), "at byte 8: BINGET: nothing is memoized") {
 		t.Errorf("third pickle: %v", err)
 	}
 }
 
-// TestDecodeError: what fails in reading is handed on.
+// TestDecodeError: an error of the reader is returned.
 func TestDecodeError(t *testing.T) {
 	broken := errors.New("broken")
 	r := io.MultiReader(strings.NewReader("]"), failing{broken})
@@ -249,7 +248,7 @@ type failing struct{ error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.error }
 
-// FuzzDecode: whatever the bytes, a value or an error, in bounded memory.
+// FuzzDecode: any bytes give a value or an error, in bounded memory.
 func FuzzDecode(f *testing.F) {
 	for _, text := range []string{
 		"\x80\x02}q\x00(X\x01\x00\x00\x00aK\x01X\x01\x00\x00\x00bcok\nname\n)Rq\x01u.",
