@@ -27,7 +27,8 @@ func convolutions(depth, channels, size int) []byte {
 	return m.bytes()
 }
 
-// BenchmarkRun compares waiting threads that spin and that sleep, alone and with Go computing between runs.
+// BenchmarkRun compares waiting threads that spin with ones that sleep, without and with Go
+// computing between runs.
 func BenchmarkRun(b *testing.B) {
 	for _, c := range []struct {
 		name                  string
@@ -71,7 +72,7 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// work is what Go does between runs, on two goroutines.
+// work is the computation in Go between runs, on two goroutines.
 func work(x []float32) {
 	var wg sync.WaitGroup
 	for half := range 2 {
@@ -84,7 +85,7 @@ func work(x []float32) {
 	wg.Wait()
 }
 
-// BenchmarkLend is the cost of a run that computes almost nothing: the price of the binding.
+// BenchmarkLend measures a run that computes almost nothing: the overhead of the binding.
 func BenchmarkLend(b *testing.B) {
 	s := load(b, affine(), SessionOptions{})
 	x, _ := NewEmpty([]int{1, 3})

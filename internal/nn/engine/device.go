@@ -35,11 +35,11 @@ func parseDevice(text string) (device, error) {
 	case kind == "" && !hasNumber:
 		d.kind = "auto"
 	case kind == "":
-		return d, fmt.Errorf("%w: %q has no name before the colon, expected e.g. cuda:0", ErrDevice, text)
+		return d, fmt.Errorf("%w: %q has no name before the colon, expected a device such as cuda:0", ErrDevice, text)
 	case hasNumber:
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 0 {
-			return d, fmt.Errorf("%w: %q must end in a number from 0, expected e.g. cuda:0", ErrDevice, text)
+			return d, fmt.Errorf("%w: %q must end in a number from 0, as in cuda:0", ErrDevice, text)
 		}
 		if kind == "auto" || kind == "cpu" {
 			return d, fmt.Errorf("%w: %q: %s takes no number", ErrDevice, text, kind)
@@ -49,7 +49,8 @@ func parseDevice(text string) (device, error) {
 	return d, nil
 }
 
-// providerKind maps ONNX Runtime's provider names to ours; others lose their ending and become lower case.
+// providerKind maps ONNX Runtime's provider names to device kinds. Names without a kind of their
+// own lose their suffix and become lower case.
 func providerKind(provider string) string {
 	if provider == "DmlExecutionProvider" {
 		return "directml"
@@ -57,7 +58,8 @@ func providerKind(provider string) string {
 	return strings.ToLower(strings.TrimSuffix(provider, "ExecutionProvider"))
 }
 
-// devices lists what the library offers, best first. Being listed does not mean that the hardware is there.
+// devices lists the devices that the library offers, best first. The hardware for them may be
+// missing.
 func (l library) devices() []string {
 	kinds := make([]string, 0, len(l.providers)+1)
 	for _, p := range l.providers {
@@ -68,11 +70,12 @@ func (l library) devices() []string {
 	return append(kinds, "cpu")
 }
 
-// missingPart names the file that a kind of device needs beside the library and that is not there, else "".
-// Builds that know CUDA list it even when, as in the npm package, its part was not delivered with them.
+// missingPart returns the name of the file that a kind of device needs next to the library, if it
+// is missing, else "". Builds with CUDA list it even if, as in the npm package, its file is not
+// included.
 func (l library) missingPart(kind string) string {
 	if kind != "cuda" && kind != "tensorrt" && kind != "openvino" {
-		return "" // built into the library itself
+		return "" // part of the library itself
 	}
 	name := "libonnxruntime_providers_" + kind + ".so"
 	if runtime.GOOS == "windows" {
@@ -80,7 +83,7 @@ func (l library) missingPart(kind string) string {
 	}
 	path := l.path
 	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // ONNX Runtime looks beside the file itself, too
+		path = real // ONNX Runtime also looks next to the link's target
 	}
 	if _, err := os.Stat(filepath.Join(filepath.Dir(path), name)); err != nil {
 		return name
@@ -88,7 +91,7 @@ func (l library) missingPart(kind string) string {
 	return ""
 }
 
-// choose sets the engine's device, and proves by a tiny model that it works unless it is the CPU.
+// choose sets the engine's device. A device other than the CPU is tested with a tiny model.
 func (e *Engine) choose(want device) error {
 	offered := e.library.devices()
 	if want.kind == "auto" {
@@ -123,13 +126,13 @@ func (e *Engine) lacks(want device, offered []string) error {
 	hint := ""
 	known := slices.ContainsFunc(e.library.providers, func(p string) bool { return providerKind(p) == want.kind })
 	if part := e.library.missingPart(want.kind); known && part != "" {
-		hint = fmt.Sprintf(" (its part %s is missing beside the library)", part)
+		hint = fmt.Sprintf(" (%s is missing next to the library)", part)
 	}
 	return fmt.Errorf("%w: the library %s lacks %q%s, it has: %s",
 		ErrDevice, e.library.path, want.kind, hint, strings.Join(offered, ", "))
 }
 
-// try loads and runs the smallest model on the chosen device.
+// try loads and runs the smallest possible model on the chosen device.
 func (e *Engine) try() error {
 	s, err := e.Load(identityModel(), SessionOptions{})
 	if err != nil {
@@ -145,12 +148,13 @@ func (e *Engine) try() error {
 		return err
 	}
 	if got := y["y"].Float32s()[0]; got != 1 {
-		return fmt.Errorf("a copy of 1 came back as %g", got)
+		return fmt.Errorf("a copy of 1 is %g", got)
 	}
 	return nil
 }
 
-// appendProvider asks the session to run on the engine's device; what it cannot do there runs on the CPU.
+// appendProvider makes the session run on the engine's device; operations that the device does not
+// support run on the CPU.
 func (d device) appendProvider(o *ort.SessionOptions) error {
 	number := map[string]string{"device_id": strconv.Itoa(max(d.number, 0))}
 	switch d.kind {

@@ -60,7 +60,7 @@ func TestDevicesOffered(t *testing.T) {
 }
 
 func TestAutoFallsBack(t *testing.T) {
-	// The library claims CUDA, the part is there by name, but cannot work.
+	// The library claims CUDA, and the file for it exists but does not work.
 	e := open(t)
 	if slices.Contains(e.Info().Devices, "cuda") {
 		t.Skip("the library has CUDA")

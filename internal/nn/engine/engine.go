@@ -9,7 +9,8 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// MinVersion is the oldest ONNX Runtime that can be used: the binding asks for C API 24.
+// MinVersion is the oldest ONNX Runtime that can be used: the binding requires version 24 of its C
+// API.
 const MinVersion = "1.24"
 
 var (
@@ -17,16 +18,16 @@ var (
 	ErrNoLibrary = errors.New("no ONNX Runtime library found")
 	// ErrOtherLibrary is returned (wrapped) by Open when the process already runs another library.
 	ErrOtherLibrary = errors.New("another ONNX Runtime library is already open in this process")
-	// ErrDevice is returned (wrapped) for a device that is unknown, not offered, or does not work.
+	// ErrDevice is returned (wrapped) for a device that is unknown, not offered or not working.
 	ErrDevice = errors.New("device not usable")
 	// ErrClosed is returned (wrapped) when a closed session or tensor is used.
 	ErrClosed = errors.New("already closed")
 )
 
-// LogLevel says which of ONNX Runtime's own messages go to standard error.
+// LogLevel selects which of ONNX Runtime's own messages go to standard error.
 type LogLevel int
 
-// LogQuiet, the zero value, prints nothing: failures come back as Go errors, which carry the same text.
+// LogQuiet, the zero value, prints nothing: failures are returned as Go errors with the same text.
 const (
 	LogQuiet LogLevel = iota
 	LogError
@@ -49,24 +50,29 @@ func (l LogLevel) severity() ort.LoggingLevel {
 	return ort.LoggingLevelFatal
 }
 
-// Options are the choices for Open. The zero value finds the library and takes the best device.
+// Options are the choices for Open. The zero value searches for the library and takes the best
+// device.
 type Options struct {
-	// Library is the path of the ONNX Runtime library, or of a folder that holds it. Empty: search, see Open.
+	// Library is the path of the ONNX Runtime library or of a directory that contains it. Empty:
+	// search, see Open.
 	Library string
-	// Device is "auto" (also when empty), "cpu", or a name the library offers, with an optional number:
-	// "cuda", "cuda:1", "tensorrt:0", "coreml", "openvino", "directml".
+	// Device is "auto" (also when empty), "cpu", or a name the library offers, with an optional
+	// number: "cuda", "cuda:1", "tensorrt:0", "coreml", "openvino", "directml".
 	Device string
-	// Threads is the number of threads a session computes with. 0: the cores the process may use.
+	// Threads is the number of threads that a session uses. 0: the cores that the process may use.
 	Threads int
-	// Log is what ONNX Runtime may print. The first Open of the process sets it for the environment.
+	// Log selects ONNX Runtime's messages. The first Open of the process sets it for the
+	// environment.
 	Log LogLevel
 }
 
-// MaxThreads is the most threads that can be asked for. More than there are cores is slower, but gives the
-// same result as on the machine that has them; thousands would bring this one to a halt.
+// MaxThreads returns the largest number of threads that can be requested. More threads than cores
+// are slower, but give the same result as on the machine that has the cores. Thousands would
+// exhaust the machine.
 func MaxThreads() int { return max(64, 4*runtime.NumCPU()) }
 
-// Engine is an open library with a chosen device. It is safe for concurrent use and needs no closing.
+// Engine is an open library with a chosen device. It is safe for concurrent use and needs no
+// closing.
 type Engine struct {
 	library library
 	device  device
@@ -75,16 +81,16 @@ type Engine struct {
 	log     LogLevel
 }
 
-// Info describes an engine, for people who ask what they are running on.
+// Info describes an engine and the machine it runs on.
 type Info struct {
 	Library string   // path of the library
 	Source  string   // how it was found, e.g. "project cache"
 	Version string   // of ONNX Runtime, e.g. "1.30.0"
 	Devices []string // what the library offers, best first; always ends in "cpu"
 	Device  string   // what sessions run on, e.g. "cpu" or "cuda:0"
-	Note    string   // why "auto" passed over a better device, else empty
+	Note    string   // why "auto" did not take a better device, else empty
 	Cores   int      // logical CPUs the process may be scheduled on
-	Threads int      // threads a session computes with unless its options say otherwise
+	Threads int      // threads of a session, unless set in its options
 	SIMD    []string // vector instructions of the CPU that matter here, e.g. "avx2"
 }
 
@@ -96,11 +102,12 @@ var environment struct {
 
 // Open finds the library, opens it and chooses the device.
 //
-// The library is, in this order: Options.Library; the environment variable DECLIP_ORT_LIB; the project's own
-// cache (.cache/onnxruntime under the module's folder, filled by "make setup"); the user's cache
-// (declip/onnxruntime in os.UserCacheDir); the system's usual folders. The current folder and the loader's
-// search path are never used. The first two are final: if that file does not serve, Open fails and does not
-// look further. Errors: ErrNoLibrary, ErrOtherLibrary, ErrDevice, each wrapped with what was asked for.
+// The library is searched in this order: Options.Library; the environment variable DECLIP_ORT_LIB;
+// the project's own cache (.cache/onnxruntime in the module's directory, filled by "make setup");
+// the user's cache (UserDir, filled by "declip doctor --install"); the system's usual directories.
+// The current directory and the loader's search path are never used. The first two are final: if
+// that file is not usable, Open fails without searching further. Errors: ErrNoLibrary,
+// ErrOtherLibrary, ErrDevice, each wrapped with the requested name.
 func Open(o Options) (*Engine, error) {
 	if o.Threads < 0 || o.Threads > MaxThreads() {
 		return nil, fmt.Errorf("threads %d: expected 0 to %d", o.Threads, MaxThreads())
@@ -161,7 +168,7 @@ func openEnvironment(o Options) (library, error) {
 	if err != nil {
 		return library{}, fmt.Errorf("open ONNX Runtime library %s: %w", lib.path, err)
 	}
-	// Windows builds of the library report usage unless told not to; elsewhere this does nothing.
+	// Windows builds of the library report usage unless this is turned off; other builds do not.
 	_ = ort.DisableTelemetry()
 	environment.library = lib
 	return lib, nil

@@ -8,9 +8,9 @@ package engine
 #include <stdint.h>
 #include <stdlib.h>
 
-// The two stable entry points of ONNX Runtime's C interface, declared here so that no header is needed.
-// OrtApi is a table of function pointers that only ever grows at its end; the slots below are counted from
-// onnxruntime_c_api.h and have not moved since API version 1.
+// The two stable entry points of ONNX Runtime's C interface, declared here so that no header is
+// needed. OrtApi is a table of function pointers that grows only at its end; the slots below are
+// counted from onnxruntime_c_api.h and have not moved since API version 1.
 typedef struct {
 	const void *(*get_api)(uint32_t version);
 	const char *(*get_version)(void);
@@ -51,14 +51,14 @@ import (
 	"unsafe"
 )
 
-// inspect opens a library and reads its version and its execution providers. A library that serves stays
-// open: it is about to be used.
+// inspect opens a library and reads its version and its execution providers. A usable library stays
+// open, because it is about to be used.
 func inspect(path string) (library, error) {
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))
 	handle := C.dlopen(name, C.RTLD_LAZY|C.RTLD_LOCAL)
 	if handle == nil {
-		return library{}, fmt.Errorf("not a library that can be loaded: %s", C.GoString(C.dlerror()))
+		return library{}, fmt.Errorf("cannot be loaded as a library: %s", C.GoString(C.dlerror()))
 	}
 	base := C.declip_base(handle)
 	if base == nil {

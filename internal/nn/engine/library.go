@@ -12,10 +12,11 @@ import (
 	"unsafe"
 )
 
-// LibraryVariable is the environment variable that names the library, or a directory that contains it.
+// LibraryVariable is the environment variable that names the library, or a directory that contains
+// it.
 const LibraryVariable = "DECLIP_ORT_LIB"
 
-// library is an ONNX Runtime library that was looked into and can be used.
+// library is an ONNX Runtime library that was inspected and can be used.
 type library struct {
 	path      string
 	source    string         // how it was found, in words
@@ -26,7 +27,7 @@ type library struct {
 
 func libraryVariable() string { return os.Getenv(LibraryVariable) }
 
-// findLibrary returns the first library that can be used; see Open for the order.
+// findLibrary returns the first usable library; see Open for the order.
 func findLibrary(option string) (library, error) {
 	if option != "" || libraryVariable() != "" {
 		path, err := explicitPath(option)
@@ -66,7 +67,7 @@ func search(places []place) (library, error) {
 	return library{}, fmt.Errorf("%w%s\n%s", ErrNoLibrary, detail, waysToGetIt)
 }
 
-// waysToGetIt is shown to people who have no library.
+// waysToGetIt is part of the errors about a missing library.
 const waysToGetIt = `to get it, do one of these:
   1. run "declip doctor --install", which downloads it into your cache directory
   2. in a checkout of the project run "make setup" (needs npm), which puts it into .cache/onnxruntime
@@ -80,7 +81,7 @@ func explicitPath(option string) (string, error) {
 	if path == "" {
 		path, origin = libraryVariable(), LibraryVariable
 	}
-	// An absolute path, so that the loader never goes through its own search path.
+	// An absolute path keeps the loader from using its own search path.
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", fmt.Errorf("library %q (%s): %w", path, origin, err)
@@ -95,7 +96,7 @@ func explicitPath(option string) (string, error) {
 	if found := librariesIn(abs); len(found) > 0 {
 		return found[0], nil
 	}
-	return "", fmt.Errorf("%w: %s names the folder %s, which holds no %s\n%s", ErrNoLibrary, origin, path, libraryNames()[0], waysToGetIt)
+	return "", fmt.Errorf("%w: %s names the directory %s, which does not contain %s\n%s", ErrNoLibrary, origin, path, libraryNames()[0], waysToGetIt)
 }
 
 type place struct{ folder, source string }
@@ -124,9 +125,10 @@ func UserDir() (string, error) {
 	return filepath.Join(cache, "declip", "onnxruntime"), nil
 }
 
-// moduleRoots returns the folders of this project's checkout that the program may belong to: the one above
-// the executable, and the one it was compiled from (for go test and go run, whose executables lie in a
-// temporary folder). The current folder is left out on purpose: a library planted there must not be loaded.
+// moduleRoots returns the directories of this project's checkout that the program may belong to:
+// those above the executable, and the one it was compiled from (for go test and go run, whose
+// executables are in a temporary directory). The current directory is excluded on purpose: a
+// library planted there must not be loaded.
 func moduleRoots() []string {
 	var roots []string
 	if exe, err := os.Executable(); err == nil {
@@ -177,7 +179,7 @@ func systemFolders() []string {
 	}
 }
 
-// libraryNames returns file name patterns, the most usual first.
+// libraryNames returns patterns of file names, the most common first.
 func libraryNames() []string {
 	switch runtime.GOOS {
 	case "windows":
@@ -188,8 +190,8 @@ func libraryNames() []string {
 	return []string{"libonnxruntime.so", "libonnxruntime.so.*"}
 }
 
-// librariesIn lists library files in a folder: directly, in lib/, in a Python wheel's capi/, and where the
-// npm package onnxruntime-node keeps them.
+// librariesIn lists library files in a directory: directly, in lib/, in a Python wheel's capi/, and
+// where the npm package onnxruntime-node has them.
 func librariesIn(folder string) []string {
 	system, arch := runtime.GOOS, runtime.GOARCH
 	if system == "windows" {
@@ -217,9 +219,9 @@ func librariesIn(folder string) []string {
 	return found
 }
 
-// globEscape makes a folder's name match only itself in filepath.Glob.
+// globEscape escapes a directory's name for filepath.Glob.
 func globEscape(folder string) string {
-	if runtime.GOOS == "windows" { // no escape character there; such names are not found
+	if runtime.GOOS == "windows" { // there is no escape character; such names are not found
 		return folder
 	}
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(folder)
@@ -233,8 +235,8 @@ func sameFile(a, b string) bool {
 
 var errTooOld = errors.New("version is too old")
 
-// checkVersion refuses libraries that do not have the C API the binding asks for. Asking them for it would
-// make them print to standard error.
+// checkVersion returns an error for libraries without the C API that the binding requires.
+// Requesting it from such a library would make the library print to standard error.
 func checkVersion(version string) error {
 	parts := strings.SplitN(version, ".", 3)
 	if len(parts) < 2 {

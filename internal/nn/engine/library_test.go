@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// open opens the engine once more; without a library the test fails and says what to do.
+// open opens the engine again; without a library the test fails and says what to do.
 func open(t testing.TB) *Engine {
 	t.Helper()
 	e, err := Open(Options{Device: "cpu"})

@@ -11,6 +11,7 @@ static void returnMemory(void) {
 */
 import "C"
 
-// returnMemory has the C library give freed memory back to the system. While weights are put into the processor's order
-// they are copied more than once; glibc keeps what the copies took, most of a gigabyte for ViT-L/14.
+// returnMemory makes the C library return freed memory to the system. Packing weights for the
+// processor copies them more than once, and glibc keeps the memory of the copies: most of a
+// gigabyte for ViT-L/14.
 func returnMemory() { C.returnMemory() }

@@ -12,7 +12,7 @@ import (
 	"github.com/declip/declip/internal/nn/graph"
 )
 
-// anonymous is the memory of this process that no file stands behind, in bytes.
+// anonymous returns the memory of this process that is not backed by a file, in bytes.
 func anonymous(t *testing.T) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/smaps_rollup")
@@ -27,8 +27,8 @@ func anonymous(t *testing.T) int {
 	return kilobytes << 10
 }
 
-// With LowMemory weights stay in their file, also those of convolutions with norms behind them, which would be
-// copied to be folded together and again for the processor.
+// With LowMemory, weights stay in their file. This includes those of convolutions followed by
+// norms, which would otherwise be copied when the norm is folded in and again for the processor.
 func TestLowMemoryCopiesNoWeights(t *testing.T) {
 	const channels, kernel = 512, 5
 	const weights = 4 * channels * channels * kernel * kernel // 26 MB

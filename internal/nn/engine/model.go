@@ -14,9 +14,9 @@ import (
 type Port struct {
 	Name  string
 	DType DType
-	// Shape has -1 for a dimension that is open. nil: the model does not say; a scalar has an empty Shape.
+	// Shape has -1 for an open dimension. nil: unknown; a scalar has an empty Shape.
 	Shape []int
-	// names of the open dimensions, parallel to Shape; "" where there is none
+	// names of the open dimensions, parallel to Shape; "" for unnamed ones
 	symbols []string
 }
 
@@ -48,7 +48,7 @@ func (p Port) accepts(t *Tensor) bool {
 	return slices.EqualFunc(t.Shape(), p.Shape, func(got, want int) bool { return want < 0 || got == want })
 }
 
-// Numbers of the fields read below, from the ONNX project's onnx.proto.
+// Field numbers from the ONNX project's onnx.proto.
 const (
 	modelGraph = 7
 
@@ -72,8 +72,9 @@ const (
 	dimParam = 2
 )
 
-// modelPorts reads the inputs and outputs out of a model's bytes: the binding must be told their names, and
-// asking the library would load the model a second time. Inputs that have a value in the model are left out.
+// modelPorts reads the inputs and outputs from a model's bytes: the binding needs their names, and
+// asking the library would load the model a second time. Inputs with a value in the model are left
+// out.
 func modelPorts(model []byte) (inputs, outputs []Port, err error) {
 	valued := map[string]bool{}
 	err = eachField(model, func(n protowire.Number, graph []byte) error {
@@ -152,7 +153,7 @@ func (p *Port) readTensorType(b []byte) error {
 					switch n {
 					case dimValue:
 						v, _ := protowire.ConsumeVarint(b)
-						size = max(-1, int(v)) // a negative size means nothing more than "open"
+						size = max(-1, int(v)) // a negative size means "open"
 					case dimParam:
 						symbol = string(b)
 					}
@@ -166,8 +167,8 @@ func (p *Port) readTensorType(b []byte) error {
 	})
 }
 
-// eachField calls f for every field of a message: with the contents of one that has a length, with the raw
-// bytes of others.
+// eachField calls f for every field of a message: with the contents of length-delimited fields,
+// with the raw bytes of others.
 func eachField(b []byte, f func(protowire.Number, []byte) error) error {
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
@@ -191,7 +192,7 @@ func eachField(b []byte, f func(protowire.Number, []byte) error) error {
 	return nil
 }
 
-// identityModel is the smallest model there is: y = x, float32 [1]. It proves that a device works.
+// identityModel is the smallest possible model: y = x, float32 [1]. It tests that a device works.
 func identityModel() []byte {
 	message := func(b []byte, n protowire.Number, fields ...[]byte) []byte {
 		b = protowire.AppendTag(b, n, protowire.BytesType)

@@ -8,7 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// testModel writes ONNX bytes by hand, so that this package's tests stand on nothing else of ours.
+// testModel writes ONNX bytes by hand, so that this package's tests depend on no other package of
+// the project.
 type testModel struct{ graph []byte }
 
 func message(n protowire.Number, fields ...[]byte) []byte {
@@ -63,7 +64,7 @@ func (m *testModel) float32s(name string, shape []int, data ...float32) {
 	m.graph = append(m.graph, message(graphInitializer, dims, number(2, int(Float32)), text(tensorName, name), message(9, raw))...)
 }
 
-// external adds an initializer that lies in a file.
+// external adds an initializer that is stored in a file.
 func (m *testModel) external(name string, shape []int, location string, entries ...string) {
 	var dims []byte
 	for _, d := range shape {

@@ -16,42 +16,53 @@ import (
 	"github.com/declip/declip/internal/nn/engine/winograd"
 )
 
-// SessionOptions are the choices for one session. The zero value is the fastest for repeated runs of one size.
+// SessionOptions are the choices for one session. The zero value is the fastest for repeated runs
+// with one size.
 type SessionOptions struct {
 	// Threads is the number of threads; 0: the engine's.
 	Threads int
-	// ExternalFolder is where the model's external initializers lie (weights files named by the model).
-	// Locations that leave it, also through symbolic links, are refused by ONNX Runtime. The files must
-	// not be truncated while the session lives; replacing them by renaming is safe.
+	// ExternalFolder is the directory of the model's external initializers (weights files named by
+	// the model). ONNX Runtime refuses locations outside of it, also through symbolic links. The
+	// files must not be truncated while the session exists; replacing them by renaming is safe.
 	ExternalFolder string
-	// LowMemory keeps weights where they are instead of packing them for the processor: they stay mapped
-	// from their file, shared between processes. Loads faster, runs some per cent slower. Not for
-	// convolutions with small weights and large maps, which take half as long again and no less memory.
+	// LowMemory maps weights from their file, shared between processes, instead of packing them for
+	// the processor. Loading is faster, runs are a few percent slower. It does not suit
+	// convolutions with small weights and large maps, which take 50% longer and no less memory.
 	LowMemory bool
-	// NoArena gives memory back to the system after each operation instead of keeping it for the next
-	// one and the next run. The peak within a run is about the same; what the process holds between runs
-	// falls to the weights. Large activations (tens of MB) take up to twice as long, because the
-	// system hands out fresh pages each time. For sessions that rest, not for tiles in a row.
+	// NoArena returns memory to the system after each operation instead of keeping it for the next
+	// one and the next run. The peak within a run is about the same; between runs the process keeps
+	// only the weights. Large activations (tens of MB) take up to twice as long, because the system
+	// provides fresh pages each time. It suits sessions that are often idle, not tiles in a row.
 	NoArena bool
-	// Spin lets idle threads wait in a loop instead of sleeping. Models whose operations take some ten
-	// microseconds gain about a third; from a few milliseconds a run there is nothing to gain, and the
-	// loops take cores from whatever else the process does.
+	// Spin lets idle threads wait in a loop instead of sleeping. Models with operations of about
+	// ten microseconds run about a third faster. From a few milliseconds per run there is no gain,
+	// and the loops take cores from the rest of the process.
 	Spin bool
 }
 
-// copying are ONNX Runtime's optimizers that replace mapped weights by copies in memory: float16 by float32,
-// a convolution's with the norm behind it folded in, and a convolution's in blocks of channels.
+// copying are the optimizers of ONNX Runtime that replace mapped weights by copies in memory:
+// float16 by float32, a convolution's weights with the following norm folded in, and a
+// convolution's weights in blocks of channels.
 const copying = "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer;ConvBNFusion;NchwcTransformer"
+
+// Keys of ONNX Runtime's session configuration, from onnxruntime_session_options_config_keys.h.
+const (
+	configSpinning       = "session.intra_op.allow_spinning"
+	configNoPrepacking   = "session.disable_prepacking"
+	configNoOptimizers   = "optimization.disable_specified_optimizers"
+	configExternalFolder = "session.model_external_initializers_file_folder_path"
+)
 
 // Session is a model ready to run. It is safe for concurrent use; Close frees it.
 type Session struct {
 	inputs, outputs []Port
 
-	mu      sync.RWMutex // held for reading while a run is under way
+	mu      sync.RWMutex // held for reading during a run
 	session *ort.DynamicAdvancedSession
 }
 
-// Load makes a session out of an ONNX model's bytes, which are not needed afterwards. The caller closes it.
+// Load makes a session from an ONNX model's bytes, which are not needed afterwards. The caller
+// closes it.
 func (e *Engine) Load(model []byte, o SessionOptions) (*Session, error) {
 	s := &Session{}
 	var err error
@@ -74,14 +85,15 @@ func (e *Engine) Load(model []byte, o SessionOptions) (*Session, error) {
 	return s, nil
 }
 
-// first guards firstAlone.
+// first is the state of firstAlone.
 var first struct {
 	sync.Mutex
 	done atomic.Bool
 }
 
-// firstAlone creates sessions one at a time until one has succeeded. With the first, ONNX Runtime notes the domain of package
-// winograd's operations for the whole process, and fails where two sessions do that at once.
+// firstAlone creates sessions one at a time until one has succeeded. The first session makes ONNX
+// Runtime register the domain of package winograd's operators for the whole process, which fails if
+// two sessions do it at once.
 func firstAlone(create func() error) error {
 	if first.done.Load() {
 		return create()
@@ -111,20 +123,20 @@ func (e *Engine) sessionOptions(o SessionOptions) (options *ort.SessionOptions, 
 	if threads == 0 {
 		threads = e.threads
 	}
-	config := map[string]string{"session.intra_op.allow_spinning": "0"}
+	config := map[string]string{configSpinning: "0"}
 	if o.Spin {
-		config["session.intra_op.allow_spinning"] = "1"
+		config[configSpinning] = "1"
 	}
 	if o.LowMemory {
-		config["session.disable_prepacking"] = "1"
-		config["optimization.disable_specified_optimizers"] = copying
+		config[configNoPrepacking] = "1"
+		config[configNoOptimizers] = copying
 	}
 	if o.ExternalFolder != "" {
 		folder, err := filepath.Abs(o.ExternalFolder)
 		if err != nil {
-			return nil, fmt.Errorf("weights folder %s: %w", o.ExternalFolder, err)
+			return nil, fmt.Errorf("weights directory %s: %w", o.ExternalFolder, err)
 		}
-		config["session.model_external_initializers_file_folder_path"] = folder
+		config[configExternalFolder] = folder
 	}
 
 	options, err = ort.NewSessionOptions()
@@ -136,8 +148,8 @@ func (e *Engine) sessionOptions(o SessionOptions) (options *ort.SessionOptions, 
 		options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll),
 		options.SetLogSeverityLevel(e.log.severity()),
 		options.SetCpuMemArena(!o.NoArena),
-		// Planning memory as one block costs more than half as much again at the peak (the block and the
-		// arena that the first run filled stand side by side), and gains no measurable time.
+		// Planning memory as one block raises the peak by more than half, because the block exists
+		// in addition to the arena that the first run filled, and gains no measurable time.
 		options.SetMemPattern(false),
 	}
 	for key, value := range config {
@@ -151,13 +163,13 @@ func (e *Engine) sessionOptions(o SessionOptions) (options *ort.SessionOptions, 
 	return options, nil
 }
 
-// Inputs lists what Run must be given.
+// Inputs returns the inputs that Run requires.
 func (s *Session) Inputs() []Port { return slices.Clone(s.inputs) }
 
-// Outputs lists what Run gives.
+// Outputs returns the outputs of Run.
 func (s *Session) Outputs() []Port { return slices.Clone(s.outputs) }
 
-// Close frees the session after the runs under way have ended. Closing twice is harmless.
+// Close frees the session after the current runs have ended. Closing twice is harmless.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,19 +178,19 @@ func (s *Session) Close() error {
 	}
 	err := s.session.Destroy()
 	s.session = nil
-	winograd.Free() // other sessions take it anew
+	winograd.Free() // other sessions allocate it again when they need it
 	return err
 }
 
-// Run computes all outputs from the inputs, which must be exactly the model's.
+// Run computes all outputs from the inputs, which must be exactly the model's inputs.
 //
-// An output for which the caller gives a tensor is written into that tensor's memory, without a copy; others
-// (missing or nil in outputs) are allocated. The result holds a tensor for each output of the model, the
-// caller's own among them; it belongs to the caller, and the outputs map itself is not changed. An output may
-// not share memory with an input.
+// An output for which the caller supplies a tensor is written to that tensor's memory, without a
+// copy; others (missing or nil in outputs) are allocated. The result contains a tensor for each
+// output of the model, including the caller's own; it belongs to the caller, and the map outputs is
+// not changed. An output must not share memory with an input.
 //
-// When ctx ends, the run stops at the next operation and ctx's cause is returned; the contents of the
-// outputs are then undefined. A nil ctx never ends.
+// When ctx ends, the run stops at the next operation and ctx's cause is returned; the contents of
+// the outputs are then undefined. A nil ctx never ends.
 func (s *Session) Run(ctx context.Context, inputs, outputs map[string]*Tensor) (map[string]*Tensor, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -257,7 +269,8 @@ func (s *Session) call(ctx context.Context, in, out []ort.Value) error {
 	return nil
 }
 
-// orderInputs checks the inputs, puts them into the model's order, and notes the sizes of named open dimensions.
+// orderInputs checks the inputs, puts them into the model's order, and returns the sizes of named
+// open dimensions.
 func (s *Session) orderInputs(given map[string]*Tensor) ([]*Tensor, map[string]int, error) {
 	for name := range given {
 		if !slices.ContainsFunc(s.inputs, func(p Port) bool { return p.Name == name }) {
@@ -301,7 +314,7 @@ func (s *Session) orderOutputs(given map[string]*Tensor, sizes map[string]int) (
 			ordered[i] = t
 			continue
 		}
-		// Saves the copy that the binding makes of memory that ONNX Runtime allocates.
+		// This avoids the binding's copy of memory that ONNX Runtime allocates.
 		if p.Shape != nil && !slices.Contains(p.Shape, -1) {
 			t, err := NewZeros(p.DType, p.Shape)
 			if err != nil {
@@ -334,8 +347,9 @@ func check(role string, p Port, t *Tensor) error {
 	return nil
 }
 
-// loan lends tensors' memory to ONNX Runtime for one run. ONNX Runtime keeps the addresses inside its values,
-// where the garbage collector does not see them, so the memory is pinned until the values are gone.
+// loan lends the memory of tensors to ONNX Runtime for one run. ONNX Runtime keeps the addresses in
+// its values, where the garbage collector does not see them, so the memory is pinned until the
+// values are destroyed.
 type loan struct {
 	pinner runtime.Pinner
 	made   []ort.Value

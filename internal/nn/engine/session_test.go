@@ -130,7 +130,7 @@ func TestOtherTypes(t *testing.T) {
 	}
 }
 
-// Sizes that only the run itself knows: how many elements are not zero.
+// Sizes that are known only after the run: the number of elements that are not zero.
 func TestOutputsOfUnknownSize(t *testing.T) {
 	var m testModel
 	m.input("x", Float32, "N")
@@ -199,7 +199,8 @@ func TestBadModels(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	// Cut anywhere: an error or, where what was cut off does not matter, a session; never a crash.
+	// A truncated model gives an error or, if the lost part does not matter, a session; never a
+	// crash.
 	whole := affine()
 	for n := range whole {
 		if s, err := e.Load(whole[:n], SessionOptions{Threads: 1}); err == nil {
@@ -222,7 +223,7 @@ func TestTensorShapes(t *testing.T) {
 	}
 }
 
-// Memory that only ONNX Runtime refers to must not be collected or reused while it is needed.
+// Memory that only ONNX Runtime refers to must not be collected or reused during a run.
 func TestUnderGarbageCollection(t *testing.T) {
 	s := load(t, affine(), SessionOptions{})
 	var wg sync.WaitGroup

@@ -9,7 +9,8 @@ import (
 	"github.com/declip/declip/internal/nn/engine/winograd"
 )
 
-// simd names the vector instructions of this CPU that speed up matrix products, oldest first.
+// simd returns the names of the CPU's vector instructions that speed up matrix products, oldest
+// first.
 func simd() []string {
 	var names []string
 	for _, f := range []struct {
@@ -35,15 +36,16 @@ func simd() []string {
 	return names
 }
 
-// Blocks tells whether large matrix products run faster as convolutions of one pixel, for which ONNX Runtime keeps
-// channels in blocks: on processors with AVX-512. One thread of an AMD EPYC (Zen 4) does 87 to 97 GFLOP/s as Gemm and 106
-// to 110 so, at the sizes of ViT-L/14.
+// Blocks reports whether large matrix products run faster as 1 x 1 convolutions, for which ONNX
+// Runtime keeps channels in blocks: on processors with AVX-512. At the sizes of ViT-L/14, one
+// thread of an AMD EPYC (Zen 4) reaches 87 to 97 GFLOP/s with Gemm, and 106 to 110 with
+// convolutions.
 func (e *Engine) Blocks() bool { return e.device.kind == "cpu" && cpu.X86.HasAVX512F }
 
-// Winograd tells whether sessions have the operations of package winograd.
+// Winograd reports whether sessions have the operators of package winograd.
 func (e *Engine) Winograd() bool { return e.winograd() != "" }
 
-// winograd is the kind of processor whose operations sessions have, or empty.
+// winograd returns the kind of processor for which sessions have the operators, or "".
 func (e *Engine) winograd() winograd.Kind {
 	kinds := winograd.Kinds()
 	if e.device.kind != "cpu" || e.library.base == nil || len(kinds) == 0 {
@@ -52,12 +54,13 @@ func (e *Engine) winograd() winograd.Kind {
 	return kinds[0]
 }
 
-// addOperations adds those of package winograd to the options of a session of so many threads.
+// addOperations adds the operators of package winograd to the options of a session with a number of
+// threads.
 func (e *Engine) addOperations(options *ort.SessionOptions, threads int) error {
 	kind := e.winograd()
 	if kind == "" {
 		return nil
 	}
-	// The binding has no way to the options that it wraps, which are its only field.
+	// The binding does not expose the options that it wraps, which are its only field.
 	return winograd.Register(e.library.base, *(*unsafe.Pointer)(unsafe.Pointer(options)), kind, threads)
 }

@@ -36,14 +36,14 @@ func (d DType) String() string {
 	return fmt.Sprintf("ONNX type %d", int32(d))
 }
 
-// Element is what a tensor can hold.
+// Element is a type of tensor elements.
 type Element interface {
 	float32 | float64 | int64 | uint8 | bool
 }
 
-// Tensor is an array with a shape in Go memory, row-major. It holds nothing outside Go: the garbage
-// collector frees it, and a session lends the memory to ONNX Runtime only while Run is under way.
-// A tensor may be read by several Runs at once; one that a Run writes to must not be used elsewhere
+// Tensor is an array with a shape in Go memory, row-major. It needs no resources outside Go: the
+// garbage collector frees it, and a session lends the memory to ONNX Runtime only during Run.
+// Several Runs may read a tensor at once; a tensor that a Run writes to must not be used elsewhere
 // until that Run has returned.
 type Tensor struct {
 	shape []int
@@ -55,13 +55,13 @@ type array interface {
 	dtype() DType
 	length() int
 	slice() any
-	value(shape []int) (ort.Value, error) // an ONNX Runtime value over the same memory
+	value(shape []int) (ort.Value, error) // an ONNX Runtime value with the same memory
 	pointer() any                         // to the first element, for pinning; nil if there is none
-	fetch(v ort.Value)                    // takes back what a run wrote, where value could not share the memory
+	fetch(v ort.Value)                    // copies what a run wrote, if value could not share the memory
 }
 
-// NewTensor wraps data, without copying it, as a float32 tensor. The length of data must be the product of
-// shape's dimensions; an empty shape is a scalar, which has one element.
+// NewTensor wraps data, without copying it, as a float32 tensor. The length of data must be the
+// product of shape's dimensions; an empty shape is a scalar, which has one element.
 func NewTensor(shape []int, data []float32) (*Tensor, error) { return New(shape, data) }
 
 // NewEmpty makes a float32 tensor of zeros.
@@ -100,14 +100,14 @@ func NewZeros(dtype DType, shape []int) (*Tensor, error) {
 	return nil, fmt.Errorf("tensors of %v are not supported", dtype)
 }
 
-// elements multiplies the dimensions.
+// elements returns the product of the dimensions.
 func elements(shape []int) (int, error) {
 	n := 1
 	for _, d := range shape {
 		if d < 0 {
 			return 0, fmt.Errorf("tensor shape %v has a negative dimension", shape)
 		}
-		// Keeps the size in bytes inside an int as well.
+		// The size in bytes must fit into an int as well.
 		if d > 0 && n > math.MaxInt/8/d {
 			return 0, fmt.Errorf("tensor shape %v is too large", shape)
 		}
@@ -156,8 +156,8 @@ func Data[T Element](t *Tensor) []T {
 	return d
 }
 
-// Close lets go of the memory early; using the tensor in a Run afterwards is an error. It is optional: a
-// tensor that is no longer referenced is collected like any Go value.
+// Close releases the memory early; using the tensor in a Run afterwards is an error. It is
+// optional: an unreferenced tensor is collected like any Go value.
 func (t *Tensor) Close() { t.data = nil }
 
 // typed is the array over a slice of T.
@@ -204,7 +204,8 @@ func (a typed[T]) fetch(v ort.Value) {
 	}
 }
 
-// fromValue takes over a value that ONNX Runtime allocated; the binding has copied it into Go memory.
+// fromValue returns a tensor for a value that ONNX Runtime allocated; the binding has copied it
+// into Go memory.
 func fromValue(v ort.Value) (*Tensor, error) {
 	shape := make([]int, 0, 4)
 	for _, d := range v.GetShape() {

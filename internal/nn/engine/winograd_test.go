@@ -10,7 +10,8 @@ import (
 	"github.com/declip/declip/internal/nn/graph"
 )
 
-// A convolution of package winograd, its gradients, and one with norm and ReLU are what ONNX Runtime's operations give.
+// A convolution of package winograd, its gradients, and one with norm and ReLU agree with ONNX
+// Runtime's operations.
 func TestWinograd(t *testing.T) {
 	e := open(t)
 	if !e.Winograd() {

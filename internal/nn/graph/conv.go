@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// ConvOptions are the same in both spatial dimensions. The zero value means
-// stride 1, no padding, dilation 1, one group.
+// ConvOptions apply to both spatial dimensions. The zero value means stride 1, no padding, dilation
+// 1, one group.
 type ConvOptions struct {
 	Stride   int // pixels from one window to the next; 0 means 1
 	Pad      int // zeros around the input
 	Dilation int // pixels from one tap of the kernel to the next; 0 means 1
-	Groups   int // input and output channels are split into so many; 0 means 1
+	Groups   int // number of groups that the channels are divided into; 0 means 1
 }
 
-// filled replaces zeros by what they stand for.
+// filled replaces zeros by the default values.
 func (o ConvOptions) filled() ConvOptions {
 	o.Stride, o.Dilation, o.Groups = max(o.Stride, 1), max(o.Dilation, 1), max(o.Groups, 1)
 	return o
@@ -93,8 +93,8 @@ func Conv(x, w, b *Node, o ConvOptions) *Node {
 	return apply1(op, x, w, b)
 }
 
-// convTranspose is the adjoint of conv: it yields what conv took, of the
-// given height and width.
+// convTranspose is the adjoint of conv: its result has the shape of conv's input, with the given
+// height and width.
 type convTranspose struct {
 	ConvOptions
 	height, width int

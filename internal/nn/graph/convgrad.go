@@ -1,7 +1,7 @@
 package graph
 
-// inputGradient is the loss's gradient by the input x of a convolution, given
-// that by its output.
+// inputGradient returns the gradient of the loss by the input x of a convolution, given the
+// gradient d by its output.
 func (k conv) inputGradient(x, w, d *Node) *Node {
 	kh, kw := w.shape[2], w.shape[3]
 	if k.Stride > 1 && kh*kw == 1 && k.Pad == 0 {
@@ -31,9 +31,9 @@ func (k conv) inputGradient(x, w, d *Node) *Node {
 	return Pad(full, cut, cut)
 }
 
-// spread puts step-1 zeros behind each pixel of d, in rows and columns, and
-// cuts or fills to the given size. Columns are spread by a product with a
-// matrix of zeros and ones, which is faster than moving single numbers.
+// spread inserts step-1 zeros after each pixel of d, in rows and columns, and crops or pads to the
+// given size. Columns are spread by a product with a matrix of zeros and ones, which is faster than
+// moving single numbers.
 func spread(d *Node, step, height, width int) *Node {
 	h, w := d.shape[2], d.shape[3]
 	place := make([]float32, w*width)
@@ -45,8 +45,8 @@ func spread(d *Node, step, height, width int) *Node {
 	return Pad(Reshape(d, -1, d.shape[1], h*step, width), make([]int, 4), []int{0, 0, height - h*step, 0})
 }
 
-// adjointKernel turns w [K,C/groups,kh,kw] by 180 degrees and exchanges input
-// and output channels within each group: [C,K/groups,kh,kw].
+// adjointKernel rotates w [K,C/groups,kh,kw] by 180 degrees and exchanges input and output channels
+// within each group: [C,K/groups,kh,kw].
 func (k conv) adjointKernel(w *Node) *Node {
 	n, c, kh, kw := w.shape[0], w.shape[1], w.shape[2], w.shape[3]
 	g := k.Groups
@@ -57,7 +57,7 @@ func (k conv) adjointKernel(w *Node) *Node {
 	return Reshape(Transpose(w, 0, 2, 1, 3), g*c, n/g, kh, kw)
 }
 
-// weightGradient is the loss's gradient by the kernel of a convolution.
+// weightGradient returns the gradient of the loss by the kernel of a convolution.
 func (k conv) weightGradient(x, w, d *Node) *Node {
 	switch {
 	case k.Groups == 1:
@@ -79,9 +79,8 @@ func (k conv) weightGradient(x, w, d *Node) *Node {
 
 // denseWeightGradient is the weight gradient of one group.
 func (k conv) denseWeightGradient(x, w, d *Node) *Node {
-	// A single product with both kernel dimensions stacked is some 15 % faster
-	// where its result is small, and where maps are so large that the zeros
-	// beside them do not count.
+	// A single product with both kernel dimensions stacked is about 15% faster if its result is
+	// small, and if maps are so large that the zeros around them do not matter.
 	const small, wide = 128 * 128, 64
 	if size := w.shape[0] * w.shape[1]; k.Stride == 1 && (size <= small || size <= 2*small && d.shape[2] >= wide) {
 		return k.stackedWeightGradient(x, w, d)
@@ -113,10 +112,9 @@ func (k conv) stackedWeightGradient(x, w, d *Node) *Node {
 	return Transpose(Reshape(sumOf(sums), kw, n, kh, c), 1, 3, 2, 0)
 }
 
-// rowWeightGradient computes, for each row of the kernel, one product of the
-// output's gradient with the input's rows, shifted to the row's place; the
-// shifts along columns are stacked as channels beforehand, of so many images
-// as keep the stack small.
+// rowWeightGradient computes, for each row of the kernel, one product of the output's gradient with
+// the input's rows, shifted to the row's place; the shifts along columns are first stacked as
+// channels, for as many images as keep the stack small.
 func (k conv) rowWeightGradient(x, w, d *Node) *Node {
 	n, c, kh, kw := w.shape[0], w.shape[1], w.shape[2], w.shape[3]
 	h, v := d.shape[2], d.shape[3]

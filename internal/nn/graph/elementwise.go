@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// pairKind tells the two-operand operations apart by their ONNX names.
+// pairKind is the ONNX name of a two-operand operation.
 type pairKind string
 
 const (
@@ -88,7 +88,7 @@ func Greater(a, b *Node) *Node { return apply1(pairwise{greaterKind}, a, b) }
 // Scale returns x times a number.
 func Scale(x *Node, by float64) *Node { return Mul(x, scalar(x, by)) }
 
-// unaryKind tells the one-operand operations apart by their ONNX names.
+// unaryKind is the ONNX name of a one-operand operation.
 type unaryKind string
 
 const (
@@ -134,8 +134,8 @@ func (u unary) gradient(c *call, dy []*Node) []*Node {
 	case softplusKind:
 		dx = Mul(d, Sigmoid(x))
 	case reluKind:
-		// As in PyTorch the gradient at 0 is 0. The output is what is looked
-		// at, so that the input need not be kept.
+		// As in PyTorch, the gradient at 0 is 0. It depends on the output only, so that the input
+		// need not be kept.
 		dx = Mul(d, step(y))
 	case tanhKind:
 		dx = Mul(d, Sub(scalar(y, 1), Mul(y, y)))
@@ -170,12 +170,11 @@ func Tanh(x *Node) *Node { return apply1(unary{tanhKind}, x) }
 // QuickGELU returns x * sigmoid(1.702 x), the activation of CLIP's towers.
 func QuickGELU(x *Node) *Node { return Mul(x, Sigmoid(Scale(x, 1.702))) }
 
-// stepSlope takes every positive normal number to at least 1.
+// stepSlope scales every positive normal number to at least 1.
 const stepSlope = 3e38
 
-// stepOp is 1 for positive numbers and 0 for others: a clipped line so steep
-// that no normal number lies on its slope. It runs many times faster than a
-// comparison followed by a choice.
+// stepOp is 1 for positive numbers and 0 for others: a clipped line so steep that no normal number
+// is on its slope. It runs many times faster than a comparison followed by a selection.
 type stepOp struct{}
 
 func (stepOp) name() string { return "step" }
@@ -196,7 +195,7 @@ func (stepOp) gradient(*call, []*Node) []*Node { return []*Node{nil} }
 // step returns 1 where x > 0 and 0 elsewhere.
 func step(x *Node) *Node { return apply1(stepOp{}, x) }
 
-// where picks elements by a condition.
+// where selects elements by a condition.
 type where struct{}
 
 func (where) name() string { return "Where" }

@@ -8,29 +8,28 @@ import (
 	"slices"
 )
 
-// Initializer holds the values of a parameter: in memory, or as a stretch of
-// a file that the engine maps (external data).
+// Initializer contains the values of a parameter: in memory, or as a section of a file that the
+// engine maps (external data).
 type Initializer struct {
 	DType DType
 	Shape []int
 	Data  []byte // raw little endian; unused if Location is set
-	// External data: a path relative to the folder that the engine is told,
-	// and the stretch of the file in bytes.
+	// External data: a path relative to the engine's directory for external data, and the section
+	// of the file in bytes.
 	Location       string
 	Offset, Length int64
 }
 
-// Output names a node that the model yields.
+// Output is a named output of the model.
 type Output struct {
 	Name string
 	Node *Node
 }
 
-// Encode returns the graph as an ONNX model (ModelProto, opset 17) that yields
-// the outputs, in their order, and holds only what these need. Parameters are
-// bound by name to inits; one that is stored in another type than float32 is
-// converted by a Cast in the model. Unbound parameters become inputs of the
-// model. The error is that of [Graph.Err] if building went wrong.
+// Encode returns the graph as an ONNX model (ModelProto, opset 17) that computes the outputs, in
+// their order, and contains only what they need. Parameters are bound by name to inits; one that is
+// stored in another type than float32 is converted by a Cast in the model. Unbound parameters
+// become inputs of the model. If building failed, the error is that of [Graph.Err].
 func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, error) {
 	if g.err != nil {
 		return nil, g.err
@@ -45,7 +44,7 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 		opsets: map[string]int{"": onnxOpset},
 	}
 	for _, o := range outputs {
-		// The value is named after the first output that asks for it.
+		// The value gets the name of the first output that refers to it.
 		if _, named := e.names[o.Node]; !named && o.Node.source() == nil {
 			e.names[o.Node] = o.Name
 		}
@@ -73,8 +72,8 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 	return modelProto(body, e.opsets), nil
 }
 
-// room is about what the constants of the calls, and the values bound to their parameters, take once written: messages
-// that grow as they are filled are copied many times over.
+// room estimates the encoded size of the constants of the calls and of the values bound to their
+// parameters. Without it, messages would be copied many times as they grow.
 func (g *Graph) room(calls []int, inits map[string]Initializer) int {
 	const around = 128 // name, shape and type
 	n := 0
@@ -86,7 +85,7 @@ func (g *Graph) room(calls []int, inits map[string]Initializer) int {
 	return n
 }
 
-// checkOutputs refuses missing nodes and names that are taken.
+// checkOutputs returns an error for missing nodes and names that are taken.
 func (g *Graph) checkOutputs(outputs []Output) error {
 	if len(outputs) == 0 {
 		return fmt.Errorf("encode: no outputs")
@@ -120,13 +119,12 @@ func (g *Graph) needed(outputs []Output) []bool {
 	return need
 }
 
-// order lists the needed calls so that each stands behind those whose results
-// it takes, and the last ones, whose results no other call takes, stand at the
-// end with the earliest built last. ONNX Runtime goes from the end of the list
-// towards what each call needs. So the gradients by the late layers' weights,
-// which are built first, are computed first; otherwise the loss's gradient
-// would be followed down to the first layer before any of the weights' were
-// computed, with the activations and the gradients of all layers in memory.
+// order lists the needed calls so that each one follows those whose results it takes. Calls whose
+// results no other call takes come at the end, the earliest built last. ONNX Runtime starts from
+// the end of the list and goes to what each call needs. So the gradients by the weights of the late
+// layers, which are built first, are computed first. Otherwise the loss's gradient would be
+// followed to the first layer before any gradient by weights was computed, with the activations and
+// the gradients of all layers in memory.
 func (g *Graph) order(outputs []Output) []int {
 	need := g.needed(outputs)
 	taken := make([]bool, len(g.calls))
@@ -177,8 +175,9 @@ type encoder struct {
 	ints64 map[string]string // int64 constants by content
 	opsets map[string]int    // operator sets in use, by domain
 	count  int
-	// casts of stored weights, written before the other nodes: ONNX Runtime then runs each right before it is
-	// needed. With a place behind what computes the other operand it would be run before that, first of all.
+	// casts of stored weights, written before the other nodes: ONNX Runtime then runs each one
+	// right before it is needed. If it came after the computation of the other operand, it would
+	// run before that computation, at the start.
 	casts   message
 	nodes   message
 	tensors message
@@ -202,7 +201,7 @@ func (e *encoder) nameOf(n *Node) string {
 	return name
 }
 
-// call writes one call and what it takes.
+// call writes one call.
 func (e *encoder) call(c *call) error {
 	if s, ok := c.op.(*source); ok {
 		return e.source(s, c.out[0])
@@ -245,7 +244,7 @@ func (e *encoder) source(s *source, n *Node) error {
 	return nil
 }
 
-// checkInitializer refuses data that does not fill the parameter's shape.
+// checkInitializer returns an error for data that does not fill the parameter's shape.
 func checkInitializer(t Initializer, shape []int) error {
 	if !slices.Equal(t.Shape, shape) {
 		return fmt.Errorf("its values have shape %v, expected %v", t.Shape, shape)
@@ -326,5 +325,5 @@ func (e *encoder) nodeIn(domain, kind string, in, out []string, attrs ...attribu
 	e.nodes.bytes(1, m)
 }
 
-// sortedKeys keeps the encoding the same from run to run.
+// sortedKeys makes the encoding deterministic.
 func sortedKeys(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// golden holds what PyTorch computed; see tools/golden/graph.py.
+// golden contains PyTorch's results; see tools/golden/graph.py.
 type golden struct {
 	Rate, Decay float64
 	Step        int
@@ -124,8 +124,8 @@ func TestComposites(t *testing.T) {
 	}
 }
 
-// checkComposite compares one training graph of everything with PyTorch:
-// output, loss, all gradients, running statistics, AdamW's and SGD's step.
+// checkComposite compares a complete training graph with PyTorch: output, loss, all gradients,
+// running statistics and AdamW's step.
 func checkComposite(t *testing.T, want golden, build composite, lossOf func(y, weights *Node) *Node) {
 	g := New()
 	feeds := map[string]array{}

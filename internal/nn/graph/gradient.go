@@ -5,10 +5,9 @@ import (
 	"fmt"
 )
 
-// Gradients returns the derivative of a loss (one element) by each of the
-// nodes wrt, as nodes of the same graph and of wrt's shapes. A node on which
-// the loss does not depend gets zeros. Reverse mode: each operation's rule is
-// applied once, from the loss back.
+// Gradients returns the derivative of a loss (one element) by each of the nodes wrt, as nodes of
+// the same graph and of wrt's shapes. The gradient by a node that the loss does not depend on is
+// zero. Reverse mode: each operation's rule is applied once, starting at the loss.
 func Gradients(loss *Node, wrt []*Node) []*Node {
 	g := owner([]*Node{loss})
 	grads := make([]*Node, len(wrt))
@@ -87,8 +86,8 @@ func backward(loss *Node, wrt []*Node) map[*Node]*Node {
 	return sums
 }
 
-// dependents marks the calls up to a last one that compute something out of
-// the given nodes, and the calls that yield these.
+// dependents marks the calls, up to call last, that depend on the given nodes, and the calls that
+// compute these nodes.
 func dependents(g *Graph, from []*Node, last int) []bool {
 	leads := make([]bool, len(g.calls))
 	for _, n := range from {
@@ -102,8 +101,8 @@ func dependents(g *Graph, from []*Node, last int) []bool {
 	return leads
 }
 
-// rebuilt holds values that the rules compute anew instead of having them kept
-// since the forward pass.
+// rebuilt contains values that gradient rules compute again instead of keeping them from the
+// forward pass.
 type rebuilt map[*Node]*Node
 
 // call is c with rebuilt values among its inputs and outputs.
@@ -119,10 +118,9 @@ func (r rebuilt) call(c *call) *call {
 	return &twin
 }
 
-// node rebuilds what a normalisation by the batch's moments and a ReLU made of
-// a convolution's output, which the normalisation's own rule needs in memory
-// anyway. It takes a pass over the values, little beside a dense convolution,
-// and of each layer one map is kept instead of two.
+// node rebuilds the output of a batch normalisation and a ReLU from the convolution's output, which
+// the normalisation's own rule keeps in memory anyway. This costs a pass over the values, little
+// compared with a dense convolution, and keeps one map of each layer instead of two.
 func (r rebuilt) node(n *Node) *Node {
 	if relu, ok := n.call.op.(unary); !ok || relu.kind != reluKind {
 		return n
@@ -133,15 +131,15 @@ func (r rebuilt) node(n *Node) *Node {
 		return n
 	}
 	if r[n] == nil {
-		// The same numbers in other words: an engine that finds the same
-		// operation twice would keep the first's result for the second.
+		// The same numbers, written differently: an engine that finds the same operation twice
+		// would keep the first result for the second.
 		x, scale, bias, mean, variance := norm.in[0], norm.in[1], norm.in[2], norm.in[3], norm.in[4]
 		r[n] = ReLU(BatchNorm(x, scale, bias, mean, Add(variance, scalar(x, b.eps)), 0))
 	}
 	return r[n]
 }
 
-// dense tells convolutions with a kernel of several taps over all channels.
+// dense reports whether c is a convolution with a kernel of several taps over all channels.
 func dense(c *call) bool {
 	k, ok := c.op.(conv)
 	return ok && k.Groups == 1 && c.in[1].shape[2]*c.in[1].shape[3] > 1

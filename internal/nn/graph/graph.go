@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Open stands for a dimension whose size is known only when the model runs.
-// Only dimension 0 of a shape may be open.
+// Open is the size of a dimension that is known only when the model runs. Only dimension 0 of a
+// shape may be open.
 const Open = -1
 
 // DType is the type of a tensor's elements.
@@ -73,10 +73,10 @@ func New() *Graph {
 // Err returns the first mistake made while building, or nil.
 func (g *Graph) Err() error { return g.err }
 
-// Winograd makes convolutions of 5 x 5 that keep their maps' size, and their
-// gradients, operations of package winograd, where their channels are
-// multiples of 16. It is called before they are added. With 2 threads of an AMD
-// EPYC (Zen 4) they take 3.4 times less time than plain sums.
+// Winograd replaces 5 x 5 convolutions that keep the size of their maps, and their gradients, by
+// the operators of package winograd, where the numbers of channels are multiples of 16. It must be
+// called before they are added. With 2 threads of an AMD EPYC (Zen 4) they are 3.4 times as fast as
+// direct convolutions.
 func (g *Graph) Winograd() { g.winograd = true }
 
 // fail keeps the first error and returns a spoiled node.
@@ -87,8 +87,7 @@ func (g *Graph) fail(err error) *Node {
 	return &Node{graph: g, bad: true}
 }
 
-// Node is one value of a graph: what an input, a parameter, a constant or an
-// operation yields.
+// Node is one value of a graph: an input, a parameter, a constant or a result of an operation.
 type Node struct {
 	graph *Graph
 	call  *call // what computes it; a source for inputs, parameters, constants
@@ -102,8 +101,8 @@ type Node struct {
 // for a scalar. Dimension 0 may be [Open].
 func (n *Node) Shape() []int { return slices.Clone(n.shape) }
 
-// Dim returns the size of one dimension (negative axes count from the end),
-// or 0 where there is no such dimension.
+// Dim returns the size of one dimension (negative axes count from the end), or 0 if there is no
+// such dimension.
 func (n *Node) Dim(axis int) int {
 	if axis < 0 {
 		axis += len(n.shape)
@@ -143,7 +142,7 @@ type value struct {
 // floats is the usual single output of an operation.
 func floats(shape []int) []value { return []value{{Float32, shape}} }
 
-// operation is what is known of one kind of computation.
+// operation describes one kind of computation.
 type operation interface {
 	// name is used in error messages.
 	name() string
@@ -151,9 +150,9 @@ type operation interface {
 	infer(in []*Node) ([]value, error)
 	// emit writes the ONNX nodes that compute out from in.
 	emit(e *encoder, c *call, in, out []string)
-	// gradient returns the loss's gradient by each input, given that by each
-	// output (nil where the loss doesn't depend on the output). A nil in the
-	// result means that no gradient flows to that input.
+	// gradient returns the gradient of the loss by each input, given the gradient by each output
+	// (nil if the loss does not depend on the output). A nil in the result means that no gradient
+	// flows to that input.
 	gradient(c *call, dy []*Node) []*Node
 }
 
@@ -216,7 +215,7 @@ func apply(op operation, outputs int, in ...*Node) []*Node {
 // apply1 is apply for operations with one output.
 func apply1(op operation, in ...*Node) *Node { return apply(op, 1, in...)[0] }
 
-// wantFloat refuses nodes of other element types than float32.
+// wantFloat returns an error unless all nodes are float32.
 func wantFloat(in ...*Node) error {
 	for i, n := range in {
 		if n.dtype != Float32 {
@@ -226,7 +225,7 @@ func wantFloat(in ...*Node) error {
 	return nil
 }
 
-// wantRank refuses a node whose number of dimensions is another.
+// wantRank returns an error unless a node has the given number of dimensions.
 func wantRank(what string, n *Node, rank int) error {
 	if len(n.shape) != rank {
 		return fmt.Errorf("%s has shape %v, expected %d dimensions", what, n.shape, rank)
@@ -234,7 +233,7 @@ func wantRank(what string, n *Node, rank int) error {
 	return nil
 }
 
-// wantShape refuses a node of another shape.
+// wantShape returns an error unless a node has the given shape.
 func wantShape(what string, n *Node, shape ...int) error {
 	if !slices.Equal(n.shape, shape) {
 		return fmt.Errorf("%s has shape %v, expected %v", what, n.shape, shape)
@@ -242,8 +241,7 @@ func wantShape(what string, n *Node, shape ...int) error {
 	return nil
 }
 
-// product multiplies dimensions. With an open one among them it returns the
-// product of the others and false.
+// product multiplies dimensions. If one is open, it returns the product of the others and false.
 func product(shape []int) (int, bool) {
 	n, closed := 1, true
 	for _, d := range shape {

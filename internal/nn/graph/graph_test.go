@@ -16,8 +16,8 @@ import (
 	"github.com/declip/declip/internal/nn/engine/enginetest"
 )
 
-// TestMistakes wants a message that names what is wrong, and no panic in
-// whatever is built on top.
+// TestMistakes checks that errors name the mistake, and that building on spoiled nodes does not
+// panic.
 func TestMistakes(t *testing.T) {
 	for _, test := range []struct {
 		name, want string
@@ -52,7 +52,7 @@ func TestMistakes(t *testing.T) {
 		{"pool padding", "at most half", func(_ *Graph, x *Node) *Node { return MaxPool(x, 3, 2, 2) }},
 		{"reshape", "has 384 elements", func(_ *Graph, x *Node) *Node { return Reshape(x, 2, 3, 63) }},
 		{"reshape twice open", "more than one", func(_ *Graph, x *Node) *Node { return Reshape(x, -1, -1) }},
-		{"transpose", "is no permutation", func(_ *Graph, x *Node) *Node { return Transpose(x, 0, 1, 1, 2) }},
+		{"transpose", "is not a permutation", func(_ *Graph, x *Node) *Node { return Transpose(x, 0, 1, 1, 2) }},
 		{"slice", "range 2:9", func(_ *Graph, x *Node) *Node { return Slice(x, -1, 2, 9) }},
 		{"concat", "do not join", func(g *Graph, x *Node) *Node { return Concat(1, x, g.Param("p", 2, 3, 8, 7)) }},
 		{"axis", "outside a shape", func(_ *Graph, x *Node) *Node { return ReduceSum(x, []int{4}, false) }},
@@ -62,7 +62,7 @@ func TestMistakes(t *testing.T) {
 		{"other graph", "different graphs", func(_ *Graph, x *Node) *Node { return Add(x, New().Param("p", 8)) }},
 		{"taken name", `"x": the name is already taken`, func(g *Graph, _ *Node) *Node { return g.Param("x", 2) }},
 		{"dimension", "must be positive", func(g *Graph, _ *Node) *Node { return g.Param("p", 2, 0) }},
-		{"constant", "holds 6 elements, got 5", func(g *Graph, _ *Node) *Node { return g.Const([]int{2, 3}, make([]float32, 5)) }},
+		{"constant", "has 6 elements, got 5", func(g *Graph, _ *Node) *Node { return g.Const([]int{2, 3}, make([]float32, 5)) }},
 		{"where", "expected bool", func(_ *Graph, x *Node) *Node { return Where(x, x, x) }},
 		{"types", "expected one type", func(_ *Graph, x *Node) *Node { return Add(x, Cast(x, Int64)) }},
 		{"loss", "expected one element", func(_ *Graph, x *Node) *Node { return Gradients(x, []*Node{x})[0] }},
@@ -70,7 +70,7 @@ func TestMistakes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			g := New()
 			y := test.build(g, g.Input("x", 2, 3, 8, 8))
-			// Everything takes a spoiled node without a word.
+			// Every function accepts a spoiled node.
 			p := g.Param("later", 3)
 			after, _, _ := BatchNormTrain(ReLU(MaxPool(Conv(y, y, y, ConvOptions{Stride: 2}), 2, 2, 0)), p, p, p, p, 1e-5, 0.1)
 			after = UpsampleBicubic(Linear(Reshape(Concat(0, after, y), -1, 2), y, y), 3, 3)
@@ -109,7 +109,7 @@ func TestEncodeErrors(t *testing.T) {
 	}
 }
 
-// TestEncodeRepeats wants the same bytes each time, and only what is used.
+// TestEncodeRepeats checks that encoding is deterministic and contains only what is used.
 func TestEncodeRepeats(t *testing.T) {
 	build := func() ([]byte, []string) {
 		g := New()
@@ -141,8 +141,8 @@ func TestEncodeRepeats(t *testing.T) {
 	}
 }
 
-// TestInitializers binds weights as float32, as float16 and as a stretch of a
-// file, and runs the model with two batch sizes.
+// TestInitializers binds weights as float32, as float16 and as a section of a file, and runs the
+// model with two batch sizes.
 func TestInitializers(t *testing.T) {
 	enginetest.Open(t)
 	folder := t.TempDir()
@@ -191,7 +191,7 @@ func floatBytes(vs ...float32) []byte {
 	return b.Bytes()
 }
 
-// TestMaxPoolTies wants the gradient at the first maximum of each window.
+// TestMaxPoolTies checks that the gradient goes to the first maximum of each window.
 func TestMaxPoolTies(t *testing.T) {
 	g := New()
 	x, weights := g.Param("x", 1, 1, 4, 4), g.Input("weights", 1, 1, 2, 2)
@@ -209,8 +209,8 @@ func TestMaxPoolTies(t *testing.T) {
 	}
 }
 
-// TestBlocks compares gradients that are computed in blocks of the batch with
-// the same formulas over an open batch, which stay whole.
+// TestBlocks compares gradients that are computed in blocks of the batch with the same formulas
+// over an open batch, which is not divided.
 func TestBlocks(t *testing.T) {
 	const n, c, side = 3, 32, 80 // 2.5 MB: a block of two and one of one
 	random := rand.New(rand.NewPCG(1, 2))
@@ -242,13 +242,14 @@ func TestBlocks(t *testing.T) {
 		for i, v := range whole[name].data {
 			want[i] = float64(v)
 		}
-		// 1e-4: sums of 20000 float32 terms in another order, which cancel.
+		// 1e-4: sums of 20000 float32 terms in another order, with cancellation.
 		compare(t, name, got, want, 1e-4)
 	}
 }
 
-// ONNX Runtime runs a conversion of stored weights right before it is needed if it is written before what computes the
-// other operand, and else before everything that operand comes from, so that all weights are converted at once.
+// ONNX Runtime runs a conversion of stored weights right before it is needed if it is written
+// before the computation of the other operand. Otherwise it runs the conversion before everything
+// that the operand depends on, so that all weights are converted at once.
 func TestConversionsComeFirst(t *testing.T) {
 	g := New()
 	y := ReLU(g.Input("x", 2, 3))

@@ -10,23 +10,23 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrTooLarge is wrapped by the error about a model that no ONNX file can hold.
+// ErrTooLarge is wrapped by the error about a model that is too large for an ONNX file.
 var ErrTooLarge = errors.New("model is too large for an ONNX file")
 
 // maxModel is the longest a protobuf message may be, in bytes.
 const maxModel = math.MaxInt32
 
-// Inline writes to w a model that Encode made, with the values of its initializers inside where it refers to other
-// files. open gives the stretch of a file that an initializer refers to. What is written is made on the way, so that
-// it may be larger than memory. A model that would exceed 2 GiB, the most that a protobuf message can hold, is
-// ErrTooLarge before anything is written.
+// Inline writes to w a model that Encode made, and replaces references to other files by the values
+// in these files. open returns a reader of the section of a file that an initializer refers to. The
+// output is streamed, so it may be larger than memory. For a model that would exceed 2 GiB, the
+// limit of protobuf messages, the error wraps ErrTooLarge and nothing is written.
 func Inline(w io.Writer, model []byte, open func(location string, offset, length int64) io.Reader) error {
 	var in inliner
 	if err := in.model(model); err != nil {
 		return fmt.Errorf("graph: inline: %w", err)
 	}
 	if in.size > maxModel {
-		return fmt.Errorf("%w: %d bytes, at most %d are possible", ErrTooLarge, in.size, maxModel)
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, in.size, maxModel)
 	}
 	for _, p := range in.pieces {
 		if _, err := w.Write(p.bytes); err != nil {
@@ -46,20 +46,20 @@ func Inline(w io.Writer, model []byte, open func(location string, offset, length
 	return nil
 }
 
-// piece is a stretch of the new model: bytes, and behind them a part of a file if there is a location.
+// piece is a part of the new model: bytes, followed by a section of a file if there is a location.
 type piece struct {
 	bytes          message
 	location       string
 	offset, length int64
 }
 
-// inliner collects the pieces of a message, whose size has to be known before it is written.
+// inliner collects the pieces of a message, whose size must be known before it is written.
 type inliner struct {
 	pieces []piece
 	size   int64
 }
 
-// last is the piece that bytes go to.
+// last returns the piece that bytes are appended to.
 func (in *inliner) last() *message {
 	if n := len(in.pieces); n == 0 || in.pieces[n-1].location != "" {
 		in.pieces = append(in.pieces, piece{})
@@ -111,7 +111,7 @@ func (in *inliner) model(m []byte) error {
 	})
 }
 
-// tensor copies a TensorProto, and puts a stretch of a file in the place of a reference to one.
+// tensor copies a TensorProto and replaces a reference to a file by a section of it.
 func (in *inliner) tensor(m []byte) error {
 	ref := piece{length: -1}
 	err := eachField(m, func(n protowire.Number, whole, content []byte) error {
@@ -139,7 +139,7 @@ func (in *inliner) tensor(m []byte) error {
 	return nil
 }
 
-// entry takes a StringStringEntryProto of a reference.
+// entry reads a StringStringEntryProto of a reference.
 func (p *piece) entry(m []byte) error {
 	var key, value string
 	err := eachField(m, func(n protowire.Number, _, content []byte) error {
@@ -165,7 +165,8 @@ func (p *piece) entry(m []byte) error {
 	return err
 }
 
-// eachField calls do with each field of a message, whole and, where that is of bytes, its content.
+// eachField calls do with each field of a message: the whole field and, if it is length-delimited,
+// its content.
 func eachField(m []byte, do func(n protowire.Number, whole, content []byte) error) error {
 	for len(m) > 0 {
 		n, kind, tag := protowire.ConsumeTag(m)

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// A model whose values lie in a file becomes, byte for byte, the one that was encoded with the values inside.
+// A model with values in a file becomes, byte for byte, the model that was encoded with the values
+// inside.
 func TestInline(t *testing.T) {
 	file := []byte("....0123456789abcdef0123....ABCDEFGHIJKL")
 	encode := func(external bool) []byte {
@@ -43,7 +44,7 @@ func TestInline(t *testing.T) {
 	if !bytes.Equal(got.Bytes(), encode(false)) {
 		t.Errorf("got\n%q, expected\n%q", got.Bytes(), encode(false))
 	}
-	// One that refers to nothing stays as it is.
+	// A model without references is unchanged.
 	var same bytes.Buffer
 	if err := Inline(&same, got.Bytes(), nil); err != nil {
 		t.Fatal(err)
@@ -51,7 +52,7 @@ func TestInline(t *testing.T) {
 	if !bytes.Equal(same.Bytes(), got.Bytes()) {
 		t.Error("a model without references changed")
 	}
-	// A file that is shorter than the model says.
+	// The file is shorter than the model says.
 	short := func(string, int64, int64) io.Reader { return strings.NewReader("0123") }
 	if err := Inline(io.Discard, encode(true), short); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("error %v, expected that the file ends early", err)

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestKeptForGradients takes a step of two convolutions with a norm and a ReLU each, and wants the backward pass to keep
-// little of the forward one: no map after a ReLU, and nothing of the last layer when the first layer's turn comes.
+// TestKeptForGradients builds a step of two convolutions, each with a norm and a ReLU, and checks
+// that the backward pass keeps little of the forward pass: no map after a ReLU, and nothing of the
+// last layer when it reaches the first.
 func TestKeptForGradients(t *testing.T) {
 	g := New()
 	x := g.Input("x", 2, 3, 6, 6)
@@ -38,7 +39,7 @@ func TestKeptForGradients(t *testing.T) {
 			}
 		}
 	}
-	// ONNX Runtime begins at the end.
+	// ONNX Runtime starts at the end.
 	want := []int{grads[0].call.id, grads[1].call.id, loss.call.id}
 	if got := order[len(order)-3:]; !slices.Equal(got, want) {
 		t.Errorf("the last three are %v, expected %v: the gradients by the first and the last weights, and the loss", got, want)

@@ -143,7 +143,7 @@ func Linear(x, w, b *Node) *Node {
 	return Reshape(y, shape...)
 }
 
-// boolInt is 1 for true, as ONNX attributes want it.
+// boolInt returns 1 for true, as ONNX attributes require.
 func boolInt(b bool) int {
 	if b {
 		return 1

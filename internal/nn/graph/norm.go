@@ -17,7 +17,7 @@ func (batchNorm) infer(in []*Node) ([]value, error) {
 	return floats(in[0].shape), nil
 }
 
-// checkChannels wants an input [N,C,...] and vectors [C].
+// checkChannels requires an input [N,C,...] and vectors [C].
 func checkChannels(in []*Node) error {
 	if err := wantFloat(in...); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (b batchNorm) emit(e *encoder, _ *call, in, out []string) {
 	e.node("BatchNormalization", in, out, attrFloat("epsilon", b.eps))
 }
 
-// gradient treats the statistics as given too.
+// gradient also treats the statistics as given.
 func (b batchNorm) gradient(c *call, dy []*Node) []*Node {
 	x, scale, mean, variance, d := c.in[0], c.in[1], c.in[3], c.in[4], dy[0]
 	axes := otherAxes(x)
@@ -63,7 +63,7 @@ func BatchNorm(x, scale, bias, mean, variance *Node, eps float64) *Node {
 	return apply1(batchNorm{eps}, x, scale, bias, mean, variance)
 }
 
-// channels shapes a vector [C] so that it broadcasts over x [N,C,...].
+// channels reshapes a vector [C] so that it broadcasts over x [N,C,...].
 func channels(v, x *Node) *Node {
 	shape := make([]int, max(len(x.shape), 2)-1)
 	for i := range shape {
@@ -82,7 +82,7 @@ func filled(x *Node, v float32) *Node {
 	return x.graph.Const([]int{len(data)}, data)
 }
 
-// otherAxes names all dimensions but that of the channels.
+// otherAxes returns all dimensions except that of the channels.
 func otherAxes(x *Node) []int {
 	axes := []int{0}
 	for i := 2; i < len(x.shape); i++ {
@@ -91,8 +91,8 @@ func otherAxes(x *Node) []int {
 	return axes
 }
 
-// batchMoments yields the channel means and the (biased) variances over the
-// batch: two passes, so that a large mean costs no precision.
+// batchMoments computes the channels' means and (biased) variances over the batch, in two passes,
+// so that a large mean costs no precision.
 type batchMoments struct{}
 
 func (batchMoments) name() string { return "batch moments" }
@@ -146,8 +146,7 @@ func (batchScale) infer(in []*Node) ([]value, error) {
 	return floats(in[0].shape), nil
 }
 
-// emit leaves it to ONNX's inference operation, which scales and shifts in
-// one pass.
+// emit uses ONNX's inference operation, which scales and shifts in one pass.
 func (b batchScale) emit(e *encoder, _ *call, in, out []string) {
 	e.node("BatchNormalization", in, out, attrFloat("epsilon", b.eps))
 }

@@ -151,7 +151,7 @@ func modelProto(graph message, opsets map[string]int) []byte {
 	return m
 }
 
-// Describe adds a text for people (doc_string) to a model that has none.
+// Describe adds a description (doc_string) to a model without one.
 func Describe(model []byte, text string) []byte {
 	m := message(slices.Clone(model))
 	m.text(6, text)

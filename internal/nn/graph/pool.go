@@ -40,7 +40,7 @@ func (p pooling) attrs() []attribute {
 	}
 }
 
-// maxPool yields each window's maximum.
+// maxPool computes the maximum of each window.
 type maxPool struct{ pooling }
 
 func (maxPool) name() string { return "MaxPool" }
@@ -54,14 +54,13 @@ func (p maxPool) gradient(c *call, dy []*Node) []*Node {
 	return []*Node{Concat(0, parts...)}
 }
 
-// route sends the gradient d of each window to the first of its pixels that
-// equals the maximum y. What is left of d is handed from pixel to pixel: the
-// first maximum keeps it, the others pass it on. ONNX's own indices would do,
-// but asking for them makes the pooling itself a hundred times slower.
+// route sends the gradient d of each window to the first of its pixels that equals the maximum y.
+// The rest of d is passed from pixel to pixel: the first maximum keeps it, the others pass it on.
+// ONNX's own indices would do, but asking for them makes the pooling itself a hundred times slower.
 func (p maxPool) route(x, y, d *Node) *Node {
 	oh, ow := y.shape[2], y.shape[3]
 	before := []int{0, 0, p.pad, p.pad}
-	// Windows may end beyond the padding on one side only; cut to what they reach.
+	// Windows may end beyond the padding on one side only; crop to what they cover.
 	reachH, reachW := (oh-1)*p.stride+p.k, (ow-1)*p.stride+p.k
 	after := []int{0, 0, reachH - p.pad - x.shape[2], reachW - p.pad - x.shape[3]}
 	wide := padWith(x, before, after, float32(math.Inf(-1)))
@@ -88,7 +87,7 @@ func MaxPool(x *Node, k, stride, pad int) *Node {
 	return apply1(maxPool{pooling{k, stride, pad}}, x)
 }
 
-// avgPool yields each window's mean, the padding's zeros counted.
+// avgPool computes the mean of each window, including the padding's zeros.
 type avgPool struct{ pooling }
 
 func (avgPool) name() string { return "AveragePool" }

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// reduceKind tells the reductions apart by their ONNX names.
+// reduceKind is the ONNX name of a reduction.
 type reduceKind string
 
 const (
@@ -86,7 +86,7 @@ func (r reduce) gradient(c *call, dy []*Node) []*Node {
 	return []*Node{Mul(top, Div(d, ReduceSum(top, r.axes, true)))}
 }
 
-// allAxes names all dimensions of x if axes is nil.
+// allAxes returns all dimensions of x if axes is nil.
 func allAxes(x *Node, axes []int) []int {
 	if axes != nil || x == nil {
 		return slices.Clone(axes)

@@ -37,7 +37,7 @@ func (r resize) gradient(c *call, dy []*Node) []*Node {
 // with bilinear weights, align_corners=false and no antialiasing, as PyTorch's
 // interpolate does.
 func UpsampleBilinear(x *Node, outH, outW int) *Node {
-	// Above this size ORT's own operation is faster than two products.
+	// Above this size, ONNX Runtime's own operation is faster than two products.
 	const large = 48
 	if x != nil && !x.bad && len(x.shape) == 4 && outH > 0 && outW > 0 &&
 		outH%x.shape[2] == 0 && outW%x.shape[3] == 0 && x.shape[2] >= large && x.shape[3] >= large &&
@@ -95,7 +95,7 @@ func matrixOf(x *Node, taps tapsFunc, in, out int) *Node {
 	return x.graph.Const([]int{out, in}, resizeMatrix(taps, in, out))
 }
 
-// resizeMatrix is matrixOf's values.
+// resizeMatrix returns the values of matrixOf.
 func resizeMatrix(taps tapsFunc, in, out int) []float32 {
 	m := make([]float64, out*in)
 	scale := float64(in) / float64(out)

@@ -2,11 +2,12 @@ package graph
 
 import "fmt"
 
-// UpsampleConv is Conv(UpsampleBilinear(x, outH, outW), w, b) with padding that keeps the size, for a kernel w [1,C,k,k]
-// (k odd) to a single channel; b [1]. Both are linear, so the channels can be weighed first, at the size of x: one map
-// for each of the k x k taps. Enlarging these, shifting them to their places and adding them up is then two products with
-// matrices. A convolution to one channel is slow in engines that work on channels in blocks, and C maps of full size are
-// never made.
+// UpsampleConv is Conv(UpsampleBilinear(x, outH, outW), w, b) with padding that keeps the size, for
+// a kernel w [1,C,k,k] (k odd) with one output channel; b is [1]. Both operations are linear, so
+// the channels can be weighted first, at the size of x, which gives one map for each of the k x k
+// taps. Two products with matrices then enlarge, shift and add these maps. Engines that keep
+// channels in blocks are slow at convolutions to one channel, and the C maps of full size are never
+// computed.
 func UpsampleConv(x, w, b *Node, outH, outW int) *Node {
 	if x == nil || w == nil || x.bad || w.bad || len(x.shape) != 4 || len(w.shape) != 4 {
 		return Conv(UpsampleBilinear(x, outH, outW), w, b, ConvOptions{})
@@ -26,8 +27,8 @@ func UpsampleConv(x, w, b *Node, outH, outW int) *Node {
 	return Add(Reshape(y, -1, 1, outH, outW), Reshape(b, 1, 1, 1, 1))
 }
 
-// shiftedMatrix is [out, k in]: side by side the matrices that resize a line of samples and then shift it, the first down by
-// k/2 places and so on to the last up by as many, with zeros where nothing comes from.
+// shiftedMatrix is [out, k in]: the matrices that resize a line of samples and then shift it, side
+// by side. The first shifts down by k/2, the last up by k/2; missing samples are zeros.
 func shiftedMatrix(x *Node, in, out, k int) *Node {
 	m := resizeMatrix(linearTaps, in, out)
 	data := make([]float32, out*k*in)

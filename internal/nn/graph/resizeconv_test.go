@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Weighing channels before enlarging gives what enlarging before convolving does.
+// Weighting channels before enlarging gives the same result as convolving after it.
 func TestUpsampleConv(t *testing.T) {
 	for _, size := range [][4]int{{16, 16, 32, 32}, {7, 5, 14, 15}, {9, 9, 9, 9}, {20, 12, 15, 16}, {2, 1, 4, 2}} {
 		g := New()

@@ -10,7 +10,7 @@ import (
 	"github.com/declip/declip/internal/nn/engine/enginetest"
 )
 
-// array is a tensor of the tests.
+// array is a tensor in the tests.
 type array struct {
 	shape []int
 	data  []float32

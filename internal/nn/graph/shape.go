@@ -48,8 +48,8 @@ func (r reshape) gradient(c *call, dy []*Node) []*Node {
 	return []*Node{Reshape(dy[0], c.in[0].shape...)}
 }
 
-// Reshape gives x another shape with as many elements. One dimension may be
-// -1 and takes what is left; it must be the first if x has an open dimension.
+// Reshape gives x another shape with the same number of elements. One dimension may be -1 and takes
+// the rest; it must be the first if x has an open dimension.
 func Reshape(x *Node, shape ...int) *Node {
 	if x != nil && !x.bad && slices.Equal(x.shape, shape) {
 		return x
@@ -70,12 +70,12 @@ func (t transpose) infer(in []*Node) ([]value, error) {
 	}
 	for i, p := range t.perm {
 		if p < 0 || p >= len(seen) || seen[p] {
-			return nil, fmt.Errorf("%v is no permutation", t.perm)
+			return nil, fmt.Errorf("%v is not a permutation", t.perm)
 		}
 		seen[p] = true
 		shape[i] = in[0].shape[p]
-		// An open dimension may lie inside for a while (a transposed
-		// operand of a product); the product has it first again or fails.
+		// An open dimension may be inside for a while, in a transposed operand of a product. The
+		// product makes it the first again or fails.
 	}
 	return []value{{in[0].dtype, shape}}, nil
 }
@@ -122,12 +122,11 @@ func (s slice) emit(e *encoder, _ *call, in, out []string) {
 	e.node("Slice", []string{in[0], e.ints(s.starts), e.ints(s.ends), e.ints(s.axes), e.ints(s.steps)}, out)
 }
 
-// gradient spreads the gradient to where the elements came from, with zeros
-// between and around.
+// gradient puts the gradient where the elements came from, with zeros between and around.
 func (s slice) gradient(c *call, dy []*Node) []*Node {
 	d, x := dy[0], c.in[0]
 	before, after := make([]int, len(x.shape)), make([]int, len(x.shape))
-	var wide, gap, joined []int // shape with an extra dimension behind each strided axis
+	var wide, gap, joined []int // shape with an extra dimension after each strided axis
 	strided := false
 	for a, size := range d.shape {
 		step := 1
@@ -235,7 +234,7 @@ func (k concat) gradient(c *call, dy []*Node) []*Node {
 	return grads
 }
 
-// Concat joins tensors along one dimension; the others must agree.
+// Concat joins tensors along one dimension; the other dimensions must be equal.
 func Concat(axis int, xs ...*Node) *Node {
 	if len(xs) == 1 {
 		return xs[0]
@@ -243,7 +242,7 @@ func Concat(axis int, xs ...*Node) *Node {
 	return apply1(concat{axis}, xs...)
 }
 
-// pad puts elements around a tensor; negative amounts cut elements off.
+// pad adds elements around a tensor; negative amounts remove elements.
 type pad struct {
 	before, after []int
 	fill          float32
@@ -284,11 +283,11 @@ func (p pad) gradient(_ *call, dy []*Node) []*Node {
 	return []*Node{Pad(dy[0], before, after)}
 }
 
-// Pad puts before[i] zeros before and after[i] zeros behind the elements of
-// each dimension i of x. Negative amounts cut elements off.
+// Pad adds before[i] zeros before and after[i] zeros after the elements of each dimension i of x.
+// Negative amounts remove elements.
 func Pad(x *Node, before, after []int) *Node { return padWith(x, before, after, 0) }
 
-// padWith is Pad with other elements than zeros.
+// padWith is Pad with another value than zero.
 func padWith(x *Node, before, after []int, fill float32) *Node {
 	some := func(v int) bool { return v != 0 }
 	if x != nil && !x.bad && len(before) == len(x.shape) && len(after) == len(before) &&

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// sourceKind tells inputs, parameters and constants apart.
+// sourceKind is the kind of a source: input, parameter or constant.
 type sourceKind int
 
 const (
@@ -31,21 +31,20 @@ func (s *source) infer([]*Node) ([]value, error)           { return []value{s.va
 func (s *source) emit(*encoder, *call, []string, []string) {}
 func (s *source) gradient(*call, []*Node) []*Node          { return nil }
 
-// Input declares a float32 tensor that is fed when the model runs.
+// Input declares a float32 tensor that is supplied when the model runs.
 func (g *Graph) Input(name string, shape ...int) *Node {
 	return g.declare(&source{kind: inputSource, label: "input", ident: name, value: value{Float32, slices.Clone(shape)}})
 }
 
-// Param declares a float32 weight. Bound to an [Initializer] at Encode it is
-// stored in (or referred to by) the model; otherwise it becomes an input of
-// the model.
+// Param declares a float32 weight. If it is bound to an [Initializer] at Encode, the model contains
+// it or refers to it; otherwise it becomes an input of the model.
 func (g *Graph) Param(name string, shape ...int) *Node {
 	return g.declare(&source{kind: paramSource, label: "parameter", ident: name, value: value{Float32, slices.Clone(shape)}})
 }
 
 // declare adds a named source.
 func (g *Graph) declare(s *source) *Node {
-	if s.ident == "" || s.ident[0] == '~' { // names with ~ are the encoder's own
+	if s.ident == "" || s.ident[0] == '~' { // the encoder uses names with ~
 		return g.fail(fmt.Errorf("%s %q: a name must not be empty or begin with ~", s.label, s.ident))
 	}
 	if _, taken := g.named[s.ident]; taken {
@@ -79,8 +78,7 @@ func checkShape(shape []int) error {
 	return nil
 }
 
-// Const makes a constant of the given shape out of row-major data, which is
-// copied.
+// Const makes a constant of the given shape from row-major data, which is copied.
 func (g *Graph) Const(shape []int, data []float32) *Node {
 	n, closed := product(shape)
 	if err := checkShape(shape); err != nil {
@@ -90,7 +88,7 @@ func (g *Graph) Const(shape []int, data []float32) *Node {
 		return g.fail(errors.New("constant: its shape must not be open"))
 	}
 	if n != len(data) {
-		return g.fail(fmt.Errorf("constant: shape %v holds %d elements, got %d", shape, n, len(data)))
+		return g.fail(fmt.Errorf("constant: shape %v has %d elements, got %d", shape, n, len(data)))
 	}
 	raw := make([]byte, 0, 4*len(data))
 	for _, v := range data {
@@ -110,7 +108,7 @@ func scalar(n *Node, v float64) *Node {
 	return n.graph.Scalar(float32(v))
 }
 
-// source returns what a node was declared as, or nil if it is computed.
+// source returns the declaration of a node, or nil if the node is computed.
 func (n *Node) source() *source {
 	if n == nil || n.call == nil {
 		return nil

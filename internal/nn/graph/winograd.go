@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// What package winograd calls its operations, and what must divide the channels that they take.
+// Names of package winograd's operators, and the divisor of the numbers of channels that they
+// accept.
 const (
 	winogradDomain   = "declip"
 	winogradForward  = "Convolve5x5"
@@ -13,15 +14,16 @@ const (
 	winogradChannels = 16
 )
 
-// byWinograd tells the convolutions that Graph.Winograd is about.
+// byWinograd reports whether a convolution is one that Graph.Winograd replaces.
 func (k conv) byWinograd(x, w *Node) bool {
 	return x != nil && w != nil && x.graph.winograd && k.ConvOptions == ConvOptions{Stride: 1, Pad: 2, Dilation: 1, Groups: 1} &&
 		len(x.shape) == 4 && len(w.shape) == 4 && x.shape[1]%winogradChannels == 0 && w.shape[0]%winogradChannels == 0 &&
 		w.shape[2] == 5 && w.shape[3] == 5
 }
 
-// winogradConv is a convolution of 5 x 5 that keeps the maps' size, x [N,C,H,W], w [K,C,5,5]. Behind w there can be a bias [K]
-// and a scale [K]: the result is conv * scale + bias, and negative values are 0 with relu.
+// winogradConv is a 5 x 5 convolution that keeps the size of the maps, x [N,C,H,W], w [K,C,5,5]. w
+// may be followed by a bias [K] and a scale [K]: the result is conv * scale + bias; with relu,
+// negative values become 0.
 type winogradConv struct{ relu bool }
 
 func (winogradConv) name() string { return "Winograd convolution" }
@@ -52,7 +54,8 @@ func (k winogradConv) emit(e *encoder, _ *call, in, out []string) {
 	e.nodeIn(winogradDomain, winogradForward, in, out, attrInt("relu", relu))
 }
 
-// gradient is that of a convolution with or without bias; the others are for inference.
+// gradient supports convolutions with and without a bias; those with a scale or ReLU are for
+// inference.
 func (k winogradConv) gradient(c *call, dy []*Node) []*Node {
 	if k.relu || len(c.in) > 3 {
 		c.out[0].graph.fail(errors.New("a convolution with a scale or ReLU inside has no gradient"))
@@ -66,7 +69,8 @@ func (k winogradConv) gradient(c *call, dy []*Node) []*Node {
 	return grads
 }
 
-// winogradInput is winogradConv's adjoint: the gradient [N,C,H,W] by its input, given that by its output, d [N,K,H,W], and w.
+// winogradInput is the adjoint of winogradConv: the gradient [N,C,H,W] by its input, given the
+// gradient d [N,K,H,W] by its output, and w.
 type winogradInput struct{}
 
 func (winogradInput) name() string { return "Winograd convolution's input gradient" }
@@ -88,8 +92,8 @@ func (winogradInput) gradient(c *call, dy []*Node) []*Node {
 	return []*Node{apply1(winogradConv{}, dy[0], w), apply1(winogradKernel{}, dy[0], d)}
 }
 
-// winogradKernel is the gradient [K,C,5,5] by winogradConv's kernel, given its input x [N,C,H,W] and the gradient d [N,K,H,W] by
-// its output.
+// winogradKernel is the gradient [K,C,5,5] by winogradConv's kernel, given its input x [N,C,H,W]
+// and the gradient d [N,K,H,W] by its output.
 type winogradKernel struct{}
 
 func (winogradKernel) name() string { return "Winograd convolution's kernel gradient" }
@@ -111,8 +115,8 @@ func (winogradKernel) gradient(c *call, dy []*Node) []*Node {
 	return []*Node{apply1(winogradInput{}, d, dy[0]), apply1(winogradConv{}, x, dy[0])}
 }
 
-// ConvNormReLU is ReLU(BatchNorm(Conv(x, w, b, o), scale, shift, mean, variance, eps)) with b [K], which is one operation where
-// Graph.Winograd has one.
+// ConvNormReLU is ReLU(BatchNorm(Conv(x, w, b, o), scale, shift, mean, variance, eps)) with b [K].
+// It is a single operation where Graph.Winograd applies.
 func ConvNormReLU(x, w, b *Node, o ConvOptions, scale, shift, mean, variance *Node, eps float64) *Node {
 	if !(conv{o.filled()}).byWinograd(x, w) {
 		return ReLU(BatchNorm(Conv(x, w, b, o), scale, shift, mean, variance, eps))

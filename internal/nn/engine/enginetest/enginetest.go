@@ -18,8 +18,9 @@ func Open(tb testing.TB) *engine.Engine {
 	return e
 }
 
-// Library returns what to set DECLIP_ORT_LIB to in a process that the test starts: the variable's present
-// value, or the project's cache. It is empty if neither is there, and then the usual search goes on.
+// Library returns the value of DECLIP_ORT_LIB for a process that the test starts: the variable's
+// current value, or the project's cache. If neither exists it returns "", and the process searches
+// as usual.
 func Library(tb testing.TB) string {
 	tb.Helper()
 	if path := os.Getenv("DECLIP_ORT_LIB"); path != "" {
@@ -32,7 +33,7 @@ func Library(tb testing.TB) string {
 	return cache
 }
 
-// ModuleRoot returns the folder of go.mod above the current one.
+// ModuleRoot returns the directory of go.mod above the current one.
 func ModuleRoot(tb testing.TB) string {
 	tb.Helper()
 	dir, err := os.Getwd()
@@ -45,7 +46,7 @@ func ModuleRoot(tb testing.TB) string {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			tb.Fatal("no go.mod above the test's folder")
+			tb.Fatal("no go.mod above the test's directory")
 		}
 		dir = parent
 	}

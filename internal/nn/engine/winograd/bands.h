@@ -1,7 +1,7 @@
-// Maps of channels, cut into tiles and transformed.
+// Maps of channels, divided into tiles and transformed.
 
-// layout says where points lie: those of a place at at[point * points + place * places + (channel / panel) * panels +
-// channel % panel].
+// layout describes the order of points: those of a place are at
+// at[point * points + place * places + (channel / panel) * panels + channel % panel].
 typedef struct {
 	size_t points, places, panels;
 } layout;
@@ -10,7 +10,8 @@ INLINE float *place(float *at, const layout *l, size_t p, size_t channel) {
 	return at + p * l->places + channel / panel * l->panels + channel % panel;
 }
 
-// maps are channels of pictures, cut into tiles; a band is a row of tiles, counted through all pictures.
+// maps are channels of pictures, divided into tiles; a band is a row of tiles, numbered across all
+// pictures.
 typedef struct {
 	const float *data; // [pictures, channels, height, width]
 	size_t channels, height, width, down, across; // down, across: tiles of a picture
@@ -20,7 +21,8 @@ static maps maps_of(const float *data, size_t channels, size_t height, size_t wi
 	return (maps){data, channels, height, width, (height + tile - 1) / tile, (width + tile - 1) / tile};
 }
 
-// lay brings a row of LANES channels into turns, behind left zeros and with zeros behind, up to size places; row NULL: zeros.
+// lay interleaves a row of LANES channels, after left zeros and padded with zeros to size places;
+// row NULL: zeros.
 INLINE void lay(const float *row, size_t plane, size_t width, size_t left, size_t size, vec *to) {
 	memset(to, 0, size * sizeof *to);
 	if (!row) return;
@@ -74,7 +76,8 @@ static void gradient_band(const maps *m, size_t band, size_t channel, vec *strip
 	}
 }
 
-// output_band is input_band's other end: out of the points of a band's tiles in LANES channels, values into y.
+// output_band is the inverse step: it turns the points of a band's tiles in LANES channels into values
+// of y.
 static void output_band(const winograd_conv *c, const maps *m, size_t band, size_t channel, const float *from, const layout *l,
                         size_t p, vec *strip) {
 	size_t size = m->across * tile, plane = m->height * m->width;
@@ -91,7 +94,7 @@ static void output_band(const winograd_conv *c, const maps *m, size_t band, size
 			values_of_points(half + i * span, r, 1, 1);
 			UNROLL for (int j = 0; j < tile; j++) {
 				vec y = r[j] * scale + bias;
-				if (c->relu) y = (vec)(~(y < zero) & (vec_index)y); // NaN stays what it is
+				if (c->relu) y = (vec)(~(y < zero) & (vec_index)y); // NaN stays NaN
 				strip[i * size + t * tile + j] = y;
 			}
 		}

@@ -1,5 +1,6 @@
-// All of it for one kind of processor. A file that includes this defines LANES, WIDE (vectors of a row of a product that are
-// held in registers) and NAME, behind the pragma that names the processor.
+// The whole implementation for one kind of processor. A file that includes this defines LANES, WIDE
+// (vectors of a row of a product that are kept in registers) and NAME, after the pragma that names the
+// processor.
 #include "scratch.h"
 #include "winograd.h"
 

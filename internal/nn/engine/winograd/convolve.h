@@ -1,6 +1,6 @@
 // The convolution.
 
-// convolution is a convolve under way.
+// convolution is the state of one convolution.
 typedef struct {
 	const winograd_conv *c;
 	maps m;
@@ -63,7 +63,7 @@ int NAME(convolve)(const winograd_conv *c, const winograd_pool *pool) {
 	k.bands = c->pictures * k.m.down;
 	k.step = larger(1, smaller(tiles / k.m.across, (k.bands + pool->threads - 1) / pool->threads));
 	size_t blocks = (k.bands + k.step - 1) / k.step, most = larger(1, most_kernels / (points * c->inputs * panel));
-	most = larger(most, smaller(pool->threads, all)); // work for all
+	most = larger(most, smaller(pool->threads, all)); // work for all threads
 	k.kernels = scratch_take(points * smaller(most, all) * c->inputs * panel);
 	if (!k.kernels) return -1;
 	for (k.first = 0; k.first < all; k.first += most) {

@@ -28,7 +28,7 @@ import "errors"
 
 var errMemory = errors.New("winograd: out of memory")
 
-// sizes are of pictures, inputs and outputs (channels), height and width.
+// sizes are the numbers of pictures, inputs and outputs (channels), the height and the width.
 type sizes [5]int
 
 func (s sizes) c() *C.size_t {
@@ -39,7 +39,7 @@ func (s sizes) c() *C.size_t {
 	return &list[0]
 }
 
-// address is nil for no values.
+// address returns a pointer to the values, nil if there are none.
 func address(values []float32) *C.float {
 	if len(values) == 0 {
 		return nil
@@ -47,8 +47,9 @@ func address(values []float32) *C.float {
 	return (*C.float)(&values[0])
 }
 
-// convolve computes a convolution without ONNX Runtime, for tests of every kind (which can't call C themselves), its work
-// cut up as for so many threads, see winograd_convolve.
+// convolve computes a convolution without ONNX Runtime, for tests of every kind of processor (tests
+// cannot call C themselves). The work is divided as for the given number of threads; see
+// winograd_convolve.
 func convolve(kind Kind, s sizes, x, kernel, scale, bias []float32, adjoint, relu bool, threads int) ([]float32, error) {
 	y := make([]float32, s[0]*s[2]*s[3]*s[4])
 	if C.convolve(kind.c(), s.c(), address(x), address(kernel), address(scale), address(bias), address(y), flag(adjoint), flag(relu), C.size_t(threads)) != 0 {

@@ -1,6 +1,6 @@
 // The gradient by the kernel.
 
-// gradient is a kernel_gradient under way.
+// gradient is the state of one kernel gradient.
 typedef struct {
 	const winograd_grad *g;
 	maps x, dy;

@@ -17,7 +17,7 @@ INLINE void transform_kernels(const float *from, size_t stride, int adjoint, flo
 	UNROLL for (int i = 0; i < points; i++) store(to + i * apart, u[i]);
 }
 
-// add_kernels transforms the gradients of LANES kernels back and adds them to what stands there.
+// add_kernels transforms the gradients of LANES kernels back and adds them to the values in place.
 INLINE void add_kernels(const float *from, size_t apart, float *to, int fresh) {
 	enum { size = taps * taps };
 	vec u[points], half[taps * span], g[size];

@@ -1,9 +1,9 @@
 package winograd
 
-// Kind is a kind of processor that the operations are built for.
+// Kind is a kind of processor that the operators are built for.
 type Kind string
 
-// Kinds of processors by the vector instructions that they must have.
+// Kinds of processors, by the vector instructions that they require.
 const (
 	AVX2   Kind = "avx2"
 	AVX512 Kind = "avx512"

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What is needed of ONNX Runtime's C interface, declared here so that no header is. OrtApi is a table of function pointers
-// that only ever grows at its end; the slots are counted from onnxruntime_c_api.h, the last of them came with version 17.
+// The part of ONNX Runtime's C interface that is used, declared here so that no header is needed.
+// OrtApi is a table of function pointers that grows only at its end; the slots are counted from
+// onnxruntime_c_api.h, and the last of them was added in version 17.
 enum {
 	interface_version = 17,
 	slot_create_status = 0,
@@ -39,7 +40,7 @@ typedef void status;            // OrtStatus
 
 #define CALL(api, slot, ...) (((status * (*)(__VA_ARGS__))(api)[slot]))
 
-// definition is OrtCustomOp as of version 17; members that are NULL are not asked for.
+// definition is OrtCustomOp as of version 17; members that are NULL are not used.
 typedef struct definition {
 	uint32_t version;
 	void *(*create)(const struct definition *, interface, const void *info);
@@ -62,7 +63,7 @@ typedef struct definition {
 	int (*last_version)(const struct definition *);
 	void *in_place[4];
 
-	// Ours.
+	// Our own members.
 	winograd_kind kind;
 	size_t threads;
 } definition;
@@ -85,7 +86,7 @@ static void release(interface api, status *s) {
 	if (s) ((void (*)(status *))api[slot_release_status])(s);
 }
 
-// text turns a status into a message.
+// text returns the message of a status.
 static char *text(interface api, status *s) {
 	if (!s) return NULL;
 	char *message = strdup(((const char *(*)(const status *))api[slot_error_message])(s));
@@ -95,7 +96,7 @@ static char *text(interface api, status *s) {
 
 typedef struct {
 	size_t rank, size[4];
-	float *data; // NULL: not given
+	float *data; // NULL: missing
 } tensor;
 
 // read_input reads an argument's shape and address.
@@ -129,12 +130,12 @@ typedef struct {
 	const void *context;
 } threads;
 
-// run_on_threads hands work to the session's own threads.
+// run_on_threads runs work on the session's own threads.
 static void run_on_threads(void *context, void (*work)(void *, size_t), size_t count, void *arg) {
 	const threads *t = context;
 	status *s = CALL(t->api, slot_parallel_for, const void *, void (*)(void *, size_t), size_t, size_t, void *)(t->context, work, count, 0, arg);
 	if (!s) return;
-	release(t->api, s); // no work was begun
+	release(t->api, s); // no work was started
 	for (size_t i = 0; i < count; i++) work(arg, i);
 }
 

@@ -1,4 +1,4 @@
-// The convolutions as operations of ONNX Runtime.
+// The convolutions as operators of ONNX Runtime.
 #ifndef DECLIP_WINOGRAD_OP_H
 #define DECLIP_WINOGRAD_OP_H
 
@@ -6,11 +6,12 @@
 
 #include "winograd.h"
 
-// winograd_domain makes a set of operations for sessions of so many threads, which is kept until the process ends. base is what
-// OrtGetApiBase returns. On failure it returns NULL and a message in *error that the caller frees, if there was memory for it.
+// winograd_domain makes a set of operators for sessions with the given number of threads, which must
+// exist until the process ends. base is the result of OrtGetApiBase. On failure it returns NULL and,
+// if there is memory for it, a message in *error that the caller frees.
 void *winograd_domain(const void *base, winograd_kind kind, size_t threads, char **error);
 
-// winograd_add puts the set into a session's options; NULL or a message as above.
+// winograd_add adds the set to a session's options; it returns NULL or a message as above.
 char *winograd_add(const void *base, void *options, void *domain);
 
 #endif

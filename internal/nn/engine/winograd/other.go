@@ -7,12 +7,12 @@ import (
 	"unsafe"
 )
 
-// Kinds lists those that this processor is of: none.
+// Kinds returns nil: there are no operators for this system.
 func Kinds() []Kind { return nil }
 
-// Register fails: there are no operations for this system.
+// Register fails: there are no operators for this system.
 func Register(base, options unsafe.Pointer, kind Kind, threads int) error {
-	return errors.New("winograd: no operations for this system")
+	return errors.New("winograd: no operators for this system")
 }
 
 // Free does nothing.

@@ -1,8 +1,8 @@
 // Products of matrices.
 
-// product gives count rows of m, LANES * wide columns: the sum over depth of left[r * left_row + k * left_step] times
-// right[k * right_step + column]. Sums are made of partial ones, which halves their rounding errors: those count here, because
-// the transforms behind make them larger.
+// product computes count rows of m, LANES * wide columns: the sum over depth of
+// left[r * left_row + k * left_step] times right[k * right_step + column]. Partial sums halve the
+// rounding errors, which matter because the following transforms magnify them.
 INLINE void product(size_t depth, const float *left, size_t left_row, size_t left_step, const float *right, size_t right_step,
                     float *m, size_t m_row, int count, int wide) {
 	const size_t partial = 32;

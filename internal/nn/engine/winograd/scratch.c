@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-// head stands before what is lent.
+// head precedes each piece of memory.
 typedef struct head {
 	struct head *next;
 	size_t floats;
@@ -18,7 +18,7 @@ enum { alignment = 64 };
 static const size_t most_idle = (size_t)48 << 20; // floats
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static head *idle; // the last that was given back comes first: it is in the cache
+static head *idle; // the most recently freed piece comes first: it is in the cache
 static size_t idle_floats;
 
 // fitting takes the first idle piece that is large enough and not far too large.

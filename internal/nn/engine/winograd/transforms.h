@@ -1,4 +1,4 @@
-// The transforms of F(4 x 4, 5 x 5) in one dimension; each works on vectors that lie a number of places apart.
+// The transforms of F(4 x 4, 5 x 5) in one dimension; each works on vectors that are a number of places apart.
 
 // input: 8 values of the input to 8 points.
 INLINE void input_points(vec *v, int step) {

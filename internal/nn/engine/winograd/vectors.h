@@ -1,4 +1,4 @@
-// Vectors of LANES floats: a build of these files for a kind of processor says how many.
+// Vectors of LANES floats: the build for a kind of processor defines the number.
 #include <string.h>
 
 typedef float vec __attribute__((vector_size(LANES * 4)));
@@ -10,7 +10,7 @@ enum {
 	tile = 4,    // values of the output that are computed together
 	span = 8,    // values of the input that these depend on: tile + taps - 1
 	points = 64, // span * span products
-	panel = 64,  // channels that lie together, but for the last panel
+	panel = 64,  // channels in a panel; the last one may have fewer
 	rows = 6,    // of a product that are computed at a time
 };
 
@@ -23,7 +23,7 @@ INLINE void store(float *p, vec v) { *(vec_any *)p = v; }
 INLINE size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 INLINE size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-// riffle puts the lanes of a and b into turns: a0 b0 a1 b1 ...
+// riffle interleaves the lanes of a and b: a0 b0 a1 b1 ...
 INLINE void riffle(vec a, vec b, vec *low, vec *high) {
 #if LANES == 16
 	*low = SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);

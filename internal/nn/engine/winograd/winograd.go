@@ -18,7 +18,8 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// Kinds lists those that this processor is of, the fastest first. Where it is empty, there are no operations.
+// Kinds returns the kinds that this processor belongs to, the fastest first. If there are none,
+// there are no operators.
 func Kinds() []Kind {
 	var list []Kind
 	if x := cpu.X86; x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL && x.HasAVX2 && x.HasFMA {
@@ -37,8 +38,8 @@ func (k Kind) c() C.winograd_kind {
 	return C.winograd_avx2
 }
 
-// domains are the sets of operations made so far. ONNX Runtime does not copy them, and sessions use them to their end: they
-// stay, one for each number of threads.
+// domains are the sets of operators made so far, one for each kind and number of threads. ONNX
+// Runtime does not copy them, and sessions use them to their end, so they are never freed.
 var domains struct {
 	sync.Mutex
 	of map[domain]unsafe.Pointer
@@ -49,8 +50,8 @@ type domain struct {
 	threads int
 }
 
-// Register adds the operations to the options of a session of so many threads. base is what the library's OrtGetApiBase
-// returns, options an OrtSessionOptions.
+// Register adds the operators to the options of a session with a number of threads. base is the
+// result of the library's OrtGetApiBase, options an OrtSessionOptions.
 func Register(base, options unsafe.Pointer, kind Kind, threads int) error {
 	domains.Lock()
 	defer domains.Unlock()
@@ -72,7 +73,7 @@ func Register(base, options unsafe.Pointer, kind Kind, threads int) error {
 	return nil
 }
 
-// failure takes a message over.
+// failure returns a C message as an error and frees it.
 func failure(text *C.char) error {
 	if text == nil {
 		return errors.New("winograd: out of memory")
@@ -81,5 +82,5 @@ func failure(text *C.char) error {
 	return fmt.Errorf("winograd: %s", C.GoString(text))
 }
 
-// Free gives memory that the operations keep for the next call back to the system.
+// Free returns the memory that the operators keep for the next call to the system.
 func Free() { C.scratch_free() }

@@ -1,15 +1,15 @@
 // Convolutions with kernels of 5 x 5 on maps that keep their size, by Winograd's minimal filtering F(4 x 4, 5 x 5).
 // Method: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016), on the points 0, +-1, +-2, +-1/2
-// and infinity. 64 products yield 16 values of the output, where the plain sum takes 400.
+// and infinity. 64 products yield 16 values of the output, where a direct sum takes 400.
 #ifndef DECLIP_WINOGRAD_H
 #define DECLIP_WINOGRAD_H
 
 #include <stddef.h>
 
-// Channels must be multiples of so many.
+// Numbers of channels must be multiples of this.
 enum { winograd_channels = 16 };
 
-// Kinds of processors, by what they must have.
+// Kinds of processors, by the instructions that they require.
 typedef enum { winograd_avx2, winograd_avx512 } winograd_kind;
 
 // winograd_pool runs work(arg, i) for i from 0 to count - 1, on any threads, and returns when all have ended.
@@ -27,11 +27,12 @@ typedef struct {
 	const float *scale;  // [outputs] or NULL: 1
 	const float *bias;   // [outputs] or NULL: 0
 	float *y;            // [pictures, outputs, height, width]
-	int adjoint;         // the kernel is turned by 180 degrees: the gradient by the input
+	int adjoint;         // the kernel is rotated by 180 degrees: the gradient by the input
 	int relu;            // negative results become 0; NaN stays
 } winograd_conv;
 
-// winograd_convolve computes y = conv(x, kernel, padding 2) * scale + bias. It returns 0, or -1 without memory.
+// winograd_convolve computes y = conv(x, kernel, padding 2) * scale + bias. It returns 0, or -1 if there is
+// not enough memory.
 int winograd_convolve(winograd_kind kind, const winograd_conv *c, const winograd_pool *pool);
 
 typedef struct {
@@ -41,8 +42,8 @@ typedef struct {
 	float *dkernel;  // [outputs, inputs, 5, 5]
 } winograd_grad;
 
-// winograd_kernel_gradient computes the loss's gradient by the kernel, given that by the output. It returns 0, or -1 without
-// memory.
+// winograd_kernel_gradient computes the gradient of the loss by the kernel, given the gradient by the
+// output. It returns 0, or -1 if there is not enough memory.
 int winograd_kernel_gradient(winograd_kind kind, const winograd_grad *g, const winograd_pool *pool);
 
 #endif

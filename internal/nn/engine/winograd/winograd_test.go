@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// Every kind of processor's build, the gradients included, must give what plain sums in float64 do: sizes that fill tiles and
-// panels and such that do not, maps smaller than a kernel, several pictures, work cut up for more threads than there is work.
+// The builds for every kind of processor, gradients included, must agree with direct sums in
+// float64: for sizes that fill tiles and panels and sizes that do not, maps smaller than a kernel,
+// several pictures, and more threads than work.
 func TestPlainSums(t *testing.T) {
 	for _, kind := range Kinds() {
 		for _, s := range []sizes{{1, 16, 16, 1, 1}, {2, 16, 32, 16, 16}, {1, 32, 80, 7, 9}, {3, 48, 16, 4, 4}, {1, 144, 96, 2, 34}, {2, 80, 144, 20, 18}} {
@@ -50,7 +51,7 @@ func compare(t *testing.T, kind Kind, s sizes, threads int) {
 	near(t, "dkernel", got, dkernel, err)
 }
 
-// plainSums goes through every product.
+// plainSums computes every product.
 func plainSums(s sizes, x, kernel, dy []float32) (y, dx, dkernel []float64) {
 	y, dx, dkernel = make([]float64, len(dy)), make([]float64, len(x)), make([]float64, len(kernel))
 	h, w := s[3], s[4]
@@ -88,7 +89,7 @@ func near(t *testing.T, what string, got []float32, want []float64, err error) {
 	}
 }
 
-// What is no number must not come out as one, or nobody would hear of it.
+// NaN must stay NaN, or an error would go unnoticed.
 func TestNaNStays(t *testing.T) {
 	s := sizes{1, 16, 16, 4, 4}
 	x := make([]float32, s[1]*s[3]*s[4])
