@@ -19,7 +19,8 @@ typedef struct {
 enum { slot_release_status = 93, slot_get_providers = 125, slot_release_providers = 126 };
 
 static const declip_api_base *declip_base(void *handle) {
-	const declip_api_base *(*entry)(void) = (const declip_api_base *(*)(void))dlsym(handle, "OrtGetApiBase");
+	const declip_api_base *(*entry)(void) =
+		(const declip_api_base *(*)(void))dlsym(handle, "OrtGetApiBase");
 	return entry ? entry() : NULL;
 }
 

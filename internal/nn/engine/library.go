@@ -21,7 +21,7 @@ type library struct {
 	path      string
 	source    string         // how it was found, in words
 	version   string         // as the library reports it, "1.30.0"
-	providers []string       // execution providers it was built with, by ONNX Runtime's names; best first
+	providers []string       // its execution providers, by ONNX Runtime's names; best first
 	base      unsafe.Pointer // what its OrtGetApiBase returns; nil on Windows
 }
 
@@ -143,7 +143,8 @@ func moduleRoots() []string {
 			dir = filepath.Dir(dir)
 		}
 	}
-	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) { // relative when built with -trimpath
+	// The path is relative when built with -trimpath.
+	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
 		root := filepath.Join(filepath.Dir(file), "..", "..", "..")
 		if isModuleRoot(root) && !slices.Contains(roots, root) {
 			roots = append(roots, root)
@@ -207,8 +208,9 @@ func librariesIn(folder string) []string {
 	var found []string
 	for _, sub := range subfolders {
 		for _, name := range libraryNames() {
-			paths, _ := filepath.Glob(filepath.Join(globEscape(folder), sub, name)) // the pattern is well formed
-			slices.Reverse(paths)                                                   // newer versions first
+			// The pattern is well formed, so there is no error.
+			paths, _ := filepath.Glob(filepath.Join(globEscape(folder), sub, name))
+			slices.Reverse(paths) // newer versions first
 			for _, path := range paths {
 				if !slices.Contains(found, path) {
 					found = append(found, path)

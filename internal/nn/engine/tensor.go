@@ -57,7 +57,7 @@ type array interface {
 	slice() any
 	value(shape []int) (ort.Value, error) // an ONNX Runtime value with the same memory
 	pointer() any                         // to the first element, for pinning; nil if there is none
-	fetch(v ort.Value)                    // copies what a run wrote, if value could not share the memory
+	fetch(v ort.Value)                    // copies the result if value could not share the memory
 }
 
 // NewTensor wraps data, without copying it, as a float32 tensor. The length of data must be the

@@ -152,7 +152,8 @@ func checkComposite(t *testing.T, want golden, build composite, lossOf func(y, w
 	}
 	grads := Gradients(loss, append([]*Node{x}, params...))
 	outputs = append(outputs, Output{"out.dx", grads[0]})
-	o := AdamWOptions{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: want.Decay} // as in the generator
+	// As in the generator.
+	o := AdamWOptions{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: want.Decay}
 	rate := g.Input("rate", 1)
 	step := AdamWStep{rate, g.Input("correction1", 1), g.Input("correction2", 1)}
 	c1, c2 := o.Corrections(want.Step)

@@ -155,7 +155,8 @@ func TestInitializers(t *testing.T) {
 	y := Add(Mul(Add(x, g.Param("a", 3)), g.Param("b", 3)), g.Param("c", 3))
 	model, err := g.Encode([]Output{{"y", y}}, map[string]Initializer{
 		"a": {Shape: []int{3}, Data: floatBytes(1, 2, 3)},
-		"b": {DType: Float16, Shape: []int{3}, Data: []byte{0x00, 0x3c, 0x00, 0xc0, 0x00, 0x38}}, // 1, -2, 0.5
+		// 1, -2, 0.5
+		"b": {DType: Float16, Shape: []int{3}, Data: []byte{0x00, 0x3c, 0x00, 0xc0, 0x00, 0x38}},
 		"c": {Shape: []int{3}, Location: "w.bin", Offset: 3, Length: 12},
 	})
 	if err != nil {

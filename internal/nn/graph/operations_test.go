@@ -11,7 +11,7 @@ import (
 type operationCase struct {
 	name   string
 	shapes [][]int
-	low    float64 // values lie in [low, low+2); default -1
+	low    float64 // values are in [low, low+2); default -1
 	build  func(p []*Node) *Node
 }
 

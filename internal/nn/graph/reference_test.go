@@ -33,7 +33,7 @@ func each(shape []int, f func(i int, at []int)) {
 	}
 }
 
-// offset returns where an index lies; dimensions of 1 are stretched and
+// offset returns the place of an index; dimensions of 1 are stretched and
 // missing leading ones ignored.
 func (w wide) offset(at []int) int {
 	lead, o := len(at)-len(w.shape), 0

@@ -9,14 +9,17 @@ static void in_turn(void *context, void (*work)(void *, size_t), size_t count, v
 	for (size_t i = 0; i < count; i++) work(arg, i);
 }
 
-static int convolve(winograd_kind kind, const size_t *size, const float *x, const float *kernel, const float *scale, const float *bias, float *y,
-                    int adjoint, int relu, size_t threads) {
-	winograd_conv c = {size[0], size[1], size[2], size[3], size[4], x, kernel, scale, bias, y, adjoint, relu};
+static int convolve(winograd_kind kind, const size_t *size, const float *x, const float *kernel,
+                    const float *scale, const float *bias, float *y, int adjoint, int relu,
+                    size_t threads) {
+	winograd_conv c = {size[0], size[1], size[2], size[3], size[4], x,
+	                   kernel,  scale,   bias,    y,       adjoint, relu};
 	winograd_pool pool = {in_turn, NULL, threads};
 	return winograd_convolve(kind, &c, &pool);
 }
 
-static int kernel_gradient(winograd_kind kind, const size_t *size, const float *x, const float *dy, float *dkernel, size_t threads) {
+static int kernel_gradient(winograd_kind kind, const size_t *size, const float *x, const float *dy,
+                           float *dkernel, size_t threads) {
 	winograd_grad g = {size[0], size[1], size[2], size[3], size[4], x, dy, dkernel};
 	winograd_pool pool = {in_turn, NULL, threads};
 	return winograd_kernel_gradient(kind, &g, &pool);

@@ -175,7 +175,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"N(.":                                   "1 values and 1 marks",
 		"a":                                     "APPEND: nothing is on the stack",
 		"]a":                                    "APPEND: nothing is on the stack",
-		"]K\x01(a":                              "APPEND: nothing is on the stack", // a mark is in between
+		"]K\x01(a":                              "APPEND: nothing is on the stack", // a mark between
 		"}K\x01a":                               "to a dict, expected a list",
 		"]K\x01K\x01s":                          "on a list, expected a dict",
 		"}(K\x01u":                              "1 keys and values",
