@@ -32,7 +32,8 @@ func section(f *pflag.FlagSet, title string, declare func(*pflag.FlagSet)) {
 // renamedKey is the annotation of a flag under its former name; it holds the new one.
 const renamedKey = "declip_renamed"
 
-// oldSpelling keeps the former name of a flag working: it sets the same value and is not in the help.
+// oldSpelling keeps the former name of a flag working: it sets the same value and is not in the
+// help.
 func oldSpelling(f *pflag.FlagSet, old, current string) {
 	flag := *f.Lookup(current)
 	flag.Name, flag.Shorthand, flag.Hidden = old, "", true
@@ -40,8 +41,8 @@ func oldSpelling(f *pflag.FlagSet, old, current string) {
 	f.AddFlag(&flag)
 }
 
-// noteOldSpellings prints a note for every flag that was given by its former name. The flag package's
-// own notes are printed to standard output, where results are.
+// noteOldSpellings prints a note for every flag that was given by its former name. The flag
+// package's own notes are printed to standard output, where results are.
 func (a *app) noteOldSpellings(cmd *cobra.Command) {
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
 		if current, ok := flag.Annotations[renamedKey]; ok {
