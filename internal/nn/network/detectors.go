@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// These two detectors have keys of their own in the JSON of a Spec, from before there was a list.
-// They are still written with these keys: checkpoints are compared with the Spec they store,
-// results of studies are named by a hash of it, and earlier versions read it.
+// These two detectors are older than the list of detectors and have JSON keys of their own in a
+// Spec. They are still written with these keys: the names of studies' results contain a hash of the
+// Spec, and earlier versions read it.
 const (
 	copiesDetector     = "copies"
 	doubleJPEGDetector = "double-jpeg"
@@ -19,7 +19,7 @@ type ownKeys struct {
 }
 
 // MarshalJSON writes the detectors "copies" and "double-jpeg" as the keys copies and double_jpeg,
-// others as the list detectors.
+// and others as the list detectors.
 func (s Spec) MarshalJSON() ([]byte, error) {
 	type plain Spec
 	own := ownKeys{slices.Contains(s.Detectors, copiesDetector), slices.Contains(s.Detectors, doubleJPEGDetector)}
@@ -32,7 +32,7 @@ func (s Spec) MarshalJSON() ([]byte, error) {
 	}{plain(s), own})
 }
 
-// UnmarshalJSON reads both forms. What the JSON leaves out stays as it is.
+// UnmarshalJSON reads both forms. Keys that the JSON lacks leave their fields unchanged.
 func (s *Spec) UnmarshalJSON(text []byte) error {
 	type plain Spec
 	var own ownKeys
@@ -53,7 +53,8 @@ func (s *Spec) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// OldFlag returns what turns on the detector that had a key of its own; nil for other keys.
+// OldFlag returns a function that adds the detector with the given key of its own; nil for other
+// keys.
 func (s *Spec) OldFlag(key string) func() {
 	for old, name := range map[string]string{"copies": copiesDetector, "double_jpeg": doubleJPEGDetector} {
 		if key == old {
@@ -63,8 +64,8 @@ func (s *Spec) OldFlag(key string) func() {
 	return nil
 }
 
-// sortedNames is the names in order, each once; nil without any, so that equal Specs are equal in
-// every way.
+// sortedNames is the names in order, each once; nil without any, so that equal Specs are deeply
+// equal.
 func sortedNames(names []string) []string {
 	if len(names) == 0 {
 		return nil

@@ -122,7 +122,7 @@ func TestWeighBlobs(t *testing.T) {
 	}
 }
 
-// Detectors look at the picture's own pixels. A network's file names them.
+// Detectors use the picture's own pixels. A network's file names them.
 func TestAddDetectors(t *testing.T) {
 	n := mustNew(t, small(), 1)
 	if err := n.AddDetectors("noise", "copies", "noise"); err != nil {

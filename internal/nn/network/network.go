@@ -51,8 +51,8 @@ type Spec struct {
 	// block2 of xceptionnet-lite.
 	Widths []int `json:"widths,omitempty"`
 	LiteOptions
-	// Detectors are the searches without a network whose findings xceptionnet-lite's map holds too, by name (see package
-	// forensics).
+	// Detectors name the detectors without a network whose findings are added to xceptionnet-lite's
+	// map (package forensics).
 	Detectors []string `json:"detectors,omitempty"`
 	// Blobs drops small and low-confidence regions of xceptionnet-lite's map.
 	Blobs bool `json:"blobs,omitempty"`
@@ -215,8 +215,8 @@ func (n *Network) thawed(frozenTrunk bool) (*Network, error) {
 	return m, nil
 }
 
-// AddDetectors makes the network's map hold what these detectors find too. Only networks that run in tiles can: others are
-// an error. Whether there are detectors of these names is for the caller to check.
+// AddDetectors adds the findings of these detectors to the network's map. A network that does not
+// run in tiles is an error. The caller checks that there are detectors of these names.
 func (n *Network) AddDetectors(names ...string) error {
 	if len(names) == 0 {
 		return nil
@@ -228,11 +228,11 @@ func (n *Network) AddDetectors(names ...string) error {
 	return nil
 }
 
-// WeighBlobs says whether the parts of the network's map are judged as wholes; only networks that
-// run in tiles can do so.
+// WeighBlobs says whether small and low-confidence regions of the network's map are dropped. A
+// network that does not run in tiles is an error.
 func (n *Network) WeighBlobs(on bool) error {
 	if on {
-		if err := n.tiled("parts are judged in maps of the picture's own pixels"); err != nil {
+		if err := n.tiled("regions are selected in maps of the picture's own pixels"); err != nil {
 			return err
 		}
 	}
@@ -240,7 +240,7 @@ func (n *Network) WeighBlobs(on bool) error {
 	return nil
 }
 
-// tiled refuses networks that do not run in tiles, and says why they would have to.
+// tiled returns an error for a network that does not run in tiles; why says what needs tiles.
 func (n *Network) tiled(why string) error {
 	if n.spec.Mode != ModeTiles {
 		return fmt.Errorf("%v sees pictures scaled to its input: %s", n.spec, why)
