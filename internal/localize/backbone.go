@@ -119,7 +119,7 @@ func (p *Pass) checkFinite(features map[string]*engine.Tensor, err error) (map[s
 }
 
 func (p *Pass) run(ctx context.Context, image *engine.Tensor) (map[string]*engine.Tensor, error) {
-	features, inputs := map[string]*engine.Tensor{}, map[string]*engine.Tensor{"image": image}
+	features, inputs := map[string]*engine.Tensor{}, map[string]*engine.Tensor{network.PortImage: image}
 	for _, session := range p.chain {
 		parallel.Point("network")
 		out, err := session.Run(ctx, inputs, nil)

@@ -42,7 +42,7 @@ func decode(ctx context.Context, decoder *engine.Session, name string, inputs ma
 	if err != nil {
 		return nil, err
 	}
-	shape, prob := out["logits"].Shape(), out["logits"].Float32s()
+	shape, prob := out[network.PortLogits].Shape(), out[network.PortLogits].Float32s()
 	if err := network.CheckNaN(name, prob); err != nil {
 		return nil, err
 	}

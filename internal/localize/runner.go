@@ -76,13 +76,13 @@ func (r *Runner) logits(ctx context.Context, image []float32, h, w int) (logits 
 		return nil, 0, 0, err
 	}
 	parallel.Point("network")
-	outputs, err := session.Run(ctx, map[string]*engine.Tensor{"image": input}, nil)
+	outputs, err := session.Run(ctx, map[string]*engine.Tensor{network.PortImage: input}, nil)
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	out, ok := outputs["logits"]
+	out, ok := outputs[network.PortLogits]
 	if !ok {
-		return nil, 0, 0, fmt.Errorf("network has no output %q", "logits")
+		return nil, 0, 0, fmt.Errorf("network has no output %q", network.PortLogits)
 	}
 	shape := out.Shape()
 	if len(shape) != 4 || shape[0] != 1 || shape[1] != 1 {

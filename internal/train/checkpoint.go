@@ -23,12 +23,14 @@ const (
 
 // Metadata keys of a checkpoint, besides network.SpecKey.
 const (
-	keyOptions = "declip.train.options"     // Config as JSON
-	keyState   = "declip.train.state"       // State as JSON
-	keyData    = "declip.train.data"        // fingerprint of the training data
-	keyScore   = "declip.train.metrics"     // Score as JSON: of this file's weights
-	keyCreator = "declip.train.description" // for people
+	keyOptions = "declip.train.options" // Config as JSON
+	keyState   = "declip.train.state"   // State as JSON
+	keyData    = "declip.train.data"    // fingerprint of the training data
+	keyScore   = "declip.train.metrics" // Score as JSON: of this file's weights
 )
+
+// KeyDescription is the metadata key of a checkpoint's description for people.
+const KeyDescription = "declip.train.description"
 
 // Prefixes of the tensors in last.safetensors that inference does not need.
 const (
@@ -93,7 +95,7 @@ func (t *trainer) metadata(score *Score) (map[string]string, error) {
 		return nil, err
 	}
 	meta[keyData] = t.fingerprint
-	meta[keyCreator] = fmt.Sprintf("declip train: %v, step %d, epoch %d", t.model.Spec(), t.state.Step, t.state.Epoch)
+	meta[KeyDescription] = fmt.Sprintf("declip train: %v, step %d, epoch %d", t.model.Spec(), t.state.Step, t.state.Epoch)
 	values := map[string]any{keyOptions: t.config, keyState: t.state}
 	if score != nil {
 		values[keyScore] = score

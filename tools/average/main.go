@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"github.com/declip/declip/internal/nn/weights"
+	"github.com/declip/declip/internal/train"
 )
 
 func main() {
@@ -64,6 +65,6 @@ func write(out, before, after string, share float64) error {
 		tensors = append(tensors, weights.FromFloat32s(t.Name, t.Shape, y))
 	}
 	metadata := maps.Clone(b.Metadata())
-	metadata["declip.train.description"] += fmt.Sprintf(", of which %.2f, and %.2f of what it started from", 1-share, share)
+	metadata[train.KeyDescription] += fmt.Sprintf(", of which %.2f, and %.2f of what it started from", 1-share, share)
 	return weights.Write(out, tensors, metadata)
 }

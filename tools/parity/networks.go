@@ -133,7 +133,7 @@ func (p *parity) logits(m *network.Pretrained, low bool) ([]float32, error) {
 		if err != nil {
 			return nil, err
 		}
-		inputs := map[string]*engine.Tensor{"image": image}
+		inputs := map[string]*engine.Tensor{network.PortImage: image}
 		for _, program := range chain {
 			out, err := p.run(program, low, inputs)
 			if err != nil {
@@ -151,7 +151,7 @@ func (p *parity) logits(m *network.Pretrained, low bool) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	return out["logits"].Float32s(), nil
+	return out[network.PortLogits].Float32s(), nil
 }
 
 func (p *parity) image(side int) (*engine.Tensor, error) {

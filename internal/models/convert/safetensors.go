@@ -126,7 +126,7 @@ func (s Source) layer(b *network.Backbone) string {
 func (s Source) metadata(kept []network.RequiredTensor, o SafetensorsOptions) (map[string]string, error) {
 	metadata := map[string]string{}
 	for key, value := range s.File.Metadata() {
-		if !strings.HasPrefix(key, "optimizer.") {
+		if !strings.HasPrefix(key, network.OptimizerPrefix) {
 			metadata[strings.ToValidUTF8(key, "?")] = strings.ToValidUTF8(value, "?")
 		}
 	}
