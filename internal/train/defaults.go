@@ -96,7 +96,7 @@ func (o ExampleOptions) exampleChecks() []check {
 		{o.CropSize > 0 && o.CropSize%8 == 0, fmt.Sprintf("crop size %d: want a positive multiple of 8", o.CropSize)},
 		{o.Inside != 0, "inside 0: want more than 0 (1e-9 is next to none)"},
 		{share(o.Inside) && share(a.Tone) && share(a.JPEG) && share(a.Noise), "a share is outside [0,1]"},
-		{a.JPEG == 0 || a.JPEGLow >= 1 && a.JPEGLow <= a.JPEGHigh && a.JPEGHigh <= 100,
+		{a.JPEGLow >= 1 && a.JPEGLow <= a.JPEGHigh && a.JPEGHigh <= 100,
 			fmt.Sprintf("JPEG qualities %d..%d: want 1 <= low <= high <= 100", a.JPEGLow, a.JPEGHigh)},
 		{slices.Contains([]string{"", NoAugment, Blur, ColorJitter, JPEGCompression, All}, a.Kind),
 			fmt.Sprintf("augmentation %q: want none, blur, color_jitter, jpeg_compression or all", a.Kind)},

@@ -111,6 +111,9 @@ func config(t *testing.T, e *engine.Engine) Config {
 	return c
 }
 
+// noAugment is the default: no augmentation.
+func noAugment() Augment { return DefaultConfig().Augment }
+
 func open(t *testing.T) *engine.Engine { return enginetest.Open(t) }
 
 func mustRun(t *testing.T, c Config) Summary {

@@ -34,7 +34,7 @@ func TestCacheChangesNothing(t *testing.T) {
 	for draws, half := range map[int]bool{0: false, 2: true} {
 		t.Run(fmt.Sprintf("half=%t,draws=%d", half, draws), func(t *testing.T) {
 			c := headConfig(t, e, network.Spec{Arch: "ViT,RN", Layer: "layer0", Decoder: "conv-4", Widths: smallWidths}, vit, resnet)
-			c.BatchSize, c.Epochs, c.Cache.Half, c.Cache.Draws, c.Augment = 5, 2, half, draws, Augment{}
+			c.BatchSize, c.Epochs, c.Cache.Half, c.Cache.Draws, c.Augment = 5, 2, half, draws, noAugment()
 			if draws > 0 {
 				c.Augment.Tone = 1
 			}

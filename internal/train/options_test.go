@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// storedOptions are the options in a checkpoint of the version before Config was divided into groups,
-// every one of them set.
+// storedOptions are the options in a checkpoint of the version before Config was divided into
+// groups, every one of them set.
 const storedOptions = `{"spec":{"arch":"xceptionnet-lite","layer":"layer1","decoder":"pyramid","mode":"tiles","input":1,
 "output":2,"stride":4,"tile":768,"overlap":64,"widths":[4,4,8,8],"context":8,"pyramid":4,"dilations":[1,2],"pool":"max",
 "dct":4,"frozen":true,"frozen_trunk":true,"copies":true,"double_jpeg":true,"blobs":true,"residual":true},
@@ -18,8 +18,8 @@ const storedOptions = `{"spec":{"arch":"xceptionnet-lite","layer":"layer1","deco
 "seed":5,"device":"cpu","threads":2,"max_time":10,"backbone_files":["c"],"fine_tune":true,"backbone":"d","thaw":true,
 "thaw_context":true,"init":"e","skip_bad":true}`
 
-// Checkpoints and the names of studies' runs depend on the JSON form of the options: it has the same
-// keys in every version.
+// Checkpoints and the names of studies' runs depend on the JSON form of the options: it has the
+// same keys in every version.
 func TestOptionsKeepTheirJSON(t *testing.T) {
 	var c Config
 	if err := json.Unmarshal([]byte(storedOptions), &c); err != nil {

@@ -17,7 +17,7 @@ type recorder struct {
 	events  tensorboard.Mark    // of the event files if board is nil
 }
 
-// openRecorder starts recording, or continues behind the records of the state.
+// openRecorder starts recording, or continues after the records of the state.
 func openRecorder(c Config, resumed bool, s State) (*recorder, error) {
 	r := &recorder{}
 	var err error

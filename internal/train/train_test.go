@@ -80,7 +80,7 @@ func TestResumeAfterInterruption(t *testing.T) {
 	}
 }
 
-// A killed process leaves some last.safetensors behind: here it is copied in the middle of a run.
+// A killed process leaves some last.safetensors: here it is copied in the middle of a run.
 func TestResumeFromAnyCheckpoint(t *testing.T) {
 	e := open(t)
 	c := config(t, e)

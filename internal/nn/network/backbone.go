@@ -225,7 +225,7 @@ func vitSizes(l *layout) (tower, error) {
 	return v, nil
 }
 
-// resnetSizes reads a residual network's sizes from its tensors. Without the pool behind its last
+// resnetSizes reads a residual network's sizes from its tensors. Without the pool after its last
 // layer a file does not say the input's side: then it is 224 pixels, as in most.
 func resnetSizes(l *layout) (tower, error) {
 	inner, err := l.shape("layer1.0.conv1.weight", 4)

@@ -39,7 +39,7 @@ type declared struct {
 	as        []int // the shape in the graph, if it differs from the stored one
 }
 
-// part is a part of a network whose parameters are in a file of their own, or behind a prefix.
+// part is a part of a network whose parameters are in a file of their own, or under a prefix.
 type part struct {
 	*layout
 	scope string // precedes the parameters' names in the graph, so that parts don't share names

@@ -13,7 +13,7 @@ type FineTuned struct {
 	params []Param
 }
 
-// visualPrefix precedes the names of a backbone's tensors in published files, behind the prefix of
+// visualPrefix precedes the names of a backbone's tensors in published files, after the prefix of
 // the whole model.
 const visualPrefix = "visual."
 

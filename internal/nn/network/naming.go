@@ -38,7 +38,7 @@ func plainNaming(name string) []ref {
 	return []ref{whole(name)}
 }
 
-// huggingFaceNaming is that of Hugging Face's CLIP vision models, behind "vision_model.".
+// huggingFaceNaming is that of Hugging Face's CLIP vision models, after the prefix "vision_model.".
 func huggingFaceNaming(name string) []ref {
 	if rest, ok := strings.CutPrefix(name, "transformer.resblocks."); ok {
 		block, layer, _ := strings.Cut(rest, ".")

@@ -129,7 +129,7 @@ func (m *Pretrained) Path() string { return m.layout.file.Path() }
 // for a network in one piece.
 func (m *Pretrained) Uses() []Use { return m.uses }
 
-// Decoder is the part behind the backbones: inputs FeatureInput(0), ... shaped as the backbones
+// Decoder is the part after the backbones: inputs FeatureInput(0), ... shaped as the backbones
 // give them, output PortLogits [N, 1, side, side].
 func (m *Pretrained) Decoder() (Program, error) { return m.DecoderIn(Plain) }
 

@@ -27,7 +27,7 @@ var resnets = []struct {
 	{"RN50x64", resnet{128, [4]int{3, 15, 36, 10}, 448}},
 }
 
-// resnetPlaces is a tensor of the pool behind the last layer. Only its size is used.
+// resnetPlaces is a tensor of the pool after the last layer. Only its size is used.
 const resnetPlaces = "attnpool.positional_embedding"
 
 // expansion is the ratio of a bottleneck's output width to its inner width.
@@ -35,7 +35,7 @@ const expansion = 4
 
 func (r resnet) arch() string { return r.names()[0] }
 
-// names are the published names that fit: several for a network that was cut behind layer2 or
+// names are the published names that fit: several for a network that was cut after layer2 or
 // before, where RN50 and RN101 are equal.
 func (r resnet) names() []string {
 	var names []string
@@ -105,7 +105,7 @@ func (r resnet) layer(b *builder, x *graph.Node, i int) *graph.Node {
 	return x
 }
 
-// bottleneck adds 1x1, 3x3 and 1x1 convolutions next to a shortcut. A stride pools behind the
+// bottleneck adds 1x1, 3x3 and 1x1 convolutions next to a shortcut. A stride pools after the
 // second convolution and in the shortcut, which has a convolution of its own in the first block of
 // a layer.
 func (b *builder) bottleneck(x *graph.Node, name string, width, stride int, first bool) *graph.Node {
@@ -124,7 +124,7 @@ func (b *builder) bottleneck(x *graph.Node, name string, width, stride int, firs
 	return graph.ReLU(graph.Add(y, x))
 }
 
-// convNorm is a convolution and the batch norm behind it.
+// convNorm is a convolution and the batch norm after it.
 func (b *builder) convNorm(x *graph.Node, conv, norm string, c convSpec) *graph.Node {
 	return b.norm(b.conv(x, conv, c), norm, initOne)
 }

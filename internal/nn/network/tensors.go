@@ -98,7 +98,7 @@ func (m *Pretrained) Metadata() map[string]string {
 	return map[string]string{metaLayer: m.spec.Layer, metaDecoder: m.spec.Decoder}
 }
 
-// arch is Spec.Arch for a file without the layers behind those that the decoder reads.
+// arch is Spec.Arch for a file without the layers after those that the decoder reads.
 func (m *Pretrained) arch() string {
 	if len(m.uses) == 0 {
 		return m.spec.Arch
@@ -110,7 +110,7 @@ func (m *Pretrained) arch() string {
 	return strings.Join(names, ",")
 }
 
-// cutBehind is a tower without the layers behind the given one.
+// cutBehind is a tower without the layers after the given one.
 func cutBehind(t tower, layer string) tower {
 	last := slices.Index(t.layers(), layer)
 	switch t := t.(type) {

@@ -61,7 +61,7 @@ func TestTensorsAreEnough(t *testing.T) {
 	}
 }
 
-// Tensors behind the layer, of the text tower and of the optimizer are not needed.
+// Tensors after the layer, of the text tower and of the optimizer are not needed.
 func TestTensorsLeaveOut(t *testing.T) {
 	g := readGolden(t)
 	for _, c := range g.Cases {

@@ -39,7 +39,7 @@ type tower interface {
 	features(layer string) Features
 	// stem adds what comes before the first layer, for a normalised picture [N, 3, side, side].
 	stem(b *builder, image *graph.Node) *graph.Node
-	// layer adds the i-th layer behind the one before, or behind the stem. Only the features pass
+	// layer adds the i-th layer behind the one before, or after the stem. Only the features pass
 	// from one layer to the next.
 	layer(b *builder, x *graph.Node, i int) *graph.Node
 }

@@ -13,7 +13,7 @@ var harmless = []string{"num_batches_tracked", "position_ids", "attn_mask"}
 // checkUnexpected returns an error if a file has tensors among the network's that were not
 // requested while building: scales of layers, adapters, biases, more layers. The file then holds a
 // different network, whose results would be wrong. Tensors outside the network, such as a text
-// tower, and those behind its last layer do not matter.
+// tower, and those after its last layer do not matter.
 func (b *builder) checkUnexpected() error {
 	used := map[*part]map[string]bool{}
 	var parts []*part

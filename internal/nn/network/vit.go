@@ -13,7 +13,7 @@ const lnEps = 1e-5
 // headWidth is the channels of an attention head in CLIP's transformers.
 const headWidth = 64
 
-// vit is CLIP's vision transformer: patches of the picture as tokens behind a class token, then
+// vit is CLIP's vision transformer: patches of the picture as tokens after a class token, then
 // blocks that normalise their inputs.
 type vit struct{ width, patch, blocks, grid int }
 
@@ -25,7 +25,7 @@ var vits = map[string]vit{
 	"ViT-L/14@336px": {1024, 14, 24, 24},
 }
 
-// arch is a published transformer's name, also if it was cut behind a block: no two have equal
+// arch is a published transformer's name, also if it was cut after a block: no two have equal
 // blocks.
 func (v vit) arch() string {
 	for name, known := range vits {

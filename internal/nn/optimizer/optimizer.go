@@ -30,15 +30,16 @@ func New(kind Kind) Optimizer {
 	return Optimizer{Kind: kind, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
 }
 
-// Slot is a parameter with its gradient and, for AdamW, the two running means. All have equal lengths.
+// Slot is a parameter with its gradient and, for AdamW, the two running means. All have equal
+// lengths.
 type Slot struct{ Value, Grad, M, V []float32 }
 
-// chunk is the number of values that a goroutine takes at a time. Sums over chunks are added in their
-// order, so that a result does not depend on the number of goroutines.
+// chunk is the number of values that a goroutine takes at a time. Sums over chunks are added in
+// their order, so that a result does not depend on the number of goroutines.
 const chunk = 1 << 16
 
-// Moments returns the prefixes of the names of the running means that a Slot needs: first M, then V.
-// It is empty for SGD.
+// Moments returns the prefixes of the names of the running means that a Slot needs: first M, then
+// V. It is empty for SGD.
 func (o Optimizer) Moments() []string {
 	if o.Kind == SGD {
 		return nil

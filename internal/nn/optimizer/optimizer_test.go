@@ -12,7 +12,8 @@ import (
 	"github.com/declip/declip/internal/parallel"
 )
 
-// A step with weight decay, from a state that earlier steps left, is PyTorch's; see tools/golden/graph.py.
+// A step with weight decay, from a state that earlier steps left, is PyTorch's; see
+// tools/golden/graph.py.
 func TestStepFollowsPyTorch(t *testing.T) {
 	raw, err := os.ReadFile("../graph/testdata/decoder.json")
 	if err != nil {

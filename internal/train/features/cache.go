@@ -44,9 +44,9 @@ func (p PictureHash) Key(parts ...string) Key {
 type Options struct {
 	Dir string // created if needed
 	// Size is the largest total size of the cache's files in bytes. When it is reached, shards that
-	// no running process uses are removed, the least recently used first; if there are none, nothing
-	// more is added. Epochs cycle through the pictures, so evicting one in use for another in use
-	// would gain nothing.
+	// no running process uses are removed, the least recently used first; if there are none,
+	// nothing more is added. Epochs cycle through the pictures, so evicting one in use for another
+	// in use would gain nothing.
 	Size int64
 	// Reserve is the free space to leave on the disk, in bytes. A cache must not take the space of
 	// checkpoints.
@@ -113,7 +113,7 @@ func Open(options Options) (*Cache, error) {
 	if err := prepare(options.Dir); err != nil {
 		return nil, fmt.Errorf("feature cache: %w", err)
 	}
-	if err := c.list(); err != nil {
+	if err := c.scan(); err != nil {
 		return nil, fmt.Errorf("feature cache %s: %w", options.Dir, err)
 	}
 	return c, nil
@@ -175,7 +175,7 @@ const refreshEvery = time.Second
 // refresh reads the entries that other processes added. After an error the records are recomputed.
 func (c *Cache) refresh() {
 	if time.Since(c.listed) >= refreshEvery {
-		_ = c.list()
+		_ = c.scan()
 		return
 	}
 	for _, s := range c.shards {

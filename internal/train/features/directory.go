@@ -16,9 +16,9 @@ func (c *Cache) shardSize() int64 {
 	return max(min(1<<30, c.options.Size/8), c.options.Size/64, 1<<16)
 }
 
-// list lists the directory: it opens new shards of other processes, and reads what was added to
+// scan lists the directory: it opens new shards of other processes, and reads what was added to
 // known ones.
-func (c *Cache) list() error {
+func (c *Cache) scan() error {
 	names, err := shardNames(c.options.Dir)
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func (m *message) bytes(field protowire.Number, v []byte) {
 func (e Event) encode() []byte {
 	var m message
 	m.double(eventTime, float64(e.Time.UnixNano())/1e9)
-	if e.Step != 0 { // what is zero is left out
+	if e.Step != 0 { // zeros are left out
 		m.varint(eventStep, e.Step)
 	}
 	switch {

@@ -19,7 +19,7 @@ func masked(p []byte) uint32 {
 	return (sum>>15 | sum<<17) + 0xa282ead8
 }
 
-// Sizes of what stands around a record's data: its length and the length's checksum, and the data's
+// Sizes of the parts around a record's data: its length and the length's checksum, and the data's
 // checksum.
 const (
 	headBytes = 12

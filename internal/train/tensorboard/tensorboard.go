@@ -17,7 +17,7 @@ const (
 
 // Scalar is a value of a curve.
 type Scalar struct {
-	Tag   string // the curve's name; what stands before a slash groups curves
+	Tag   string // name of the curve; the part before a slash groups curves
 	Value float64
 }
 

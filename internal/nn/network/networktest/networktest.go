@@ -111,7 +111,7 @@ func block(name string, width int) []Rule {
 	return append(list, Layer(name+".mlp.c_proj", 0.5, width, 4*width)...)
 }
 
-// ViT is a vision transformer of CLIP in OpenAI's naming behind a prefix such as "visual.", over
+// ViT is a vision transformer of CLIP in OpenAI's naming under a prefix such as "visual.", over
 // grid x grid patches.
 func ViT(prefix string, width, patch, blocks, grid int) []Rule {
 	list := Layer(prefix+"conv1", 1, width, 3, patch, patch)[:1]
@@ -151,7 +151,7 @@ func ResNet(prefix string, width int, blocks [4]int, places int) []Rule {
 	return append(list, Rule{prefix + "attnpool.positional_embedding", []int{places*places + 1, fan}, 0.1, 0})
 }
 
-// Linear is the published linear decoder behind a prefix such as "model.".
+// Linear is the published linear decoder under a prefix such as "model.".
 func Linear(prefix string, channels int) []Rule { return Layer(prefix+"fc.0", 1, 1, channels) }
 
 // Attention is the published attention decoder.
