@@ -90,12 +90,12 @@ func tensors(prefix string, params []network.Param) []weights.Tensor {
 }
 
 func (t *trainer) metadata(score *Score) (map[string]string, error) {
-	meta, err := t.model.Metadata()
+	meta, err := t.network.Metadata()
 	if err != nil {
 		return nil, err
 	}
 	meta[keyData] = t.fingerprint
-	meta[KeyDescription] = fmt.Sprintf("declip train: %v, step %d, epoch %d", t.model.Spec(), t.state.Step, t.state.Epoch)
+	meta[KeyDescription] = fmt.Sprintf("declip train: %v, step %d, epoch %d", t.network.Spec(), t.state.Step, t.state.Epoch)
 	values := map[string]any{keyOptions: t.config, keyState: t.state}
 	if score != nil {
 		values[keyScore] = score
@@ -130,7 +130,7 @@ func (t *trainer) restoreFrom(file *weights.File) error {
 	if err := json.Unmarshal([]byte(meta[network.SpecKey]), &stored); err != nil {
 		return fmt.Errorf("metadata %s: %w", network.SpecKey, err)
 	}
-	if want := t.model.Spec(); !stored.Equal(want) {
+	if want := t.network.Spec(); !stored.Equal(want) {
 		return fmt.Errorf("it holds another network, %+v; expected %+v", stored, want)
 	}
 	if got := meta[keyData]; got != t.fingerprint {

@@ -10,7 +10,7 @@ import (
 // openFeatures prepares the features of frozen backbones for a network that takes them. Validation
 // always reads them through the cache; steps do so unless every picture is augmented afresh.
 func (t *trainer) openFeatures() (err error) {
-	needed := t.model.Uses()
+	needed := t.network.Uses()
 	if needed == nil {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 type formula struct {
 	g       *graph.Graph
 	config  Config
-	model   Network
+	network Network
 	fixed   map[string]graph.Initializer // frozen parameters
 	outputs []graph.Output
 	trained []string // names of the parameters that have a gradient
@@ -40,7 +40,7 @@ func (f *formula) build(shape dataset.Shape) error {
 	f.output(outLoss, graph.Reshape(loss, 1))
 	f.differentiate(loss)
 	f.fixed = map[string]graph.Initializer{}
-	for _, p := range f.model.Params() { // in a fixed order, so that the bytes are the same each time
+	for _, p := range f.network.Params() { // in a fixed order, so that the bytes are the same each time
 		if node := updates[p.Name]; node != nil {
 			f.output(newValue+p.Name, node)
 		} else if !p.Trainable {
@@ -59,13 +59,13 @@ func (f *formula) forward(shape dataset.Shape) (logits *graph.Node, updates map[
 		return f.g.Input(name, append([]int{f.config.BatchSize}, dims...)...)
 	}
 	var inputs []*graph.Node
-	for i, u := range f.model.Uses() {
+	for i, u := range f.network.Uses() {
 		inputs = append(inputs, input(network.FeatureInput(i), u.Features().Shape()[1:]...))
 	}
 	if inputs == nil {
 		inputs = append(inputs, input(inImage, 3, shape.Height, shape.Width))
 	}
-	return f.model.Build(f.g, inputs, true)
+	return f.network.Build(f.g, inputs, true)
 }
 
 func (f *formula) output(name string, node *graph.Node) {
@@ -105,7 +105,7 @@ func (f *formula) differentiate(loss *graph.Node) {
 	for _, p := range used {
 		params[p.Name()] = p
 	}
-	for _, p := range f.model.Params() {
+	for _, p := range f.network.Params() {
 		if node := params[p.Name]; p.Trainable && node != nil {
 			f.trained, nodes = append(f.trained, p.Name), append(nodes, node)
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/declip/declip/internal/nn/weights"
 )
 
-// openModel opens the network to train: that of the checkpoint to start from, or a new one. The
+// openNetwork opens the network to train: that of the checkpoint to start from, or a new one. The
 // caller closes the files after the last use of the network, also after an error.
-func (c Config) openModel() (Network, []*weights.File, error) {
+func (c Config) openNetwork() (Network, []*weights.File, error) {
 	if c.Init != "" {
 		return c.openInit()
 	}

@@ -16,7 +16,7 @@ import (
 // prepare opens everything that a run needs and restores its state to resume it.
 func prepare(ctx context.Context, config Config) (*trainer, error) {
 	t := &trainer{config: config, began: time.Now()}
-	steps := []func() error{t.checkOutput, func() error { return t.openData(ctx) }, t.openModel, t.openEngine, t.openOutput}
+	steps := []func() error{t.checkOutput, func() error { return t.openData(ctx) }, t.openNetwork, t.openEngine, t.openOutput}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			t.close()
@@ -26,16 +26,16 @@ func prepare(ctx context.Context, config Config) (*trainer, error) {
 	return t, nil
 }
 
-func (t *trainer) openModel() (err error) {
-	if t.model = t.config.Network; t.model == nil {
+func (t *trainer) openNetwork() (err error) {
+	if t.network = t.config.Network; t.network == nil {
 		var files []*weights.File
-		t.model, files, err = t.config.openModel()
+		t.network, files, err = t.config.openNetwork()
 		t.files = append(t.files, files...)
 		if err != nil {
 			return err
 		}
 	}
-	t.config.Spec = t.model.Spec()
+	t.config.Spec = t.network.Spec()
 	c := t.config
 	t.loader, err = dataset.NewLoader(c.TrainSource, c.maker(c.Spec), dataset.LoaderOptions{
 		BatchSize: c.BatchSize, Draws: c.Draws, Seed: c.Seed, Workers: c.Workers, Epoch: c.EpochPictures,
@@ -88,7 +88,7 @@ func (t *trainer) openEngine() (err error) {
 	if err := t.openFeatures(); err != nil {
 		return err
 	}
-	t.step, err = NewStep(t.engine, t.model, t.config, t.loader.Shape())
+	t.step, err = NewStep(t.engine, t.network, t.config, t.loader.Shape())
 	return err
 }
 
@@ -165,8 +165,8 @@ func (t *trainer) close() {
 
 // about describes the training for Hooks.Start.
 func (t *trainer) about() About {
-	a := About{Steps: t.total, PerEpoch: t.perEpoch, Trained: trained(t.model), Pictures: t.config.TrainSource.Len()}
-	for _, u := range t.model.Uses() {
+	a := About{Steps: t.total, PerEpoch: t.perEpoch, Trained: trained(t.network), Pictures: t.config.TrainSource.Len()}
+	for _, u := range t.network.Uses() {
 		a.Frozen = append(a.Frozen, fmt.Sprintf("%s (%s)", u.Backbone.Arch(), u.Backbone.Path()))
 	}
 	return a
@@ -185,7 +185,7 @@ func trained(m Network) (count int) {
 func (t *trainer) summary(err error) Summary {
 	s := Summary{State: t.state, Score: t.score, TimeUp: t.timeUp, Device: t.engine.Info().Device}
 	s.Interrupted = errors.Is(err, ErrInterrupted)
-	s.Parameters = trained(t.model)
+	s.Parameters = trained(t.network)
 	s.Last = filepath.Join(t.config.Out, lastFile)
 	if t.state.BestEpoch > 0 {
 		s.Best = filepath.Join(t.config.Out, bestFile)

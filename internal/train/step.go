@@ -52,28 +52,28 @@ type Step struct {
 
 // NewStep builds and loads the step graph for batches of config.BatchSize examples of the given
 // shape. It trains the network's own parameters. The caller closes the Step.
-func NewStep(e *engine.Engine, model Network, config Config, shape dataset.Shape) (*Step, error) {
-	return newStep(e, model, config, shape, network.Form{Winograd: e.Winograd()})
+func NewStep(e *engine.Engine, n Network, config Config, shape dataset.Shape) (*Step, error) {
+	return newStep(e, n, config, shape, network.Form{Winograd: e.Winograd()})
 }
 
 // newStep is NewStep in the given form.
-func newStep(e *engine.Engine, model Network, config Config, shape dataset.Shape, form network.Form) (*Step, error) {
-	f := &formula{g: form.Graph(), config: config, model: model}
+func newStep(e *engine.Engine, n Network, config Config, shape dataset.Shape, form network.Form) (*Step, error) {
+	f := &formula{g: form.Graph(), config: config, network: n}
 	if err := f.build(shape); err != nil {
-		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
+		return nil, fmt.Errorf("training step of %v: %w", n.Spec(), err)
 	}
 	bytes, err := f.g.Encode(f.outputs, f.fixed)
 	if err != nil {
-		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
+		return nil, fmt.Errorf("training step of %v: %w", n.Spec(), err)
 	}
 	s := &Step{optimizer: newOptimizer(config), workers: e.Info().Threads, given: f.given, target: inTarget}
 	if config.Supervision == Detection {
 		s.target = inLabel
 	}
 	if s.session, err = e.Load(bytes, engine.SessionOptions{}); err != nil {
-		return nil, fmt.Errorf("training step of %v: %w", model.Spec(), err)
+		return nil, fmt.Errorf("training step of %v: %w", n.Spec(), err)
 	}
-	if err := s.allocate(model, f.trained); err != nil {
+	if err := s.allocate(n, f.trained); err != nil {
 		s.session.Close()
 		return nil, err
 	}
@@ -97,10 +97,10 @@ func momentsOf(o optimizer.Optimizer, p network.Param) []network.Param {
 }
 
 // allocate makes the buffers and the maps of Run, once for all steps.
-func (s *Step) allocate(model Network, trained []string) (err error) {
+func (s *Step) allocate(n Network, trained []string) (err error) {
 	s.inputs, s.outputs = map[string]*engine.Tensor{}, map[string]*engine.Tensor{}
 	wanted, given := ports(s.session.Inputs()), ports(s.session.Outputs())
-	for _, p := range model.Params() {
+	for _, p := range n.Params() {
 		s.params = append(s.params, p)
 		if wanted[p.Name] {
 			if s.inputs[p.Name], err = engine.NewTensor(p.Shape, p.Data); err != nil {

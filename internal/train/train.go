@@ -30,7 +30,7 @@ var (
 // trainer is the state of a training run.
 type trainer struct {
 	config   Config
-	model    Network
+	network  Network
 	engine   *engine.Engine
 	loader   *dataset.Loader
 	valid    dataset.Source  // nil for none
@@ -178,7 +178,7 @@ func (t *trainer) batchTensors(ctx context.Context, b *dataset.Batch) (given []*
 	if err != nil {
 		return nil, nil, err
 	}
-	return given[:len(t.model.Uses())], target, nil
+	return given[:len(t.network.Uses())], target, nil
 }
 
 // logEvery is the number of steps between two logged ones: about 20 per epoch are logged.

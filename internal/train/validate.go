@@ -60,14 +60,14 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 // predictor runs the network with the given weights, until done is called.
 func (t *trainer) predictor(params []network.Param) (predict Predict, done func() error, err error) {
 	if t.features == nil {
-		r, err := localize.New(t.engine, snapshot{t.model, params})
+		r, err := localize.New(t.engine, snapshot{t.network, params})
 		if err != nil {
 			return nil, nil, err
 		}
 		return r.Predict, r.Close, nil
 	}
-	spec := t.model.Spec()
-	onnx, err := network.Inference(t.model, params, network.Form{Winograd: t.engine.Winograd()}, spec.Input, spec.Input)
+	spec := t.network.Spec()
+	onnx, err := network.Inference(t.network, params, network.Form{Winograd: t.engine.Winograd()}, spec.Input, spec.Input)
 	if err != nil {
 		return nil, nil, err
 	}
