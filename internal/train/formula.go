@@ -40,12 +40,12 @@ func (f *formula) build(shape dataset.Shape) error {
 	f.output(outLoss, graph.Reshape(loss, 1))
 	f.differentiate(loss)
 	f.fixed = map[string]graph.Initializer{}
-	for _, p := range f.network.Params() { // in a fixed order, so that the bytes are the same each time
+	for _, p := range f.network.Params() { // in a fixed order: the same bytes each time
 		if node := updates[p.Name]; node != nil {
 			f.output(newValue+p.Name, node)
 		} else if !p.Trainable {
-			// As a constant it can be folded into its neighbours and laid out for the processor.
-			// As a constant it can be folded into its neighbours and laid out for the processor.
+			// As a constant it can be merged with its neighbours and packed.
+			// As a constant it can be merged with its neighbours and packed.
 			f.fixed[p.Name] = network.Initializer(p)
 		}
 	}
