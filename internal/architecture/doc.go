@@ -1,2 +1,2 @@
-// Package architecture holds the tests that keep the structure of the code; it has no code of its own.
+// Package architecture has the tests that keep the structure of the code.
 package architecture

@@ -9,7 +9,8 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// packageName is a folder's name in the table: without "internal/", and "declip" for the root package.
+// packageName is a directory's name in the table: without "internal/", and "declip" for the root
+// package.
 func packageName(folder string) string {
 	if folder == "." {
 		return "declip"
@@ -32,7 +33,7 @@ func find(name string) room {
 	return rooms[i]
 }
 
-// imported is what a file imports, as names of the table where it is ours.
+// imported is what a file imports, as names of the table for packages of this module.
 func imported(t *testing.T, s source) (ours, others []string) {
 	t.Helper()
 	for _, spec := range s.tree.Imports {
@@ -52,7 +53,7 @@ func imported(t *testing.T, s source) (ours, others []string) {
 	return ours, others
 }
 
-// judge says what is wrong with package from importing to, both of ours; "" if nothing is.
+// judge says what is wrong when package from imports package to of this module; "" if nothing is.
 func judge(from, to string) string {
 	above, below := roomOf(from), roomOf(to)
 	switch {
@@ -68,7 +69,8 @@ func judge(from, to string) string {
 	return ""
 }
 
-// judgeOutside says what is wrong with package from importing another module's package; "" if nothing is.
+// judgeOutside says what is wrong when package from imports another module's package to; "" if
+// nothing is.
 func judgeOutside(from, to string) string {
 	for outside, users := range reserved {
 		if (to == outside || strings.HasPrefix(to, outside+"/")) && !slices.Contains(users, from) {
@@ -101,7 +103,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// A room comes before those it imports, so there is no circle. Each permission is used, and there are few.
+// A room comes before those it imports, so there is no circle. Each permission is used, and there
+// are few.
 func TestTable(t *testing.T) {
 	const mostRooms, mostEdges = 20, 70
 	used := map[[2]string]bool{}

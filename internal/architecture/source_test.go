@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -37,12 +38,22 @@ func (s source) house() bool {
 	return !strings.HasPrefix(s.folder, "tools") && !strings.HasPrefix(s.folder, "examples")
 }
 
-// sources parses all Go files of the module.
+// sources parses all Go files of the module, once.
 func sources(t *testing.T) []source {
 	t.Helper()
-	var list []source
+	list, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) < 100 {
+		t.Fatalf("found %d Go files: is %s the module's root?", len(list), root)
+	}
+	return list
+}
+
+var parsed = sync.OnceValues(func() (list []source, err error) {
 	set := token.NewFileSet()
-	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -73,11 +84,5 @@ func sources(t *testing.T) []source {
 		list = append(list, source{rel, path.Dir(rel), strings.HasSuffix(name, "_test.go"), tree, set})
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(list) < 100 {
-		t.Fatalf("found %d Go files: is %s the module's root?", len(list), root)
-	}
-	return list
-}
+	return list, err
+})

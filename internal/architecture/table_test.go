@@ -1,17 +1,21 @@
 package architecture
 
-// room is a directory below internal (or the root package, or the program) with all packages nested in it.
+// room is a directory below internal, the root package or the program, with all packages nested in
+// it.
 type room struct {
 	name string
+	// does says what a room without a package of its name does.
+	does string
 	// below are the rooms that its packages may import.
 	below []string
 	// shared are its nested packages that other rooms may import; the others are its own.
 	shared []string
 }
 
-// rooms lists every room; a room comes before those it may import. docs/architecture.md has the same table.
+// rooms lists every room; a room comes before those it may import. docs/architecture.md has the
+// same table.
 var rooms = []room{
-	{name: "cmd/declip", below: []string{"cli"}},
+	{name: "cmd/declip", does: "is the program: one call of `cli`", below: []string{"cli"}},
 	{
 		name: "cli",
 		below: []string{
@@ -42,7 +46,7 @@ var rooms = []room{
 		shared: []string{"models/convert", "models/download", "models/onnxruntime"},
 	},
 	{
-		name: "nn", below: []string{"numeric", "parallel", "files"},
+		name: "nn", does: "holds the networks: formulas, weights, and the engine that runs them", below: []string{"numeric", "parallel", "files"},
 		shared: []string{"nn/network", "nn/graph", "nn/weights", "nn/weights/npy", "nn/engine", "nn/optimizer"},
 	},
 	{name: "picture", below: []string{"parallel", "files"}, shared: []string{"picture/components"}},
@@ -55,7 +59,8 @@ var rooms = []room{
 // testHelpers are packages that only tests, and programs for developers, import.
 var testHelpers = []string{"nn/engine/enginetest", "nn/network/networktest"}
 
-// reserved lists outside packages that only some of ours may import; a name stands for all below it.
+// reserved lists packages of other modules that only some packages may import. A name includes all
+// packages below it.
 var reserved = map[string][]string{
 	"github.com/yalue/onnxruntime_go":            {"nn/engine"},
 	"github.com/spf13/cobra":                     {"cli"},

@@ -21,7 +21,7 @@ type Perturbation struct {
 const (
 	PerturbJPEG   = "jpeg"   // saved as JPEG (4:2:0) at this quality, 1 to 100
 	PerturbBlur   = "blur"   // Gaussian with this standard deviation in pixels, up to 100
-	PerturbResize = "resize" // scaled by this factor (0.01 to 8), antialiased; the model sees this size
+	PerturbResize = "resize" // scaled by this factor (0.01 to 8), antialiased
 	PerturbNoise  = "noise"  // Gaussian noise with this standard deviation in levels
 )
 

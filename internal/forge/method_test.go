@@ -45,7 +45,8 @@ func TestMasksAreExact(t *testing.T) {
 					t.Fatalf("picture %d: the host itself was written to", index)
 				}
 				reach := c.mask.Clone()
-				if s.params["edge"] == "feather" || s.params["copies"] != nil { // copies may have edges of several kinds
+				// Copies may have edges of several kinds.
+				if s.params["edge"] == "feather" || s.params["copies"] != nil {
 					grow(reach, fading)
 				}
 				for i, v := range reach.Pix {

@@ -4,7 +4,7 @@
 // requests than the service can handle. It starts the given program as a server and sends requests
 // to it.
 //
-//	go run ./tools/load [-declip bin/declip] [-seconds 20] [-phases engine,serve,overload,slow] PICTURE...
+//	go run ./tools/load [-declip bin/declip] [-seconds 20] [-phases LIST] PICTURE...
 package main
 
 import (

@@ -156,7 +156,7 @@ func (r reader) fields(entries []*ast.MappingValueNode, v reflect.Value, what st
 	return nil
 }
 
-// oldFlag turns on a flag that earlier versions of a struct had under this key; nil if there was none.
+// oldFlag turns on a flag that earlier versions of a struct had under this key; nil without one.
 // Structs with such flags have a method OldFlag.
 func oldFlag(v reflect.Value, key string) func() {
 	if !v.CanAddr() {

@@ -2,7 +2,8 @@ package graph
 
 import "math"
 
-// AdamWOptions are the constants of AdamW.
+// AdamWOptions are the constants of AdamW, which tests build of graph operations to compare a
+// whole step with PyTorch. Trainings use package optimizer.
 type AdamWOptions struct {
 	Beta1, Beta2 float64 // decay of the running moments; PyTorch: 0.9, 0.999
 	Epsilon      float64 // added to the denominator; PyTorch: 1e-8
