@@ -133,7 +133,7 @@ func TestMapsRefuse(t *testing.T) {
 		"logits": "logits.npy: -3 at (0,1), expected probabilities from 0 to 1",
 		"two":    "array of shape [2 2 2], expected [H,W]",
 		"none":   "array of shape [0 3], expected [H,W]",
-		"text":   "text.npy: not a .npy file as expected",
+		"text":   "text.npy: not a supported .npy file",
 		"text2":  "text2.png: ",
 	} {
 		if _, errs := predicted(t, dir, name+".jpg"); !strings.Contains(errs[0], want) {
