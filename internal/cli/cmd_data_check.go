@@ -188,8 +188,9 @@ func printSizes(to io.Writer, r *check.Report) {
 func printFindings(to io.Writer, findings []check.Finding, shown int) {
 	for i := 0; i < len(findings); {
 		first := findings[i]
-		n := 0
-		for ; i+n < len(findings) && findings[i+n].Kind == first.Kind && findings[i+n].Wrong == first.Wrong; n++ {
+		n := 1
+		for i+n < len(findings) && findings[i+n].Kind == first.Kind && findings[i+n].Wrong == first.Wrong {
+			n++
 		}
 		head := "note: "
 		if first.Wrong {

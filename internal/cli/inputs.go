@@ -48,14 +48,13 @@ func (c *collector) add(path string) {
 	}
 }
 
-func (c *collector) take(path string) bool {
+func (c *collector) take(path string) {
 	key := absolute(path)
 	if c.seen[key] {
-		return false
+		return
 	}
 	c.seen[key] = true
 	c.inputs = append(c.inputs, input{path: path})
-	return true
 }
 
 func (c *collector) fail(path string, err error) {
@@ -109,8 +108,8 @@ func (c *collector) isResult(path string) bool {
 
 // absolute returns a path that identifies the file.
 func absolute(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs

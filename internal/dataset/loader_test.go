@@ -24,7 +24,9 @@ func (s *numbered) Len() int { return s.n }
 func (s *numbered) Load(_ context.Context, i int) (Sample, error) {
 	now := s.loading.Add(1)
 	defer s.loading.Add(-1)
-	for most := s.most.Load(); now > most && !s.most.CompareAndSwap(most, now); most = s.most.Load() {
+	most := s.most.Load()
+	for now > most && !s.most.CompareAndSwap(most, now) {
+		most = s.most.Load()
 	}
 	if i == s.bad {
 		return Sample{}, fmt.Errorf("picture %d: %w", i, errBad)

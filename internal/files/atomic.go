@@ -71,7 +71,7 @@ func write(path string, fill func(io.Writer) error, o options) (err error) {
 		}
 		f.Close() // a second Close is harmless
 		os.Remove(f.Name())
-		if refused, ok := err.(*refusal); ok {
+		if refused := (*refusal)(nil); errors.As(err, &refused) {
 			err = refused.error
 		} else {
 			err = fmt.Errorf("%s: writing: %w", path, bare(err))

@@ -77,7 +77,7 @@ func boxSum(pix []uint8, w, h, r int) []int32 {
 	for y := range h {
 		src, dst := pix[y*w:(y+1)*w], rows[y*w:(y+1)*w]
 		sum := int32(0)
-		for x := 0; x < min(r, w); x++ {
+		for x := range min(r, w) {
 			sum += int32(src[x])
 		}
 		for x := range w {
@@ -100,7 +100,7 @@ func boxSum(pix []uint8, w, h, r int) []int32 {
 			column[x] += sign * v
 		}
 	}
-	for y := 0; y < r; y++ {
+	for y := range r {
 		add(y, 1)
 	}
 	for y := range h {

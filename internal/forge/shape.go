@@ -169,7 +169,7 @@ func roundCorners(corners []point, radius float64) []point {
 	var p []point
 	for i, c := range corners {
 		middle := point{c.x - math.Copysign(radius, c.x), c.y - math.Copysign(radius, c.y)}
-		for k := 0; k <= 6; k++ {
+		for k := range 7 {
 			sin, cos := math.Sincos(math.Pi + math.Pi/2*(float64(i)+float64(k)/6))
 			p = append(p, point{middle.x + radius*cos, middle.y + radius*sin})
 		}

@@ -117,7 +117,9 @@ func TestGroupKeepsItsLimit(t *testing.T) {
 		for range 50 {
 			g.Go(func() error {
 				n := running.Add(1)
-				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+				old := most.Load()
+				for n > old && !most.CompareAndSwap(old, n) {
+					old = most.Load()
 				}
 				runtime.Gosched()
 				running.Add(-1)

@@ -149,13 +149,13 @@ func halvedBoth(out, near, far []uint8, sum []int32) {
 	for i, v := range near {
 		sum[i] = 3*int32(v) + int32(far[i])
 	}
-	left, here := sum[0], sum[0]
+	here := sum[0]
 	out[0] = uint8((4*here + 8) >> 4)
 	for i := 1; i < n; i++ {
 		right := sum[i]
 		out[2*i-1] = uint8((3*here + right + 7) >> 4)
-		left, here = here, right
-		out[2*i] = uint8((3*here + left + 8) >> 4)
+		out[2*i] = uint8((3*right + here + 8) >> 4)
+		here = right
 	}
 	out[2*n-1] = uint8((4*here + 7) >> 4)
 }

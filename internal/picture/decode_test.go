@@ -54,7 +54,7 @@ func TestDecodeCutAnywhere(t *testing.T) {
 		if len(data) > 1500 {
 			continue
 		}
-		for cut := range len(data) {
+		for cut := range data {
 			_, err := Decode(data[:cut], Limits{})
 			if err != nil && strings.Contains(err.Error(), "gave up") {
 				t.Fatalf("%s cut to %d bytes: %v", name, cut, err)

@@ -90,12 +90,12 @@ func deflateRows(pix []uint8, n, channels, y0, y1, h int, c Compression) band {
 			filterPaeth(line, row, above, channels)
 		}
 		sum.Write(line)
-		z.Write(line) // a bytes.Buffer takes everything
+		_, _ = z.Write(line) // a bytes.Buffer takes everything
 	}
 	if y1 == h {
 		z.Close()
 	} else {
-		z.Flush()
+		_ = z.Flush()
 	}
 	b.data, b.sum = out.Bytes(), sum.Sum32()
 	return b

@@ -212,7 +212,7 @@ func (p *Plan) prepare(r *Run) error {
 	key, err := runKey(*c)
 	if err != nil {
 		r.Problem = err.Error()
-		return nil
+		return nil //nolint:nilerr // the problem of this training is in the report
 	}
 	r.key = key
 	r.clip = c.BackboneFiles

@@ -100,7 +100,7 @@ type done struct {
 }
 
 // do runs a study and counts what it does.
-func do(t *testing.T, ctx context.Context, f File) (done, error) {
+func do(ctx context.Context, t *testing.T, f File) (done, error) {
 	t.Helper()
 	p, err := NewPlan(context.Background(), f)
 	if err != nil {
@@ -125,7 +125,7 @@ func do(t *testing.T, ctx context.Context, f File) (done, error) {
 
 func mustDo(t *testing.T, f File, trained, scored int) done {
 	t.Helper()
-	d, err := do(t, context.Background(), f)
+	d, err := do(context.Background(), t, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestStudyWithProblems(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "light", "test", "images", "01.png"), []byte("no picture"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d, err := do(t, context.Background(), f)
+	d, err := do(context.Background(), t, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +287,7 @@ func TestDecoders(t *testing.T) {
 	dir := t.TempDir()
 	f := tiny(t, dir)
 	f.Kind, f.Decoders = report.Decoders, []string{"linear", "magic"}
-	d, err := do(t, context.Background(), f)
+	d, err := do(context.Background(), t, f)
 	if err != nil {
 		t.Fatal(err)
 	}

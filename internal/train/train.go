@@ -49,7 +49,7 @@ type trainer struct {
 	fingerprint  string
 
 	total, perEpoch int64 // steps
-	loaded, began   time.Time
+	began           time.Time
 	timeUp          bool
 	meter           meter
 

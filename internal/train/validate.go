@@ -26,7 +26,7 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 	if err != nil {
 		return nil, nil, fmt.Errorf("validation: %w", err)
 	}
-	defer done()
+	defer func() { _ = done() }() // the sessions of a network that was only read
 	var bad skips
 	options := ScoreOptions{Limit: t.config.ValidLimit, Workers: t.engine.Info().Threads, Done: t.config.Hooks.Score}
 	if t.config.SkipBad {

@@ -144,11 +144,11 @@ func (p *parity) open(head *network.Head, config train.Config) (*train.Step, err
 	return train.NewStep(p.engine, head, config, dataset.Shape{TargetHeight: side, TargetWidth: side})
 }
 
-// clear is the size of a gradient, relative to the largest of its tensor, from which its step is
+// distinct is the size of a gradient, relative to the largest of its tensor, from which its step is
 // compared. AdamW's first step is the gradient's sign times the rate. After twenty norms and ReLUs,
 // gradients in float32 are off by up to 0.5 % of the largest, so rounding decides the sign of
 // smaller ones, in PyTorch as well as here.
-const clear = 1e-2
+const distinct = 1e-2
 
 // Kinds of tensors.
 const (
@@ -195,7 +195,7 @@ func (p *parity) compareStepped(after []network.Param, folder string) error {
 			if err != nil {
 				return err
 			}
-			bound := float32(clear * highest(grad))
+			bound := float32(distinct * highest(grad))
 			decided = func(k int) bool { return grad[k] >= bound || grad[k] <= -bound }
 		}
 		scale := scaleOf(ours, theirs)
@@ -215,7 +215,7 @@ func (p *parity) compareStepped(after []network.Param, folder string) error {
 		fmt.Printf(kindsColumn, kind, largest[kind], p.verdict(largest[kind] <= mostWeight))
 	}
 	fmt.Printf("(of %d values %.2f %% agree to %g; judged are those %.1f %% whose gradients are above %g of their tensor's largest)\n",
-		all, 100*float64(same)/float64(all), mostWeight, 100*float64(judged)/float64(all), clear)
+		all, 100*float64(same)/float64(all), mostWeight, 100*float64(judged)/float64(all), distinct)
 	return nil
 }
 

@@ -106,11 +106,9 @@ func drawCell(ctx context.Context, sheet *image.RGBA, at image.Point, set *datas
 		letters = alarm
 	}
 	about := strings.Join(nonEmpty(it.Set, it.Split, it.Method), ", ")
-	facts := problem
+	facts := "unreadable"
 	small, size, err := thumbnail(ctx, set, i, limits)
-	if err != nil {
-		facts = "unreadable"
-	} else {
+	if err == nil {
 		if facts = size; problem != "" {
 			facts = problem + ", " + facts
 		}

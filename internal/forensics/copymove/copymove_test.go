@@ -112,16 +112,16 @@ func TestFindSurvivesPanics(t *testing.T) {
 }
 
 func overlap(a, b []bool) float64 {
-	both, any := 0, 0
+	both, either := 0, 0
 	for i := range a {
 		if a[i] && b[i] {
 			both++
 		}
 		if a[i] || b[i] {
-			any++
+			either++
 		}
 	}
-	return float64(both) / float64(max(any, 1))
+	return float64(both) / float64(max(either, 1))
 }
 
 func TestFindsCopies(t *testing.T) {

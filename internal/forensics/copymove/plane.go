@@ -105,7 +105,7 @@ func (m *means) add(src []float32) {
 	w := len(src)
 	dst := m.rows[m.last%len(m.rows)]
 	sum, count := float32(0), float32(0)
-	for x := 0; x < min(m.r, w); x++ {
+	for x := range min(m.r, w) {
 		sum, count = sum+src[x], count+1
 	}
 	for x := range w {

@@ -83,7 +83,7 @@ func (d *download) ask(ctx context.Context) (*http.Request, error) {
 		return nil, err
 	}
 	if u.Scheme != "https" && !(u.Scheme == "http" && d.request.AllowHTTP) || u.Host == "" {
-		return nil, fmt.Errorf("address %q: expected https://...", d.request.URL)
+		return nil, fmt.Errorf("address %q: expected one that begins with https://", d.request.URL)
 	}
 	if d.done > 0 && d.from.validator() == "" {
 		d.notice("the server does not say whether the file has changed: starting over")

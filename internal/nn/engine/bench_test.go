@@ -59,7 +59,7 @@ func BenchmarkRun(b *testing.B) {
 					}
 					in, out := map[string]*Tensor{"x": x}, map[string]*Tensor{"y": y}
 					for b.Loop() {
-						if _, err := s.Run(nil, in, out); err != nil {
+						if _, err := s.Run(b.Context(), in, out); err != nil {
 							b.Fatal(err)
 						}
 						if beside {
@@ -92,7 +92,7 @@ func BenchmarkLend(b *testing.B) {
 	y, _ := NewEmpty([]int{1, 3})
 	in, out := map[string]*Tensor{"x": x}, map[string]*Tensor{"y": y}
 	for b.Loop() {
-		if _, err := s.Run(nil, in, out); err != nil {
+		if _, err := s.Run(b.Context(), in, out); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,8 +83,8 @@ func (l library) missingPart(kind string) string {
 		name = "onnxruntime_providers_" + kind + ".dll"
 	}
 	path := l.path
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // ONNX Runtime also looks next to the link's target
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // ONNX Runtime also looks next to the link's target
 	}
 	if _, err := os.Stat(filepath.Join(filepath.Dir(path), name)); err != nil {
 		return name
@@ -143,7 +144,7 @@ func (e *Engine) try() error {
 	if err != nil {
 		return err
 	}
-	y, err := s.Run(nil, map[string]*Tensor{"x": x}, nil)
+	y, err := s.Run(context.Background(), map[string]*Tensor{"x": x}, nil)
 	if err != nil {
 		return err
 	}

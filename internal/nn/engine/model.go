@@ -194,23 +194,23 @@ func eachField(b []byte, f func(protowire.Number, []byte) error) error {
 
 // identityModel is the smallest possible model: y = x, float32 [1]. It tests that a device works.
 func identityModel() []byte {
-	message := func(b []byte, n protowire.Number, fields ...[]byte) []byte {
-		b = protowire.AppendTag(b, n, protowire.BytesType)
+	message := func(n protowire.Number, fields ...[]byte) []byte {
+		b := protowire.AppendTag(nil, n, protowire.BytesType)
 		return protowire.AppendBytes(b, slices.Concat(fields...))
 	}
-	text := func(n protowire.Number, s string) []byte { return message(nil, n, []byte(s)) }
+	text := func(n protowire.Number, s string) []byte { return message(n, []byte(s)) }
 	number := func(n protowire.Number, v uint64) []byte {
 		return protowire.AppendVarint(protowire.AppendTag(nil, n, protowire.VarintType), v)
 	}
 	port := func(n protowire.Number, name string) []byte {
-		shape := message(nil, tensorTypeShape, message(nil, shapeDim, number(dimValue, 1)))
-		return message(nil, n, text(valueName, name),
-			message(nil, valueType, message(nil, typeTensor, number(tensorTypeElem, uint64(Float32)), shape)))
+		shape := message(tensorTypeShape, message(shapeDim, number(dimValue, 1)))
+		return message(n, text(valueName, name),
+			message(valueType, message(typeTensor, number(tensorTypeElem, uint64(Float32)), shape)))
 	}
 	const nodeInput, nodeOutput, nodeOp, graphNode, graphName = 1, 2, 4, 1, 2
-	graph := message(nil, modelGraph,
-		message(nil, graphNode, text(nodeInput, "x"), text(nodeOutput, "y"), text(nodeOp, "Identity")),
+	graph := message(modelGraph,
+		message(graphNode, text(nodeInput, "x"), text(nodeOutput, "y"), text(nodeOp, "Identity")),
 		text(graphName, "probe"), port(graphInput, "x"), port(graphOutput, "y"))
 	const irVersion, opsetImport, opsetVersion = 1, 8, 2
-	return slices.Concat(number(irVersion, 8), graph, message(nil, opsetImport, number(opsetVersion, 17)))
+	return slices.Concat(number(irVersion, 8), graph, message(opsetImport, number(opsetVersion, 17)))
 }

@@ -70,7 +70,7 @@ func TestRunWritesIntoTheCallersMemory(t *testing.T) {
 	}
 	given := map[string]*Tensor{"y": y}
 	for i := range 3 {
-		out, err := s.Run(nil, map[string]*Tensor{"x": tensor(t, []int{1, 3}, float32(i), 0, 0)}, given)
+		out, err := s.Run(t.Context(), map[string]*Tensor{"x": tensor(t, []int{1, 3}, float32(i), 0, 0)}, given)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,11 +88,11 @@ func TestScalars(t *testing.T) {
 	s := load(t, m.bytes(), SessionOptions{})
 	x, y := tensor[float32](t, nil, 3), tensor[float32](t, nil, 0)
 	in := map[string]*Tensor{"x": x}
-	if _, err := s.Run(nil, in, map[string]*Tensor{"y": y}); err != nil || y.Float32s()[0] != -3 {
+	if _, err := s.Run(t.Context(), in, map[string]*Tensor{"y": y}); err != nil || y.Float32s()[0] != -3 {
 		t.Errorf("got %v, %v, expected -3", y.Float32s(), err)
 	}
 	x.Float32s()[0] = 4
-	out, err := s.Run(nil, in, nil)
+	out, err := s.Run(t.Context(), in, nil)
 	if err != nil || out["y"].Float32s()[0] != -4 || len(out["y"].Shape()) != 0 {
 		t.Errorf("got %v, %v, expected -4 without dimensions", out["y"], err)
 	}
@@ -110,7 +110,7 @@ func TestOtherTypes(t *testing.T) {
 	m.node("Add", "sum", "a", "b")
 	m.node("Neg", "neg", "c")
 	s := load(t, m.bytes(), SessionOptions{})
-	out, err := s.Run(nil, map[string]*Tensor{
+	out, err := s.Run(t.Context(), map[string]*Tensor{
 		"a": tensor[int64](t, []int{2}, 1, 1<<40), "b": tensor[int64](t, []int{2}, 2, 3), "c": tensor(t, []int{1}, 0.1),
 	}, nil)
 	if err != nil {
@@ -137,7 +137,7 @@ func TestOutputsOfUnknownSize(t *testing.T) {
 	m.output("at", Int64, 1, "found")
 	m.node("NonZero", "at", "x")
 	s := load(t, m.bytes(), SessionOptions{})
-	out, err := s.Run(nil, map[string]*Tensor{"x": tensor[float32](t, []int{4}, 0, 5, 0, 7)}, nil)
+	out, err := s.Run(t.Context(), map[string]*Tensor{"x": tensor[float32](t, []int{4}, 0, 5, 0, 7)}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestRunErrors(t *testing.T) {
 		"output batch": {tensors{"x": good}, tensors{"y": tensor(t, []int{2, 3}, make([]float32, 6)...)}, []string{`output "y"`, "[2 3]", "[1 3]"}},
 		"output dtype": {tensors{"x": good}, tensors{"y": tensor[bool](t, []int{1, 3}, false, false, false)}, []string{`output "y"`, "bool"}},
 	} {
-		_, err := s.Run(nil, c.in, c.out)
+		_, err := s.Run(t.Context(), c.in, c.out)
 		if err == nil {
 			t.Errorf("%s: no error", name)
 			continue
@@ -178,7 +178,7 @@ func TestRunErrors(t *testing.T) {
 		}
 	}
 	s.Close()
-	if _, err := s.Run(nil, tensors{"x": good}, nil); !errors.Is(err, ErrClosed) {
+	if _, err := s.Run(t.Context(), tensors{"x": good}, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("closed session: got %v, expected ErrClosed", err)
 	}
 	if err := s.Close(); err != nil {
@@ -240,7 +240,7 @@ func TestUnderGarbageCollection(t *testing.T) {
 					x.Float32s()[k] = float32(k)
 				}
 				in := map[string]*Tensor{"x": x}
-				x = nil
+				x = nil //nolint:wastedassign // the collector may take it from here on
 				out, err := s.Run(context.Background(), in, nil)
 				if err != nil {
 					t.Error(err)
@@ -266,7 +266,7 @@ func TestCloseWaitsForRuns(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for {
-				_, err := s.Run(nil, map[string]*Tensor{"x": tensor(t, []int{100, 3}, make([]float32, 300)...)}, nil)
+				_, err := s.Run(t.Context(), map[string]*Tensor{"x": tensor(t, []int{100, 3}, make([]float32, 300)...)}, nil)
 				if errors.Is(err, ErrClosed) {
 					return
 				}
@@ -333,7 +333,7 @@ func TestExternalWeights(t *testing.T) {
 	for _, o := range []SessionOptions{{}, {LowMemory: true}, {LowMemory: true, NoArena: true, Spin: true, Threads: 1}} {
 		o.ExternalFolder = filepath.Join(dir, "folder")
 		s := load(t, model("weights.bin"), o)
-		out, err := s.Run(nil, map[string]*Tensor{"x": tensor[float32](t, []int{3}, 1, 2, 3)}, nil)
+		out, err := s.Run(t.Context(), map[string]*Tensor{"x": tensor[float32](t, []int{3}, 1, 2, 3)}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,7 @@ type conv struct{ ConvOptions }
 func (conv) name() string { return "Conv" }
 
 func (k conv) infer(in []*Node) ([]value, error) {
-	if err := errors.Join(wantFloat(in...), wantRank("input", in[0], 4), wantRank("kernel", in[1], 4)); err != nil {
+	if err := errors.Join(wantFloat(in...), wantRank4("input", in[0]), wantRank4("kernel", in[1])); err != nil {
 		return nil, err
 	}
 	x, w := in[0].shape, in[1].shape
@@ -103,7 +103,7 @@ type convTranspose struct {
 func (convTranspose) name() string { return "ConvTranspose" }
 
 func (k convTranspose) infer(in []*Node) ([]value, error) {
-	if err := errors.Join(wantFloat(in...), wantRank("input", in[0], 4), wantRank("kernel", in[1], 4)); err != nil {
+	if err := errors.Join(wantFloat(in...), wantRank4("input", in[0]), wantRank4("kernel", in[1])); err != nil {
 		return nil, err
 	}
 	x, w := in[0].shape, in[1].shape

@@ -225,8 +225,9 @@ func wantFloat(in ...*Node) error {
 	return nil
 }
 
-// wantRank returns an error unless a node has the given number of dimensions.
-func wantRank(what string, n *Node, rank int) error {
+// wantRank4 returns an error unless a node has four dimensions, as [N, C, H, W].
+func wantRank4(what string, n *Node) error {
+	const rank = 4
 	if len(n.shape) != rank {
 		return fmt.Errorf("%s has shape %v, expected %d dimensions", what, n.shape, rank)
 	}

@@ -22,7 +22,7 @@ func (p pooling) shape(x []int) ([]int, error) {
 }
 
 func (p pooling) infer(in []*Node) ([]value, error) {
-	if err := errors.Join(wantFloat(in...), wantRank("input", in[0], 4)); err != nil {
+	if err := errors.Join(wantFloat(in...), wantRank4("input", in[0])); err != nil {
 		return nil, err
 	}
 	shape, err := p.shape(in[0].shape)

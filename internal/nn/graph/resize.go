@@ -12,7 +12,7 @@ type resize struct{ height, width int }
 func (resize) name() string { return "Resize" }
 
 func (r resize) infer(in []*Node) ([]value, error) {
-	if err := errors.Join(wantFloat(in...), wantRank("input", in[0], 4)); err != nil {
+	if err := errors.Join(wantFloat(in...), wantRank4("input", in[0])); err != nil {
 		return nil, err
 	}
 	return floats([]int{in[0].shape[0], in[0].shape[1], r.height, r.width}), nil

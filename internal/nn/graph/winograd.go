@@ -29,7 +29,7 @@ type winogradConv struct{ relu bool }
 func (winogradConv) name() string { return "Winograd convolution" }
 
 func (winogradConv) infer(in []*Node) ([]value, error) {
-	if err := errors.Join(wantFloat(in...), wantRank("input", in[0], 4), wantRank("kernel", in[1], 4)); err != nil {
+	if err := errors.Join(wantFloat(in...), wantRank4("input", in[0]), wantRank4("kernel", in[1])); err != nil {
 		return nil, err
 	}
 	x, w := in[0].shape, in[1].shape

@@ -254,8 +254,8 @@ func (a *Analysis) rank(variant string, t Treatment, metric string, pairs []pair
 	return list
 }
 
-// Worst is the lowest of the out-of-domain cells.
-func (a *Analysis) Worst(variant string, t Treatment, metric string) (ranked, bool) {
+// worst is the lowest of the out-of-domain cells.
+func (a *Analysis) worst(variant string, t Treatment, metric string) (ranked, bool) {
 	list := a.rank(variant, t, metric, a.pairs(false))
 	if len(list) == 0 {
 		return ranked{Estimate: unknown()}, false

@@ -198,7 +198,7 @@ func (a *Analysis) tiles() (list []tile) {
 	}
 	if len(a.groups()) == 2 {
 		add("in-domain minus out-of-domain", difference(a.ID(v, t, iou.Key), a.OOD(v, t, iou.Key)), iou.signed, "points", math.NaN())
-		worst, _ := a.Worst(v, t, iou.Key)
+		worst, _ := a.worst(v, t, iou.Key)
 		add("lowest pair, "+worst.train+" → "+worst.test, worst.Estimate, iou.Format, "%", publishedWorst)
 	}
 	return list

@@ -89,7 +89,7 @@ func (a *Analysis) writeResults(path string) error {
 	averages := map[string]any{}
 	for _, variant := range a.Variants {
 		one := map[string]any{"id": a.ID(variant, t, iou.Key).json(), "ood": a.OOD(variant, t, iou.Key).json()}
-		if worst, ok := a.Worst(variant, t, iou.Key); ok {
+		if worst, ok := a.worst(variant, t, iou.Key); ok {
 			one["worst_ood"] = worst.json()
 			one["worst_ood_pair"] = []string{worst.train, worst.test}
 		}

@@ -52,7 +52,7 @@ func TestAverages(t *testing.T) {
 			t.Errorf("%s: interval %g to %g does not hold %g", c.name, c.got.Low, c.got.High, c.mean)
 		}
 	}
-	if w, ok := a.Worst("", Treatment{}, "iou"); !ok || w.Mean != 20 {
+	if w, ok := a.worst("", Treatment{}, "iou"); !ok || w.Mean != 20 {
 		t.Errorf("worst is %+v", w)
 	}
 }

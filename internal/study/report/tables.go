@@ -97,7 +97,7 @@ func (a *Analysis) averagesTable(variant string, t Treatment) Table {
 
 // paperTable compares the averages with the published ones.
 func (a *Analysis) paperTable(variant string, t Treatment) Table {
-	worst, _ := a.Worst(variant, t, iou.Key)
+	worst, _ := a.worst(variant, t, iou.Key)
 	published := func(v float64) Value {
 		return plainNumber(v, func(v float64) string { return fmt.Sprintf("%.2f", v) })
 	}
@@ -113,7 +113,7 @@ func (a *Analysis) paperTable(variant string, t Treatment) Table {
 // differenceAndWorst are the last three columns of averagesTable.
 func (a *Analysis) differenceAndWorst(variant string, t Treatment, m Metric) []Value {
 	gap := difference(a.ID(variant, t, m.Key), a.OOD(variant, t, m.Key))
-	worst, ok := a.Worst(variant, t, m.Key)
+	worst, ok := a.worst(variant, t, m.Key)
 	which := ""
 	if ok {
 		which = worst.train + " → " + worst.test

@@ -46,7 +46,7 @@ type Options struct {
 	// it first, then the best shift with it, in small steps from there.
 	Blobs bool
 	// Open opens the model in a file; it is run over the pictures until close is called.
-	Open func(path string) (predict Predict, close func(), err error)
+	Open func(path string) (predict Predict, done func(), err error)
 	// Workers is the number of pictures at a time; 0 means one.
 	Workers int
 	// Done is called after every picture if it is set; pass counts the passes over all pictures

@@ -68,7 +68,7 @@ func readRecord(r io.Reader) ([]byte, error) {
 
 // damaged distinguishes a file that ends too early from one that cannot be read.
 func damaged(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return errDamaged
 	}
 	return err
@@ -85,7 +85,7 @@ func Read(path string) ([]Event, error) {
 	var list []Event
 	for {
 		data, err := readRecord(r)
-		if err == io.EOF || err == errDamaged {
+		if errors.Is(err, io.EOF) || errors.Is(err, errDamaged) {
 			return list, nil
 		}
 		if err != nil {
@@ -110,7 +110,7 @@ func wholeLength(path string, limit int64) (int64, error) {
 	var whole int64
 	for {
 		data, err := readRecord(r)
-		if err == io.EOF || err == errDamaged {
+		if errors.Is(err, io.EOF) || errors.Is(err, errDamaged) {
 			return whole, nil
 		}
 		if err != nil {

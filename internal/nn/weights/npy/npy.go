@@ -32,7 +32,7 @@ func Write(path string, shape []int, data []float32) error {
 		var raw [4]byte
 		for _, v := range data {
 			binary.LittleEndian.PutUint32(raw[:], math.Float32bits(v))
-			b.Write(raw[:])
+			_, _ = b.Write(raw[:])
 		}
 	})
 }
@@ -43,7 +43,7 @@ func WriteHalf(path string, shape []int, data []uint16) error {
 		var raw [2]byte
 		for _, v := range data {
 			binary.LittleEndian.PutUint16(raw[:], v)
-			b.Write(raw[:])
+			_, _ = b.Write(raw[:])
 		}
 	})
 }
@@ -57,7 +57,7 @@ func write(path, kind string, shape []int, values int, encode func(*bufio.Writer
 	}
 	return files.Write(path, func(w io.Writer) error {
 		b := bufio.NewWriterSize(w, 1<<16)
-		b.Write(head)
+		_, _ = b.Write(head)
 		encode(b)
 		return b.Flush()
 	})

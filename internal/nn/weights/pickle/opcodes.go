@@ -304,8 +304,8 @@ func (d *Decoder) pushGlobal(g Global) error {
 	return d.push(g)
 }
 
-// apply replaces a global and its arguments by the result of make.
-func (d *Decoder) apply(make func(Global, Tuple) (any, error)) error {
+// apply replaces a global and its arguments by the result of build.
+func (d *Decoder) apply(build func(Global, Tuple) (any, error)) error {
 	v, err := d.pop()
 	if err != nil {
 		return err
@@ -321,7 +321,7 @@ func (d *Decoder) apply(make func(Global, Tuple) (any, error)) error {
 	if !ok {
 		return fmt.Errorf("%s is called", Kind(v))
 	}
-	if v, err = make(g, args); err != nil {
+	if v, err = build(g, args); err != nil {
 		return err
 	}
 	return d.push(v)

@@ -222,7 +222,7 @@ func (d *Decoder) text(width int) ([]byte, error) {
 // line reads to the end of a line.
 func (d *Decoder) line() (string, error) {
 	text, err := d.r.ReadSlice('\n')
-	if err != nil && err != bufio.ErrBufferFull {
+	if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 		return "", cut(err)
 	}
 	if len(text) > lineLimit {
@@ -233,7 +233,7 @@ func (d *Decoder) line() (string, error) {
 }
 
 func cut(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
