@@ -1,0 +1,101 @@
+#!/bin/sh
+# Makes internal/picture/testdata/cases/variants: one small picture in many kinds of TIFF, BMP, PNM and GIF, each with the
+# pixels that Pillow, or libvips where Pillow cannot, reads from it. The files in the repository were made with libtiff
+# 4.5, libvips 8.14, ImageMagick 6.9, netpbm 11 and Pillow 9.4 (Debian 12: libtiff-tools, libvips-tools, imagemagick, netpbm,
+# python3-pil, python3-numpy).
+set -eu
+out=$(cd "$(dirname "$0")/../../internal/picture/testdata/cases" && pwd)/variants
+rm -rf "$out"
+mkdir -p "$out"
+cd "$out"
+python=/usr/bin/python3
+
+$python - <<'EOF'
+import numpy as np
+from PIL import Image
+y, x = np.mgrid[0:23, 0:31]
+wave = lambda a, b: (128 + 100 * np.sin(x / a) * np.cos(y / b)).astype(np.uint8)
+rgb = np.stack([wave(5, 7), wave(9, 3), wave(4, 11)], 2)
+rgb[5:9, 8:14] = [255, 0, 40]
+Image.fromarray(rgb).save("src.tif")
+Image.fromarray(rgb).convert("L").save("gray.tif")
+# Black and white: runs of all lengths, and rows that differ little from the one before.
+rng = np.random.default_rng(1)
+bw = np.zeros((24, 2700), np.uint8)
+for row in range(16):
+    at = colour = 0
+    while at < bw.shape[1]:
+        n = int(rng.choice([rng.integers(0, 4), rng.integers(0, 70), rng.integers(0, 2650)]))
+        bw[row, at:at + n] = colour
+        at, colour = at + n, colour ^ 255
+for row in range(16, 24):
+    bw[row] = np.roll(bw[row - 1], int(rng.integers(-4, 5)))
+Image.fromarray(bw).convert("1").save("bw.tif")
+EOF
+
+for c in g3:1d g3:2d g3:fill g3:2d:fill g4; do
+  tiffcp -c $c bw.tif "fax_$(echo $c | tr : _).tif"
+  tiffcp -f lsb2msb -c $c bw.tif "fax_$(echo $c | tr : _)_lsb.tif"
+done
+for c in none lzw:2 zip:2 packbits zstd:2; do
+  for o in "-t -w 16 -l 16" "-p separate" "-B -r 4" "-f lsb2msb" "-8"; do
+    tiffcp -c $c $o src.tif "tiff_$(echo "$c$o" | tr -d ': -').tif"
+  done
+done
+convert src.tif -depth 16 -define tiff:predictor=2 -compress zip deep_zip.tif
+convert src.tif -depth 16 -endian MSB -compress lzw deep_msb.tif
+convert src.tif -colorspace CMYK -depth 8 cmyk.tif
+convert src.tif -type palette -colors 12 -depth 4 palette4.tif
+vips colourspace src.tif gray.v b-w
+for b in 1 2 4; do
+  vips tiffsave gray.v gray$b.tif --bitdepth $b
+  vips tiffsave gray.v white$b.tif --bitdepth $b --miniswhite
+done
+vips cast src.tif float.v float
+vips linear float.v unit.v 0.00392156862745098 0
+vips tiffsave unit.v float_deflate.tif --compression deflate --predictor float
+vips tiffsave unit.v float_tiles.tif --compression zstd --predictor float --tile --tile-width 16 --tile-height 16
+vips colourspace src.tif labs.v labs
+vips tiffsave labs.v lab16.tif
+vips tiffsave src.tif pyramid.tif --pyramid --tile --tile-width 16 --tile-height 16
+vips tiffsave src.tif jpeg_tiles.tif --compression jpeg --tile --tile-width 16 --tile-height 16 --Q 90
+vips tiffsave src.tif jpeg_strips.tif --compression jpeg --Q 95
+tiffcp src.tif gray.tif pages.tif
+
+convert src.tif -type palette BMP3:palette.bmp
+convert src.tif -type palette -colors 12 -compress RLE BMP3:rle.bmp
+convert src.tif BMP2:os2.bmp
+convert src.tif -alpha set BMP:v5.bmp
+convert gray.tif -monochrome BMP3:mono.bmp
+
+for k in ppm pgm pbm pam; do convert src.tif text.$k; done
+convert src.tif -compress none plain.ppm
+convert gray.tif -compress none plain.pgm
+convert gray.tif -monochrome -compress none plain.pbm
+convert src.tif -depth 16 deep.ppm
+convert gray.tif -depth 16 deep.pgm
+convert src.tif -alpha set deep.pam
+pnmdepth 100 text.ppm > hundred.ppm 2>/dev/null
+
+convert src.tif -interlace GIF interlaced.gif
+convert src.tif \( src.tif -flip \) -delay 10 animated.gif
+rm ./*.v
+
+$python - <<'EOF'
+import glob
+import subprocess
+import numpy as np
+from PIL import Image
+for f in sorted(glob.glob("*.*")):
+    if f.startswith(("float", "lab16")):
+        scale = "src.tif"  # what the file was made from
+        subprocess.run(["vips", "copy", scale, f + ".png"], check=True)
+        continue
+    if f.endswith(".pam"):
+        subprocess.run(["convert", f, "-alpha", "off", "-depth", "8", "PNG24:" + f + ".png"], check=True)
+        continue
+    m = Image.open(f)
+    if m.mode.startswith("I"):  # 16-bit grey: v/257, not clipped
+        m = Image.fromarray(np.round(np.asarray(m) / 257).astype(np.uint8))
+    m.convert("RGB").save(f + ".png", optimize=True)
+EOF
