@@ -3,6 +3,8 @@ package jpeg
 import (
 	"errors"
 	"io"
+
+	"github.com/declip/declip/internal/picture/raster"
 )
 
 // huffman is a decoding table.
@@ -40,6 +42,7 @@ func (d *decoder) huffmanTables(b []byte) error {
 			return err
 		}
 		d.huffman[class][slot] = t
+		d.tables = true
 		b = b[17+total:]
 	}
 	return nil
@@ -77,6 +80,9 @@ type bits struct {
 	at   int
 	acc  uint64 // the next bits, from the highest on
 	n    int    // how many of them there are
+	// starved is set when a marker came before all blocks: zeros take the place of what is missing.
+	starved  bool
+	warnings *raster.Warnings
 }
 
 // fill reads bytes until there are more than 56 bits, or a marker or the end is reached.
@@ -84,10 +90,14 @@ func (b *bits) fill() {
 	for b.n <= 56 && b.at < len(b.data) {
 		v := b.data[b.at]
 		if v == 0xff {
-			if b.at+1 >= len(b.data) || b.data[b.at+1] != 0 {
+			k := b.at + 1
+			for k < len(b.data) && b.data[k] == 0xff {
+				k++
+			}
+			if k >= len(b.data) || b.data[k] != 0 {
 				return
 			}
-			b.at++
+			b.at = k
 		}
 		b.at++
 		b.acc |= uint64(v) << (56 - b.n)
@@ -105,12 +115,18 @@ func (b *bits) need(n int) error {
 	return nil
 }
 
-// early is the error of a scan whose bits end too soon.
+// early handles bits that end too soon: at the end of the file that is an error; before a marker zeros follow, as in
+// libjpeg.
 func (b *bits) early() error {
 	if b.at+1 >= len(b.data) {
 		return io.ErrUnexpectedEOF
 	}
-	return errors.New("a scan ends before its last block")
+	if !b.starved {
+		b.starved = true
+		b.warnings.Warn("damaged at byte %d: a marker comes before the last block", b.at)
+	}
+	b.n = 64
+	return nil
 }
 
 // take takes n bits that need has made sure of, 1 to 16.
@@ -142,7 +158,7 @@ func (b *bits) extended(n int) (int32, error) {
 	return v, nil
 }
 
-// symbol decodes one.
+// symbol decodes one. A code that the table does not have is taken for symbol 0, as in libjpeg.
 func (b *bits) symbol(t *huffman) (byte, error) {
 	if b.n < 32 {
 		b.fill()
@@ -150,7 +166,9 @@ func (b *bits) symbol(t *huffman) (byte, error) {
 	if e := t.fast[b.acc>>(64-lookup)]; e != 0 {
 		n := int(e & 0xff)
 		if n > b.n {
-			return 0, b.early()
+			if err := b.early(); err != nil {
+				return 0, err
+			}
 		}
 		b.acc <<= n
 		b.n -= n
@@ -162,28 +180,66 @@ func (b *bits) symbol(t *huffman) (byte, error) {
 			continue
 		}
 		if length > b.n {
-			return 0, b.early()
+			if err := b.early(); err != nil {
+				return 0, err
+			}
 		}
 		return t.symbols[b.take(length)+t.offset[length]], nil
 	}
-	if b.n < 16 {
-		return 0, b.early()
+	if b.n < 17 {
+		if err := b.early(); err != nil {
+			return 0, err
+		}
 	}
-	return 0, errors.New("a code that its Huffman table does not have")
+	b.take(17)
+	b.warnings.Warn("damaged before byte %d: a code that its Huffman table does not have", b.at)
+	return 0, nil
 }
 
-// restart continues after the i-th restart marker of the scan.
-func (b *bits) restart(i int) error {
-	b.acc, b.n = 0, 0
-	for b.at+1 < len(b.data) && (b.data[b.at] != 0xff || b.data[b.at+1] == 0xff) {
-		b.at++ // what padded the last byte, and fill bytes
+// toMarker goes to the next marker.
+func (b *bits) toMarker() error {
+	begin := b.at
+	for b.at+1 < len(b.data) && (b.data[b.at] != 0xff || b.data[b.at+1] == 0xff || b.data[b.at+1] == 0) {
+		if b.data[b.at] != 0xff {
+			begin--
+		}
+		b.at++
 	}
 	if b.at+1 >= len(b.data) {
 		return io.ErrUnexpectedEOF
 	}
-	if want := byte(markRST0 + i%8); b.data[b.at+1] != want {
-		return errors.New("a restart marker is missing")
+	if begin < b.at && b.data[b.at-1] != 0xff {
+		b.warnings.Warn("damaged at byte %d: data that no block takes", b.at)
 	}
-	b.at += 2
 	return nil
+}
+
+// restart goes on behind the restart marker with the number i. Where another marker is found, it does what libjpeg's
+// jpeg_resync_to_restart does: markers of the past are passed, those of the near future are left for later.
+func (b *bits) restart(i int) error {
+	b.acc, b.n = 0, 0
+	for {
+		if err := b.toMarker(); err != nil {
+			return err
+		}
+		marker := b.data[b.at+1]
+		ahead := (int(marker) - markRST0 - i) & 7
+		isRestart := marker >= markRST0 && marker < markRST0+8
+		if isRestart && ahead == 0 {
+			b.at += 2
+			b.starved = false
+			return nil
+		}
+		b.warnings.Warn("damaged at byte %d: restart marker %d expected, found marker 0x%02x", b.at, i, marker)
+		switch {
+		case marker < markSOF0 || isRestart && ahead >= 6: // of the past
+			b.at += 2
+		case !isRestart || ahead <= 2:
+			return nil // zeros follow
+		default: // too far away to tell
+			b.at += 2
+			b.starved = false
+			return nil
+		}
+	}
 }

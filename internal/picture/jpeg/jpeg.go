@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/declip/declip/internal/picture/raster"
 )
 
 // Picture is a decoded file.
@@ -16,6 +18,8 @@ type Picture struct {
 	// stored as they are.
 	Adobe int
 	JFIF  bool // there is a JFIF segment
+	// Warnings says what is wrong with a file that was decoded all the same, as libjpeg does.
+	raster.Warnings
 }
 
 // Plane holds the samples of one component.
@@ -38,6 +42,7 @@ const maxScans = 200
 // Markers that are handled.
 const (
 	markSOF0, markSOF1, markSOF2 = 0xc0, 0xc1, 0xc2
+	markSOF9, markSOF10, markDAC = 0xc9, 0xca, 0xcc
 	markDHT                      = 0xc4
 	markRST0                     = 0xd0
 	markSOI, markEOI             = 0xd8, 0xd9
@@ -65,6 +70,9 @@ type decoder struct {
 	huffman      [2][4]*huffman // for DC, and for AC
 	interval     int            // of restarts in MCUs, 0: none
 	scans        int
+	tables       bool // the file has Huffman tables
+	arithmetic   bool // coded arithmetically
+	conditioning conditioning
 }
 
 // component is one component while it is decoded.
@@ -78,6 +86,8 @@ type component struct {
 	coef   []int16
 	pix    []uint8
 	seen   bool // a scan has brought samples
+	// missing has for each coefficient of a progressive file how many bits scans still have to bring, -1: all.
+	missing [64]int8
 }
 
 // Decode is Open and File.Decode.
@@ -95,7 +105,7 @@ type File struct{ d decoder }
 // Open reads a file's header. It takes no memory for samples. A file that ends too early is
 // io.ErrUnexpectedEOF (wrapped).
 func Open(data []byte) (*File, error) {
-	f := &File{decoder{data: data, picture: Picture{Adobe: -1}}}
+	f := &File{decoder{data: data, picture: Picture{Adobe: -1}, conditioning: defaultConditioning}}
 	if err := f.d.header(); err != nil {
 		return nil, fmt.Errorf("jpeg: %w", err)
 	}
@@ -154,6 +164,10 @@ func (d *decoder) decode() error {
 	d.allocate()
 	for {
 		marker, err := d.nextMarker()
+		if err != nil && d.refined() {
+			d.picture.Warn("the end of the picture is not marked")
+			return d.finish()
+		}
 		if err != nil {
 			return err
 		}
@@ -200,8 +214,11 @@ func (d *decoder) segment(marker byte) error {
 	body := d.data[d.at+2 : d.at+size]
 	d.at += size
 	switch marker {
-	case markSOF0, markSOF1, markSOF2:
-		return d.frame(body, marker == markSOF2)
+	case markSOF0, markSOF1, markSOF2, markSOF9, markSOF10:
+		d.arithmetic = marker >= markSOF9
+		return d.frame(body, marker == markSOF2 || marker == markSOF10)
+	case markDAC:
+		return d.conditionings(body)
 	case markDHT:
 		return d.huffmanTables(body)
 	case markDQT:
@@ -224,9 +241,13 @@ func (d *decoder) segment(marker byte) error {
 			d.picture.Adobe = int(body[11])
 		}
 	case markDNL:
-		return errors.New("the height comes behind the first scan, which is not read")
-	case 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf:
-		return fmt.Errorf("coded in a way that is not read (frame type %d)", marker-markSOF0)
+		if len(body) == 2 && int(binary.BigEndian.Uint16(body)) != d.picture.Height {
+			d.picture.Warn("a later height of %d pixels is ignored", binary.BigEndian.Uint16(body))
+		}
+	case 0xc3, 0xcb:
+		return errors.New("lossless JPEG is not supported")
+	case 0xc5, 0xc6, 0xc7, 0xcd, 0xce, 0xcf:
+		return errors.New("hierarchical JPEG is not supported")
 	}
 	return nil
 }
@@ -254,6 +275,9 @@ func (d *decoder) frame(b []byte, progressive bool) error {
 	}
 	p := &d.picture
 	p.Height, p.Width = int(binary.BigEndian.Uint16(b[1:])), int(binary.BigEndian.Uint16(b[3:]))
+	if p.Height == 0 {
+		p.Height = lateHeight(d.data[d.at:])
+	}
 	if p.Width == 0 || p.Height == 0 {
 		return fmt.Errorf("a size of %d x %d pixels", p.Width, p.Height)
 	}
@@ -290,6 +314,9 @@ func (d *decoder) allocate() {
 		c.blocks, c.rows = d.mcusX*c.h, d.mcusY*c.v
 		c.pix = make([]uint8, 64*c.blocks*c.rows)
 		if d.progressive {
+			for k := range c.missing {
+				c.missing[k] = -1
+			}
 			c.coef = make([]int16, 64*c.blocks*c.rows)
 		}
 		p.Planes = append(p.Planes, Plane{

@@ -16,16 +16,19 @@ type scan struct {
 	bits
 	d           *decoder
 	parts       []scanPart
-	first, last int // coefficients that a progressive scan is about
-	high, low   int // bit positions: before, and after this scan
-	endOfBands  int // blocks still to come without new coefficients
+	first, last int         // coefficients that a progressive scan is about
+	high, low   int         // bit positions: before, and after this scan
+	endOfBands  int         // blocks still to come without new coefficients
+	arithmetic  *arithmetic // nil for Huffman codes
 }
 
 // scanPart is a component's part in a scan.
 type scanPart struct {
 	*component
-	dc, ac *huffman
-	sum    int32 // of the differences so far
+	dc, ac         *huffman
+	dcSlot, acSlot byte  // of arithmetic statistics
+	sum            int32 // of the differences so far
+	context        int   // what the last difference was like, for arithmetic codes
 }
 
 // scan reads a scan header and its blocks.
@@ -44,6 +47,11 @@ func (d *decoder) scan(b []byte) error {
 		return err
 	}
 	d.at = s.at
+	for _, p := range s.parts {
+		for k := s.first; k <= s.last; k++ {
+			p.missing[k] = int8(s.low)
+		}
+	}
 	return nil
 }
 
@@ -53,13 +61,21 @@ func (d *decoder) newScan(b []byte) (*scan, error) {
 	}
 	count := int(b[0])
 	tail := b[1+2*count:]
-	s := &scan{bits: bits{data: d.data, at: d.at}, d: d, first: int(tail[0]), last: int(tail[1]), high: int(tail[2] >> 4), low: int(tail[2] & 15)}
+	s := &scan{bits: bits{data: d.data, at: d.at, warnings: &d.picture.Warnings}, d: d, first: int(tail[0]), last: int(tail[1]), high: int(tail[2] >> 4), low: int(tail[2] & 15)}
 	if !d.progressive {
 		s.first, s.last, s.high, s.low = 0, 63, 0, 0
 	}
 	mixed := d.progressive && (s.first == 0) != (s.last == 0)
 	if s.first > s.last || s.last > 63 || s.low > 13 || s.high > 14 || mixed || s.first > 0 && count > 1 {
 		return nil, fmt.Errorf("a scan of coefficients %d to %d, bits %d to %d, of %d components", s.first, s.last, s.high, s.low, count)
+	}
+	if d.arithmetic {
+		s.arithmetic = &arithmetic{bits: &s.bits}
+		s.arithmetic.reset()
+	} else if !d.progressive {
+		if err := d.standardTables(); err != nil {
+			return nil, err
+		}
 	}
 	for i := range count {
 		part, err := d.scanPart(b[1+2*i], b[2+2*i], s)
@@ -86,8 +102,8 @@ func (d *decoder) scanPart(id, tables byte, s *scan) (scanPart, error) {
 		if tables>>4 > 3 || tables&15 > 3 {
 			return scanPart{}, errHuffman
 		}
-		p := scanPart{component: c, dc: d.huffman[0][tables>>4], ac: d.huffman[1][tables&15]}
-		if s.first == 0 && s.high == 0 && p.dc == nil || s.last > 0 && p.ac == nil {
+		p := scanPart{component: c, dc: d.huffman[0][tables>>4], ac: d.huffman[1][tables&15], dcSlot: tables >> 4, acSlot: tables & 15}
+		if !d.arithmetic && (s.first == 0 && s.high == 0 && p.dc == nil || s.last > 0 && p.ac == nil) {
 			return p, errors.New("a scan needs a Huffman table that is missing")
 		}
 		if c.quant == nil {
@@ -118,16 +134,24 @@ func (s *scan) run() error {
 			}
 		}
 		x, y := mcu%across, mcu/across
+		// Like libjpeg, decode the unit in which bits run out from zeros, and leave out those after it.
+		skip := s.starved
+		if skip && s.d.progressive {
+			if s.d.interval == 0 {
+				return nil
+			}
+			continue
+		}
 		for i := range s.parts {
 			p := &s.parts[i]
 			if single {
-				if err := s.block(p, x, y); err != nil {
+				if err := s.block(p, x, y, skip); err != nil {
 					return err
 				}
 				continue
 			}
 			for k := range p.h * p.v {
-				if err := s.block(p, x*p.h+k%p.h, y*p.v+k/p.h); err != nil {
+				if err := s.block(p, x*p.h+k%p.h, y*p.v+k/p.h, skip); err != nil {
 					return err
 				}
 			}
@@ -140,13 +164,25 @@ func (s *scan) run() error {
 func (s *scan) restartAt(i int) error {
 	s.endOfBands = 0
 	for k := range s.parts {
-		s.parts[k].sum = 0
+		s.parts[k].sum, s.parts[k].context = 0, 0
 	}
-	return s.restart(i)
+	err := s.restart(i % 8)
+	if s.arithmetic != nil {
+		s.arithmetic.reset()
+	}
+	return err
 }
 
-// block decodes the block in column x and row y of a component.
-func (s *scan) block(p *scanPart, x, y int) error {
+// block decodes the block in column x and row y of a component; skip leaves it grey.
+func (s *scan) block(p *scanPart, x, y int, skip bool) error {
+	if s.arithmetic != nil {
+		return s.arithmeticBlock(p, x, y)
+	}
+	if skip {
+		var block [64]int32
+		inverseDCT(&block, p.pix[p.place(x, y):], 8*p.blocks)
+		return nil
+	}
 	if !s.d.progressive {
 		return s.baseline(p, x, y)
 	}
@@ -189,7 +225,7 @@ func (s *scan) baseline(p *scanPart, x, y int) error {
 	if err != nil {
 		return err
 	}
-	block[0] = dc * p.quant[0]
+	block[0] = int32(int16(dc)) * p.quant[0]
 	for k := 1; k < 64; k++ {
 		symbol, err := s.symbol(p.ac)
 		if err != nil {
@@ -203,17 +239,25 @@ func (s *scan) baseline(p *scanPart, x, y int) error {
 			k += 15
 			continue
 		}
-		if k += run; k > 63 {
-			return errors.New("too many coefficients in a block")
-		}
+		k += run
 		v, err := s.extended(size)
 		if err != nil {
 			return err
 		}
-		block[unzigzag[k]] = v * p.quant[k]
+		at := s.place(k)
+		block[unzigzag[at]] = v * p.quant[at]
 	}
 	inverseDCT(&block, p.pix[p.place(x, y):], 8*p.blocks)
 	return nil
+}
+
+// place is k, or the last coefficient where damaged data goes beyond it, as in libjpeg.
+func (s *scan) place(k int) int {
+	if k > 63 {
+		s.warnings.Warn("damaged before byte %d: too many coefficients in a block", s.at)
+		return 63
+	}
+	return k
 }
 
 // bands reads the number of blocks, including this one, without further coefficients in the scan.
@@ -249,14 +293,12 @@ func (s *scan) firstAC(p *scanPart, coef *[64]int16) error {
 			s.endOfBands--
 			return err
 		}
-		if k += run; k > s.last {
-			return errors.New("too many coefficients in a block")
-		}
+		k += run
 		v, err := s.extended(size)
 		if err != nil {
 			return err
 		}
-		coef[k] = int16(v << s.low)
+		coef[s.place(k)] = int16(v << s.low)
 	}
 	return nil
 }
@@ -280,7 +322,10 @@ func (s *scan) refineAC(p *scanPart, coef *[64]int16) error {
 				}
 				continue // ends the loop: what is left of the block is only refined
 			}
-		case 1:
+		default:
+			if symbol&15 != 1 {
+				s.warnings.Warn("damaged before byte %d: a new coefficient of more than one bit in a refining scan", s.at)
+			}
 			positive, err := s.bit()
 			if err != nil {
 				return err
@@ -288,17 +333,12 @@ func (s *scan) refineAC(p *scanPart, coef *[64]int16) error {
 			if fresh = -one; positive {
 				fresh = one
 			}
-		default:
-			return errors.New("a new coefficient of more than one bit in a refining scan")
 		}
 		if k, err = s.refine(coef, k, run, one); err != nil {
 			return err
 		}
 		if fresh != 0 {
-			if k > s.last {
-				return errors.New("too many coefficients in a block")
-			}
-			coef[k] = fresh
+			coef[s.place(k)] = fresh
 		}
 		k++
 	}

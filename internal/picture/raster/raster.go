@@ -39,16 +39,6 @@ func (w *Warnings) Warn(format string, args ...any) {
 	}
 }
 
-// Scale gives for each sample of the given number of bits, 1 to 8, its value from 0 to 255.
-func Scale(bits int) *[256]uint8 {
-	var table [256]uint8
-	most := 1<<bits - 1
-	for i := range table {
-		table[i] = uint8((min(i, most)*255 + most/2) / most)
-	}
-	return &table
-}
-
 // From16 scales a 16-bit sample to 8 bits: v/257, rounded, as viewers show it.
 func From16(v uint16) uint8 { return uint8((uint32(v)*255 + 32767) / 65535) }
 
