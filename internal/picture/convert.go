@@ -3,6 +3,8 @@ package picture
 import (
 	"image"
 	"image/color"
+
+	"github.com/declip/declip/internal/picture/raster"
 )
 
 // FromImage converts any picture to packed RGB as Pillow's convert("RGB") does:
@@ -35,7 +37,7 @@ func FromImage(m image.Image) *RGB {
 			return pack8(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
 		}
 	case *image.Gray16:
-		return packGray(clipGray16(m)).ToRGB()
+		return gray16(m).ToRGB()
 	}
 	p := NewRGB(w, h)
 	for y := range h {
@@ -80,18 +82,15 @@ func packGray(m *image.Gray) *Gray {
 	return g
 }
 
-// clipGray16 is min(v, 255), as Pillow converts 16-bit grey; not v/256.
-func clipGray16(m *image.Gray16) *image.Gray {
+// gray16 scales 16-bit grey to 8 bits: v/257, rounded, as viewers show it. Pillow's convert clips at
+// 255.
+func gray16(m *image.Gray16) *Gray {
 	b := m.Bounds()
-	g := image.NewGray(b)
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		src := m.Pix[m.PixOffset(b.Min.X, y):]
-		dst := g.Pix[g.PixOffset(b.Min.X, y):][:b.Dx()]
+	g := NewGray(b.Dx(), b.Dy())
+	for y := range g.Height {
+		src, dst := m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):], g.Pix[y*g.Width:][:g.Width]
 		for x := range dst {
-			dst[x] = src[2*x+1]
-			if src[2*x] != 0 {
-				dst[x] = 255
-			}
+			dst[x] = raster.From16(uint16(src[2*x])<<8 | uint16(src[2*x+1]))
 		}
 	}
 	return g
@@ -102,9 +101,6 @@ func palettedToRGB(m *image.Paletted) *RGB {
 	for i, c := range m.Palette {
 		if i < len(table) {
 			n := color.NRGBAModel.Convert(c).(color.NRGBA)
-			if q, ok := c.(color.RGBA64); ok { // TIFF palettes have 16 bits
-				n = color.NRGBA{uint8(q.R >> 8), uint8(q.G >> 8), uint8(q.B >> 8), 255}
-			}
 			table[i] = [3]uint8{n.R, n.G, n.B}
 		}
 	}

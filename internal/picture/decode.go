@@ -1,7 +1,6 @@
 package picture
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -9,11 +8,13 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
-
 	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/internal/picture/bmp"
+	"github.com/declip/declip/internal/picture/gif"
 	"github.com/declip/declip/internal/picture/jpeg"
+	"github.com/declip/declip/internal/picture/pnm"
+	"github.com/declip/declip/internal/picture/raster"
+	"github.com/declip/declip/internal/picture/tiff"
 )
 
 // DefaultMaxPixels is the limit on width times height that is used where none
@@ -36,7 +37,7 @@ var (
 	// ErrTooLarge is in errors about pictures above the limit.
 	ErrTooLarge = errors.New("picture too large")
 	// ErrFormat is in errors about data in none of the formats that are read.
-	ErrFormat = errors.New("not a picture in a format that is read (JPEG, PNG, WebP, TIFF, BMP, GIF)")
+	ErrFormat = errors.New("not a picture in a format that is read (JPEG, PNG, WebP, TIFF, BMP, GIF, PNM)")
 	// ErrEmpty is in errors about files without a single byte.
 	ErrEmpty = errors.New("file is empty")
 	// ErrTruncated is in errors about files that end before the picture does.
@@ -46,8 +47,11 @@ var (
 // Picture is a picture as its file stores it.
 type Picture struct {
 	*RGB
-	Format      string // jpeg, png, webp, tiff, bmp or gif
+	Format      string // jpeg, png, webp, tiff, bmp, gif or pnm
 	Orientation int    // EXIF orientation 1 to 8; 1 where the file gives none. Pixels are not rotated
+	// Warnings are sentences about damage that decoding passed over, and about the choice among
+	// several pictures of the file. nil for files without fault.
+	Warnings []string
 }
 
 // New wraps pixels that come from no file: Format is empty and Orientation is 1.
@@ -82,8 +86,8 @@ func OpenGray(path string, limits Limits) (*Gray, error) {
 }
 
 // Decode reads a picture from the bytes of its file. The size in the header is checked against the
-// limit before any pixel is decoded or memory for pixels is taken. Of a GIF it takes the first
-// frame. Errors can be distinguished with errors.Is: ErrTooLarge, ErrFormat, ErrEmpty,
+// limit before any pixel is decoded or memory for pixels is taken. Of an
+// animation it takes the first frame. Errors can be distinguished with errors.Is: ErrTooLarge, ErrFormat, ErrEmpty,
 // ErrTruncated.
 func Decode(data []byte, limits Limits) (*Picture, error) {
 	return guarded(func() (*Picture, error) {
@@ -96,7 +100,7 @@ func Decode(data []byte, limits Limits) (*Picture, error) {
 			steps := *c.steps // a copy, so that the samples can be freed
 			rgb.Steps = &steps
 		}
-		return &Picture{RGB: rgb, Format: c.format, Orientation: c.orientation(data)}, nil
+		return &Picture{RGB: rgb, Format: c.format, Orientation: c.orientation(data), Warnings: c.warnings}, nil
 	})
 }
 
@@ -107,8 +111,11 @@ func DecodeGray(data []byte, limits Limits) (*Gray, error) {
 		if err != nil {
 			return nil, err
 		}
-		if g, ok := c.image.(*image.Gray); ok {
-			return packGray(g), nil
+		switch m := c.image.(type) {
+		case *image.Gray:
+			return packGray(m), nil
+		case *image.Gray16:
+			return gray16(m), nil
 		}
 		return FromImage(c.image).ToGray(), nil
 	})
@@ -125,13 +132,15 @@ type header struct {
 	format        string
 	width, height int
 	jpeg          *jpeg.File // the file itself, of which decoding continues; nil for other formats
+	turned        int        // EXIF orientation of the picture of a TIFF file that is used
 }
 
 // content is what a file holds.
 type content struct {
 	header
-	image image.Image
-	steps *[64]uint16 // see RGB.Steps
+	image    image.Image
+	steps    *[64]uint16 // see RGB.Steps
+	warnings raster.Warnings
 }
 
 // readHeader takes no memory in proportion to the size that the header claims.
@@ -149,26 +158,26 @@ func readHeader(data []byte) (h header, err error) {
 }
 
 func (h *header) readSize(data []byte) (err error) {
-	if h.format == "jpeg" {
+	switch h.format {
+	case "jpeg":
 		if h.jpeg, err = jpeg.Open(data); err == nil {
 			h.width, h.height = h.jpeg.Size()
 		}
-		return err
-	}
-	var c image.Config
-	switch h.format {
 	case "png":
-		c, err = pngConfig(data)
+		h.width, h.height, err = pngSize(data)
 	case "gif":
-		c, err = gifConfig(data)
+		h.width, h.height, err = gif.ReadSize(data)
 	case "webp":
-		c, err = webpConfig(data)
+		h.width, h.height, err = webpSize(data)
 	case "tiff":
-		c, err = tiff.DecodeConfig(bytes.NewReader(data))
+		t, err := tiff.ReadHeader(data)
+		h.width, h.height, h.turned = t.Width, t.Height, t.Orientation
+		return err
 	case "bmp":
-		c, err = bmp.DecodeConfig(bytes.NewReader(data))
+		h.width, h.height, err = bmp.ReadSize(data)
+	case "pnm":
+		h.width, h.height, err = pnm.ReadSize(data)
 	}
-	h.width, h.height = c.Width, c.Height
 	return err
 }
 
@@ -195,21 +204,39 @@ func decode(data []byte, limits Limits) (c content, err error) {
 }
 
 func (c *content) readPixels(data []byte) (err error) {
+	var m *raster.Image
 	switch c.format {
 	case "jpeg":
-		c.image, c.steps, err = decodeJPEG(c.jpeg)
+		c.image, c.steps, c.warnings, err = decodeJPEG(c.jpeg)
+		return err
 	case "png":
-		c.image, err = decodePNG(data)
-	case "gif":
-		c.image, err = decodeGIF(data)
+		c.image, c.warnings, err = decodePNG(data)
+		return err
 	case "webp":
-		c.image, err = decodeWebP(data)
+		c.image, c.warnings, err = decodeWebP(data)
+		return err
+	case "gif":
+		m, err = gif.Decode(data)
 	case "tiff":
-		c.image, err = decodeTIFF(data)
+		m, err = tiff.Decode(data, jpegInTIFF)
 	case "bmp":
-		c.image, err = bmp.Decode(bytes.NewReader(data))
+		m, err = bmp.Decode(data)
+	case "pnm":
+		m, err = pnm.Decode(data)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	c.image, c.warnings = fromRaster(m), m.Warnings
+	return nil
+}
+
+// fromRaster gives *image.Gray or *RGB with the same memory.
+func fromRaster(m *raster.Image) image.Image {
+	if m.Channels == 1 {
+		return &image.Gray{Pix: m.Pix, Stride: m.Width, Rect: image.Rect(0, 0, m.Width, m.Height)}
+	}
+	return &RGB{Pix: m.Pix, Width: m.Width, Height: m.Height}
 }
 
 // explain puts the format before a decoder's error, once, and names a file that ends early as such.

@@ -37,6 +37,9 @@ func TestDecodeTruncated(t *testing.T) {
 		}
 		for _, share := range []int{2, 30, 50, 70, 90} {
 			cut := len(data) * share / 100
+			if strings.HasSuffix(name, ".png") && cut >= len(data)-12 {
+				continue // only the end chunk is cut, which holds nothing
+			}
 			_, err := Decode(data[:cut], Limits{})
 			if err == nil {
 				t.Errorf("%s cut to %d %% is decoded", name, share)
@@ -187,7 +190,9 @@ func TestOrientation(t *testing.T) {
 		{"nothing", nil, 1}, {"entries cut off", big[:20], 1},
 		{"directory out of bounds", []byte("II*\x00\xff\xff\xff\xff\x01\x00"), 1},
 		{"value out of range", append(bytes.Clone(little[:10]), entry(binary.LittleEndian, 274, 3, 1, 9)...), 1},
-		{"wrong type", append(bytes.Clone(little[:10]), entry(binary.LittleEndian, 274, 4, 1, 6)...), 1},
+		{"of 32 bits", append(bytes.Clone(little[:10]), entry(binary.LittleEndian, 274, 4, 1, 6)...), 6},
+		{"wrong type", append(bytes.Clone(little[:10]), entry(binary.LittleEndian, 274, 2, 1, 6)...), 1},
+		{"two values", append(bytes.Clone(little[:10]), entry(binary.LittleEndian, 274, 3, 2, 6)...), 1},
 	} {
 		if got := tiffOrientation(c.data); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)

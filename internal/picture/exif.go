@@ -12,27 +12,27 @@ func (h header) orientation(data []byte) int {
 	case "jpeg":
 		return tiffOrientation(h.jpeg.EXIF())
 	case "png":
-		return tiffOrientation(pngChunk(data, "eXIf"))
+		return tiffOrientation(pngEXIF(data))
 	case "webp":
-		// The specification has the bare structure here; many writers put
-		// JPEG's prefix before it.
-		return tiffOrientation(bytes.TrimPrefix(webpChunk(data, "EXIF"), []byte("Exif\x00\x00")))
+		return tiffOrientation(webpChunk(data, "EXIF"))
 	case "tiff":
-		return tiffOrientation(data)
+		return h.turned
 	}
 	return 1
 }
 
-// tiffOrientation looks up the orientation in a TIFF structure.
+// tiffOrientation looks up the orientation in a TIFF structure. Many writers put JPEG's prefix
+// before it, where the specifications of PNG and WebP have the bare structure.
 func tiffOrientation(t []byte) int {
 	const tag = 274
+	t = bytes.TrimPrefix(t, []byte("Exif\x00\x00"))
 	if v := tiffShort(t, tag); v >= 1 && v <= 8 {
 		return v
 	}
 	return 1
 }
 
-// tiffShort looks up a tag with one 16-bit value in the first directory of a TIFF structure; it is
+// tiffShort looks up a tag with one whole number of 16 bits, or of 32 as some writers have it, in the first directory of a TIFF structure; it is
 // -1 if there is none. Sub-directories and values stored elsewhere are not read.
 func tiffShort(t []byte, tag uint16) int {
 	if len(t) < 8 {
@@ -53,14 +53,20 @@ func tiffShort(t []byte, tag uint16) int {
 	}
 	count := int(order.Uint16(t[at:]))
 	entries := t[at+2:]
-	const short, size = 3, 12
+	const short, long, size = 3, 4, 12
 	for i := range min(count, len(entries)/size) {
 		e := entries[i*size:]
 		if order.Uint16(e) != tag {
 			continue
 		}
-		if order.Uint16(e[2:]) == short && order.Uint32(e[4:]) == 1 {
+		if order.Uint32(e[4:]) != 1 {
+			return -1
+		}
+		switch order.Uint16(e[2:]) {
+		case short:
 			return int(order.Uint16(e[8:]))
+		case long:
+			return int(order.Uint32(e[8:]))
 		}
 		return -1
 	}

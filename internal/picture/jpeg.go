@@ -1,29 +1,73 @@
 package picture
 
 import (
+	"fmt"
 	"image"
 
 	"github.com/declip/declip/internal/picture/jpeg"
+	"github.com/declip/declip/internal/picture/raster"
 )
 
 // decodeJPEG gives *image.Gray or *RGB, and the steps of the luma if it is stored at full size.
-func decodeJPEG(f *jpeg.File) (image.Image, *[64]uint16, error) {
+func decodeJPEG(f *jpeg.File) (image.Image, *[64]uint16, raster.Warnings, error) {
 	m, err := f.Decode()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
+	p, steps := convertJPEG(m)
+	return p, steps, m.Warnings, nil
+}
+
+func convertJPEG(m *jpeg.Picture) (image.Image, *[64]uint16) {
 	first := &m.Planes[0]
 	switch len(m.Planes) {
 	case 1:
-		return &image.Gray{Pix: first.Pix, Stride: first.Stride, Rect: image.Rect(0, 0, m.Width, m.Height)}, &first.Steps, nil
+		return &image.Gray{Pix: first.Pix, Stride: first.Stride, Rect: image.Rect(0, 0, m.Width, m.Height)}, &first.Steps
 	case 3:
 		rgb := planesToRGB([3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, !storesRGB(m))
 		if storesRGB(m) || first.Horizontal*first.Vertical > 1 {
-			return rgb, nil, nil
+			return rgb, nil
 		}
-		return rgb, &first.Steps, nil
+		return rgb, &first.Steps
 	}
-	return inkToRGB(m), nil, nil
+	return inkToRGB(m), nil
+}
+
+// jpegInTIFF decodes a strip or tile of a TIFF file; see tiff.JPEG.
+func jpegInTIFF(stream []byte, width, height int, ycc bool) (*raster.Image, error) {
+	f, err := jpeg.Open(stream)
+	if err != nil {
+		return nil, err
+	}
+	if w, h := f.Size(); w != width || h > height {
+		return nil, fmt.Errorf("a JPEG stream of %d x %d pixels, expected %d x %d", w, h, width, height)
+	}
+	m, err := f.Decode()
+	if err != nil {
+		return nil, err
+	}
+	out := raster.New(m.Width, m.Height, len(m.Planes))
+	out.Warnings = m.Warnings
+	switch len(m.Planes) {
+	case 1:
+		for y := range m.Height {
+			copy(out.Row(y), m.Planes[0].Pix[y*m.Planes[0].Stride:])
+		}
+	case 3:
+		out.Pix = planesToRGB([3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, ycc).Pix
+	default:
+		rgb := planesToRGB([3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, false)
+		black := planeOf(m, 3)
+		buffers := black.buffers()
+		for y := range m.Height {
+			row, last := out.Row(y), black.row(y, buffers)
+			for x := range m.Width {
+				copy(row[4*x:], rgb.Pix[3*(y*m.Width+x):][:3])
+				row[4*x+3] = last[x]
+			}
+		}
+	}
+	return out, nil
 }
 
 // planeOf is the i-th plane for upsampling to the picture's width.

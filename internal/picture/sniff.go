@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/declip/declip/internal/picture/pnm"
 )
 
 // sniff detects the format from the first bytes; the file's name is ignored.
@@ -26,13 +28,18 @@ func sniff(data []byte) (string, error) {
 		return "gif", nil
 	case starts("RIFF") && len(data) >= 12 && string(data[8:12]) == "WEBP":
 		return "webp", nil
-	case starts("II*\x00"), starts("MM\x00*"):
+	case starts("II*\x00"), starts("MM\x00*"), starts("II+\x00"), starts("MM\x00+"):
 		return "tiff", nil
 	case starts("BM") && len(data) >= 18 && !looksLikeText(data):
 		return "bmp", nil
+	case pnm.Is(data):
+		return "pnm", nil
 	}
 	if name := otherFormat(data); name != "" {
 		return "", fmt.Errorf("%w: it is %s", ErrFormat, name)
+	}
+	if at := bytes.Index(data[:min(len(data), 4096)], []byte("\xff\xd8\xff")); at > 0 {
+		return "", fmt.Errorf("%w: a JPEG picture begins at byte %d; remove what is before it", ErrFormat, at)
 	}
 	return "", ErrFormat
 }
@@ -50,6 +57,7 @@ func otherFormat(data []byte) string {
 	}
 	for _, f := range []struct{ magic, name string }{
 		{"\xff\x0a", "JPEG XL"}, {"\x00\x00\x00\x0cJXL ", "JPEG XL"}, {"\x00\x00\x00\x0cjP  ", "JPEG 2000"},
+		{"\xff\x4f\xff\x51", "JPEG 2000"},
 		{"8BPS", "a Photoshop document"}, {"%PDF", "a PDF document"}, {"PK\x03\x04", "a zip archive"},
 	} {
 		if bytes.HasPrefix(data, []byte(f.magic)) {

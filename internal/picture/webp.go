@@ -7,25 +7,88 @@ import (
 	"image"
 
 	"golang.org/x/image/webp"
+
+	"github.com/declip/declip/internal/picture/raster"
 )
 
-// webpConfig reads the size; the decoder holds the data to it.
-func webpConfig(data []byte) (image.Config, error) {
+// webpSize reads the size; the decoder holds the data to it.
+func webpSize(data []byte) (width, height int, err error) {
 	if x := webpChunk(data, "VP8X"); len(x) >= 10 {
-		if x[0]&2 != 0 {
-			return image.Config{}, fmt.Errorf("animated WebP is not supported, only still pictures are")
-		}
 		// 24 bits each, less one. The decoder would call the largest invalid.
 		side := func(b []byte) int { return 1 + int(b[0]) + int(b[1])<<8 + int(b[2])<<16 }
-		return image.Config{Width: side(x[4:]), Height: side(x[7:])}, nil
+		return side(x[4:]), side(x[7:]), nil
 	}
 	c, err := webp.DecodeConfig(bytes.NewReader(data))
-	return image.Config{Width: c.Width, Height: c.Height}, err
+	return c.Width, c.Height, err
 }
 
 // decodeWebP gives *RGB for lossy pictures, converted as libwebp does, and the
-// decoder's own picture for lossless ones.
-func decodeWebP(data []byte) (image.Image, error) {
+// decoder's own picture for lossless ones. Of an animation it takes the first frame.
+func decodeWebP(data []byte) (image.Image, raster.Warnings, error) {
+	var w raster.Warnings
+	if frame := webpChunk(data, "ANMF"); frame != nil {
+		w.Warn("the picture is animated; the first frame is used")
+		m, err := firstFrame(data, frame)
+		return m, w, err
+	}
+	m, err := decodeStill(data)
+	return m, w, err
+}
+
+// firstFrame draws the first frame of an animation on its canvas, which is black where the frame does not reach.
+func firstFrame(data, frame []byte) (image.Image, error) {
+	width, height, err := webpSize(data)
+	if err != nil {
+		return nil, err
+	}
+	const header = 16
+	if len(frame) < header {
+		return nil, ErrTruncated
+	}
+	number := func(i int) int { return int(frame[i]) | int(frame[i+1])<<8 | int(frame[i+2])<<16 }
+	x, y, w, h := 2*number(0), 2*number(3), 1+number(6), 1+number(9)
+	if x+w > width || y+h > height {
+		return nil, fmt.Errorf("a frame of %d x %d pixels at (%d, %d) is not in its canvas of %d x %d", w, h, x, y, width, height)
+	}
+	still := stillWebP(frame[header:], frame[6:12])
+	c, err := webp.DecodeConfig(bytes.NewReader(still))
+	if err != nil {
+		return nil, err
+	}
+	if c.Width != w || c.Height != h {
+		return nil, fmt.Errorf("a frame of %d x %d pixels holds a picture of %d x %d", w, h, c.Width, c.Height)
+	}
+	m, err := decodeStill(still)
+	if err != nil {
+		return nil, err
+	}
+	rgb := FromImage(m)
+	if rgb.Width != w || rgb.Height != h {
+		return nil, fmt.Errorf("a frame of %d x %d pixels holds a picture of %d x %d", w, h, rgb.Width, rgb.Height)
+	}
+	p := NewRGB(width, height)
+	for k := range h {
+		copy(p.Pix[3*((y+k)*p.Width+x):], rgb.Pix[3*k*w:][:3*w])
+	}
+	return p, nil
+}
+
+// stillWebP makes a file of a frame's chunks; size has its width and height, less one, as the extended header does.
+func stillWebP(chunks, size []byte) []byte {
+	const alpha = 0x10
+	b := append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), size...)
+	hasAlpha := bytes.HasPrefix(chunks, []byte("ALPH"))
+	if hasAlpha {
+		b[20] = alpha
+	} else {
+		b = b[:12]
+	}
+	b = append(b, chunks...)
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)-8))
+	return b
+}
+
+func decodeStill(data []byte) (image.Image, error) {
 	m, err := webp.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err

@@ -142,9 +142,13 @@ func (f *file) directory(at int64) (*directory, error) {
 		value := entry{kind: f.order.Uint16(e[2:]), count: uint64(f.offset(e[4:]))}
 		where := entrySize - inline
 		value.at = first + i*int64(entrySize) + int64(where)
-		if size := kindSize(value.kind); size == 0 || value.count > uint64(len(f.data))/size {
+		size := kindSize(value.kind)
+		if size == 0 {
 			value.count = 0
-		} else if value.count*size > inline {
+		} else {
+			value.count = min(value.count, uint64(len(f.data))/size+1) // more is as much behind the file's end
+		}
+		if value.count*size > inline {
 			value.at = f.offset(e[where:])
 		}
 		if tag := f.order.Uint16(e); d.entries[tag].count == 0 { // the first of a tag counts
