@@ -1,0 +1,238 @@
+package heif
+
+import (
+	"context"
+	_ "embed" // the decoders
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/declip/declip/internal/picture/raster"
+	"github.com/declip/declip/internal/picture/sandbox"
+)
+
+//go:embed heif.wasm.gz
+var heicCode []byte
+
+//go:embed avif.wasm.gz
+var avifCode []byte
+
+var heicModule, avifModule = sandbox.New(heicCode), sandbox.New(avifCode)
+
+var errDecode = errors.New("the decoder cannot read the picture data")
+
+// timeLimit bounds the time for a picture: ten times what it takes on one core of 2020.
+func timeLimit(h header) time.Duration {
+	megapixels := float64(h.stored[0]) * float64(h.stored[1]) / 1e6
+	return 20*time.Second + time.Duration(megapixels*float64(8*time.Second))
+}
+
+var errTime = errors.New("decoding takes too long")
+
+// Decode decodes the primary picture of a HEIC or AVIF file. It ends when ctx ends.
+func Decode(ctx context.Context, data []byte) (*raster.Image, error) {
+	h, err := readHeader(data)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(h), errTime)
+	defer cancel()
+	if Kind(data) == "avif" {
+		return decodeAVIF(ctx, data, h)
+	}
+	return decodeHEIC(ctx, data, h)
+}
+
+// Colours of libheif's interface (heif.h).
+const (
+	colourYCbCr, colourRGB, colourGrey = 0, 1, 2
+	chroma420, chroma422, chroma444    = 1, 2, 3
+)
+
+// align is what libheif rounds the length of rows up to.
+func align(n int) int { return (n + 15) &^ 15 }
+
+func decodeHEIC(ctx context.Context, data []byte, h header) (*raster.Image, error) {
+	run, err := heicModule.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer run.Close()
+	in, err := run.Put(data)
+	if err != nil {
+		return nil, err
+	}
+	info, err := run.Allocate(20)
+	if err != nil {
+		return nil, err
+	}
+	decode := func(only, out uint64) error {
+		ok, err := run.Call("decode", in, uint64(len(data)), only, info, info+4, info+8, info+12, info+16, out)
+		if err == nil && ok == 0 {
+			err = errDecode
+		}
+		return err
+	}
+	if err := decode(1, 0); err != nil {
+		return nil, err
+	}
+	v, err := run.Numbers(info, 4)
+	if err != nil {
+		return nil, err
+	}
+	if int(v[0]) != h.width || int(v[1]) != h.height {
+		return nil, fmt.Errorf("the header says %d x %d pixels, the data %d x %d", h.width, h.height, v[0], v[1])
+	}
+	if v[2] == colourYCbCr && v[3] == 0 {
+		return nil, errors.New("a picture that declares no chroma cannot be converted by this build of libheif")
+	}
+	p := newPlanes(h, int(v[2]), int(v[3]))
+	if p == nil {
+		return nil, fmt.Errorf("colours of kind %d, chroma of kind %d", v[2], v[3])
+	}
+	out, err := run.Allocate(p.size)
+	if err != nil {
+		return nil, err
+	}
+	if err := decode(0, out); err != nil {
+		return nil, err
+	}
+	b, err := run.Bytes(out, p.size)
+	if err != nil {
+		return nil, err
+	}
+	return p.convert(b), nil
+}
+
+func decodeAVIF(ctx context.Context, data []byte, h header) (*raster.Image, error) {
+	run, err := avifModule.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer run.Close()
+	in, err := run.Put(data)
+	if err != nil {
+		return nil, err
+	}
+	info, err := run.Allocate(24)
+	if err != nil {
+		return nil, err
+	}
+	decode := func(only, out uint64) error {
+		ok, err := run.Call("decode", in, uint64(len(data)), only, 0, info, info+4, info+8, info+12, info+16, out)
+		if err == nil && ok == 0 {
+			err = errDecode
+		}
+		return err
+	}
+	if err := decode(1, 0); err != nil {
+		return nil, err
+	}
+	v, err := run.Numbers(info, 4)
+	if err != nil {
+		return nil, err
+	}
+	if int(v[0]) != h.stored[0] || int(v[1]) != h.stored[1] {
+		return nil, fmt.Errorf("the header says %d x %d pixels, the data %d x %d", h.stored[0], h.stored[1], v[0], v[1])
+	}
+	sample := 1
+	if v[2] > 8 {
+		sample = 2
+	}
+	size := 4 * sample * h.stored[0] * h.stored[1]
+	out, err := run.Allocate(size)
+	if err != nil {
+		return nil, err
+	}
+	if err := decode(0, out); err != nil {
+		return nil, err
+	}
+	b, err := run.Bytes(out, size)
+	if err != nil {
+		return nil, err
+	}
+	m := fromRGBA(b, h.stored[0], h.stored[1], sample)
+	if v[3] > 1 {
+		m.Warn("the picture is animated; the first frame is used")
+	}
+	for _, t := range h.transforms {
+		if m, err = transform(m, t); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// fromRGBA takes back the multiplication by alpha and drops it. Samples have one byte or two, of which the high one is
+// taken; it comes second.
+func fromRGBA(b []byte, width, height, sample int) *raster.Image {
+	m := raster.New(width, height, 3)
+	high := sample - 1
+	for i := range width * height {
+		px := b[4*sample*i:]
+		alpha := int(px[3*sample+high])
+		for c := range 3 {
+			v := int(px[c*sample+high])
+			if alpha > 0 && alpha < 255 {
+				v = min((v*255+alpha/2)/alpha, 255)
+			}
+			m.Pix[3*i+c] = uint8(v)
+		}
+	}
+	return m
+}
+
+// transform applies a rotation, a mirroring or a cropping (ISO/IEC 23008-12, 6.5).
+func transform(m *raster.Image, p property) (*raster.Image, error) {
+	if len(p.body) == 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	w, h := m.Width, m.Height
+	switch p.kind {
+	case "irot": // anticlockwise
+		switch p.body[0] & 3 {
+		case 1:
+			return remap(m, h, w, func(x, y int) (int, int) { return w - 1 - y, x }), nil
+		case 2:
+			return remap(m, w, h, func(x, y int) (int, int) { return w - 1 - x, h - 1 - y }), nil
+		case 3:
+			return remap(m, h, w, func(x, y int) (int, int) { return y, h - 1 - x }), nil
+		}
+		return m, nil
+	case "imir":
+		if p.body[0]&1 == 0 {
+			return remap(m, w, h, func(x, y int) (int, int) { return x, h - 1 - y }), nil
+		}
+		return remap(m, w, h, func(x, y int) (int, int) { return w - 1 - x, y }), nil
+	}
+	f := fields{b: p.body}
+	var n [8]int64
+	for i := range n {
+		n[i] = int64(int32(f.uint(4)))
+	}
+	if f.short || n[1] <= 0 || n[3] <= 0 || n[5] <= 0 || n[7] <= 0 {
+		return nil, errors.New("damaged cropping")
+	}
+	cw, ch := int(n[0]/n[1]), int(n[2]/n[3])
+	left, top := int(n[4]/n[5])+(w-cw)/2, int(n[6]/n[7])+(h-ch)/2
+	if cw < 1 || ch < 1 || left < 0 || top < 0 || left+cw > w || top+ch > h {
+		return nil, errors.New("cropping beyond the picture")
+	}
+	return remap(m, cw, ch, func(x, y int) (int, int) { return left + x, top + y }), nil
+}
+
+// remap makes a picture of w x h pixels, each of which is the pixel of m at from(x, y).
+func remap(m *raster.Image, w, h int, from func(x, y int) (int, int)) *raster.Image {
+	out := raster.New(w, h, m.Channels)
+	out.Warnings = m.Warnings
+	n := m.Channels
+	for y := range h {
+		row := out.Row(y)
+		for x := range w {
+			fx, fy := from(x, y)
+			copy(row[n*x:n*x+n], m.Row(fy)[n*fx:])
+		}
+	}
+	return out
+}

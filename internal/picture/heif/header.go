@@ -1,0 +1,86 @@
+package heif
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// header is what the properties of the primary picture say.
+type header struct {
+	width, height int // with the transformations applied
+	stored        [2]int
+	transforms    []property // irot, imir and clap, in order
+	matrix        int        // of YCbCr (ITU-T H.273), 0 if not given
+	fullRange     bool
+	ranged        bool // the file says whether the range is full
+}
+
+// ReadSize reads the size in pixels after rotation and cropping.
+func ReadSize(data []byte) (width, height int, err error) {
+	h, err := readHeader(data)
+	return h.width, h.height, err
+}
+
+func readHeader(data []byte) (header, error) {
+	h := header{}
+	all, err := properties(data)
+	if err != nil {
+		return h, err
+	}
+	for _, p := range all {
+		f := fields{b: p.body}
+		switch p.kind {
+		case "ispe":
+			f.uint(4)
+			w, v := f.uint(4), f.uint(4)
+			if f.short || w < 1 || v < 1 || w > math.MaxInt32 || v > math.MaxInt32 {
+				return h, fmt.Errorf("a size of %d x %d pixels", w, v)
+			}
+			h.width, h.height = int(w), int(v)
+			h.stored = [2]int{h.width, h.height}
+		case "irot", "imir", "clap":
+			h.transforms = append(h.transforms, p)
+		case "colr":
+			h.readColour(p.body)
+		}
+	}
+	if h.width == 0 {
+		return h, errors.New("the primary picture has no size")
+	}
+	for _, p := range h.transforms {
+		if err := h.transform(p); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// transform changes the size.
+func (h *header) transform(p property) error {
+	switch p.kind {
+	case "irot":
+		if len(p.body) > 0 && p.body[0]&1 != 0 {
+			h.width, h.height = h.height, h.width
+		}
+	case "clap":
+		f := fields{b: p.body}
+		wn, wd, hn, hd := f.uint(4), f.uint(4), f.uint(4), f.uint(4)
+		if f.short || wd == 0 || hd == 0 {
+			return errors.New("damaged cropping")
+		}
+		w, v := int(wn/wd), int(hn/hd)
+		if w < 1 || v < 1 || w > h.width || v > h.height {
+			return fmt.Errorf("cropped to %d x %d of %d x %d pixels", w, v, h.width, h.height)
+		}
+		h.width, h.height = w, v
+	}
+	return nil
+}
+
+func (h *header) readColour(b []byte) {
+	if len(b) < 11 || string(b[:4]) != "nclx" {
+		return
+	}
+	h.matrix, h.fullRange, h.ranged = int(b[8])<<8|int(b[9]), b[10]&0x80 != 0, true
+}
