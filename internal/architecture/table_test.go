@@ -74,5 +74,7 @@ var reserved = map[string][]string{
 	"gonum.org/v1/plot":                          {"study/report"},
 	"github.com/chromedp":                        {},
 	"github.com/goccy/go-yaml":                   {"study/yamlfile"},
+	"github.com/tetratelabs/wazero":              {"picture/sandbox"},
+	"github.com/klauspost/compress":              {"picture/tiff"},
 	"github.com/declip/declip/internal/parallel": {"parallel"},
 }

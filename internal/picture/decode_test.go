@@ -151,7 +151,8 @@ func TestOpenErrors(t *testing.T) {
 		{write("empty.jpg", ""), ErrEmpty, "empty.jpg: file is empty"},
 		{write("text.png", "just some words\n"), ErrFormat, "it is text"},
 		{write("binary.png", "\x01\x02\x03\x04\x00\x00"), ErrFormat, "binary.png"},
-		{write("photo.heic", "\x00\x00\x00\x18ftypheic\x00\x00"), ErrFormat, "HEIC"},
+		{write("photo.heic", "\x00\x00\x00\x10ftypheic\x00\x00\x00\x00"), nil, "heic: cannot be decoded: no box"},
+		{write("video.mp4", "\x00\x00\x00\x10ftypisom\x00\x00\x00\x00"), ErrFormat, "video"},
 		{os.DevNull, nil, "not a regular file"}, // as a pipe, which would be waited for
 		{write("short.png", "\x89PNG\r\n\x1a\n"), ErrTruncated, "truncated"},
 		{write("short.jpg", "\xff\xd8\xff\xe0"), ErrTruncated, "truncated"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/declip/declip/internal/picture/heif"
 	"github.com/declip/declip/internal/picture/pnm"
 )
 
@@ -34,6 +35,8 @@ func sniff(data []byte) (string, error) {
 		return "bmp", nil
 	case pnm.Is(data):
 		return "pnm", nil
+	case heif.Kind(data) != "":
+		return heif.Kind(data), nil
 	}
 	if name := otherFormat(data); name != "" {
 		return "", fmt.Errorf("%w: it is %s", ErrFormat, name)
@@ -47,12 +50,6 @@ func sniff(data []byte) (string, error) {
 // otherFormat names unsupported formats that users are likely to try, so that the message helps.
 func otherFormat(data []byte) string {
 	if len(data) >= 12 && string(data[4:8]) == "ftyp" {
-		switch string(data[8:12]) {
-		case "avif", "avis":
-			return "AVIF"
-		case "heic", "heix", "mif1", "msf1":
-			return "HEIC"
-		}
 		return "a video or other ISO media file"
 	}
 	for _, f := range []struct{ magic, name string }{

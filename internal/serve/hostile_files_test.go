@@ -36,7 +36,7 @@ func hostileFiles(t *testing.T) []hostile {
 		"zip": "PK\x03\x04\x14\x00", "gzip": "\x1f\x8b\x08\x00\x00\x00", "ELF": "\x7fELF\x02\x01\x01", "EXE": "MZ\x90\x00\x03", "AVIF": "\x00\x00\x00\x20ftypavif\x00",
 		"HEIC": "\x00\x00\x00\x20ftypheic\x00", "MP4": "\x00\x00\x00\x20ftypisom\x00", "JPEG XL": "\xff\x0a\x00", "JPEG 2000": "\x00\x00\x00\x0cjP  \r\n",
 		"Photoshop": "8BPS\x00\x01", "zeros": strings.Repeat("\x00", 5000), "ones": strings.Repeat("\xff", 5000), "UTF-16": "\xff\xfeh\x00e\x00",
-		"a data URL": "data:image/png;base64,iVBORw0KGgo=", "base64": "iVBORw0KGgoAAAANSUhEUgAA", "pickle": "\x80\x02}q\x00.", "PPM": "P6\n1 1\n255\n\x00\x00\x00",
+		"a data URL": "data:image/png;base64,iVBORw0KGgo=", "base64": "iVBORw0KGgoAAAANSUhEUgAA", "pickle": "\x80\x02}q\x00.", "PPM": "P6\n1 1\n255\n\x00",
 		"icon": "\x00\x00\x01\x00\x01\x00\x10\x10",
 	} {
 		list = append(list, posted("file: "+name, []byte(text)))

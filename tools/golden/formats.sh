@@ -97,3 +97,13 @@ for f in sorted(glob.glob("*.*")):
         m = Image.fromarray(np.round(np.asarray(m) / 257).astype(np.uint8))
     m.convert("RGB").save(f + ".png", optimize=True)
 EOF
+
+# HEIC and AVIF in testdata/cases/other, with the pixels that libheif 1.15 reads (Debian 12: libheif-examples, libavif-bin).
+cd ../other
+convert a.ppm /tmp/src.png
+for c in 422 444; do heif-enc -q 80 -p chroma=$c /tmp/src.png -o c$c.heic; done
+avifenc --irot 1 /tmp/src.png rot.avif
+for m in 0 1; do avifenc --imir $m /tmp/src.png mir$m.avif; done
+avifenc -d 10 -y 444 /tmp/src.png ten.avif
+avifenc --crop 10,10,60,40 /tmp/src.png crop.avif
+for f in *.heic *.avif; do heif-convert "$f" "$f.png"; done
