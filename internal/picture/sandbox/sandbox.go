@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
@@ -48,12 +50,29 @@ func (m *Module) compile() {
 		m.err = err
 		return
 	}
-	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithMemoryLimitPages(MaxMemory/pageSize).WithCloseOnContextDone(true))
-	if _, m.err = wasi_snapshot_preview1.Instantiate(ctx, m.runtime); m.err != nil {
+	if code, m.err = interruptible(code); m.err != nil {
 		return
 	}
-	m.compiled, m.err = m.runtime.CompileModule(ctx, code)
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithMemoryLimitPages(MaxMemory/pageSize))
+	system := m.runtime.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
+	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(system)
+	system.NewFunctionBuilder().WithFunc(closeFile).Export("fd_close")
+	if _, m.err = system.Instantiate(ctx); m.err != nil {
+		return
+	}
+	m.compiled, m.err = m.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), code)
+}
+
+// pauseFile is the file number with which interruptible modules call fd_close.
+const pauseFile = -7
+
+// closeFile replaces the system's function. There are no files to close: it ends the run if its context has ended.
+func closeFile(ctx context.Context, file int32) int32 {
+	if err := ctx.Err(); err != nil && file == pauseFile {
+		panic(err)
+	}
+	const badFile = 8 // errno of WASI
+	return badFile
 }
 
 // Run is one use of a module, with memory of its own.
