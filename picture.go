@@ -59,12 +59,16 @@ func toPicture(img image.Image) *picture.Picture {
 	return picture.New(picture.FromImage(img))
 }
 
-// Format of the file: jpeg, png, webp, tiff, bmp or gif.
+// Format of the file: jpeg, png, webp, tiff, bmp, gif, pnm, heic or avif.
 func (p *Picture) Format() string { return p.picture.Format }
 
 // Orientation is the file's EXIF orientation, 1 to 8; 1 where the file gives none.
 // The pixels are not rotated.
 func (p *Picture) Orientation() int { return p.picture.Orientation }
+
+// Warnings are sentences about damage of the file that decoding passed over, and about the choice
+// among several pictures of the file.
+func (p *Picture) Warnings() []string { return p.picture.Warnings }
 
 // ColorModel is part of image.Image.
 func (p *Picture) ColorModel() color.Model { return p.picture.ColorModel() }

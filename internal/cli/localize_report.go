@@ -57,6 +57,9 @@ func resultText(w *work[*localized]) string {
 	if o := w.decoded.Orientation; o > 1 {
 		fmt.Fprintf(&b, "  EXIF orientation %d is not applied: positions are those of the stored pixels\n", o)
 	}
+	for _, text := range w.decoded.Warnings {
+		fmt.Fprintf(&b, "  warning: %s\n", text)
+	}
 	b.WriteString("  " + filesText(w.result.files))
 	for _, f := range w.result.each {
 		b.WriteString("\n  " + filesText(f))

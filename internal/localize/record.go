@@ -12,7 +12,8 @@ type Record struct {
 	Width               int            `json:"width"`
 	Height              int            `json:"height"`
 	Format              string         `json:"format"`
-	Orientation         int            `json:"orientation"` // EXIF, 1 where none is given
+	Orientation         int            `json:"orientation"`        // EXIF, 1 where none is given
+	Warnings            []string       `json:"warnings,omitempty"` // see Result
 	Model               string         `json:"model"`
 	Score               float64        `json:"score"`
 	MeanProbability     float64        `json:"mean_probability"`
@@ -33,7 +34,8 @@ type RecordRegion struct {
 func NewRecord(image string, r *Result) Record {
 	return Record{
 		Image: image, Width: r.Width, Height: r.Height, Format: r.Format, Orientation: r.Orientation,
-		Model: r.Model, Score: Round(r.Score), MeanProbability: Round(r.MeanProbability),
+		Warnings: r.Warnings,
+		Model:    r.Model, Score: Round(r.Score), MeanProbability: Round(r.MeanProbability),
 		ManipulatedFraction: Round(r.ManipulatedFraction), Threshold: r.Threshold, Regions: RecordRegions(r.Regions),
 	}
 }

@@ -11,8 +11,11 @@ import (
 type Result struct {
 	Width, Height int    // pixels, as the file stores them
 	Model         string // what the model was opened as
-	Format        string // jpeg, png, webp, tiff, bmp or gif; empty for pixels from no file
+	Format        string // jpeg, png, webp, tiff, bmp, gif, pnm, heic or avif; empty for pixels from no file
 	Orientation   int    // EXIF orientation 1..8 of the file, not applied; 1 where none is given
+	// Warnings are sentences about damage of the file that decoding passed over, and about the choice
+	// among several pictures of the file.
+	Warnings []string
 
 	// Score in [0,1] sums up the picture. For a model that looks at the
 	// picture's own pixels it is the probability that one pixel in a hundred

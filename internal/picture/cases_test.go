@@ -32,7 +32,8 @@ var caseWarnings = map[string]string{
 	"webp/anim.webp":             "animated",
 }
 
-// caseTolerance has the largest difference for files whose colours other programs convert in their own ways.
+// caseTolerance has the largest difference for files whose colours other programs convert in their
+// own ways.
 var caseTolerance = map[string]int{
 	"tiff/lab_im.tif": 1, // littleCMS with tables
 	"other/a.avif":    1, // libheif rounds otherwise than libavif, which is used
@@ -43,8 +44,9 @@ var caseTolerance = map[string]int{
 	"other/ten.avif":  1,
 }
 
-// The files of testdata/cases were read wrongly or refused once, or are variants of such files. The PNG beside each has the
-// pixels that Pillow 9.4 reads, or those of the plain picture where Pillow does not read the file or reads it wrongly.
+// The files of testdata/cases were read wrongly or refused once, or are variants of such files. The
+// PNG next to each has the pixels that Pillow 9.4 reads, or those of the plain picture where Pillow
+// does not read the file or reads it wrongly.
 func TestCases(t *testing.T) {
 	files, err := filepath.Glob("testdata/cases/*/*")
 	if err != nil {

@@ -82,8 +82,8 @@ func packGray(m *image.Gray) *Gray {
 	return g
 }
 
-// gray16 scales 16-bit grey to 8 bits: v/257, rounded, as viewers show it. Pillow's convert clips at
-// 255.
+// gray16 scales 16-bit grey to 8 bits: v/257, rounded, as viewers show it. Pillow's convert clips
+// at 255.
 func gray16(m *image.Gray16) *Gray {
 	b := m.Bounds()
 	g := NewGray(b.Dx(), b.Dy())

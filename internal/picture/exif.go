@@ -32,8 +32,9 @@ func tiffOrientation(t []byte) int {
 	return 1
 }
 
-// tiffShort looks up a tag with one whole number of 16 bits, or of 32 as some writers have it, in the first directory of a TIFF structure; it is
-// -1 if there is none. Sub-directories and values stored elsewhere are not read.
+// tiffShort looks up a tag with one whole number of 16 bits, or of 32 as some writers have it, in
+// the first directory of a TIFF structure; it is -1 if there is none. Sub-directories and values
+// stored elsewhere are not read.
 func tiffShort(t []byte, tag uint16) int {
 	if len(t) < 8 {
 		return -1

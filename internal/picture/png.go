@@ -92,12 +92,13 @@ type pngChunks struct {
 	before [][]byte // whole chunks up to the pixels: IHDR, PLTE, tRNS
 	idat   [][]byte // whole chunks
 	end    bool     // there is an IEND
-	rest   []byte   // what follows the last chunk that could be told: a chunk that is cut off, or nothing
+	rest   []byte   // a last chunk that is cut off, if any
 	raster.Warnings
 }
 
-// pickPNGChunks leaves out what does not matter for the pixels, so that nothing that is wrong there is an error: ancillary
-// chunks with a wrong checksum, transparency where it has no place. A missing end is added.
+// pickPNGChunks leaves out what does not matter for the pixels, so that nothing that is wrong there
+// is an error: ancillary chunks with a wrong checksum, transparency where it has no place. A
+// missing end is added.
 func pickPNGChunks(data []byte) *pngChunks {
 	c := &pngChunks{}
 	colour := data[25]
@@ -231,7 +232,8 @@ func pngChunk(data []byte, kind string) []byte {
 	return nil
 }
 
-// pngEXIF finds the EXIF data of a file: in an eXIf chunk, or as hexadecimal digits in a text of ImageMagick's.
+// pngEXIF finds the EXIF data of a file: in an eXIf chunk, or as hexadecimal digits in a text of
+// ImageMagick's.
 func pngEXIF(data []byte) []byte {
 	if b := pngChunk(data, "eXIf"); b != nil {
 		return b
@@ -249,7 +251,8 @@ func pngEXIF(data []byte) []byte {
 	return rawProfile(b)
 }
 
-// rawProfile decodes ImageMagick's text: the profile's name and length in lines of their own, and then its digits.
+// rawProfile decodes ImageMagick's text: the profile's name and length in lines of their own, and
+// then its digits.
 func rawProfile(text []byte) []byte {
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	if len(lines) < 3 {

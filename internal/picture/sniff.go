@@ -99,7 +99,10 @@ func endsEarly(err error) bool {
 }
 
 // Extensions are the extensions of files in the formats that Decode reads, in lower case.
-var Extensions = []string{".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+var Extensions = []string{
+	".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".pjpeg", ".pjp", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif",
+	".pnm", ".pbm", ".pgm", ".ppm", ".pam", ".heic", ".heif", ".hif", ".avif",
+}
 
 // HasExtension reports whether a file is named like a picture that Decode reads. Decode itself
 // ignores the name.

@@ -35,7 +35,8 @@ func decodeWebP(data []byte) (image.Image, raster.Warnings, error) {
 	return m, w, err
 }
 
-// firstFrame draws the first frame of an animation on its canvas, which is black where the frame does not reach.
+// firstFrame draws the first frame of an animation on its canvas, which is black where the frame
+// does not reach.
 func firstFrame(data, frame []byte) (image.Image, error) {
 	width, height, err := webpSize(data)
 	if err != nil {
@@ -73,7 +74,8 @@ func firstFrame(data, frame []byte) (image.Image, error) {
 	return p, nil
 }
 
-// stillWebP makes a file of a frame's chunks; size has its width and height, less one, as the extended header does.
+// stillWebP makes a file of a frame's chunks; size has its width and height, less one, as the
+// extended header does.
 func stillWebP(chunks, size []byte) []byte {
 	const alpha = 0x10
 	b := append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), size...)

@@ -28,7 +28,7 @@ type header struct {
 	pixels        int64     // offset of the first row
 }
 
-// Sizes of the headers that are told apart.
+// Sizes of the headers that are distinguished.
 const (
 	fileHeader = 14
 	os2Header  = 12 // OS/2 1.x

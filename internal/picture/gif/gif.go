@@ -16,7 +16,7 @@ type header struct {
 	x, y          int // of the frame on the screen
 	frameWidth    int
 	frameHeight   int
-	palette       []byte // red, green, blue of each entry, the frame's own or else the file's; nil if there is none
+	palette       []byte // red, green, blue of each entry: the frame's, else the file's, else nil
 	transparent   int    // palette index, -1 if there is none
 	interlaced    bool
 	at            int // of the code in the file
@@ -70,7 +70,8 @@ func (h *header) table(data []byte, flags byte) error {
 	return nil
 }
 
-// extension passes an extension: a label and blocks up to an empty one. It looks for the transparent colour.
+// extension passes an extension: a label and blocks up to an empty one. It looks for the
+// transparent colour.
 func (h *header) extension(data []byte) {
 	at := h.at
 	if at+7 < len(data) && data[at+1] == 0xf9 && data[at+2] == 4 {

@@ -164,8 +164,8 @@ func decodeAVIF(ctx context.Context, data []byte, h header) (*raster.Image, erro
 	return m, nil
 }
 
-// fromRGBA takes back the multiplication by alpha and drops it. Samples have one byte or two, of which the high one is
-// taken; it comes second.
+// fromRGBA takes back the multiplication by alpha and drops it. Samples have one byte or two, of
+// which the high one is taken; it comes second.
 func fromRGBA(b []byte, width, height, sample int) *raster.Image {
 	m := raster.New(width, height, 3)
 	high := sample - 1

@@ -2,7 +2,7 @@ package heif
 
 import "github.com/declip/declip/internal/picture/raster"
 
-// planes is how libheif's result lies in memory.
+// planes is the layout of libheif's result in memory.
 type planes struct {
 	header
 	colour, dx, dy  int

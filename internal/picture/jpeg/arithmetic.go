@@ -2,8 +2,9 @@ package jpeg
 
 import "io"
 
-// arithmetic decodes the binary decisions of an arithmetically coded scan (ITU-T T.81, annex D, and F.2.4), with the
-// registers of libjpeg: c holds the code, of which a-c is compared, shifted by ct bits.
+// arithmetic decodes the binary decisions of an arithmetically coded scan (ITU-T T.81, annex D, and
+// F.2.4), with the registers of libjpeg: c holds the code, of which a-c is compared, shifted by ct
+// bits.
 type arithmetic struct {
 	*bits
 	c, a, ct int
@@ -124,8 +125,9 @@ func (a *arithmetic) decide(state *uint8) (int, error) {
 	return int(bit >> 7), nil
 }
 
-// magnitude decodes how large a coefficient is: the category's bits and then the others below it (T.81, figures F.23 and
-// F.24). states are those of the categories from 2 on; first is the one of category 1.
+// magnitude decodes how large a coefficient is: the category's bits and then the others below it
+// (T.81, figures F.23 and F.24). states are those of the categories from 2 on; first is the one of
+// category 1.
 func (a *arithmetic) magnitude(table []uint8, first, states int, ac bool) (m, v int, err error) {
 	at := first
 	if m, err = a.decide(&table[at]); err != nil {
@@ -174,7 +176,8 @@ func (a *arithmetic) lowBits(table []uint8, at, m int) (int, int, error) {
 	return m, v + 1, nil
 }
 
-// fail notes a code that can't be; libjpeg leaves the blocks up to the next restart marker as they are.
+// fail notes a code that can't be; libjpeg leaves the blocks up to the next restart marker as they
+// are.
 func (a *arithmetic) fail() error {
 	a.warnings.Warn("damaged arithmetic code")
 	a.broken = true
@@ -217,7 +220,8 @@ func (s *scan) arithmeticDC(p *scanPart) (int32, error) {
 	return p.sum, nil
 }
 
-// arithmeticAC decodes the coefficients of a block from first to last and hands them to put (T.81, F.1.4.4.2).
+// arithmeticAC decodes the coefficients of a block from first to last and hands them to put (T.81,
+// F.1.4.4.2).
 func (s *scan) arithmeticAC(p *scanPart, first, last int, put func(k, v int)) error {
 	a := s.arithmetic
 	table := a.ac[p.acSlot][:]
@@ -340,7 +344,7 @@ func (s *scan) arithmeticRefine(p *scanPart, coef *[64]int16) error {
 	return nil
 }
 
-// arithmeticBit refines a coefficient that is there, or decodes the sign of one that appears.
+// arithmeticBit refines a nonzero coefficient, or decodes the sign of a new one.
 func (s *scan) arithmeticBit(state *uint8, coef *int16, one int16) error {
 	a := s.arithmetic
 	if *coef == 0 {

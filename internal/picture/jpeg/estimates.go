@@ -9,8 +9,10 @@ var (
 
 // estimate is a state of the probability estimation (T.81, table D.3).
 type estimate struct {
-	size             int   // Qe: the part of the interval for the less probable decision
-	unlikely, likely uint8 // next states after the less and after the more probable decision; the high bit exchanges them
+	size int // Qe: the part of the interval for the less probable decision
+	// Next states after the less and after the more probable decision; the high bit exchanges the
+	// decisions.
+	unlikely, likely uint8
 }
 
 // estimates has the states of table D.3, and one more whose chances are even and stay so.
@@ -22,8 +24,8 @@ var estimates = func() (table [128]estimate) {
 	return table
 }()
 
-// estimateTable has Qe, the next state after the less probable decision, the next after the more probable one, and whether
-// the former exchanges them.
+// estimateTable has Qe, the next state after the less probable decision, the next after the more
+// probable one, and whether the former exchanges them.
 var estimateTable = [113][4]uint16{
 	{0x5a1d, 1, 1, 1}, {0x2586, 14, 2, 0}, {0x1114, 16, 3, 0}, {0x080b, 18, 4, 0}, {0x03d8, 20, 5, 0},
 	{0x01da, 23, 6, 0}, {0x00e5, 25, 7, 0}, {0x006f, 28, 8, 0}, {0x0036, 30, 9, 0}, {0x001a, 33, 10, 0},

@@ -115,8 +115,8 @@ func (b *bits) need(n int) error {
 	return nil
 }
 
-// early handles bits that end too soon: at the end of the file that is an error; before a marker zeros follow, as in
-// libjpeg.
+// early handles bits that end too soon: at the end of the file that is an error; before a marker
+// zeros follow, as in libjpeg.
 func (b *bits) early() error {
 	if b.at+1 >= len(b.data) {
 		return io.ErrUnexpectedEOF
@@ -158,7 +158,7 @@ func (b *bits) extended(n int) (int32, error) {
 	return v, nil
 }
 
-// symbol decodes one. A code that the table does not have is taken for symbol 0, as in libjpeg.
+// symbol decodes one. A code that the table does not have is treated as symbol 0, as in libjpeg.
 func (b *bits) symbol(t *huffman) (byte, error) {
 	if b.n < 32 {
 		b.fill()
@@ -214,8 +214,9 @@ func (b *bits) toMarker() error {
 	return nil
 }
 
-// restart goes on behind the restart marker with the number i. Where another marker is found, it does what libjpeg's
-// jpeg_resync_to_restart does: markers of the past are passed, those of the near future are left for later.
+// restart continues after the restart marker with the number i. Where another marker is found, it
+// does what libjpeg's jpeg_resync_to_restart does: markers of the past are passed, those of the
+// near future are left for later.
 func (b *bits) restart(i int) error {
 	b.acc, b.n = 0, 0
 	for {

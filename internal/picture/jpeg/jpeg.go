@@ -31,8 +31,8 @@ type Plane struct {
 	Width, Height int
 	// Horizontal and Vertical are how many of the picture's pixels share a sample.
 	Horizontal, Vertical int
-	// Steps are those of the quantised coefficients, one for each frequency of an 8 x 8 block, row by
-	// row.
+	// Steps are those of the quantised coefficients, one for each frequency of an 8 x 8 block, row
+	// by row.
 	Steps [64]uint16
 }
 
@@ -86,7 +86,8 @@ type component struct {
 	coef   []int16
 	pix    []uint8
 	seen   bool // a scan has brought samples
-	// missing has for each coefficient of a progressive file how many bits scans still have to bring, -1: all.
+	// missing has for each coefficient of a progressive file how many bits scans still have to
+	// bring, -1: all.
 	missing [64]int8
 }
 

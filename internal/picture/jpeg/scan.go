@@ -134,7 +134,8 @@ func (s *scan) run() error {
 			}
 		}
 		x, y := mcu%across, mcu/across
-		// Like libjpeg, decode the unit in which bits run out from zeros, and leave out those after it.
+		// Like libjpeg, decode the unit in which bits run out from zeros, and leave out those after
+		// it.
 		skip := s.starved
 		if skip && s.d.progressive {
 			if s.d.interval == 0 {

@@ -1,7 +1,7 @@
 package jpeg
 
-// Huffman tables of T.81, K.3, which Motion JPEG leaves out of its pictures: for luma and for chroma, the number of codes of
-// each length and the symbols.
+// Huffman tables of T.81, K.3, which Motion JPEG leaves out of its pictures: for luma and for
+// chroma, the number of codes of each length and the symbols.
 var (
 	standardDC = [2]tableSpec{
 		{[16]byte{0, 1, 5, 1, 1, 1, 1, 1, 1}, []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}},
@@ -33,7 +33,8 @@ type tableSpec struct {
 	symbols []byte
 }
 
-// standardTables enters the standard's tables where a sequential file has none, as libjpeg-turbo does.
+// standardTables enters the standard's tables where a sequential file has none, as libjpeg-turbo
+// does.
 func (d *decoder) standardTables() error {
 	missing := false
 	for slot := range 2 {

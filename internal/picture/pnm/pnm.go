@@ -205,7 +205,8 @@ func (h *header) least() int64 {
 	return pixels * int64(h.depth)
 }
 
-// scale gives for each sample its value from 0 to 255; halves are rounded to even numbers, as Pillow does.
+// scale gives for each sample its value from 0 to 255; halves are rounded to even numbers, as
+// Pillow does.
 func (h *header) scale() []uint8 {
 	table := make([]uint8, 65536)
 	for v := range table {

@@ -42,8 +42,8 @@ func (w *Warnings) Warn(format string, args ...any) {
 // From16 scales a 16-bit sample to 8 bits: v/257, rounded, as viewers show it.
 func From16(v uint16) uint8 { return uint8((uint32(v)*255 + 32767) / 65535) }
 
-// FromInk converts cyan, magenta, yellow and black (255 is full ink) to red, green and blue as Pillow does: each
-// colour is (255-k) - c*(255-k)/255, rounded.
+// FromInk converts cyan, magenta, yellow and black (255 is full ink) to red, green and blue as
+// Pillow does: each colour is (255-k) - c*(255-k)/255, rounded.
 func FromInk(rgb, cmyk []uint8) {
 	white := 255 - int(cmyk[3])
 	for i := range 3 {

@@ -1,5 +1,5 @@
 // Package sandbox runs decoders that were compiled to WebAssembly.
 //
-// Such a decoder sees nothing but its own memory, which is bounded, and is stopped when its context ends. Whatever a
-// hostile file makes of it, it can only fail.
+// Such a decoder sees nothing but its own memory, which is bounded, and is stopped when its context
+// ends. A hostile file can make it fail, and nothing else.
 package sandbox

@@ -7,14 +7,16 @@ import (
 	"slices"
 )
 
-// interruptEvery is how many passes of loops there are between two looks at the context: well below a millisecond.
+// interruptEvery is how many passes of loops there are between two looks at the context: well below
+// a millisecond.
 const interruptEvery = 50_000
 
-// interruptible rewrites a WebAssembly module so that it calls fd_close, with a file number that cannot be, once in
-// interruptEvery passes of loops. That function then looks at the context, and Go's scheduler gets a turn.
+// interruptible rewrites a WebAssembly module so that it calls fd_close, with a file number that
+// cannot be, once in interruptEvery passes of loops. That function then looks at the context, and
+// Go's scheduler gets a turn.
 //
-// wazero can do the like (WithCloseOnContextDone), but leaves the compiled code in every pass of every loop, which makes
-// libheif three times as slow.
+// wazero can do the like (WithCloseOnContextDone), but leaves the compiled code in every pass of
+// every loop, which makes libheif three times as slow.
 func interruptible(module []byte) ([]byte, error) {
 	sections, err := readSections(module)
 	if err != nil {
@@ -42,7 +44,7 @@ func interruptible(module []byte) ([]byte, error) {
 	return out, nil
 }
 
-// Sections of a module that are told apart.
+// Sections of a module that are rewritten or left out.
 const (
 	sectionCustom, sectionImport = 0, 2
 	sectionGlobal, sectionCode   = 6, 10
@@ -173,7 +175,7 @@ func appendSigned(b []byte, v int64) []byte {
 	}
 }
 
-// Instructions that are told apart.
+// Instructions that are written or looked for.
 const (
 	opLoop, opIf, opEnd    = 0x03, 0x04, 0x0b
 	opCall, opDrop         = 0x10, 0x1a

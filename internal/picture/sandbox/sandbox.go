@@ -34,10 +34,12 @@ type Module struct {
 	err      error
 }
 
-// New returns a module of WebAssembly code in gzip form. The code is compiled when it is used first.
+// New returns a module of WebAssembly code in gzip form. The code is compiled when it is used
+// first.
 func New(packed []byte) *Module { return &Module{packed: packed} }
 
-// compile makes machine code. It is not bound to the context of the first caller, because all others need it as well.
+// compile makes machine code. It is not bound to the context of the first caller, because all
+// others need it as well.
 func (m *Module) compile() {
 	ctx := context.Background()
 	r, err := gzip.NewReader(bytes.NewReader(m.packed))
@@ -66,7 +68,8 @@ func (m *Module) compile() {
 // pauseFile is the file number with which interruptible modules call fd_close.
 const pauseFile = -7
 
-// closeFile replaces the system's function. There are no files to close: it ends the run if its context has ended.
+// closeFile replaces the system's function. There are no files to close: it ends the run if its
+// context has ended.
 func closeFile(ctx context.Context, file int32) int32 {
 	if err := ctx.Err(); err != nil && file == pauseFile {
 		panic(err)
@@ -87,7 +90,8 @@ func (m *Module) Start(ctx context.Context) (*Run, error) {
 	if m.err != nil {
 		return nil, fmt.Errorf("starting the decoder: %w", m.err)
 	}
-	// Standard output and the like are discarded, and there are no files, no clock and no arguments.
+	// Standard output and the like are discarded, and there are no files, no clock and no
+	// arguments.
 	instance, err := m.runtime.InstantiateModule(ctx, m.compiled, wazero.NewModuleConfig().WithName(""))
 	if err != nil {
 		return nil, cause(ctx, err)
@@ -115,7 +119,7 @@ func (e withoutStack) Error() string {
 }
 func (e withoutStack) Unwrap() error { return e.error }
 
-// Close gives the memory back. Slices from Bytes must not be used any more.
+// Close gives the memory back. Slices from Bytes must not be used afterwards.
 func (r *Run) Close() { _ = r.instance.Close(context.WithoutCancel(r.ctx)) }
 
 // Call calls a function with one result.

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// endless is a module with a loop without end, (import "wasi_snapshot_preview1" "fd_close"), memory, and malloc that
-// returns 0:
+// endless is a module with a loop without end, fd_close from the system, one page of memory, and a
+// malloc that fails:
 //
 //	(func (export "spin") (result i32) (loop (br 0)) (unreachable))
 //	(func (export "malloc") (param i32) (result i32) (i32.const 0))

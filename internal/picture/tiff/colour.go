@@ -22,8 +22,8 @@ func (p *painter) converter() func(out []uint8, row []byte) {
 	}
 }
 
-// narrower returns what makes 8-bit samples of a row. Grey of 16 bits is divided by 257 and rounded; of colours of 16 bits
-// the high byte is taken, as Pillow does.
+// narrower returns what makes 8-bit samples of a row. Grey of 16 bits is divided by 257 and
+// rounded; of colours of 16 bits the high byte is taken, as Pillow does.
 func (p *painter) narrower() func(row []byte) {
 	n := p.layout.samples
 	switch {
@@ -138,8 +138,8 @@ func (p *painter) rgb(n int) func(out, in []uint8) {
 	}
 }
 
-// divide takes back the multiplication of a colour by alpha, as Pillow does: colours over alpha are clipped, and those
-// without any alpha stay.
+// divide takes back the multiplication of a colour by alpha, as Pillow does: colours over alpha are
+// clipped, and those without any alpha stay.
 func divide(v, alpha uint8) uint8 {
 	if alpha == 0 || alpha == 255 {
 		return v
@@ -147,7 +147,8 @@ func divide(v, alpha uint8) uint8 {
 	return uint8(min(255*int(v)/int(alpha), 255))
 }
 
-// ycc returns libtiff's conversion of YCbCr to RGB (TIFF 6.0, section 21), in its 16-bit fixed point.
+// ycc returns libtiff's conversion of YCbCr to RGB (TIFF 6.0, section 21), in its 16-bit fixed
+// point.
 func (p *painter) ycc() func(out []uint8, y, cb, cr uint8) {
 	fix := func(v float64) int32 { return int32(v*65536 + 0.5) }
 	red, green, blue := p.weights[0], p.weights[1], p.weights[2]
@@ -181,7 +182,8 @@ func (p *painter) ycc() func(out []uint8, y, cb, cr uint8) {
 	}
 }
 
-// subsampledPart decodes a strip or tile of YCbCr units: some luma samples that share one pair of chroma samples.
+// subsampledPart decodes a strip or tile of YCbCr units: some luma samples that share one pair of
+// chroma samples.
 func (p *painter) subsampledPart(i, rows int, out func(int) []uint8) error {
 	dx, dy := p.subsampleX, p.subsampleY
 	across, unit := (p.partWidth+dx-1)/dx, dx*dy+2
@@ -206,7 +208,8 @@ func (p *painter) subsampledPart(i, rows int, out func(int) []uint8) error {
 	return nil
 }
 
-// lab8 and lab16 convert CIE L*a*b* (TIFF 6.0, section 23) and ICC L*a*b* (Adobe's technical notes).
+// lab8 and lab16 convert CIE L*a*b* (TIFF 6.0, section 23) and ICC L*a*b* (Adobe's technical
+// notes).
 func (p *painter) lab8(out, in []uint8) {
 	n := p.layout.samples
 	for i, k := 0, 0; i+2 < len(out); i, k = i+3, k+n {
@@ -230,7 +233,8 @@ func (p *painter) lab16(out []uint8, row []byte) {
 	}
 }
 
-// labToRGB converts a colour relative to the white of D50 (L* from 0 to 100) to sRGB (IEC 61966-2-1).
+// labToRGB converts a colour relative to the white of D50 (L* from 0 to 100) to sRGB (IEC
+// 61966-2-1).
 func labToRGB(out []uint8, l, a, b float64) {
 	fy := (l + 16) / 116
 	inverse := func(t float64) float64 {

@@ -8,12 +8,13 @@ import (
 	"github.com/declip/declip/internal/picture/raster"
 )
 
-// JPEG decodes a JPEG stream of the given width and of at most the given height in pixels. It converts YCbCr colours
-// to RGB if ycc is true and leaves samples as they are if not, whatever the stream says.
+// JPEG decodes a JPEG stream of the given width and of at most the given height in pixels. It
+// converts YCbCr colours to RGB if ycc is true and leaves samples as they are if not, even if
+// the stream says otherwise.
 type JPEG func(stream []byte, width, height int, ycc bool) (*raster.Image, error)
 
-// Decode decodes the first full picture of a file to grey or RGB. A file that ends too early is io.ErrUnexpectedEOF
-// (wrapped), one of a camera's sensor ErrCameraRaw.
+// Decode decodes the first full picture of a file to grey or RGB. A file that ends too early is
+// io.ErrUnexpectedEOF (wrapped), one of a camera's sensor ErrCameraRaw.
 func Decode(data []byte, decodeJPEG JPEG) (*raster.Image, error) {
 	d, warnings, err := choose(data)
 	if err != nil {
@@ -156,7 +157,8 @@ func readFull(r io.Reader, b []byte) error {
 	return err
 }
 
-// jpegPart decodes a strip or tile that is a JPEG stream; its tables may be in a tag of the directory.
+// jpegPart decodes a strip or tile that is a JPEG stream; its tables may be in a tag of the
+// directory.
 func (p *painter) jpegPart(i, rows int, out func(int) []uint8) error {
 	if p.bits != 8 || p.separate {
 		return errors.New("JPEG compression is supported with 8 bits a sample and one plane only")
@@ -169,7 +171,7 @@ func (p *painter) jpegPart(i, rows int, out func(int) []uint8) error {
 	if err != nil {
 		return err
 	}
-	if len(tables) > 4 && len(stream) > 2 { // both begin with a marker of two bytes, the tables end with one
+	if len(tables) > 4 && len(stream) > 2 { // without the end of the tables and the start of the stream
 		stream = append(tables[:len(tables)-2:len(tables)-2], stream[2:]...)
 	}
 	height := rows
@@ -192,7 +194,8 @@ func (p *painter) jpegPart(i, rows int, out func(int) []uint8) error {
 	return nil
 }
 
-// oldJPEG decodes a picture with the compression of TIFF 6.0, section 22, if it holds a whole JPEG stream.
+// oldJPEG decodes a picture with the compression of TIFF 6.0, section 22, if it holds a whole JPEG
+// stream.
 func (p *painter) oldJPEG() (*raster.Image, error) {
 	at, err := p.uint(tagJPEGStream, 0)
 	if err != nil {

@@ -101,7 +101,7 @@ func open(data []byte) (*file, int64, error) {
 	return nil, 0, errNoTIFF
 }
 
-// offset64 is an offset as an int64; what does not fit lies behind the end of every file.
+// offset64 is an offset as an int64; what does not fit is after the end of every file.
 func offset64(v uint64) int64 { return int64(min(v, math.MaxInt64)) }
 
 // bytes returns n bytes at an offset.
@@ -146,7 +146,7 @@ func (f *file) directory(at int64) (*directory, error) {
 		if size == 0 {
 			value.count = 0
 		} else {
-			value.count = min(value.count, uint64(len(f.data))/size+1) // more is as much behind the file's end
+			value.count = min(value.count, uint64(len(f.data))/size+1) // more is as much out of bounds
 		}
 		if value.count*size > inline {
 			value.at = f.offset(e[where:])
@@ -239,7 +239,8 @@ func (d *directory) uint(tag uint16, fallback uint64) (uint64, error) {
 	return v[0], nil
 }
 
-// rationals returns n fractions of a tag, or fallback if they are missing or have a denominator of 0.
+// rationals returns n fractions of a tag, or fallback if they are missing or have a denominator of
+// 0.
 func (d *directory) rationals(tag uint16, fallback ...float64) []float64 {
 	b, err := d.raw(tag)
 	if err != nil || d.entries[tag].kind != kindRational || len(b) < 8*len(fallback) {

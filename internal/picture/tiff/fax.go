@@ -31,11 +31,13 @@ const (
 	// longCodes are runs of 1792, 1856, ... 2560 of both colours.
 	longCodes = `00000001000 00000001100 00000001101 000000010010 000000010011 000000010100 000000010101 000000010110
 000000010111 000000011100 000000011101 000000011110 000000011111`
-	// modeCodes are pass, horizontal, and vertical with a shift of 0, 1, 2, 3, -1, -2, -3 (T.4, table 4).
+	// modeCodes are pass, horizontal, and vertical with a shift of 0, 1, 2, 3, -1, -2, -3 (T.4,
+	// table 4).
 	modeCodes = `0001 001 1 011 000011 0000011 010 000010 0000010`
 )
 
-// faxTable gives for the next 13 bits the meaning and the length of the code that they begin with; length 0: none.
+// faxTable gives for the next 13 bits the meaning and the length of the code that they begin with;
+// length 0: none.
 type faxTable [1 << faxBits]struct {
 	value  int16
 	length uint8
@@ -243,7 +245,8 @@ func (f *fax) twoDimensions() error {
 		if f.at += int(e.length); f.at > 8*len(f.data) {
 			return io.ErrUnexpectedEOF
 		}
-		// b1 is the first change of the row before that is right of at and to the opposite colour, b2 the next.
+		// b1 is the first change of the row before that is right of at and to the opposite colour,
+		// b2 the next.
 		for k = max(k-3, 0); f.change(k) <= at && f.change(k) < f.width || k&1 != colour; k++ {
 		}
 		b1, b2 := f.change(k), f.change(k+1)

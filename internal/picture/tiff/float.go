@@ -5,7 +5,8 @@ import (
 	"math"
 )
 
-// prepareFloat looks for the largest value, which tells the scale of floating-point samples: 0 to 1, to 255 or to 65535.
+// prepareFloat looks for the largest value, which tells the scale of floating-point samples: 0 to
+// 1, to 255 or to 65535.
 func (p *painter) prepareFloat() error {
 	n := p.layout.samples
 	most := 0.0

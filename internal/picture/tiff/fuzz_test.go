@@ -55,7 +55,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// noJPEG stands for the decoder of JPEG streams, which has tests of its own.
+// noJPEG replaces the decoder of JPEG streams, which has tests of its own.
 func noJPEG(_ []byte, width, height int, _ bool) (*raster.Image, error) {
 	return raster.New(width, height, 3), nil
 }

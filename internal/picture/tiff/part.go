@@ -93,7 +93,8 @@ func (l *layout) part(i, rowBytes int) (io.Reader, error) {
 	return nil, fmt.Errorf("compression %d is not supported", l.compression)
 }
 
-// newZstd bounds the memory that a frame may ask for: 64 MiB are more than any encoder's highest level takes.
+// newZstd bounds the memory that a frame may ask for: 64 MiB are more than any encoder's highest
+// level takes.
 func newZstd(b []byte) (io.Reader, error) {
 	r, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(64<<20))
@@ -154,7 +155,8 @@ func (p *packBits) Read(out []byte) (int, error) {
 	return n, nil
 }
 
-// undo takes back the differences that a predictor made of a row (TIFF 6.0, section 14; Adobe's technical note 3).
+// undo takes back the differences that a predictor made of a row (TIFF 6.0, section 14; Adobe's
+// technical note 3).
 func (l *layout) undo(row []byte, samples int) error {
 	size := l.bits / 8
 	switch {
@@ -185,7 +187,8 @@ func (l *layout) undo(row []byte, samples int) error {
 	return nil
 }
 
-// joinBytes brings the bytes of floating-point numbers together: a row has the highest bytes of all first.
+// joinBytes brings the bytes of floating-point numbers together: a row has the highest bytes of all
+// first.
 func (l *layout) joinBytes(row []byte, size int) {
 	n := len(row) / size
 	split := slices.Clone(row)
