@@ -90,7 +90,7 @@ func endsEarly(err error) bool {
 		return true
 	}
 	text := err.Error()
-	for _, s := range []string{"unexpected EOF", "not enough image data", "short chunk data", "missing chunk data", "not enough pixel data"} {
+	for _, s := range []string{"unexpected EOF", "not enough image data", "short chunk data", "short chunk header", "missing chunk data", "not enough pixel data"} {
 		if strings.Contains(text, s) {
 			return true
 		}
