@@ -9,8 +9,8 @@ import (
 )
 
 // JPEG decodes a JPEG stream of the given width and of at most the given height in pixels. It
-// converts YCbCr colours to RGB if ycc is true and leaves samples as they are if not, even if
-// the stream says otherwise.
+// converts YCbCr colours to RGB if ycc is true and leaves samples as they are if not, regardless
+// of what the stream says.
 type JPEG func(stream []byte, width, height int, ycc bool) (*raster.Image, error)
 
 // Decode decodes the first full picture of a file to grey or RGB. A file that ends too early is
@@ -171,7 +171,7 @@ func (p *painter) jpegPart(i, rows int, out func(int) []uint8) error {
 	if err != nil {
 		return err
 	}
-	if len(tables) > 4 && len(stream) > 2 { // without the end of the tables and the start of the stream
+	if len(tables) > 4 && len(stream) > 2 { // less the tables' end and the stream's start
 		stream = append(tables[:len(tables)-2:len(tables)-2], stream[2:]...)
 	}
 	height := rows
