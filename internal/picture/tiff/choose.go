@@ -11,7 +11,7 @@ import (
 var ErrCameraRaw = errors.New("a camera raw file, which holds sensor data and only a reduced preview; export it as JPEG or TIFF")
 
 // maxDirectories is the most pages and sub-directories that are looked at.
-const maxDirectories = 2000
+const maxDirectories = 500
 
 // Photometric interpretations.
 const (
@@ -117,7 +117,7 @@ func choose(data []byte) (*directory, raster.Warnings, error) {
 		}
 	}
 	if count > 1 {
-		w.Warn("the file has %d pages, of which the first is used", count)
+		w.Warn("the file has %d pages or more, of which the first is used", count)
 	}
 	for _, d := range all {
 		if d.full() {

@@ -24,6 +24,7 @@ func Decode(data []byte, decodeJPEG JPEG) (*raster.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer l.close()
 	p := &painter{layout: l, jpeg: decodeJPEG, image: raster.New(l.width, l.height, l.channels)}
 	p.image.Warnings = warnings
 	if l.compression == compressionOldJPEG {

@@ -67,7 +67,7 @@ type directory struct {
 }
 
 // maxEntries is the most tags of a directory; files have about twenty.
-const maxEntries = 4096
+const maxEntries = 1024
 
 var errNoTIFF = errors.New("not a TIFF file")
 

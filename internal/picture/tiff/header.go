@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/declip/declip/internal/picture/raster"
 )
 
@@ -75,6 +77,8 @@ type layout struct {
 	subsampleY          int
 	palette             [256][3]uint8
 	channels            int // of the result: 1 or 3
+	charged             int // bytes of strips that were read as a whole
+	idle                []*zstd.Decoder
 	weights, references []float64
 }
 

@@ -55,7 +55,13 @@ func (l *layout) partBytes(i int) ([]byte, error) {
 	}
 	b := l.data[at:]
 	b = b[:min(uint64(len(b)), n)] // what is missing counts only if it is needed
-	if l.reversed && l.compression != compressionJPEG {
+	if l.compression == compressionJPEG {
+		return b, l.charge(len(b))
+	}
+	if l.reversed {
+		if err := l.charge(len(b)); err != nil {
+			return nil, err
+		}
 		b = slices.Clone(b)
 		for i, v := range b {
 			b[i] = bits.Reverse8(v)
@@ -83,7 +89,7 @@ func (l *layout) part(i, rowBytes int) (io.Reader, error) {
 	case compressionDeflate, compressionOldDeflate:
 		return zlib.NewReader(bytes.NewReader(b))
 	case compressionZstd:
-		return newZstd(b)
+		return l.newZstd(b)
 	case faxModified, faxGroup3, faxGroup4:
 		return l.fax(b)
 	}
@@ -93,15 +99,45 @@ func (l *layout) part(i, rowBytes int) (io.Reader, error) {
 	return nil, fmt.Errorf("compression %d is not supported", l.compression)
 }
 
+// charge bounds the work of a file whose strips or tiles overlap: each of thousands could be as
+// long as the file.
+func (l *layout) charge(n int) error {
+	if l.charged += n; l.charged > 4*len(l.data)+1<<20 {
+		return errors.New("strips or tiles overlap")
+	}
+	return nil
+}
+
+// zstdReader gives its decoder back for the next strip or tile, because making one is slow.
+type zstdReader struct {
+	*zstd.Decoder
+	layout *layout
+}
+
+// Close is part of io.Closer.
+func (r zstdReader) Close() error {
+	r.layout.idle = append(r.layout.idle, r.Decoder)
+	return nil
+}
+
 // newZstd bounds the memory that a frame may ask for: 64 MiB are more than any encoder's highest
 // level takes.
-func newZstd(b []byte) (io.Reader, error) {
+func (l *layout) newZstd(b []byte) (io.Reader, error) {
+	if n := len(l.idle); n > 0 {
+		r := l.idle[n-1]
+		l.idle = l.idle[:n-1]
+		return zstdReader{r, l}, r.Reset(bytes.NewReader(b))
+	}
 	r, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(64<<20))
-	if err != nil {
-		return nil, err
+	return zstdReader{r, l}, err
+}
+
+// close frees the decoders.
+func (l *layout) close() {
+	for _, r := range l.idle {
+		r.Close()
 	}
-	return r.IOReadCloser(), nil
 }
 
 func (l *layout) fax(b []byte) (io.Reader, error) {

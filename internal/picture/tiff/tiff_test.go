@@ -178,3 +178,21 @@ func TestHalf(t *testing.T) {
 		}
 	}
 }
+
+// Thousands of strips that are each as long as the file are refused before they take their time.
+func TestOverlappingStrips(t *testing.T) {
+	const rows = 3000
+	offsets, counts := make([]uint32, rows), make([]uint32, rows)
+	for i := range offsets {
+		offsets[i], counts[i] = 8, 1<<20
+	}
+	fields := with(with(rgb(8), long(tagHeight, rows)), long(tagStripOffsets, offsets...))
+	fields = with(with(fields, long(tagStripCounts, counts...)), long(tagRowsPerStrip, 1))
+	pixels := make([]byte, 1<<20)
+	if _, err := Decode(build(pixels, with(fields, short(tagFillOrder, 2))), noJPEG); err == nil || !strings.Contains(err.Error(), "overlap") {
+		t.Errorf("reversed bits: %v, want %q", err, "overlap")
+	}
+	if _, err := Decode(build(pixels, with(fields, short(tagCompression, 7))), noJPEG); err == nil || !strings.Contains(err.Error(), "overlap") {
+		t.Errorf("JPEG: %v, want %q", err, "overlap")
+	}
+}
