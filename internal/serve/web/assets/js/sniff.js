@@ -9,12 +9,15 @@ const readable = [
   { type: 'gif', label: 'GIF', is: (b) => ascii(b, 0, 4) === 'GIF8', size: gifSize },
   { type: 'webp', label: 'WebP', is: (b) => ascii(b, 0, 4) === 'RIFF' && ascii(b, 8, 12) === 'WEBP', size: webpSize },
   { type: 'bmp', label: 'BMP', is: (b) => ascii(b, 0, 2) === 'BM', size: bmpSize },
-  { type: 'tiff', label: 'TIFF', is: (b) => ['II*\0', 'MM\0*'].includes(ascii(b, 0, 4)), size: () => null },
+  { type: 'tiff', label: 'TIFF', is: (b) => ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].includes(ascii(b, 0, 4)), size: () => null },
+  { type: 'pnm', label: 'PNM', is: (b) => /^P[1-7][\s#]/.test(ascii(b, 0, 3)), size: () => null },
+  { type: 'heic', label: 'HEIC', is: (b) => ascii(b, 4, 8) === 'ftyp' && /he[iv][cxms]|mif1|msf1/.test(ascii(b, 8, 12)), size: () => null },
+  { type: 'avif', label: 'AVIF', is: (b) => ascii(b, 4, 8) === 'ftyp' && ascii(b, 8, 11) === 'avi', size: () => null },
 ];
 
 const foreign = [
-  { label: 'a HEIC photograph', is: (b) => ascii(b, 4, 8) === 'ftyp' && /hei[cx]|hevc|mif1|msf1/.test(ascii(b, 8, 12)) },
-  { label: 'an AVIF picture', is: (b) => ascii(b, 4, 8) === 'ftyp' && ascii(b, 8, 11) === 'avi' },
+  { label: 'a JPEG XL photograph', is: (b) => ascii(b, 0, 2) === '\xff\x0a' || ascii(b, 4, 8) === 'JXL ' },
+  { label: 'a JPEG 2000 photograph', is: (b) => ascii(b, 4, 8) === 'jP  ' || ascii(b, 0, 4) === '\xff\x4f\xff\x51' },
   { label: 'a video', is: (b) => ascii(b, 4, 8) === 'ftyp' || ascii(b, 0, 4) === '\x1aE\xdf\xa3' },
   { label: 'a PDF document', is: (b) => ascii(b, 0, 5) === '%PDF-' },
   { label: 'a Photoshop document', is: (b) => ascii(b, 0, 4) === '8BPS' },
