@@ -108,7 +108,7 @@ func (c *cursor) uint() uint64 {
 
 // skip passes n numbers of any size, signed or not.
 func (c *cursor) skip(n int) {
-	for range n {
+	for i := 0; i < n && !c.bad; i++ {
 		for c.byte()&0x80 != 0 && !c.bad {
 		}
 	}
@@ -126,6 +126,9 @@ func (w *rewriter) imports(b []byte) error {
 	c := cursor{b: b}
 	functions := uint64(0)
 	for range c.uint() {
+		if c.bad {
+			break
+		}
 		c.take(int(c.uint())) // the module's name
 		name := string(c.take(int(c.uint())))
 		switch kind := c.byte(); kind {
@@ -206,6 +209,9 @@ func (w *rewriter) code(b []byte) ([]byte, error) {
 	out := binary.AppendUvarint(nil, n)
 	check := w.check()
 	for range n {
+		if c.bad {
+			break
+		}
 		body, err := rewrite(c.take(int(c.uint())), check)
 		if err != nil {
 			return nil, err
@@ -223,7 +229,9 @@ func (w *rewriter) code(b []byte) ([]byte, error) {
 func rewrite(body, check []byte) ([]byte, error) {
 	c := cursor{b: body}
 	for range c.uint() { // local variables: how many, and their type
-		c.skip(2)
+		if c.skip(2); c.bad {
+			return nil, errModule
+		}
 	}
 	var out []byte
 	from := 0

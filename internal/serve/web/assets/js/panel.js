@@ -61,6 +61,7 @@ export function aboutPanel(root, { file, kind, answer, model }) {
     make('dl', {},
       ...row('File', file.name),
       ...row('Size', `${answer.width} × ${answer.height} pixels, ${kind.label}, ${bytes(file.size)}`),
+      ...(answer.warnings ?? []).flatMap((text) => row('Warning', text)),
       ...row('SHA-256', make('code', {}, answer.sha256)),
       ...row('Model', answer.model, model.description ? make('small', {}, model.description) : null),
       ...row('Score', probability(answer.score)),
