@@ -89,12 +89,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          debugLog(s.config.Log),
 		ConnContext:       withConn,
+		ConnState:         connState,
 
 		DisableGeneralOptionsHandler: true,
 		// Not ctx: requests in progress outlive it.
 		BaseContext: func(net.Listener) context.Context { return working },
 	}
-	failed := parallel.Go(func() error { return server.Serve(newListener(l, s.config.MaxConns)) })
+	failed := parallel.Go(func() error { return server.Serve(newListener(l, s.config.MaxConns, connReport{s.logRefused, s.logAcceptError})) })
 	select {
 	case err := <-failed:
 		return err
