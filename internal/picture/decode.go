@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -86,8 +87,13 @@ func OpenGray(path string, limits Limits) (*Gray, error) {
 // frame. Errors can be distinguished with errors.Is: ErrTooLarge, ErrFormat, ErrEmpty,
 // ErrTruncated.
 func Decode(data []byte, limits Limits) (*Picture, error) {
+	return DecodeContext(context.Background(), data, limits)
+}
+
+// DecodeContext is Decode, but stops with the error of ctx soon after ctx has ended.
+func DecodeContext(ctx context.Context, data []byte, limits Limits) (*Picture, error) {
 	return guarded(func() (*Picture, error) {
-		c, err := decode(data, limits)
+		c, err := decode(ctx, data, limits)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +109,7 @@ func Decode(data []byte, limits Limits) (*Picture, error) {
 // DecodeGray is Decode followed by the conversion of Pillow's convert("L").
 func DecodeGray(data []byte, limits Limits) (*Gray, error) {
 	return guarded(func() (*Gray, error) {
-		c, err := decode(data, limits)
+		c, err := decode(context.Background(), data, limits)
 		if err != nil {
 			return nil, err
 		}
@@ -173,7 +179,7 @@ func (h *header) readSize(data []byte) (err error) {
 }
 
 // decode reads the header once, checks it against the limits and continues with the pixels.
-func decode(data []byte, limits Limits) (c content, err error) {
+func decode(ctx context.Context, data []byte, limits Limits) (c content, err error) {
 	parallel.Point("decode")
 	if c.header, err = readHeader(data); err != nil {
 		return content{}, err
@@ -185,7 +191,7 @@ func decode(data []byte, limits Limits) (c content, err error) {
 		return content{}, fmt.Errorf("%w: %d x %d pixels (%.1f MP), the limit is %.1f MP",
 			ErrTooLarge, w, h, float64(w)*float64(h)/1e6, float64(limit)/1e6)
 	}
-	if err := c.readPixels(data); err != nil {
+	if err := c.readPixels(ctx, data); err != nil {
 		return content{}, explain(c.format, err)
 	}
 	if b := c.image.Bounds(); b.Dx() != w || b.Dy() != h {
@@ -194,12 +200,12 @@ func decode(data []byte, limits Limits) (c content, err error) {
 	return c, nil
 }
 
-func (c *content) readPixels(data []byte) (err error) {
+func (c *content) readPixels(ctx context.Context, data []byte) (err error) {
 	switch c.format {
 	case "jpeg":
-		c.image, c.steps, err = decodeJPEG(c.jpeg)
+		c.image, c.steps, err = decodeJPEG(ctx, c.jpeg)
 	case "png":
-		c.image, err = decodePNG(data)
+		c.image, err = decodePNG(ctx, data)
 	case "gif":
 		c.image, err = decodeGIF(data)
 	case "webp":
@@ -214,6 +220,9 @@ func (c *content) readPixels(data []byte) (err error) {
 
 // explain puts the format before a decoder's error, once, and names a file that ends early as such.
 func explain(format string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
 	if errors.Is(err, ErrFormat) || errors.Is(err, ErrTruncated) || errors.Is(err, ErrTooLarge) {
 		return fmt.Errorf("%s: %w", format, err)
 	}

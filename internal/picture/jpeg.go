@@ -1,14 +1,15 @@
 package picture
 
 import (
+	"context"
 	"image"
 
 	"github.com/declip/declip/internal/picture/jpeg"
 )
 
 // decodeJPEG gives *image.Gray or *RGB, and the steps of the luma if it is stored at full size.
-func decodeJPEG(f *jpeg.File) (image.Image, *[64]uint16, error) {
-	m, err := f.Decode()
+func decodeJPEG(ctx context.Context, f *jpeg.File) (image.Image, *[64]uint16, error) {
+	m, err := f.DecodeContext(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"image"
@@ -40,7 +41,7 @@ func pngConfig(data []byte) (image.Config, error) {
 	return image.Config{Width: int(h.width), Height: int(h.height)}, nil
 }
 
-func decodePNG(data []byte) (image.Image, error) {
+func decodePNG(ctx context.Context, data []byte) (image.Image, error) {
 	h, err := readPNGHeader(data)
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func decodePNG(data []byte) (image.Image, error) {
 	if h.width*h.height*int64(max(h.bits, 1))/8/1032 > int64(len(data)) {
 		return nil, ErrTruncated
 	}
-	m, err := png.Decode(bytes.NewReader(data))
+	m, err := png.Decode(&contextReader{ctx, bytes.NewReader(data)})
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +66,21 @@ func decodePNG(data []byte) (image.Image, error) {
 		}
 	}
 	return m, nil
+}
+
+// contextReader fails when its context has ended. A decoder reads a few kilobytes at a time, which
+// hold at most some megabytes of samples.
+type contextReader struct {
+	ctx context.Context
+	r   *bytes.Reader
+}
+
+// Read is part of io.Reader.
+func (r *contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
 }
 
 func redOf(m *image.NRGBA64) *image.Gray16 {

@@ -95,7 +95,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		// Not ctx: requests in progress outlive it.
 		BaseContext: func(net.Listener) context.Context { return working },
 	}
-	failed := parallel.Go(func() error { return server.Serve(newListener(l, s.config.MaxConns, connReport{s.logRefused, s.logAcceptError})) })
+	failed := parallel.Go(func() error {
+		return server.Serve(newListener(l, s.config.MaxConns, connReport{s.logRefused, s.logAcceptError}))
+	})
 	select {
 	case err := <-failed:
 		return err
