@@ -45,9 +45,7 @@ ENV DECLIP_MODELS=/models HOME=/work
 WORKDIR /work
 USER 65532:65532
 EXPOSE 8080
-# bash opens the connection itself, so the image needs no HTTP client. "localhost" is a host name that
-# the server accepts with any --allow-host.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
-	CMD ["/bin/bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /healthz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && read -r -t 4 _ status _ <&3 && [[ $status == 200 ]]"]
+	CMD ["declip", "serve", "--check"]
 ENTRYPOINT ["declip"]
 CMD ["serve", "--addr", "0.0.0.0:8080"]

@@ -6,6 +6,8 @@ GO      ?= go
 PHOTOS  ?=
 OUT     ?= demo-output
 STUDY   ?= study-mini-output
+# What "declip version" says, also where Go does not record it.
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 # For one package: make test PACKAGES=./internal/graph
 PACKAGES ?= ./...
 
@@ -19,12 +21,12 @@ setup: ## fetch ONNX Runtime (npm) into .cache, and the Go modules
 
 .PHONY: build
 build: ## build bin/declip
-	$(GO) build -trimpath -o bin/declip ./cmd/declip
+	$(GO) build -trimpath -ldflags "-X github.com/declip/declip/internal/cli.Commit=$(COMMIT)" -o bin/declip ./cmd/declip
 
 .PHONY: demo
 demo: setup build ## localize the bundled sample with the embedded model
 	bin/declip localize -o $(OUT) testdata/sample/forged.jpg
-	@echo "The pictures lie in $(abspath $(OUT)):" && ls $(OUT)
+	@echo "The results are in $(abspath $(OUT)):" && ls $(OUT)
 
 .PHONY: test
 test: setup ## vet, then run all tests; with a Chromium, those of the web page too

@@ -93,16 +93,15 @@ make_archive() {
 	local name=declip-$version-$1-$2 lib
 	local stage=$work/$name
 	lib=$(library "$1" "$2") || exit 1
-	mkdir -p "$stage/lib"
+	mkdir -p "$stage"
 	# -buildvcs=false: what go build records depends on the kind of checkout, so version and commit are given.
 	CGO_ENABLED=1 GOOS=$1 GOARCH=$2 CC=$3 go build -trimpath -buildvcs=false \
 		-ldflags "-s -w -buildid= -X $cli.Version=$version -X $cli.Commit=$commit" \
-		-o "$stage/lib/declip" ./cmd/declip || fail "$1/$2 could not be built"
-	cp -L "$lib" "$stage/lib/"
-	sed "s/@LIBRARY@/${lib##*/}/" scripts/release-launcher.sh >"$stage/declip"
+		-o "$stage/declip" ./cmd/declip || fail "$1/$2 could not be built"
+	cp -L "$lib" "$stage/" # the program looks in its own directory first
 	cp README.md CHANGELOG.md LICENSE "$stage/"
 	cp -R "$work/licences" "$stage/licences"
-	chmod 755 "$stage/declip" "$stage/lib/declip"
+	chmod 755 "$stage/declip"
 	go run ./tools/release -time "$epoch" "$stage" "$work/$name.tar.gz" >>"$work/SHA256SUMS"
 	mv "$work/$name.tar.gz" "$out/"
 	echo "release: made $out/$name.tar.gz"

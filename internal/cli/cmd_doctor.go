@@ -63,6 +63,9 @@ func (a *app) runDoctor() error {
 func writeEngine(w io.Writer, info engine.Info) {
 	row(w, "engine", "ONNX Runtime "+info.Version)
 	row(w, "library", fmt.Sprintf("%s (%s)", info.Library, info.Source))
+	for _, refused := range info.Refused {
+		row(w, "not used", refused)
+	}
 	row(w, "devices", strings.Join(info.Devices, ", "))
 	used := info.Device
 	if info.Note != "" {

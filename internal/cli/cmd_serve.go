@@ -178,7 +178,11 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 	}
 	defer listener.Close()
 	models, closeModels, err := a.openServed(cmd, o)
-	defer closeModels()
+	defer func() {
+		if !errors.Is(err, serve.ErrWorking) { // otherwise the end of the process closes them
+			closeModels()
+		}
+	}()
 	if err != nil {
 		return err
 	}
@@ -187,7 +191,8 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	a.greet(listener.Addr(), o, models)
-	return server.Serve(cmd.Context(), listener)
+	err = server.Serve(cmd.Context(), listener)
+	return err
 }
 
 // greet prints the address of the server.

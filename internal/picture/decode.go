@@ -95,9 +95,7 @@ func Decode(data []byte, limits Limits) (*Picture, error) {
 	return DecodeContext(context.Background(), data, limits)
 }
 
-// DecodeContext is Decode, but stops with the error of ctx when ctx ends while a HEIC or AVIF file
-// is decoded. The other formats take less than a second for 20 megapixels and are decoded to the
-// end.
+// DecodeContext is Decode, but stops with the error of ctx soon after ctx has ended.
 func DecodeContext(ctx context.Context, data []byte, limits Limits) (*Picture, error) {
 	return guarded(func() (*Picture, error) {
 		c, err := decode(ctx, data, limits)
@@ -218,10 +216,10 @@ func (c *content) readPixels(ctx context.Context, data []byte) (err error) {
 	var m *raster.Image
 	switch c.format {
 	case "jpeg":
-		c.image, c.steps, c.warnings, err = decodeJPEG(c.jpeg)
+		c.image, c.steps, c.warnings, err = decodeJPEG(ctx, c.jpeg)
 		return err
 	case "png":
-		c.image, c.warnings, err = decodePNG(data)
+		c.image, c.warnings, err = decodePNG(ctx, data)
 		return err
 	case "webp":
 		c.image, c.warnings, err = decodeWebP(data)
@@ -254,6 +252,9 @@ func fromRaster(m *raster.Image) image.Image {
 
 // explain puts the format before a decoder's error, once, and names a file that ends early as such.
 func explain(format string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
 	if errors.Is(err, ErrFormat) || errors.Is(err, ErrTruncated) || errors.Is(err, ErrTooLarge) {
 		return fmt.Errorf("%s: %w", format, err)
 	}

@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"context"
 	"fmt"
 	"image"
 
@@ -9,8 +10,8 @@ import (
 )
 
 // decodeJPEG gives *image.Gray or *RGB, and the steps of the luma if it is stored at full size.
-func decodeJPEG(f *jpeg.File) (image.Image, *[64]uint16, raster.Warnings, error) {
-	m, err := f.Decode()
+func decodeJPEG(ctx context.Context, f *jpeg.File) (image.Image, *[64]uint16, raster.Warnings, error) {
+	m, err := f.DecodeContext(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}

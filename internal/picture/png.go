@@ -3,6 +3,7 @@ package picture
 import (
 	"bytes"
 	"compress/zlib"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ func pngSize(data []byte) (width, height int, err error) {
 	return int(h.width), int(h.height), nil
 }
 
-func decodePNG(data []byte) (image.Image, raster.Warnings, error) {
+func decodePNG(ctx context.Context, data []byte) (image.Image, raster.Warnings, error) {
 	h, err := readPNGHeader(data)
 	if err != nil {
 		return nil, nil, err
@@ -69,13 +70,13 @@ func decodePNG(data []byte) (image.Image, raster.Warnings, error) {
 	if len(c.idat) == 0 && !c.end {
 		return nil, nil, ErrTruncated
 	}
-	m, err := png.Decode(bytes.NewReader(c.join()))
+	m, err := png.Decode(&contextReader{ctx, bytes.NewReader(c.join())})
 	if err != nil && strings.Contains(err.Error(), "too much pixel data") {
 		if c.idat, err = h.cutPixels(c.idat); err != nil {
 			return nil, nil, err
 		}
 		c.Warn("more rows than the header gives are ignored")
-		m, err = png.Decode(bytes.NewReader(c.join()))
+		m, err = png.Decode(&contextReader{ctx, bytes.NewReader(c.join())})
 	}
 	if err != nil {
 		return nil, nil, err
@@ -207,6 +208,21 @@ func (h pngHeader) pixelBytes() int64 {
 		total += size((h.width-p[0]+p[1]-1)/p[1], (h.height-p[2]+p[3]-1)/p[3])
 	}
 	return total
+}
+
+// contextReader fails when its context has ended. A decoder reads a few kilobytes at a time, which
+// hold at most some megabytes of samples.
+type contextReader struct {
+	ctx context.Context
+	r   *bytes.Reader
+}
+
+// Read is part of io.Reader.
+func (r *contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
 }
 
 func redOf(m *image.NRGBA64) *image.Gray16 {

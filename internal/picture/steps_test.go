@@ -44,7 +44,7 @@ func TestSteps(t *testing.T) {
 	}
 	for n := range file {
 		if f, err := jpegfile.Open(file[:n]); err == nil { // wherever it is cut off, there is no panic
-			_, _, _, _ = decodeJPEG(f)
+			_, _, _, _ = decodeJPEG(t.Context(), f)
 		}
 	}
 	png, err := EncodePNG(p, Fast)

@@ -79,8 +79,11 @@ func (s *Server) finish(e *accessLog, r *http.Request, err error) {
 // logRequest logs nothing that comes from the picture.
 func (s *Server) logRequest(e *accessLog, r *http.Request) {
 	status := e.status
-	if e.problem == codeLeft {
+	switch {
+	case e.problem == codeLeft:
 		status = statusLeft
+	case status == 0: // net/http sends 200 if the handler has written nothing
+		status = http.StatusOK
 	}
 	took := time.Since(e.start)
 	s.stats.answered(e.route, status, took)
@@ -100,4 +103,17 @@ func (s *Server) logRequest(e *accessLog, r *http.Request) {
 		attrs = append(attrs, slog.String("problem", e.problem))
 	}
 	s.config.Log.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+// logRefused counts and logs a request that no handler saw, because it could not be parsed or its
+// headers did not arrive in time.
+func (s *Server) logRefused(c *conn, status int, code string) {
+	s.stats.answered(otherRoute, status, 0)
+	s.config.Log.LogAttrs(context.Background(), slog.LevelInfo, "request", slog.String("client", c.RemoteAddr().String()),
+		slog.String("route", otherRoute), slog.Int("status", status), slog.String("problem", code))
+}
+
+// logAcceptError warns that connections cannot be accepted, mostly for want of file descriptors.
+func (s *Server) logAcceptError(err error) {
+	s.config.Log.Warn("connections cannot be accepted", "error", err.Error())
 }

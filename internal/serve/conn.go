@@ -21,14 +21,26 @@ import (
 // the plain-text errors of net/http into JSON.
 type listener struct {
 	net.Listener
+	report connReport
 	places chan struct{}
 	closed chan struct{}
 	once   sync.Once
+	warned atomic.Int64 // when the last failed Accept was reported, in seconds
 }
 
-func newListener(l net.Listener, conns int) *listener {
-	return &listener{Listener: l, places: make(chan struct{}, conns), closed: make(chan struct{})}
+// connReport is told what no handler can report.
+type connReport struct {
+	refused func(c *conn, status int, code string) // a response that no handler sent
+	failed  func(err error)                        // no connection could be accepted
 }
+
+func newListener(l net.Listener, conns int, report connReport) *listener {
+	return &listener{Listener: l, report: report, places: make(chan struct{}, conns), closed: make(chan struct{})}
+}
+
+// acceptWarnings is the least time between two reports of failed calls of Accept. Without free file
+// descriptors net/http tries again after 5 ms to a second.
+const acceptWarnings = 10 * time.Second
 
 // Accept is part of net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
@@ -40,9 +52,20 @@ func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		<-l.places
+		l.warn(err)
 		return nil, err
 	}
-	return &conn{Conn: c, release: sync.OnceFunc(func() { <-l.places })}, nil
+	return &conn{Conn: c, refused: l.report.refused, release: sync.OnceFunc(func() { <-l.places })}, nil
+}
+
+// warn reports an error of Accept, but not each one of a series.
+func (l *listener) warn(err error) {
+	now := time.Now().Unix()
+	last := l.warned.Load()
+	if errors.Is(err, net.ErrClosed) || now-last < int64(acceptWarnings/time.Second) || !l.warned.CompareAndSwap(last, now) {
+		return
+	}
+	l.report.failed(err)
 }
 
 // Close is part of net.Listener.
@@ -57,21 +80,32 @@ func (l *listener) Close() error {
 type conn struct {
 	net.Conn
 	release func()
-	handled atomic.Bool  // a handler is responding
-	partial atomic.Int64 // bytes read since the last response
+	refused func(c *conn, status int, code string)
+	handled atomic.Bool  // a handler has begun to respond, and the next request is not awaited yet
+	partial atomic.Int64 // bytes of the next request that were read
 }
 
 type connKey struct{}
 
-// withConn makes the connection of a request available to setHandling.
+// withConn makes the connection of a request available to beginHandling.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// setHandling notes that a handler begins or ends to respond on the connection of a request.
-func setHandling(r *http.Request, yes bool) {
+// beginHandling notes that a handler responds to a request. From then on the connection sends
+// nothing of its own, until connState says that it waits for the next request: net/http still reads
+// what is left of the body after the handler has returned.
+func beginHandling(r *http.Request) {
 	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
-		c.handled.Store(yes)
+		c.handled.Store(true)
+	}
+}
+
+// connState is http.Server.ConnState.
+func connState(n net.Conn, state http.ConnState) {
+	if c, ok := n.(*conn); ok && state == http.StateIdle {
+		c.partial.Store(0)
+		c.handled.Store(false)
 	}
 }
 
@@ -80,8 +114,11 @@ func setHandling(r *http.Request, yes bool) {
 func (c *conn) Read(p []byte) (n int, err error) {
 	defer parallel.Recover(&err)
 	n, err = c.Conn.Read(p)
+	if c.handled.Load() {
+		return n, err
+	}
 	c.partial.Add(int64(n))
-	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && !c.handled.Load() && c.partial.Swap(0) > 0 {
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.partial.Swap(0) > 0 {
 		c.refuse(http.StatusRequestTimeout, codeTimeout, "the headers of the request did not arrive in time")
 	}
 	return n, err
@@ -92,10 +129,10 @@ var plainRefusal = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnec
 
 // Write is part of net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
-	c.partial.Store(0)
 	if c.handled.Load() {
 		return c.Conn.Write(p)
 	}
+	c.partial.Store(0)
 	head, text, plain := bytes.Cut(p, plainRefusal)
 	switch {
 	case plain && len(head) < 100 && bytes.HasPrefix(head, []byte("HTTP/1.1 ")):
@@ -119,6 +156,7 @@ func (c *conn) refuse(status int, code, message string) {
 	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 	fmt.Fprintf(c.Conn, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s\n",
 		status, http.StatusText(status), len(body)+1, body)
+	c.refused(c, status, code)
 }
 
 // Close is part of net.Conn.

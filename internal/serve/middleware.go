@@ -49,8 +49,7 @@ func (s *Server) middleware(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := newAccessLog(w)
-		setHandling(r, true)
-		defer setHandling(r, false)
+		beginHandling(r)
 		s.stats.active.Inc()
 		defer s.stats.active.Dec()
 		err := parallel.Catch(func() error {

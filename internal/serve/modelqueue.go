@@ -181,7 +181,7 @@ func (m *modelQueue) decodePicture(j *job) (*picture.Picture, error) {
 	if err := j.ctx.Err(); err != nil {
 		return nil, err
 	}
-	p, err := picture.Decode(j.file.data, picture.Limits{MaxPixels: m.config.MaxPixels})
+	p, err := picture.DecodeContext(j.ctx, j.file.data, picture.Limits{MaxPixels: m.config.MaxPixels})
 	if err != nil {
 		return nil, badPicture(err)
 	}

@@ -66,6 +66,13 @@ func (s *Server) model(name string) *modelQueue {
 // maxHeaderBytes bounds the header of a request.
 const maxHeaderBytes = 32 << 10
 
+// ErrWorking is wrapped by the error of Serve if a model is still working on a picture when the
+// grace is over. Models must not be closed then; the process should end.
+var ErrWorking = errors.New("a model is still working")
+
+// afterGrace is how long Serve waits for the workers when the grace is over.
+const afterGrace = 500 * time.Millisecond
+
 // Serve accepts connections on l until ctx ends. It then refuses new requests and waits for those
 // in progress, for Config.Grace at most. It closes l. The error is nil if every request was
 // answered.
@@ -80,8 +87,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			})
 		}
 	}
-	defer func() { _ = workers.Wait() }() // run handles its own errors
-	defer stop()
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: s.config.patience,
@@ -89,18 +94,28 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          debugLog(s.config.Log),
 		ConnContext:       withConn,
+		ConnState:         connState,
 
 		DisableGeneralOptionsHandler: true,
 		// Not ctx: requests in progress outlive it.
 		BaseContext: func(net.Listener) context.Context { return working },
 	}
-	failed := parallel.Go(func() error { return server.Serve(newListener(l, s.config.MaxConns)) })
+	failed := parallel.Go(func() error {
+		return server.Serve(newListener(l, s.config.MaxConns, connReport{s.logRefused, s.logAcceptError}))
+	})
+	var err error
 	select {
-	case err := <-failed:
-		return err
+	case err = <-failed:
 	case <-ctx.Done():
+		err = s.drain(server)
 	}
-	return s.drain(server)
+	stop()
+	select {
+	case <-parallel.Go(workers.Wait): // run handles its own errors
+		return err
+	case <-time.After(afterGrace):
+		return errors.Join(err, ErrWorking)
+	}
 }
 
 // drain waits for the requests in progress, and closes their connections when the grace is over.

@@ -137,7 +137,7 @@ func useInstalled(t *testing.T, program, installed, picture string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := run("doctor"); !strings.Contains(text, installed+string(filepath.Separator)) {
+	if text := run("doctor"); !strings.Contains(text, installed+string(filepath.Separator)) || !strings.Contains(text, "next to the program") {
 		t.Errorf("the library is not that of the archive in %s:\n%s", installed, text)
 	}
 	run("localize", "-o", "maps", picture)

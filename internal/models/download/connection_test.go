@@ -49,7 +49,7 @@ func TestOnlyHTTPS(t *testing.T) {
 	for _, address := range []string{s.URL, "ftp://127.0.0.1/x", "file:///etc/passwd", "x", "https:///x"} {
 		r := Request{URL: address, Path: filepath.Join(t.TempDir(), "x")}
 		_, err := quick.Get(t.Context(), r)
-		expectMatch(t, err, "expected https://")
+		expectMatch(t, err, "expected one that begins with https://")
 		expectFiles(t, r)
 	}
 	s.expect(t)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -91,6 +92,7 @@ type Info struct {
 	Note    string   // why "auto" did not take a better device, else empty
 	Cores   int      // logical CPUs the process may be scheduled on
 	Threads int      // threads of a session, unless set in its options
+	Refused []string // libraries that come earlier in the search and were not used, with reasons
 	SIMD    []string // vector instructions of the CPU that matter here, e.g. "avx2"
 }
 
@@ -103,11 +105,14 @@ var environment struct {
 // Open finds the library, opens it and chooses the device.
 //
 // The library is searched in this order: Options.Library; the environment variable DECLIP_ORT_LIB;
-// the project's own cache (.cache/onnxruntime in the module's directory, filled by "make setup");
-// the user's cache (UserDir, filled by "declip doctor --install"); the system's usual directories.
-// The current directory and the loader's search path are never used. The first two are final: if
-// that file is not usable, Open fails without searching further. Errors: ErrNoLibrary,
-// ErrOtherLibrary, ErrDevice, each wrapped with the requested name.
+// the directory of the program; ../lib/declip next to it; .cache/onnxruntime of the project's
+// checkout that the program was built in, if the user owns it ("make setup" fills it); the user's
+// cache (UserDir, filled by "declip doctor --install"); the system's usual directories. The current
+// directory and the loader's search path are never used. The first two are final: if that file is
+// not usable, Open fails without searching further. Files found elsewhere are refused if they, or a
+// directory above them, belong to another user than root and the current one, or if everyone can
+// write to them; Info lists what was refused. Errors: ErrNoLibrary, ErrOtherLibrary, ErrDevice,
+// each wrapped with the requested name.
 func Open(o Options) (*Engine, error) {
 	if o.Threads < 0 || o.Threads > MaxThreads() {
 		return nil, fmt.Errorf("threads %d: expected 0 to %d", o.Threads, MaxThreads())
@@ -183,6 +188,7 @@ func (e *Engine) Info() Info {
 		Devices: e.library.devices(),
 		Device:  e.device.String(),
 		Note:    e.note,
+		Refused: slices.Clone(e.library.refused),
 		Cores:   runtime.NumCPU(),
 		Threads: e.threads,
 		SIMD:    simd(),

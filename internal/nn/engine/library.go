@@ -23,6 +23,7 @@ type library struct {
 	version   string         // as the library reports it, "1.30.0"
 	providers []string       // its execution providers, by ONNX Runtime's names; best first
 	base      unsafe.Pointer // what its OrtGetApiBase returns; nil on Windows
+	refused   []string       // files that come earlier in the search and cannot be used, with reasons
 }
 
 func libraryVariable() string { return os.Getenv(LibraryVariable) }
@@ -47,16 +48,22 @@ func findLibrary(option string) (library, error) {
 	return search(searchPlaces())
 }
 
+// search returns the first library in places that can be used. A file is opened only after
+// checkTrusted, because opening a library executes its code.
 func search(places []place) (library, error) {
 	var passed []string
 	for _, place := range places {
-		for _, path := range librariesIn(place.folder) {
+		for _, path := range place.libraries() {
+			if err := checkTrusted(path, currentUser()); err != nil {
+				passed = append(passed, fmt.Sprintf("%s is refused: %v", path, err))
+				continue
+			}
 			lib, err := inspect(path)
 			if err != nil {
 				passed = append(passed, fmt.Sprintf("%s cannot be used: %v", path, err))
 				continue
 			}
-			lib.source = place.source
+			lib.source, lib.refused = place.source, passed
 			return lib, nil
 		}
 	}
@@ -99,18 +106,34 @@ func explicitPath(option string) (string, error) {
 	return "", fmt.Errorf("%w: %s names the directory %s, which does not contain %s\n%s", ErrNoLibrary, origin, path, libraryNames()[0], waysToGetIt)
 }
 
-type place struct{ folder, source string }
+// place is a directory to search.
+type place struct {
+	folder, source string
+	flat           bool // search the directory itself only, not lib/ and the like inside it
+}
+
+func (p place) libraries() []string {
+	if p.flat {
+		return librariesAt(p.folder, "")
+	}
+	return librariesIn(p.folder)
+}
 
 func searchPlaces() []place {
 	var places []place
-	for _, root := range moduleRoots() {
-		places = append(places, place{filepath.Join(root, ".cache", "onnxruntime"), "project cache"})
+	if dir, ok := executableDir(); ok {
+		places = append(places,
+			place{folder: dir, source: "next to the program", flat: true},
+			place{folder: filepath.Join(dir, "..", "lib", "declip"), source: "the program's lib/declip", flat: true})
+		if root, ok := checkout(dir); ok {
+			places = append(places, place{folder: filepath.Join(root, ".cache", "onnxruntime"), source: "project cache"})
+		}
 	}
 	if folder, err := UserDir(); err == nil {
-		places = append(places, place{folder, "user cache"})
+		places = append(places, place{folder: folder, source: "user cache"})
 	}
 	for _, folder := range systemFolders() {
-		places = append(places, place{folder, "system"})
+		places = append(places, place{folder: folder, source: "system"})
 	}
 	return places
 }
@@ -125,32 +148,29 @@ func UserDir() (string, error) {
 	return filepath.Join(cache, "declip", "onnxruntime"), nil
 }
 
-// moduleRoots returns the directories of this project's checkout that the program may belong to:
-// those above the executable, and the one it was compiled from (for go test and go run, whose
-// executables are in a temporary directory). The current directory is excluded on purpose: a
-// library planted there must not be loaded.
-func moduleRoots() []string {
-	var roots []string
-	if exe, err := os.Executable(); err == nil {
-		if real, err := filepath.EvalSymlinks(exe); err == nil {
-			exe = real
-		}
-		dir := filepath.Dir(exe)
-		for range 3 {
-			if isModuleRoot(dir) {
-				roots = append(roots, dir)
-			}
-			dir = filepath.Dir(dir)
-		}
+// executableDir returns the directory of the running program, with symbolic links resolved.
+func executableDir() (string, bool) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", false
 	}
-	// The path is relative when built with -trimpath.
-	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
-		root := filepath.Join(filepath.Dir(file), "..", "..", "..")
-		if isModuleRoot(root) && !slices.Contains(roots, root) {
-			roots = append(roots, root)
-		}
+	if exe, err = filepath.EvalSymlinks(exe); err != nil {
+		return "", false
 	}
-	return roots
+	return filepath.Dir(exe), true
+}
+
+// checkout returns the directory of this project's checkout that a program in dir was built in, if
+// the current user owns it: dir itself, or one of the two above it. The current directory and the
+// directory of the sources are excluded on purpose: a library planted there must not be loaded.
+func checkout(dir string) (string, bool) {
+	for range 3 {
+		if isModuleRoot(dir) {
+			return dir, ownedByUser(dir)
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "", false
 }
 
 func isModuleRoot(dir string) bool {
@@ -207,16 +227,23 @@ func librariesIn(folder string) []string {
 	}
 	var found []string
 	for _, sub := range subfolders {
-		for _, name := range libraryNames() {
-			// The pattern is well formed, so there is no error.
-			paths, _ := filepath.Glob(filepath.Join(globEscape(folder), sub, name))
-			slices.Reverse(paths) // newer versions first
-			for _, path := range paths {
-				if !slices.Contains(found, path) {
-					found = append(found, path)
-				}
+		for _, path := range librariesAt(folder, sub) {
+			if !slices.Contains(found, path) {
+				found = append(found, path)
 			}
 		}
+	}
+	return found
+}
+
+// librariesAt lists library files in a directory, newer versions first. sub is a pattern.
+func librariesAt(folder, sub string) []string {
+	var found []string
+	for _, name := range libraryNames() {
+		// The pattern is well formed, so there is no error.
+		paths, _ := filepath.Glob(filepath.Join(globEscape(folder), sub, name))
+		slices.Reverse(paths)
+		found = append(found, paths...)
 	}
 	return found
 }

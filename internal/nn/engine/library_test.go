@@ -33,7 +33,7 @@ func wantWaysToGetIt(t *testing.T, err error) {
 }
 
 func TestNoLibraryNamesTheWaysToGetIt(t *testing.T) {
-	_, err := search([]place{{t.TempDir(), "empty"}})
+	_, err := search([]place{{folder: t.TempDir(), source: "empty"}})
 	wantWaysToGetIt(t, err)
 }
 
@@ -42,14 +42,17 @@ func TestSearchPassesOverWhatIsNoLibrary(t *testing.T) {
 	bad, good := t.TempDir(), filepath.Dir(lib.path)
 	broken := filepath.Join(bad, strings.ReplaceAll(libraryNames()[0], "*", "1"))
 	write(t, broken, "not a library")
-	_, err := search([]place{{bad, "bad"}})
+	_, err := search([]place{{folder: bad, source: "bad"}})
 	wantWaysToGetIt(t, err)
 	if !strings.Contains(err.Error(), broken) {
 		t.Errorf("error does not name %s: %v", broken, err)
 	}
-	found, err := search([]place{{bad, "bad"}, {good, "good"}})
+	found, err := search([]place{{folder: bad, source: "bad"}, {folder: good, source: "good"}})
 	if err != nil || found.source != "good" {
 		t.Errorf("got %+v, %v, expected the library from the second place", found, err)
+	}
+	if len(found.refused) != 1 || !strings.Contains(found.refused[0], broken) {
+		t.Errorf("refused %q, expected %s", found.refused, broken)
 	}
 }
 

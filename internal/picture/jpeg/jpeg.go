@@ -2,6 +2,7 @@ package jpeg
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -73,6 +74,8 @@ type decoder struct {
 	tables       bool // the file has Huffman tables
 	arithmetic   bool // coded arithmetically
 	conditioning conditioning
+	ctx          context.Context // of Decode
+	work         int64           // blocks of the scans so far, see maxWork
 }
 
 // component is one component while it is decoded.
@@ -103,11 +106,16 @@ func Decode(data []byte) (*Picture, error) {
 // File is a file of which the header has been read: everything before the first scan.
 type File struct{ d decoder }
 
-// Open reads a file's header. It takes no memory for samples. A file that ends too early is
-// io.ErrUnexpectedEOF (wrapped).
+// Open reads a file's header, and those of its scans if it is progressive. It takes no memory for
+// samples. A file that ends too early is io.ErrUnexpectedEOF (wrapped); one that would take too much
+// work to decode is ErrWork (wrapped).
 func Open(data []byte) (*File, error) {
 	f := &File{decoder{data: data, picture: Picture{Adobe: -1}, conditioning: defaultConditioning}}
-	if err := f.d.header(); err != nil {
+	err := f.d.header()
+	if err == nil {
+		err = f.d.checkWork()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("jpeg: %w", err)
 	}
 	return f, nil
@@ -119,10 +127,14 @@ func (f *File) Size() (width, height int) { return f.d.picture.Width, f.d.pictur
 // EXIF is the TIFF structure of the first EXIF segment, nil if there is none.
 func (f *File) EXIF() []byte { return f.d.exif }
 
-// Decode decodes the samples. It can be called once. A file that ends too early is
-// io.ErrUnexpectedEOF (wrapped).
-func (f *File) Decode() (*Picture, error) {
+// Decode is DecodeContext without a context.
+func (f *File) Decode() (*Picture, error) { return f.DecodeContext(context.Background()) }
+
+// DecodeContext decodes the samples. It can be called once. It stops with the error of ctx within
+// milliseconds after ctx has ended. A file that ends too early is io.ErrUnexpectedEOF (wrapped).
+func (f *File) DecodeContext(ctx context.Context) (*Picture, error) {
 	d := &f.d
+	d.ctx = ctx
 	if err := d.decode(); err != nil {
 		return nil, fmt.Errorf("jpeg: %w", err)
 	}
@@ -364,6 +376,11 @@ func (d *decoder) finish() error {
 	for i := range d.components {
 		c := &d.components[i]
 		for at := range c.blocks * c.rows {
+			if at%checkBlocks == 0 {
+				if err := d.ctx.Err(); err != nil {
+					return err
+				}
+			}
 			for k, v := range c.coef[64*at : 64*at+64] {
 				block[unzigzag[k]] = int32(v) * c.quant[k]
 			}

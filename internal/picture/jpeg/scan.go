@@ -43,6 +43,9 @@ func (d *decoder) scan(b []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := d.spend(d.scanBlocks(b)); err != nil {
+		return err
+	}
 	if err := s.run(); err != nil {
 		return err
 	}
@@ -128,6 +131,11 @@ func (s *scan) run() error {
 		}
 	}
 	for mcu := range across * down {
+		if mcu%checkBlocks == 0 {
+			if err := s.d.ctx.Err(); err != nil {
+				return err
+			}
+		}
 		if s.d.interval > 0 && mcu > 0 && mcu%s.d.interval == 0 {
 			if err := s.restartAt(mcu/s.d.interval - 1); err != nil {
 				return err

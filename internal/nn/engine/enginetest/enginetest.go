@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,15 +19,30 @@ func Open(tb testing.TB) *engine.Engine {
 	return e
 }
 
+// Main runs the tests of a package whose examples open the engine without naming a library: it sets
+// DECLIP_ORT_LIB to the project's cache. Call it from TestMain and pass its result to os.Exit.
+func Main(m *testing.M) int {
+	if root, err := moduleRoot(); err == nil {
+		if path := library(root); path != "" {
+			os.Setenv(engine.LibraryVariable, path)
+		}
+	}
+	return m.Run()
+}
+
 // Library returns the value of DECLIP_ORT_LIB for a process that the test starts: the variable's
 // current value, or the project's cache. If neither exists it returns "", and the process searches
 // as usual.
 func Library(tb testing.TB) string {
 	tb.Helper()
-	if path := os.Getenv("DECLIP_ORT_LIB"); path != "" {
+	return library(ModuleRoot(tb))
+}
+
+func library(root string) string {
+	if path := os.Getenv(engine.LibraryVariable); path != "" {
 		return path
 	}
-	cache := filepath.Join(ModuleRoot(tb), ".cache", "onnxruntime")
+	cache := filepath.Join(root, ".cache", "onnxruntime")
 	if _, err := os.Stat(cache); err != nil {
 		return ""
 	}
@@ -36,17 +52,25 @@ func Library(tb testing.TB) string {
 // ModuleRoot returns the directory of go.mod above the current one.
 func ModuleRoot(tb testing.TB) string {
 	tb.Helper()
-	dir, err := os.Getwd()
+	root, err := moduleRoot()
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return root
+}
+
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
+			return dir, nil
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			tb.Fatal("no go.mod above the test's directory")
+			return "", errors.New("no go.mod above the test's directory")
 		}
 		dir = parent
 	}
