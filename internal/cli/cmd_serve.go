@@ -172,7 +172,8 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 		}
 	}
 	o.config.Log, o.config.Version = a.newLog(o.log), version()
-	listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", o.addr) // early, in case the address is in use
+	// Before the models are opened, in case the address is in use.
+	listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", o.addr)
 	if err != nil {
 		return err
 	}

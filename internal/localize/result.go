@@ -11,7 +11,7 @@ import (
 type Result struct {
 	Width, Height int    // pixels, as the file stores them
 	Model         string // what the model was opened as
-	Format        string // jpeg, png, webp, tiff, bmp, gif, pnm, heic or avif; empty for pixels from no file
+	Format        string // of the file, such as jpeg or heic; empty for pixels from no file
 	Orientation   int    // EXIF orientation 1..8 of the file, not applied; 1 where none is given
 	// Warnings are sentences about damage of the file that decoding passed over, and about the choice
 	// among several pictures of the file.

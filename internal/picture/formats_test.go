@@ -102,7 +102,7 @@ func TestPNGPixelBytes(t *testing.T) {
 // A PNG cut anywhere in its pixels is not decoded; a missing end alone is.
 func TestPNGCut(t *testing.T) {
 	data := golden(t)["rgb.png"]
-	for cut := range len(data) {
+	for cut := range data {
 		p, err := Decode(data[:cut], Limits{})
 		if whole := cut >= len(data)-12; (err == nil) != whole || whole && p.Warnings == nil {
 			t.Fatalf("cut to %d of %d bytes: %v", cut, len(data), err)

@@ -278,7 +278,7 @@ func rawProfile(text []byte) []byte {
 	out := make([]byte, 0, len(digits)/2)
 	high, have := byte(0), false
 	for _, c := range digits {
-		v := byte(0)
+		var v byte
 		switch {
 		case c >= '0' && c <= '9':
 			v = c - '0'

@@ -28,7 +28,7 @@ type listener struct {
 	warned atomic.Int64 // when the last failed Accept was reported, in seconds
 }
 
-// connReport is told what no handler can report.
+// connReport receives what no handler can report.
 type connReport struct {
 	refused func(c *conn, status int, code string) // a response that no handler sent
 	failed  func(err error)                        // no connection could be accepted

@@ -111,7 +111,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop()
 	select {
-	case <-parallel.Go(workers.Wait): // run handles its own errors
+	case <-parallel.Go(workers.Wait): //nolint:errcheck // run handles its own errors
 		return err
 	case <-time.After(afterGrace):
 		return errors.Join(err, ErrWorking)

@@ -28,7 +28,7 @@ func Start(python, program string, threads int) (*Twin, error) {
 	t := &Twin{}
 	python, err := exec.LookPath(python)
 	if err != nil {
-		return t, nil //nolint:nilerr // a missing Python is no error, see above
+		return t, nil //nolint:nilerr // without Python both versions are missing
 	}
 	t.cmd = exec.Command(python, "-W", "ignore", program, strconv.Itoa(threads))
 	t.cmd.Stderr = os.Stderr

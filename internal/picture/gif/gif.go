@@ -127,7 +127,7 @@ func Decode(data []byte) (*raster.Image, error) {
 	m.Warnings = h.Warnings
 	h.background(m, colours)
 	r := lzw.NewReader(&blocks{data: data, at: h.at + 1}, lzw.LSB, depth)
-	defer r.Close() //nolint:errcheck // a reader of memory
+	defer r.Close()
 	row := make([]uint8, h.frameWidth)
 	for i := range h.frameHeight {
 		if _, err := io.ReadFull(r, row); err != nil {

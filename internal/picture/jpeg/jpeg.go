@@ -107,8 +107,8 @@ func Decode(data []byte) (*Picture, error) {
 type File struct{ d decoder }
 
 // Open reads a file's header, and those of its scans if it is progressive. It takes no memory for
-// samples. A file that ends too early is io.ErrUnexpectedEOF (wrapped); one that would take too much
-// work to decode is ErrWork (wrapped).
+// samples. Errors wrap io.ErrUnexpectedEOF if the file ends too early, and ErrWork if it would take
+// too much work to decode.
 func Open(data []byte) (*File, error) {
 	f := &File{decoder{data: data, picture: Picture{Adobe: -1}, conditioning: defaultConditioning}}
 	err := f.d.header()

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// ErrWork is in errors about files with so many scans that decoding them would take much longer
-// than their number of pixels suggests.
+// ErrWork is in errors about files whose scans would take much longer to decode than their number of
+// pixels suggests.
 var ErrWork = errors.New("too much work to decode")
 
 // checkBlocks is the number of blocks, or MCUs, between two looks at the context. They take about a
@@ -62,8 +62,8 @@ func (d *decoder) spend(blocks int64) error {
 	return nil
 }
 
-// checkWork adds up the work of all scans of a progressive file by their headers, before anything is
-// decoded. The end of other files is not known without decoding: they are decoded until each
+// checkWork adds up the work of all scans of a progressive file by their headers, before anything
+// is decoded. The end of other files is not known without decoding: they are decoded until each
 // component has had a scan, and what follows may be other pictures.
 func (d *decoder) checkWork() error {
 	if !d.progressive {

@@ -10,7 +10,7 @@ import (
 )
 
 // manyScans is a grey progressive file of w x h pixels: one scan of DC coefficients, and then scans
-// that refine coefficients which are all zero. The file is small, because one code ends 32767 blocks.
+// that refine coefficients which are all zero. The file is small: one code ends 32767 blocks.
 func manyScans(w, h, scans int) []byte {
 	blocks := ceil(w, 8) * ceil(h, 8)
 	b := []byte{0xff, markSOI, 0xff, markDQT, 0, 67, 0}
@@ -105,7 +105,8 @@ func TestDecodeStopsWithItsContext(t *testing.T) {
 		return ctx, err
 	}
 	whole, err := look(1 << 30)
-	if want := 32 * (65536 / checkBlocks); err != nil || whole.looks != want { // 31 scans, and the transform
+	// 31 scans, and the transform.
+	if want := 32 * (65536 / checkBlocks); err != nil || whole.looks != want {
 		t.Errorf("%d looks at the context, expected %d; error %v", whole.looks, want, err)
 	}
 	for n := 1; n < whole.looks; n += 25 {

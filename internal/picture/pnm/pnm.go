@@ -265,7 +265,7 @@ func (h *header) readBytes(m *raster.Image, b []byte) {
 	for i := range h.width * h.height {
 		for c := range m.Channels {
 			k := i*h.depth + c
-			v := 0
+			var v int
 			if h.most > 255 {
 				v = int(b[2*k])<<8 | int(b[2*k+1])
 			} else {

@@ -109,7 +109,9 @@ func (c *cursor) uint() uint64 {
 // skip passes n numbers of any size, signed or not.
 func (c *cursor) skip(n int) {
 	for i := 0; i < n && !c.bad; i++ {
-		for c.byte()&0x80 != 0 && !c.bad {
+		more := true
+		for more && !c.bad {
+			more = c.byte()&0x80 != 0
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"strings"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -112,7 +113,7 @@ type withoutStack struct{ error }
 
 func (e withoutStack) Error() string {
 	text := e.error.Error()
-	if i := bytes.IndexByte([]byte(text), '\n'); i >= 0 {
+	if i := strings.IndexByte(text, '\n'); i >= 0 {
 		text = text[:i]
 	}
 	return text

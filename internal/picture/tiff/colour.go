@@ -187,7 +187,7 @@ func (p *painter) ycc() func(out []uint8, y, cb, cr uint8) {
 func (p *painter) subsampledPart(i, rows int, out func(int) []uint8) error {
 	dx, dy := p.subsampleX, p.subsampleY
 	across, unit := (p.partWidth+dx-1)/dx, dx*dy+2
-	r, err := p.layout.part(i, across*unit)
+	r, err := p.layout.part(i)
 	if err != nil {
 		return err
 	}

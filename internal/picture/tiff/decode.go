@@ -110,11 +110,11 @@ func (p *painter) part(x, y int, use func(out []uint8, row []byte)) error {
 	readers := make([]io.Reader, planes)
 	for i := range readers {
 		var err error
-		if readers[i], err = p.layout.part(i*p.across*p.down+y*p.across+x, p.rowBytes(p.layout.samples)); err != nil {
+		if readers[i], err = p.layout.part(i*p.across*p.down + y*p.across + x); err != nil {
 			return err
 		}
 		if c, ok := readers[i].(io.Closer); ok {
-			defer c.Close() //nolint:errcheck // readers of memory
+			defer c.Close()
 		}
 	}
 	for k := range rows {

@@ -247,13 +247,15 @@ func (f *fax) twoDimensions() error {
 		}
 		// b1 is the first change of the row before that is right of at and to the opposite colour,
 		// b2 the next.
-		for k = max(k-3, 0); f.change(k) <= at && f.change(k) < f.width || k&1 != colour; k++ {
+		k = max(k-3, 0)
+		for f.change(k) <= at && f.change(k) < f.width || k&1 != colour {
+			k++
 		}
 		b1, b2 := f.change(k), f.change(k+1)
-		switch {
-		case e.value == modePass:
+		switch e.value {
+		case modePass:
 			at = b2
-		case e.value == modeHorizontal:
+		case modeHorizontal:
 			at = max(at, 0)
 			for i := range 2 {
 				n, err := f.run(colour ^ i)

@@ -150,16 +150,16 @@ func (l *layout) readSamples() error {
 		return err
 	}
 	l.format = int(format)
-	switch {
-	case format == formatUint || format == formatUndefined:
+	switch format {
+	case formatUint, formatUndefined:
 		if l.bits < 1 || l.bits > 16 && l.bits != 32 {
 			return fmt.Errorf("samples of %d bits, 1 to 16 and 32 are read", l.bits)
 		}
-	case format == formatFloat:
+	case formatFloat:
 		if l.bits != 16 && l.bits != 32 && l.bits != 64 {
 			return fmt.Errorf("floating-point samples of %d bits, 16, 32 and 64 are read", l.bits)
 		}
-	case format == formatInt:
+	case formatInt:
 		if l.bits != 16 || l.photometric != colourLab {
 			return errors.New("signed samples are not supported")
 		}
@@ -214,7 +214,7 @@ func (l *layout) readColourDetails() error {
 		return l.readYCbCr()
 	case colourLab, colourICCLab:
 		if l.bits != 8 && l.bits != 16 {
-			return fmt.Errorf("L*a*b* colours of %d bits, 8 and 16 are read", l.bits)
+			return fmt.Errorf("colours of kind L*a*b* of %d bits, 8 and 16 are read", l.bits)
 		}
 	}
 	return nil

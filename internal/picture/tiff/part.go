@@ -70,8 +70,8 @@ func (l *layout) partBytes(i int) ([]byte, error) {
 	return b, nil
 }
 
-// part returns a reader of the uncompressed rows of a strip or tile: rows of rowBytes bytes each.
-func (l *layout) part(i, rowBytes int) (io.Reader, error) {
+// part returns a reader of the uncompressed rows of a strip or tile.
+func (l *layout) part(i int) (io.Reader, error) {
 	b, err := l.partBytes(i)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,9 @@ func Open(tb testing.TB) *engine.Engine {
 func Main(m *testing.M) int {
 	if root, err := moduleRoot(); err == nil {
 		if path := library(root); path != "" {
-			os.Setenv(engine.LibraryVariable, path)
+			if err := os.Setenv(engine.LibraryVariable, path); err != nil {
+				panic(err)
+			}
 		}
 	}
 	return m.Run()
