@@ -113,7 +113,8 @@ func (s *Server) logRefused(c *conn, status int, code string) {
 		slog.String("route", otherRoute), slog.Int("status", status), slog.String("problem", code))
 }
 
-// logAcceptError warns that connections cannot be accepted, mostly because the process has no file descriptors left.
+// logAcceptError warns that connections cannot be accepted, mostly because the process has no file
+// descriptors left.
 func (s *Server) logAcceptError(err error) {
 	s.config.Log.Warn("connections cannot be accepted", "error", err.Error())
 }

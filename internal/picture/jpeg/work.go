@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// ErrWork is in errors about files whose scans would take much longer to decode than their number of
-// pixels suggests.
+// ErrWork is in errors about files whose scans would take much longer to decode than their number
+// of pixels suggests.
 var ErrWork = errors.New("too much work to decode")
 
 // checkBlocks is the number of blocks, or MCUs, between two looks at the context. They take about a
