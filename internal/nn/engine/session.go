@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -22,12 +20,17 @@ type SessionOptions struct {
 	// Threads is the number of threads; 0: the engine's.
 	Threads int
 	// ExternalFolder is the directory of the model's external initializers (weights files named by
-	// the model). ONNX Runtime refuses locations outside of it, also through symbolic links. The
-	// files must not be truncated while the session exists; replacing them by renaming is safe.
+	// the model). Locations outside of it, also through symbolic links, are refused. Unless LowMemory
+	// is set, the files are not used after Load, so later changes of them have no effect. Files that
+	// change during Load are ErrWeightsChanged.
 	ExternalFolder string
-	// LowMemory maps weights from their file, shared between processes, instead of packing them for
-	// the processor. Loading is faster, runs are a few percent slower. It does not suit
-	// convolutions with small weights and large maps, which take 50% longer and no less memory.
+	// LowMemory maps weights from their file, shared between processes, instead of reading and
+	// packing them for the processor. Loading is faster, runs are a few percent slower. It does not
+	// suit convolutions with small weights and large maps, which take 50% longer and no less memory.
+	//
+	// Every run first checks that the files have not changed, and returns ErrWeightsChanged if they
+	// have. A file that is truncated in the middle of a run still kills the process by SIGBUS, which
+	// cannot be caught. Replacing a file by renaming is safe.
 	LowMemory bool
 	// NoArena returns memory to the system after each operation instead of keeping it for the next
 	// one and the next run. The peak within a run is about the same; between runs the process keeps
@@ -59,52 +62,7 @@ type Session struct {
 
 	mu      sync.RWMutex // held for reading during a run
 	session *ort.DynamicAdvancedSession
-}
-
-// Load makes a session from an ONNX model's bytes, which are not needed afterwards. The caller
-// closes it.
-func (e *Engine) Load(model []byte, o SessionOptions) (*Session, error) {
-	s := &Session{}
-	var err error
-	if s.inputs, s.outputs, err = modelPorts(model); err != nil {
-		return nil, err
-	}
-	options, err := e.sessionOptions(o)
-	if err != nil {
-		return nil, fmt.Errorf("session options: %w", err)
-	}
-	defer options.Destroy()
-	err = firstAlone(func() (err error) {
-		s.session, err = ort.NewDynamicAdvancedSessionWithONNXData(model, names(s.inputs), names(s.outputs), options)
-		return err
-	})
-	returnMemory()
-	if err != nil {
-		return nil, fmt.Errorf("load model on %s: %w", e.device, err)
-	}
-	return s, nil
-}
-
-// first is the state of firstAlone.
-var first struct {
-	sync.Mutex
-	done atomic.Bool
-}
-
-// firstAlone creates sessions one at a time until one has succeeded. The first session makes ONNX
-// Runtime register the domain of package winograd's operators for the whole process, which fails if
-// two sessions do it at once.
-func firstAlone(create func() error) error {
-	if first.done.Load() {
-		return create()
-	}
-	first.Lock()
-	defer first.Unlock()
-	err := create()
-	if err == nil {
-		first.done.Store(true)
-	}
-	return err
+	mapped  *weightsFiles // weights that the session reads from their files; nil: none
 }
 
 func names(ports []Port) []string {
@@ -132,11 +90,7 @@ func (e *Engine) sessionOptions(o SessionOptions) (options *ort.SessionOptions, 
 		config[configNoOptimizers] = copying
 	}
 	if o.ExternalFolder != "" {
-		folder, err := filepath.Abs(o.ExternalFolder)
-		if err != nil {
-			return nil, fmt.Errorf("weights directory %s: %w", o.ExternalFolder, err)
-		}
-		config[configExternalFolder] = folder
+		config[configExternalFolder] = o.ExternalFolder
 	}
 
 	options, err = ort.NewSessionOptions()
@@ -178,6 +132,9 @@ func (s *Session) Close() error {
 	}
 	err := s.session.Destroy()
 	s.session = nil
+	if s.mapped != nil {
+		err = errors.Join(err, s.mapped.Close())
+	}
 	winograd.Free() // other sessions allocate it again when they need it
 	return err
 }
@@ -196,6 +153,11 @@ func (s *Session) Run(ctx context.Context, inputs, outputs map[string]*Tensor) (
 	defer s.mu.RUnlock()
 	if s.session == nil {
 		return nil, fmt.Errorf("run session: %w", ErrClosed)
+	}
+	if s.mapped != nil {
+		if err := s.mapped.check(); err != nil {
+			return nil, fmt.Errorf("run session: %w", err)
+		}
 	}
 	in, sizes, err := s.orderInputs(inputs)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 type Program struct {
 	ONNX []byte
 	// The directory of the weights files that ONNX refers to; empty if it holds all weights itself.
-	// The files must not change while the program is in use.
+	// The files must not change until the program is loaded.
 	Folder string
 }
 
@@ -127,6 +127,9 @@ func (l *layout) initializer(name string, shape []int) (graph.Initializer, error
 		}
 		init.Data = share(data, r)
 		return init, nil
+	}
+	if err := l.file.CheckUnchanged(); err != nil {
+		return init, err
 	}
 	path, err := filepath.Abs(l.file.Path())
 	if err == nil {

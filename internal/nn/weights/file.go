@@ -29,6 +29,7 @@ type File struct {
 	index    map[string]int
 	reader   io.ReaderAt
 	closer   io.Closer
+	info     fs.FileInfo // of the file on disk when it was opened; nil in memory
 }
 
 // Open detects the format of the file at path from its contents, reads the description of its
@@ -55,8 +56,24 @@ func Open(path string) (*File, error) {
 		f.Close()
 		return nil, err
 	}
-	file.closer = f
+	file.closer, file.info = f, info
 	return file, nil
+}
+
+// CheckUnchanged returns an error that wraps ErrChanged if the file's path leads to another file by
+// now, or its size or time has changed since it was opened. Offsets and metadata are then outdated.
+func (f *File) CheckUnchanged() error {
+	if f.info == nil {
+		return nil
+	}
+	now, err := os.Stat(f.path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrChanged, err)
+	}
+	if !os.SameFile(now, f.info) || now.Size() != f.info.Size() || !now.ModTime().Equal(f.info.ModTime()) {
+		return fmt.Errorf("%s: %w", f.path, ErrChanged)
+	}
+	return nil
 }
 
 // OpenBytes reads a file that is in memory, such as an embedded one. name is used in errors. The

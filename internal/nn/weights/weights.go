@@ -11,6 +11,9 @@ import (
 // break its rules.
 var ErrFormat = errors.New("not a valid weights file")
 
+// ErrChanged is wrapped by errors about a file that was changed or replaced after it was opened.
+var ErrChanged = errors.New("weights file has changed since it was opened")
+
 // DType is the type of a tensor's numbers, spelled as in safetensors. In a file all of them are
 // little endian.
 type DType string
