@@ -116,7 +116,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	if err := checkDirOf(o.out); err != nil { // before the work, not after it
 		return fmt.Errorf("output directory: %w", err)
 	}
-	source, sets, err := openSources(ctx, o.data, o.pristine, o.limit, o.sets.into(dataset.Options{DefaultSplit: "valid"}))
+	source, sets, err := openSources(ctx, o.data, o.pristine, o.limit, o.sets.into(dataset.Options{DefaultSplit: "valid"}, a.notice))
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	if err != nil {
 		return err
 	}
-	if result.Data, result.Pristine, err = fingerprints(sets, o.pristine); err != nil {
+	if result.Data, result.Pristine, err = fingerprints(ctx, sets, o.pristine); err != nil {
 		return err
 	}
 	if err := result.Write(o.out); err != nil {
@@ -171,15 +171,15 @@ func (a *app) predictor(o calibrateOptions) func(path string) (calibrate.Predict
 	}
 }
 
-// fingerprints identify what the model was calibrated on, by the names and lengths of all pictures.
-func fingerprints(sets []*dataset.Set, pristine string) (data, untouched string, err error) {
+// fingerprints identify what the model was calibrated on: the names and lengths of all pictures, and
+// the contents of their masks.
+func fingerprints(ctx context.Context, sets []*dataset.Set, pristine string) (data, untouched string, err error) {
 	var sources []dataset.Source
 	for _, s := range sets {
 		sources = append(sources, s)
 	}
-	data = dataset.Fingerprint(dataset.Join(sources...))
-	if pristine == "" {
-		return data, "", nil
+	if data, err = dataset.Contents(ctx, dataset.Join(sources...)); err != nil || pristine == "" {
+		return data, "", err
 	}
 	source, err := openPristine(pristine)
 	if err != nil {

@@ -81,7 +81,7 @@ func (a *app) runDataCheck(cmd *cobra.Command, o dataCheckOptions, name string) 
 			return fmt.Errorf("--sheet: %w", err)
 		}
 	}
-	options := o.into(dataset.Options{DefaultSplit: dataset.All, Labels: true, Lenient: true})
+	options := o.into(dataset.Options{DefaultSplit: dataset.All, Labels: true, Lenient: true, SkipMasks: true}, a.notice)
 	if len(options.Sets) == 0 {
 		options.Sets = []string{dataset.All}
 	}
@@ -92,7 +92,7 @@ func (a *app) runDataCheck(cmd *cobra.Command, o dataCheckOptions, name string) 
 	bar := a.newProgress(set.Len(), "checking")
 	defer bar.finish()
 	checking := check.DefaultOptions()
-	checking.ResizeMasks, checking.Done = o.resizeMasks, func(done, _ int) { bar.set(done) }
+	checking.ResizeMasks, checking.Masks, checking.Done = o.resizeMasks, options.Masks, func(done, _ int) { bar.set(done) }
 	report, err := check.Run(cmd.Context(), set, checking)
 	if err != nil {
 		return err

@@ -192,7 +192,7 @@ func (a *app) newTrain() *cobra.Command {
 			if err := o.sets.check(cmd); err != nil {
 				return err
 			}
-			o.config.Reading = o.sets.into(dataset.Options{})
+			o.config.Reading = o.sets.into(dataset.Options{}, a.notice)
 			o.config = o.config.Completed()
 			if err := o.config.Validate(); err != nil {
 				return usagef(cmd, "%w", err)

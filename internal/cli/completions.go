@@ -30,6 +30,7 @@ func flagCompletions() map[string][]string {
 		"device":        {"auto", "cpu", "cuda:0"},
 		"layout":        dataset.Layouts,
 		"log":           {logText, logJSON, logOff},
+		"mask-channel":  {"luma", "red", "green", "blue", "alpha", "index"},
 		"mask-polarity": {string(dataset.White), string(dataset.Black)},
 		"methods":       append(forge.Methods(), forge.MethodLatent),
 		"optimizer":     {train.AdamW, train.SGD},

@@ -37,6 +37,8 @@ type dataOptions struct {
 	layout, split, polarity string
 	sets                    []string
 	resizeMasks             bool
+	values, channel         string // of masks
+	invert, allowEmpty      bool
 }
 
 // AddFlags declares the flags with their defaults.
@@ -51,22 +53,47 @@ func (o *dataOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.layout, "layout", "", "layout of the data sets: "+strings.Join(dataset.Layouts, ", ")+" (default: detected)")
 	oldSpelling(f, "format", "layout")
 	f.StringVar(&o.polarity, "mask-polarity", "", "value of manipulated pixels in masks: white (255) or black (0) (default: black for dolos, otherwise white)")
+	f.BoolVar(&o.invert, "invert-masks", false, "the same as --mask-polarity black")
+	f.StringVar(&o.values, "mask-values", "", "`values` of masks that mean manipulated, such as 1 or 1,3 or 128-255 or nonzero or #ff0000 (default: recognised, else refused)")
+	f.StringVar(&o.channel, "mask-channel", "", "channel of masks that marks: luma, red, green, blue, alpha or index (of a palette) (default: recognised, else refused)")
+	f.BoolVar(&o.allowEmpty, "allow-empty-masks", false, "accept data sets all of whose masks are empty")
 	f.BoolVar(&o.resizeMasks, "resize-masks", false, "scale masks of another size than their picture by the nearest pixel, instead of refusing them")
 }
 
 func (o *dataOptions) check(cmd *cobra.Command) error {
-	if _, err := dataset.ParsePolarity(o.polarity); err != nil {
+	polarity, err := dataset.ParsePolarity(o.polarity)
+	if err != nil {
 		return usagef(cmd, "--mask-polarity %q: expected white or black", o.polarity)
+	}
+	if o.invert && polarity == dataset.White {
+		return usagef(cmd, "--invert-masks and --mask-polarity white contradict each other")
+	}
+	if _, err := dataset.ParseValues(o.values); err != nil {
+		return usagef(cmd, "--mask-values: %w", err)
+	}
+	if _, err := dataset.ParseChannel(o.channel); err != nil {
+		return usagef(cmd, "--mask-channel: %w", err)
 	}
 	return nil
 }
 
-// into adds the flags to options for dataset.Open.
-func (o *dataOptions) into(d dataset.Options) dataset.Options {
+// into adds the flags to options for dataset.Open. What is to be known about the data is told to
+// notice.
+func (o *dataOptions) into(d dataset.Options, notice func(text string)) dataset.Options {
 	d.Layout, d.Split, d.Sets, d.ResizeMasks = o.layout, o.split, o.sets, o.resizeMasks
-	d.Polarity, _ = dataset.ParsePolarity(o.polarity) // checked before
+	// The texts were checked before.
+	d.Polarity, _ = dataset.ParsePolarity(o.polarity)
+	if o.invert {
+		d.Polarity = dataset.Black
+	}
+	d.Masks.Values, _ = dataset.ParseValues(o.values)
+	d.Masks.Channel, _ = dataset.ParseChannel(o.channel)
+	d.AllowEmpty, d.Notice = o.allowEmpty, notice
 	return d
 }
+
+// notice prints what is to be known about the data.
+func (a *app) notice(text string) { fmt.Fprintf(a.stderr, "declip: %s\n", text) }
 
 // openSets opens the named data sets.
 func openSets(ctx context.Context, names []string, o dataset.Options) ([]*dataset.Set, error) {

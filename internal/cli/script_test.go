@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -109,14 +110,21 @@ func scriptPicture(ts *testscript.TestScript, _ bool, args []string) {
 	write(ts, args[0], data)
 }
 
-// scriptMask writes a mask that fits scriptPicture, or an empty one:
-// mask FILE WIDTH HEIGHT [empty].
+// scriptMask writes a mask that fits scriptPicture, or one of another kind: an empty one, one of the
+// values 0 and 1 or of 1, 2 and 3, or one in which 0 marks:
+// mask FILE WIDTH HEIGHT [empty|ones|labels|inverted].
 func scriptMask(ts *testscript.TestScript, _ bool, args []string) {
+	kind := append(slices.Clone(args), "")[3]
+	inside, outside := map[string]uint8{"": 255, "ones": 1, "labels": 2}[kind], map[string]uint8{"inverted": 255}[kind]
 	g := picture.NewGray(number(ts, args, 1), number(ts, args, 2))
 	for i := range g.Pix {
-		if len(args) == 3 && inSquare(i%g.Width, i/g.Width, g.Width, g.Height) {
-			g.Pix[i] = 255
+		g.Pix[i] = outside
+		if inSquare(i%g.Width, i/g.Width, g.Width, g.Height) {
+			g.Pix[i] = inside
 		}
+	}
+	if kind == "labels" {
+		g.Pix[0] = 1
 	}
 	data, err := encodePicture(".png", g)
 	ts.Check(err)

@@ -70,6 +70,15 @@ type Options struct {
 	// untouched pictures.
 	Sets     []string
 	Polarity Polarity
+	// Masks says which values of masks mean manipulated, where that cannot be recognised.
+	Masks MaskRule
+	// AllowEmpty accepts a data set all of whose masks are empty.
+	AllowEmpty bool
+	// SkipMasks does not look at the masks' values. Load still refuses ambiguous masks.
+	SkipMasks bool
+	// Notice, if set, is told once what was reinterpreted or left out. It is not called
+	// concurrently.
+	Notice func(text string)
 	// ResizeMasks scales masks of another size to the picture's, by the nearest pixel. Otherwise
 	// they are errors.
 	ResizeMasks bool
@@ -90,8 +99,9 @@ type Options struct {
 // as in "dolos:ldm,real,test". The list overrides the options. Pictures are in the order of their
 // file names.
 //
-// Errors: a *PairError for missing masks and masks of another size, one that wraps ErrEmpty if
-// there are no pictures, and the operating system's errors about files.
+// Errors: a *PairError for missing masks and masks of another size, a *MaskError if it cannot be told
+// what the masks mark, ErrNothingMarked if all of them are empty, one that wraps ErrEmpty if there
+// are no pictures, and the operating system's errors about files.
 func Open(ctx context.Context, name string, o Options) (*Set, error) {
 	path, err := o.take(name)
 	if err != nil {
@@ -101,7 +111,7 @@ func Open(ctx context.Context, name string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{name: name, layout: found.layout, limits: o.Limits, resize: o.ResizeMasks}
+	s := &Set{name: name, layout: found.layout, limits: o.Limits, resize: o.ResizeMasks, rule: o.Masks}
 	if s.items, err = found.list(); err != nil {
 		return nil, err
 	}
@@ -118,6 +128,11 @@ func Open(ctx context.Context, name string, o Options) (*Set, error) {
 	}
 	if err := s.check(ctx, o); err != nil {
 		return nil, err
+	}
+	if !o.SkipMasks {
+		if err := s.surveyMasks(ctx, o); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }

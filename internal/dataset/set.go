@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/declip/declip/internal/parallel"
 
@@ -22,7 +23,13 @@ type Set struct {
 	layout string
 	limits picture.Limits
 	resize bool // masks of another size
+	rule   MaskRule
 	items  []item
+
+	contents struct { // computed once; see Contents
+		sync.Mutex
+		text string
+	}
 }
 
 // Item describes one picture of a data set.
@@ -134,7 +141,7 @@ func (s *Set) Load(ctx context.Context, i int) (Sample, error) {
 
 // mask reads a mask for a picture of w x h pixels.
 func (s *Set) mask(it item, w, h int) (*picture.Gray, error) {
-	mask, err := picture.OpenGray(it.Mask, s.limits)
+	mask, _, err := ReadMask(it.Mask, s.limits, s.rule)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +177,8 @@ func nearest(m *picture.Gray, w, h int) *picture.Gray {
 }
 
 // Fingerprint is a hexadecimal SHA-256 of the names and lengths of all pictures. A checkpoint
-// records it for the data it was trained on. It does not read the pictures.
+// records it for the data it was trained on. It reads neither the pictures nor the masks; see
+// Contents.
 func (s *Set) Fingerprint() string {
 	hash := sha256.New()
 	for _, it := range s.items {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -17,7 +18,8 @@ import (
 type Options struct {
 	Limits      picture.Limits
 	ResizeMasks bool // masks of another size are scaled when the data is used
-	Workers     int  // files read at a time, at least 1
+	Masks       dataset.MaskRule
+	Workers     int // files read at a time, at least 1
 	// Done, if set, is called with the number of finished pictures, never concurrently.
 	Done func(done, total int)
 }
@@ -39,7 +41,7 @@ type looked struct {
 	w, h        int
 	digest      [sha256.Size]byte
 	readable    bool
-	mask        *maskFacts // nil without a readable mask
+	mask        *dataset.MaskFacts // nil without a readable mask
 	manipulated bool
 	known       bool // whether it was manipulated
 	findings    []Finding
@@ -109,8 +111,11 @@ func look(item dataset.Item, problem string, o Options) looked {
 		}
 		return l
 	}
-	mask, err := picture.OpenGray(item.Mask, o.Limits)
-	if err != nil {
+	mask, note, err := dataset.ReadMask(item.Mask, o.Limits, o.Masks)
+	if ambiguous := (*dataset.MaskError)(nil); errors.As(err, &ambiguous) {
+		find(Levels, item.Mask, true, "is ambiguous: %s: %s", ambiguous.Detail, ambiguous.Advice)
+		return l
+	} else if err != nil {
 		find(Unreadable, item.Mask, true, "%v", err)
 		return l
 	}
@@ -121,7 +126,10 @@ func look(item dataset.Item, problem string, o Options) looked {
 		}
 		find(kind, item.Mask, !o.ResizeMasks, "is %d x %d, its picture %s is %d x %d", mask.Width, mask.Height, item.Image, l.w, l.h)
 	}
-	l.mask = measureMask(mask)
+	if note != "" {
+		find(Levels, item.Mask, false, "has %s", note)
+	}
+	l.mask = dataset.MeasureMask(mask)
 	l.judgeMask(find)
 	return l
 }
@@ -129,29 +137,24 @@ func look(item dataset.Item, problem string, o Options) looked {
 // judgeMask reports what is odd about a mask.
 func (l *looked) judgeMask(find func(kind, file string, wrong bool, format string, args ...any)) {
 	m := l.mask
-	marked := m.marked(l.item.Inverted)
+	marked := m.Marked(l.item.Inverted)
 	// A method, too, says that the picture was manipulated, unless it is a name for untouched
 	// pictures.
-	said := l.item.Label == dataset.Manipulated || l.item.Method != "" && !untouchedMethods[l.item.Method]
+	said := l.item.Label == dataset.Manipulated || l.item.Method != "" && !dataset.UntouchedMethod(l.item.Method)
 	switch {
-	case marked == 0 && m.highest > 0 && m.highest <= 127 && !l.item.Inverted:
-		find(Levels, l.item.Mask, true, "its values go up to %d only, but over 127 counts as manipulated: store 0 and 255", m.highest)
 	case l.item.Label == dataset.Untouched && marked > 0:
 		find(Conflict, l.item.Mask, true, "marks %.1f %% of a picture that is labelled untouched", 100*marked)
 	case marked == 0 && said:
 		find(EmptyMask, l.item.Mask, true, "marks nothing, but the picture is listed as manipulated")
 	case marked == 1:
 		find(FullMask, l.item.Mask, true, "marks the whole picture")
-	case m.soft > 0.05:
-		find(SoftMask, l.item.Mask, false, "%.0f %% of its pixels are between 0 and 255; over 127 counts as manipulated", 100*m.soft)
+	case m.Soft > 0.05:
+		find(SoftMask, l.item.Mask, false, "%.0f %% of its pixels are between 0 and 255; over 127 counts as manipulated", 100*m.Soft)
 	}
 	if !l.known {
 		l.known, l.manipulated = true, marked > 0
 	}
 }
-
-// untouchedMethods are the names that data sets give, as a method, to untouched pictures.
-var untouchedMethods = map[string]bool{"pristine": true, "untouched": true, "real": true, "authentic": true, "none": true}
 
 // digest identifies a picture by its size and pixels.
 func digest(p *picture.RGB) [sha256.Size]byte {

@@ -6,49 +6,7 @@ import (
 	"slices"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/picture"
 )
-
-// maskFacts describes a mask as stored.
-type maskFacts struct {
-	white   float64 // share of the pixels over 127
-	border  float64 // the same along the picture's border
-	soft    float64 // share of the pixels that are neither 0 nor 255
-	highest uint8
-}
-
-// marked is the share of the pixels that count as manipulated.
-func (m *maskFacts) marked(inverted bool) float64 {
-	if inverted {
-		return 1 - m.white
-	}
-	return m.white
-}
-
-// measureMask counts the pixels of a mask.
-func measureMask(g *picture.Gray) *maskFacts {
-	m := &maskFacts{}
-	white, border, onBorder, soft := 0, 0, 0, 0
-	for i, v := range g.Pix {
-		x, y := i%g.Width, i/g.Width
-		over := 0
-		if v > 127 {
-			over = 1
-		}
-		white += over
-		if x == 0 || y == 0 || x == g.Width-1 || y == g.Height-1 {
-			border++
-			onBorder += over
-		}
-		if v != 0 && v != 255 {
-			soft++
-		}
-		m.highest = max(m.highest, v)
-	}
-	n := float64(len(g.Pix))
-	m.white, m.border, m.soft = float64(white)/n, float64(onBorder)/float64(border), float64(soft)/n
-	return m
-}
 
 // Guess is the probable polarity of a set's masks.
 type Guess struct {
@@ -66,7 +24,7 @@ type Guess struct {
 func (r *Report) guess(all []looked) {
 	sets := map[string][]looked{}
 	for _, l := range all {
-		if l.mask != nil && l.mask.white > 0 && l.mask.white < 1 {
+		if l.mask != nil && l.mask.White > 0 && l.mask.White < 1 {
 			sets[l.item.Set] = append(sets[l.item.Set], l)
 		}
 	}
@@ -106,14 +64,14 @@ func guessOf(list []looked) Guess {
 	border, area, inverted := 0.0, 0.0, 0
 	for _, l := range list {
 		m := l.mask
-		switch {
-		case m.white < 0.5 && m.border < 0.5:
+		switch m.Polarity() {
+		case dataset.White:
 			white++
-		case m.white > 0.5 && m.border > 0.5:
+		case dataset.Black:
 			black++
 		}
-		border += m.border / float64(len(list))
-		area += m.white / float64(len(list))
+		border += m.Border / float64(len(list))
+		area += m.White / float64(len(list))
 		if l.item.Inverted {
 			inverted++
 		}

@@ -16,7 +16,7 @@ const (
 	Size        = "size"        // a mask has another size than its picture
 	EmptyMask   = "empty mask"  // the mask of a manipulated picture marks nothing
 	FullMask    = "full mask"   // a mask marks everything
-	Levels      = "levels"      // no value of a mask is over one half, as in masks of 0 and 1
+	Levels      = "levels"      // a mask has other values than 0 and 255, which are ambiguous or reinterpreted
 	Conflict    = "conflict"    // the mask of a picture labelled untouched marks something
 	Duplicate   = "duplicate"   // the same pixels in two splits
 	Repeated    = "repeated"    // the same pixels twice in one split
@@ -112,7 +112,7 @@ func (r *Report) count(all []looked) {
 			g.Manipulated++
 			if l.mask != nil {
 				g.masks++
-				g.Marked += l.mask.marked(l.item.Inverted)
+				g.Marked += l.mask.Marked(l.item.Inverted)
 			}
 		}
 	}

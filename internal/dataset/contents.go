@@ -1,0 +1,95 @@
+package dataset
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/declip/declip/internal/parallel"
+)
+
+// Contents is a hexadecimal SHA-256 that identifies a source's samples as Fingerprint does, and the
+// contents of its masks and how they are read. It reads all masks. A source without masks has its
+// fingerprint. The error is that ctx ended.
+//
+// Fingerprint stays beside it, because results that earlier versions wrote record that.
+func Contents(ctx context.Context, source Source) (string, error) {
+	if s, ok := source.(interface {
+		Contents(ctx context.Context) (string, error)
+	}); ok {
+		return s.Contents(ctx)
+	}
+	return Fingerprint(source), nil
+}
+
+// Contents identifies the samples with their masks; see Contents.
+func (s *Set) Contents(ctx context.Context) (string, error) {
+	s.contents.Lock()
+	defer s.contents.Unlock()
+	if s.contents.text != "" {
+		return s.contents.text, nil
+	}
+	sums := make([]string, len(s.items))
+	workers := 2 * runtime.GOMAXPROCS(0) // they wait for the disk half of the time
+	err := parallel.For(ctx, len(s.items), workers, func(_ context.Context, i int) error {
+		sums[i] = maskSum(s.items[i].Mask)
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	fmt.Fprintf(hash, "contents 2 %s\n", s.Fingerprint())
+	if r := s.rule; r.Channel != ChannelAuto || !r.Values.IsZero() {
+		fmt.Fprintf(hash, "rule %s %s\n", r.Channel, r.Values)
+	}
+	for _, sum := range sums {
+		fmt.Fprintln(hash, sum)
+	}
+	s.contents.text = hex.EncodeToString(hash.Sum(nil))
+	return s.contents.text, nil
+}
+
+// maskSum is the SHA-256 of a mask's file; "-" for a picture without a mask, and for a mask that
+// cannot be read.
+func maskSum(path string) string {
+	if path == "" {
+		return "-"
+	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return "-" // opening a pipe would wait for a writer
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "-"
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "-"
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// Contents identifies the samples with their masks; see Contents.
+func (p *part) Contents(ctx context.Context) (string, error) {
+	text, err := Contents(ctx, p.source)
+	return digest(fmt.Sprint("part ", text, p.list)), err
+}
+
+// Contents identifies the samples with their masks; see Contents.
+func (j joined) Contents(ctx context.Context) (string, error) {
+	text := "joined"
+	for _, s := range j {
+		one, err := Contents(ctx, s)
+		if err != nil {
+			return "", err
+		}
+		text += " " + one
+	}
+	return digest(text), nil
+}

@@ -1,0 +1,52 @@
+package picture
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/png"
+)
+
+// Stored is a picture with the samples of its file, before any conversion to 8-bit RGB: palettes,
+// 16-bit samples and alpha are kept. Masks are read from it, because label numbers do not survive
+// the conversion.
+type Stored struct {
+	Image  image.Image
+	Format string // jpeg, png, webp, tiff, bmp or gif
+	Lossy  bool   // samples are rounded, so equal values in the original may differ here
+}
+
+// OpenStored reads a picture file without converting its samples. Errors are those of Open.
+func OpenStored(path string, limits Limits) (*Stored, error) {
+	data, err := readFile(path, limits)
+	if err != nil {
+		return nil, err
+	}
+	s, err := guarded(func() (*Stored, error) { return decodeStored(data, limits) })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+func decodeStored(data []byte, limits Limits) (*Stored, error) {
+	c, err := decode(data, limits)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stored{Image: c.image, Format: c.format}
+	switch c.format {
+	case "jpeg":
+		s.Lossy = true
+	case "webp":
+		s.Lossy = webpChunk(data, "VP8 ") != nil
+	case "png":
+		// decode gives 16-bit grey as 8 bits.
+		if h, err := readPNGHeader(data); err == nil && h.bits == 16 && h.colour == 0 {
+			if m, err := png.Decode(bytes.NewReader(data)); err == nil {
+				s.Image = m
+			}
+		}
+	}
+	return s, nil
+}
