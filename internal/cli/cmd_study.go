@@ -220,6 +220,9 @@ func (a *app) runStudy(cmd *cobra.Command, f study.File, o studyOptions) error {
 	if err != nil {
 		return err
 	}
+	for _, text := range p.Notices() {
+		a.notice(text)
+	}
 	if err := a.printPlan(p); err != nil || o.plan {
 		return err
 	}

@@ -54,8 +54,13 @@ type Set struct {
 	Valid string `json:"valid"` // for validation, optional
 	Test  string `json:"test"`  // for testing
 	// Masks is white (255 = manipulated) or black; "" means the layout's polarity.
-	Masks  string `json:"masks"`
-	Resize bool   `json:"resize_masks"` // scale masks of another size
+	Masks string `json:"masks"`
+	// MaskValues and MaskChannel say which values of masks mean manipulated, as the options
+	// --mask-values and --mask-channel do; "" means that it is recognised.
+	MaskValues  string `json:"mask_values"`
+	MaskChannel string `json:"mask_channel"`
+	AllowEmpty  bool   `json:"allow_empty_masks"` // accept a data set all of whose masks are empty
+	Resize      bool   `json:"resize_masks"`      // scale masks of another size
 }
 
 // Model is a trained model, in the form of "declip localize -m".
@@ -224,10 +229,23 @@ func (s Set) validate() error {
 	case s.Data != "" && (s.Train != "" || s.Valid != "" || s.Test != ""):
 		return fmt.Errorf("data set %s: expected either data, which has splits, or train, valid and test", s.Name)
 	}
-	if _, err := dataset.ParsePolarity(s.Masks); err != nil {
+	if _, err := s.reading(); err != nil {
 		return fmt.Errorf("data set %s: %w", s.Name, err)
 	}
 	return nil
+}
+
+// reading is how the data set's masks are read.
+func (s Set) reading() (o dataset.Options, err error) {
+	if o.Polarity, err = dataset.ParsePolarity(s.Masks); err != nil {
+		return o, err
+	}
+	if o.Masks.Values, err = dataset.ParseValues(s.MaskValues); err != nil {
+		return o, err
+	}
+	o.Masks.Channel, err = dataset.ParseChannel(s.MaskChannel)
+	o.ResizeMasks, o.AllowEmpty = s.Resize, s.AllowEmpty
+	return o, err
 }
 
 // checkKind checks the settings that only some kinds of study have.

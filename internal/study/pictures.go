@@ -182,7 +182,7 @@ func (p *Plan) pictures(ctx context.Context, o Options, makeNew bool) ([]report.
 
 // shownFile is the file of a shot's picture, its mask or, with a cell, a map of it.
 func (p *Plan) shownFile(s shot, c *Cell, ending string) string {
-	values := []any{"shown 1", dataset.Fingerprint(s.set.test), s.index, shownSide}
+	values := []any{"shown 2", s.set.contents.test, s.index, shownSide}
 	if c != nil {
 		values = append(values, c.Run.key)
 	}

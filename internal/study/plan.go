@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/evaluate"
 	"github.com/declip/declip/internal/models"
 	"github.com/declip/declip/internal/nn/network"
@@ -44,11 +43,12 @@ type Run struct {
 	Steps          int64  // of the whole training, at most
 	Problem        string // why there is no model
 
-	config train.Config
-	set    *set
-	key    string
-	clip   []string // files of backbones that the checkpoint needs
-	facts  facts
+	config   train.Config
+	set      *set
+	key      string
+	clip     []string // files of backbones that the checkpoint needs
+	contents string   // the key that covers the masks, of a training that an earlier version stored
+	facts    facts
 }
 
 // Cell is one model on one test set under one treatment.
@@ -61,9 +61,10 @@ type Cell struct {
 	Pictures  int
 	Problem   string
 
-	set    *set
-	key    string
-	result *stored
+	set      *set
+	key      string
+	contents string // of the test data, of a cell that an earlier version filled
+	result   *stored
 }
 
 // NewPlan opens the data and determines what is done. An unusable data set or network is a problem
@@ -209,12 +210,10 @@ func (p *Plan) prepare(r *Run) error {
 		r.Problem = err.Error() // of one variant; the others are not affected
 		return nil
 	}
-	key, err := runKey(*c)
-	if err != nil {
+	if err := p.settleKey(r); err != nil {
 		r.Problem = err.Error()
 		return nil //nolint:nilerr // the problem of this training is in the report
 	}
-	r.key = key
 	r.clip = c.BackboneFiles
 	r.Pictures = r.set.train.Len()
 	each := r.Pictures
@@ -222,11 +221,11 @@ func (p *Plan) prepare(r *Run) error {
 		each = c.EpochPictures
 	}
 	r.Steps = int64((each+c.BatchSize-1)/c.BatchSize) * int64(c.Draws) * int64(c.Epochs)
-	r.Dir = filepath.Join(p.File.Out, "runs", fileName(r.Variant, r.Train)+"-"+r.key[:10])
+	r.Dir = p.runDir(r, r.key)
 	c.Out = r.Dir
 	r.File = filepath.Join(r.Dir, "best.safetensors")
 	r.Done = r.readFacts()
-	_, err = os.Stat(filepath.Join(r.Dir, "last.safetensors"))
+	_, err := os.Stat(filepath.Join(r.Dir, "last.safetensors"))
 	r.Begun = err == nil && !r.Done
 	return nil
 }
@@ -234,8 +233,9 @@ func (p *Plan) prepare(r *Run) error {
 // describe names a network for people.
 func describe(s network.Spec) string { return strings.TrimSpace(s.String()) }
 
-// runKey is a hash of everything that the result of a training depends on.
-func runKey(c train.Config) (string, error) {
+// runKey is a hash of everything that the result of a training depends on. kind and the prints of
+// the training and validation data are those of a version of the key.
+func runKey(c train.Config, kind, trained, valid string) (string, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return "", err
@@ -251,11 +251,7 @@ func runKey(c train.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	valid := ""
-	if c.ValidSource != nil {
-		valid = dataset.Fingerprint(c.ValidSource)
-	}
-	return hash("run", withoutZeros(options), files, dataset.Fingerprint(c.TrainSource), valid), nil
+	return hash(kind, withoutZeros(options), files, trained, valid), nil
 }
 
 // installed lists the backbones that the training would take from the models directory.
@@ -329,9 +325,7 @@ func (p *Plan) addCells() {
 					continue
 				}
 				c.Pictures = s.test.Len()
-				c.key = hash("cell 1", r.key, dataset.Fingerprint(s.test), e.Threshold, t.String(), p.File.Train.Seed)
-				name := fileName(r.Variant, r.Train, s.Name, t.String()) + "-" + c.key[:10] + ".json"
-				c.Path = filepath.Join(p.File.Out, cellsDir, name)
+				p.settleCell(c, r, e.Threshold)
 				c.Done = c.read()
 			}
 		}

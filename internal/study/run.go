@@ -48,6 +48,9 @@ func (p *Plan) Do(ctx context.Context, o Options) error {
 		return err
 	}
 	defer func() { _ = release() }() // nothing was written to the lock
+	if err := p.recordAdopted(); err != nil {
+		return err
+	}
 	began := time.Now()
 	err = p.work(ctx, e, o)
 	if err != nil && ctx.Err() == nil {

@@ -17,7 +17,12 @@ type set struct {
 	train, valid, test dataset.Source // nil if there is none
 	dolos              string         // its name in Dolos; "" for other data
 	problem            string         // why it cannot be opened
+	notices            []string       // what is to be known about it
+	contents           contents
 }
+
+// contents identify the sources of a set with their masks; see dataset.Contents.
+type contents struct{ train, valid, test string }
 
 // openSets opens all data sets, those for training first.
 func (p *Plan) openSets(ctx context.Context) {
@@ -34,11 +39,16 @@ func (p *Plan) openSets(ctx context.Context) {
 // open opens the test data and, if training is set, the rest. With lenient, bad pictures are not
 // errors there.
 func (s *set) open(ctx context.Context, training, lenient bool, limit int) error {
-	polarity, err := dataset.ParsePolarity(s.Masks)
+	base, err := s.reading()
 	if err != nil {
 		return err
 	}
-	base := dataset.Options{Polarity: polarity, ResizeMasks: s.Resize, Lenient: lenient}
+	base.Lenient = lenient
+	base.Notice = func(text string) {
+		if !slices.Contains(s.notices, text) { // a data set is opened once for each split
+			s.notices = append(s.notices, text)
+		}
+	}
 	if training {
 		if s.train, err = s.part(ctx, s.Train, "train", base); err != nil {
 			return err
@@ -56,6 +66,22 @@ func (s *set) open(ctx context.Context, training, lenient bool, limit int) error
 		s.dolos = dolosSet(d)
 	}
 	s.test = dataset.Some(test, limit)
+	return s.identify(ctx)
+}
+
+// identify fills in the contents.
+func (s *set) identify(ctx context.Context) (err error) {
+	for _, part := range []struct {
+		source dataset.Source
+		to     *string
+	}{{s.train, &s.contents.train}, {s.valid, &s.contents.valid}, {s.test, &s.contents.test}} {
+		if part.source == nil {
+			continue
+		}
+		if *part.to, err = dataset.Contents(ctx, part.source); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -81,7 +107,7 @@ func (s *set) part(ctx context.Context, name, split string, o dataset.Options) (
 
 // hasSplit reports whether a data set has a split.
 func hasSplit(ctx context.Context, name, split string) bool {
-	d, err := dataset.Open(ctx, name, dataset.Options{Split: dataset.All, Lenient: true})
+	d, err := dataset.Open(ctx, name, dataset.Options{Split: dataset.All, Lenient: true, SkipMasks: true})
 	if err != nil {
 		return false
 	}
@@ -100,10 +126,11 @@ func (s *set) report() report.Data {
 	for _, part := range []struct {
 		source dataset.Source
 		count  *int
-	}{{s.train, &d.Trained}, {s.valid, &d.Valid}, {s.test, &d.Tested}} {
+		print  string
+	}{{s.train, &d.Trained, s.contents.train}, {s.valid, &d.Valid, s.contents.valid}, {s.test, &d.Tested, s.contents.test}} {
 		if part.source != nil {
 			*part.count = part.source.Len()
-			prints = append(prints, dataset.Fingerprint(part.source))
+			prints = append(prints, part.print)
 		}
 	}
 	if len(prints) > 0 {

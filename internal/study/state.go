@@ -48,6 +48,8 @@ type stored struct {
 	Treatment string             `json:"treatment,omitempty"`
 	Seconds   float64            `json:"seconds"` // its share of the pass that filled it
 	Pictures  []evaluate.Picture `json:"pictures"`
+	// Contents of the test data, where the key does not cover them; see Plan.recordAdopted.
+	Contents string `json:"contents,omitempty"`
 }
 
 // read reads the cell's scores and reports whether it is filled.

@@ -26,7 +26,9 @@ const (
 	keyOptions = "declip.train.options" // Config as JSON
 	keyState   = "declip.train.state"   // State as JSON
 	keyData    = "declip.train.data"    // fingerprint of the training data
-	keyScore   = "declip.train.metrics" // Score as JSON: of this file's weights
+	// keyContents covers the masks, too. Checkpoints of earlier versions lack it.
+	keyContents = "declip.train.contents"
+	keyScore    = "declip.train.metrics" // Score as JSON: of this file's weights
 )
 
 // KeyDescription is the metadata key of a checkpoint's description for people.
@@ -94,7 +96,7 @@ func (t *trainer) metadata(score *Score) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	meta[keyData] = t.fingerprint
+	meta[keyData], meta[keyContents] = t.fingerprint, t.contents
 	meta[KeyDescription] = fmt.Sprintf("declip train: %v, step %d, epoch %d", t.network.Spec(), t.state.Step, t.state.Epoch)
 	values := map[string]any{keyOptions: t.config, keyState: t.state}
 	if score != nil {
@@ -135,6 +137,9 @@ func (t *trainer) restoreFrom(file *weights.File) error {
 	}
 	if got := meta[keyData]; got != t.fingerprint {
 		return errors.New("it was trained on other data, or the data changed since")
+	}
+	if got, ok := meta[keyContents]; ok && got != t.contents {
+		return errors.New("it was trained with other masks, or they are read in another way now")
 	}
 	if err := sameOptions(meta[keyOptions], t.config); err != nil {
 		return err

@@ -65,7 +65,8 @@ func (t *trainer) openData(ctx context.Context) (err error) {
 		return fmt.Errorf("validation data: %w", dataset.ErrEmpty)
 	}
 	t.fingerprint = dataset.Fingerprint(t.config.TrainSource)
-	return nil
+	t.contents, err = dataset.Contents(ctx, t.config.TrainSource)
+	return err
 }
 
 // reading says how a data set is read whose given split is used.

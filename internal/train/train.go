@@ -46,7 +46,8 @@ type trainer struct {
 	score        *Score // of the best checkpoint
 	recorder     *recorder
 	lock         *os.File // of the output directory
-	fingerprint  string
+	fingerprint  string   // of the training data
+	contents     string   // the same with the masks
 
 	total, perEpoch int64 // steps
 	began           time.Time
