@@ -173,7 +173,7 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 		return err
 	}
 	if len(table.Failed) == 0 {
-		return nil
+		return table.anyScore()
 	}
 	for _, f := range table.Failed {
 		fmt.Fprintf(a.stderr, "declip: %s\n", f.Error)

@@ -80,6 +80,16 @@ func (a *app) printEvaluation(o evalOptions, e *evaluation) error {
 	return e.print(a.stdout)
 }
 
+// anyScore is an error if there is not a single score: pictures that are all labelled manipulated
+// and have no masks give none.
+func (e *evaluation) anyScore() error {
+	if e.IoU != nil || e.F1Fixed != nil || e.AP != nil || e.UntouchedFlagged != nil || e.Detection != nil {
+		return nil
+	}
+	return fmt.Errorf("there are no scores: %d pictures are manipulated without masks, and there are no untouched ones to compare with "+
+		"(a list needs a column \"mask\", or pictures of both labels)", e.Manipulated)
+}
+
 // print writes the evaluation as text.
 func (e *evaluation) print(to io.Writer) error {
 	fmt.Fprintf(to, "model %s, threshold %g\n", e.Model, e.Threshold)

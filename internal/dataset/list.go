@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -29,28 +30,31 @@ type entry struct {
 var columns = []string{"image", "mask", "label", "method", "split", "set", "polarity"}
 
 // readList reads a list of pictures, one per line: CSV (also with tabs or semicolons) whose first
-// line has the column names, or JSON objects (.jsonl, .ndjson, .json).
+// line has the column names, JSON objects, or an array of pairs (see readPairs). The text is UTF-8 or
+// UTF-16, with any line ends. notices name the columns or keys that are not used.
 //
 // Columns or keys are image, mask, label (0, untouched, real, pristine, authentic; 1, manipulated,
 // fake, forged), method, split, set and polarity (white, black). Paths are relative to the list's
 // directory. A JSON object without an image sets the defaults of the lines after it. A picture
 // without a mask needs a label.
-func readList(path string) ([]item, error) {
-	text, err := os.ReadFile(path)
+func readList(path string) (items []item, notices []string, err error) {
+	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("data set: %w", err)
+		return nil, nil, fmt.Errorf("data set: %w", err)
 	}
+	text := plainText(raw)
 	read := readCSV
 	switch first := bytes.TrimSpace(text); {
 	case len(first) == 0:
-		return nil, fmt.Errorf("data set %s: %w", path, ErrEmpty)
+		return nil, nil, fmt.Errorf("data set %s: %w", path, ErrEmpty)
+	case first[0] == '[':
+		read = readPairs
 	case first[0] == '{':
 		read = readJSONL
 	case slices.Contains([]string{".jsonl", ".ndjson", ".json"}, strings.ToLower(filepath.Ext(path))):
-		return nil, fmt.Errorf("data set %s: expected a JSON object on each line", path)
+		return nil, nil, fmt.Errorf("data set %s: expected a JSON object on each line, or an array of pairs", path)
 	}
-	var items []item
-	err = read(text, func(line int, e entry) error {
+	unused, err := read(text, func(line int, e entry) error {
 		it, err := e.item(filepath.Dir(path))
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", path, line, err)
@@ -59,12 +63,41 @@ func readList(path string) ([]item, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("data set %w", withPath(path, err))
+		return nil, nil, fmt.Errorf("data set %w", withPath(path, err))
 	}
 	if len(items) == 0 {
-		return nil, fmt.Errorf("data set %s: %w", path, ErrEmpty)
+		return nil, nil, fmt.Errorf("data set %s: %w", path, ErrEmpty)
 	}
-	return items, nil
+	if len(unused) > 0 {
+		notices = append(notices, fmt.Sprintf("%s: not used: %s (known are %s)", path, quoted(unused), strings.Join(columns, ", ")))
+	}
+	return items, notices, nil
+}
+
+// quoted lists names in quotation marks.
+func quoted(names []string) string {
+	var list []string
+	for _, name := range names {
+		list = append(list, strconv.Quote(name))
+	}
+	return strings.Join(list, ", ")
+}
+
+// unknownNames gives the names that are no columns. A name that is probably a misspelt column is an
+// error, because the column's values would be missing without a word.
+func unknownNames(names []string) (unknown []string, err error) {
+	for _, name := range names {
+		if slices.Contains(columns, name) {
+			continue
+		}
+		unknown = append(unknown, name)
+		bare := strings.Trim(strings.NewReplacer("path", "", "file", "", "name", "").Replace(name), "_- ")
+		bare = strings.TrimSuffix(bare, "s")
+		if slices.Contains(columns, bare) && !slices.Contains(names, bare) {
+			return nil, fmt.Errorf("column %q is unknown: did you mean %q? Columns are %s", name, bare, strings.Join(columns, ", "))
+		}
+	}
+	return unknown, nil
 }
 
 // withPath puts the path before an error that does not name it.
@@ -75,9 +108,8 @@ func withPath(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// readCSV passes each row with its line number to take.
-func readCSV(text []byte, take func(line int, e entry) error) error {
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // some programs begin UTF-8 with this mark
+// readCSV passes each row with its line number to take, and gives the columns that are not used.
+func readCSV(text []byte, take func(line int, e entry) error) (unused []string, err error) {
 	r := csv.NewReader(bytes.NewReader(text))
 	r.TrimLeadingSpace = true
 	first, _, _ := bytes.Cut(text, []byte("\n"))
@@ -88,21 +120,24 @@ func readCSV(text []byte, take func(line int, e entry) error) error {
 	}
 	head, err := r.Read()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i, name := range head {
 		head[i] = strings.ToLower(strings.TrimSpace(name))
 	}
+	if unused, err = unknownNames(head); err != nil {
+		return nil, err
+	}
 	if !slices.Contains(head, "image") {
-		return fmt.Errorf("first line is %q: expected column names, %q and any of %s", head, "image", strings.Join(columns[1:], ", "))
+		return nil, fmt.Errorf("first line is %q: expected column names, %q and any of %s", head, "image", strings.Join(columns[1:], ", "))
 	}
 	for {
 		row, err := r.Read()
 		if err == io.EOF {
-			return nil
+			return unused, nil
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var e entry
 		for i, name := range head {
@@ -110,7 +145,7 @@ func readCSV(text []byte, take func(line int, e entry) error) error {
 		}
 		line, _ := r.FieldPos(0)
 		if err := take(line, e); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }
@@ -135,26 +170,44 @@ func (e *entry) set(column, value string) {
 	}
 }
 
-// readJSONL passes each picture with its line number to take.
-func readJSONL(text []byte, take func(line int, e entry) error) error {
+// readJSONL passes each picture with its line number to take, and gives the keys that are not used.
+func readJSONL(text []byte, take func(line int, e entry) error) (unused []string, err error) {
 	var defaults entry
 	for i, line := range bytes.Split(text, []byte("\n")) {
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
 		e := defaults
+		var keys map[string]json.RawMessage
 		if err := json.Unmarshal(line, &e); err != nil {
-			return fmt.Errorf("line %d: %w", i+1, err)
+			return nil, fmt.Errorf("line %d: %w", i+1, err)
+		}
+		if err := json.Unmarshal(line, &keys); err != nil {
+			return nil, fmt.Errorf("line %d: %w", i+1, err)
+		}
+		var names []string
+		for key := range keys {
+			names = append(names, strings.ToLower(key))
+		}
+		slices.Sort(names)
+		unknown, err := unknownNames(names)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", i+1, err)
+		}
+		for _, name := range unknown {
+			if !slices.Contains(unused, name) {
+				unused = append(unused, name)
+			}
 		}
 		if e.Image == "" {
 			defaults = e
 			continue
 		}
 		if err := take(i+1, e); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return unused, nil
 }
 
 // labels by their spellings.
@@ -173,6 +226,11 @@ func (e entry) item(dir string) (item, error) {
 	if e.Label != nil {
 		text = strings.ToLower(strings.TrimSpace(fmt.Sprint(e.Label)))
 	}
+	if text == "nan" { // as pandas writes a gap
+		text = ""
+	} else if n, err := strconv.ParseFloat(text, 64); err == nil { // such as 1.0, as in a column with gaps
+		text = strconv.FormatFloat(n, 'g', -1, 64)
+	}
 	label, ok := labels[text]
 	if !ok {
 		return item{}, fmt.Errorf("label %q: expected 0 or untouched, 1 or manipulated", text)
@@ -181,8 +239,9 @@ func (e entry) item(dir string) (item, error) {
 	if err != nil {
 		return item{}, err
 	}
-	it := item{name: filepath.Base(filepath.FromSlash(e.Image)), Item: Item{
-		Image: within(dir, e.Image), Split: splitOf(e.Split), Set: e.Set, Method: e.Method, Label: label, Inverted: polarity == Black,
+	image := within(dir, e.Image)
+	it := item{name: filepath.Base(image), Item: Item{
+		Image: image, Split: splitOf(e.Split), Set: e.Set, Method: e.Method, Label: label, Inverted: polarity == Black,
 	}}
 	if e.Mask != "" {
 		it.Mask = within(dir, e.Mask)
@@ -198,12 +257,22 @@ func (e entry) item(dir string) (item, error) {
 	return it, nil
 }
 
-// within resolves a relative path from dir.
+// within resolves a relative path from dir. A path that does not exist may have been written on
+// Windows.
 func within(dir, path string) string {
-	if path = filepath.FromSlash(path); filepath.IsAbs(path) {
-		return path
+	resolve := func(path string) string {
+		if path = filepath.FromSlash(path); filepath.IsAbs(path) {
+			return path
+		}
+		return filepath.Join(dir, path)
 	}
-	return filepath.Join(dir, path)
+	full := resolve(path)
+	if strings.Contains(path, `\`) && !exists(full) {
+		if other := resolve(strings.ReplaceAll(path, `\`, "/")); exists(other) {
+			return other
+		}
+	}
+	return full
 }
 
 // readManifest gives the methods by the pictures' stems; none without a manifest, which is

@@ -10,7 +10,7 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// MaskError is the error about a mask whose meaning cannot be told from its values.
+// MaskError is the error about a mask whose values do not show what they mean.
 type MaskError struct {
 	File   string
 	Detail string // what is in the file
@@ -143,7 +143,7 @@ func (l levels) read(v Values, lossy bool) (*picture.Gray, string, error) {
 	if h.max == 0 {
 		return l.scaled(), "", nil
 	}
-	// Levels of 0 and one other: that one marks, whatever it is. A mask of nothing but 1 marks all.
+	// Levels of 0 and one other: the other one marks. A mask of nothing but 1 marks all.
 	two := h.levels == 2 && h.count[0] > 0 || h.levels == 1 && h.max == 1
 	low := h.max <= 127 || h.max > 255 && h.max <= 32767
 	switch {

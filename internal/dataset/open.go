@@ -76,7 +76,7 @@ type Options struct {
 	AllowEmpty bool
 	// SkipMasks does not look at the masks' values. Load still refuses ambiguous masks.
 	SkipMasks bool
-	// Notice, if set, is told once what was reinterpreted or left out. It is not called
+	// Notice, if set, is called once for each thing that was reinterpreted or left out, never
 	// concurrently.
 	Notice func(text string)
 	// ResizeMasks scales masks of another size to the picture's, by the nearest pixel. Otherwise
@@ -99,8 +99,8 @@ type Options struct {
 // as in "dolos:ldm,real,test". The list overrides the options. Pictures are in the order of their
 // file names.
 //
-// Errors: a *PairError for missing masks and masks of another size, a *MaskError if it cannot be told
-// what the masks mark, ErrNothingMarked if all of them are empty, one that wraps ErrEmpty if there
+// Errors: a *PairError for missing masks and masks of another size, a *MaskError if the masks are
+// ambiguous, ErrNothingMarked if all of them are empty, one that wraps ErrEmpty if there
 // are no pictures, and the operating system's errors about files.
 func Open(ctx context.Context, name string, o Options) (*Set, error) {
 	path, err := o.take(name)
@@ -112,8 +112,14 @@ func Open(ctx context.Context, name string, o Options) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{name: name, layout: found.layout, limits: o.Limits, resize: o.ResizeMasks, rule: o.Masks}
-	if s.items, err = found.list(); err != nil {
+	var notices []string
+	if s.items, notices, err = found.list(); err != nil {
 		return nil, err
+	}
+	if o.Notice != nil {
+		for _, text := range notices {
+			o.Notice(text)
+		}
 	}
 	for i := range s.items {
 		switch it := &s.items[i]; {
@@ -246,7 +252,7 @@ func kinds(items []item) (splits, sets []string) {
 // layout is a data set whose layout is known.
 type layout struct {
 	layout string
-	list   func() ([]item, error)
+	list   func() (items []item, notices []string, err error)
 }
 
 // recognise detects the layout of the data set at path, or checks the given one.
@@ -262,7 +268,7 @@ func recognise(path, asked string) (*layout, error) {
 		if asked != "" && asked != LayoutList {
 			return nil, fmt.Errorf("data set %s is a file: layout %s is a directory", path, asked)
 		}
-		return &layout{LayoutList, func() ([]item, error) { return readList(path) }}, nil
+		return &layout{LayoutList, func() ([]item, []string, error) { return readList(path) }}, nil
 	}
 	for _, known := range []struct {
 		name string
@@ -275,7 +281,10 @@ func recognise(path, asked string) (*layout, error) {
 		{LayoutUntouched, func(string) bool { return false }, listUntouched},
 	} {
 		if asked == known.name || asked == "" && known.is(path) {
-			return &layout{known.name, func() ([]item, error) { return known.list(path) }}, nil
+			return &layout{known.name, func() ([]item, []string, error) {
+				items, err := known.list(path)
+				return items, nil, err
+			}}, nil
 		}
 	}
 	if asked == LayoutList {

@@ -25,8 +25,8 @@ type maskLook struct {
 	err   error
 }
 
-// surveyMasks reads some of the masks and tells o.Notice how they are read. It is an error if all of
-// them are ambiguous, and if every mask of the data set is empty.
+// surveyMasks reads some of the masks and passes to o.Notice how they are read. It is an error if
+// all of them are ambiguous, and if every mask of the data set is empty.
 func (s *Set) surveyMasks(ctx context.Context, o Options) error {
 	var masked []int
 	for i, it := range s.items {
@@ -155,7 +155,7 @@ func (s *Set) requireMarks(ctx context.Context, masked []int, looks []maskLook, 
 		s.name, ErrNothingMarked, len(masked))
 }
 
-// UntouchedMethod reports whether a data set's name for a method stands for untouched pictures.
+// UntouchedMethod reports whether a data set's name for a method means untouched pictures.
 func UntouchedMethod(method string) bool {
 	return slices.Contains([]string{"pristine", "untouched", "real", "authentic", "none"}, method)
 }

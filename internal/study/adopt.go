@@ -10,7 +10,7 @@ import (
 )
 
 // Keys of earlier versions do not cover the masks. What was stored under such a key is adopted
-// once: from then on a record beside it says with which masks, so that other masks are noticed.
+// once: from then on a record next to it says with which masks, so that other masks are noticed.
 
 // contentsFile, in the directory of an adopted training, has the key that covers the masks.
 const contentsFile = "contents.txt"
