@@ -181,7 +181,7 @@ func fingerprints(ctx context.Context, sets []*dataset.Set, pristine string) (da
 	if data, err = dataset.Contents(ctx, dataset.Join(sources...)); err != nil || pristine == "" {
 		return data, "", err
 	}
-	source, err := openPristine(pristine)
+	source, err := openPristine(pristine, func(string) {}) // it was opened before
 	if err != nil {
 		return "", "", err
 	}

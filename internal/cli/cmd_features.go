@@ -107,7 +107,10 @@ func (a *app) runFeatures(cmd *cobra.Command, o featuresOptions, paths []string)
 	if err != nil {
 		return err
 	}
-	inputs := collect(paths, o.out)
+	inputs, leftOut := collect(paths, o.out)
+	for _, text := range leftOut {
+		a.notice(text)
+	}
 	nameResults(inputs, o.suffixes(source.layers))
 	if err := protectInputs(inputs, o.out, o.suffixes(source.layers)); err != nil {
 		return err

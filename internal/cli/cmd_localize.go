@@ -166,7 +166,10 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 	if o.each {
 		write.labels = modelLabels(o.models)
 	}
-	inputs := collect(paths, o.out)
+	inputs, leftOut := collect(paths, o.out)
+	for _, text := range leftOut {
+		a.notice(text)
+	}
 	nameResults(inputs, write.suffixes())
 	if err := protectInputs(inputs, o.out, write.suffixes()); err != nil {
 		return err

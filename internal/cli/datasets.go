@@ -124,9 +124,13 @@ func addLimitFlag(f *pflag.FlagSet, limit *int) {
 const methodUntouched = "untouched"
 
 // openPristine lists the untouched pictures below a directory, as one source.
-func openPristine(path string) (dataset.Source, error) {
+func openPristine(path string, notice func(text string)) (dataset.Source, error) {
 	var paths []string
-	for _, in := range collect([]string{path}, "") {
+	inputs, leftOut := collect([]string{path}, "")
+	for _, text := range leftOut {
+		notice(text)
+	}
+	for _, in := range inputs {
 		if in.err != nil {
 			return nil, in.err
 		}
@@ -147,7 +151,7 @@ func openSources(ctx context.Context, names []string, pristine string, limit int
 		sources = append(sources, dataset.Some(s, limit))
 	}
 	if pristine != "" {
-		s, err := openPristine(pristine)
+		s, err := openPristine(pristine, o.Notice)
 		if err != nil {
 			return nil, nil, err
 		}

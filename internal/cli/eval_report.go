@@ -29,6 +29,8 @@ type evaluation struct {
 	Each      []modelRow  `json:"each,omitempty"`      // of several models: each alone
 	Perturbed []modelRow  `json:"perturbed,omitempty"` // by perturbation, then model
 	Failed    []jsonError `json:"failed,omitempty"`
+	// FilesLeftOut counts the files in the data sets' directories that are not pictures, by extension.
+	FilesLeftOut map[string]int `json:"files_left_out,omitempty"`
 
 	sets []*dataset.Set
 }
@@ -48,6 +50,14 @@ func newEvaluation(o evalOptions, sets []*dataset.Set, runs []evaluate.Scored, m
 	e := &evaluation{
 		Model: main.Model, Data: dataNames(o.data), Pristine: o.pristine, Threshold: o.threshold,
 		Summary: evaluate.Summarize(main.Pictures, options), sets: sets,
+	}
+	for _, s := range sets {
+		for ext, n := range s.LeftOut().Counts() {
+			if e.FilesLeftOut == nil {
+				e.FilesLeftOut = map[string]int{}
+			}
+			e.FilesLeftOut[ext] += n
+		}
 	}
 	seen := map[string]bool{}
 	for i, run := range runs {

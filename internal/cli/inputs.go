@@ -21,19 +21,21 @@ type input struct {
 
 // collect lists the pictures of the paths, each one once, in the order of the paths. Directories
 // are searched recursively in lexical order, except for the directory skip: results of an earlier
-// run are not pictures to process.
-func collect(paths []string, skip string) []input {
+// run are not pictures to process. leftOut says for each directory which of its files are not
+// pictures.
+func collect(paths []string, skip string) (inputs []input, leftOut []string) {
 	c := collector{seen: map[string]bool{}, skip: absolute(skip)}
 	for _, path := range paths {
 		c.add(path)
 	}
-	return c.inputs
+	return c.inputs, c.leftOut
 }
 
 type collector struct {
-	inputs []input
-	seen   map[string]bool // by absolute path
-	skip   string
+	inputs  []input
+	leftOut []string        // what is not used of directories, for people
+	seen    map[string]bool // by absolute path
+	skip    string
 }
 
 func (c *collector) add(path string) {
@@ -68,35 +70,24 @@ var errNoPictures = errors.New("directory contains no pictures (" + strings.Join
 
 // walk adds the pictures below a directory, without hidden files and directories.
 func (c *collector) walk(root string) {
-	found := 0
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			c.fail(path, err)
-			found++ // errNoPictures would be wrong
-			return nil
-		}
-		hidden := path != root && strings.HasPrefix(e.Name(), ".")
-		if e.IsDir() {
-			if hidden || path != root && absolute(path) == c.skip {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if hidden || !picture.HasExtension(path) || c.isResult(path) {
-			return nil
-		}
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			return nil // a link to a directory
-		}
-		found++
+	found := picture.Find(root, func(dir string) bool { return absolute(dir) == c.skip })
+	pictures := slices.DeleteFunc(found.Pictures, c.isResult)
+	for _, path := range pictures {
 		c.take(path)
-		return nil
-	})
-	if err == nil && found == 0 {
-		err = errNoPictures
 	}
-	if err != nil {
-		c.fail(root, err)
+	for _, err := range found.Failed {
+		path := root
+		if bad := (*fs.PathError)(nil); errors.As(err, &bad) {
+			path = bad.Path
+		}
+		c.fail(path, err)
+	}
+	if len(pictures) == 0 && len(found.Failed) == 0 {
+		c.fail(root, errNoPictures)
+	}
+	found.LeftOut = slices.DeleteFunc(found.LeftOut, c.isResult)
+	if len(found.LeftOut) > 0 {
+		c.leftOut = append(c.leftOut, fmt.Sprintf("%s: left out %s", root, found.LeftOut))
 	}
 }
 

@@ -3,7 +3,6 @@ package dataset
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,6 +127,10 @@ func Open(ctx context.Context, name string, o Options) (*Set, error) {
 		case found.layout == LayoutDolos:
 			it.Inverted = true
 		}
+	}
+	s.findLeftOut(path)
+	if o.Notice != nil && len(s.leftOut) > 0 {
+		o.Notice(fmt.Sprintf("%s: left out %s", name, s.leftOut))
 	}
 	if s.items, err = o.choose(name, s.items); err != nil {
 		return nil, err
@@ -348,31 +351,22 @@ func splitFolders(dir string) []string {
 
 // listUntouched lists the pictures of a directory tree.
 func listUntouched(dir string) ([]item, error) {
+	found := picture.Find(dir, nil)
+	for _, err := range found.Failed {
+		return nil, fmt.Errorf("data set %s: %w", dir, err)
+	}
 	var items []item
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if e.IsDir() && path != dir && strings.HasPrefix(e.Name(), ".") {
-			return filepath.SkipDir
-		}
-		if !isPicture(e.Name()) || isFolder(path) {
-			return nil
-		}
-		it := item{Item: Item{Image: path, Label: Untouched}, name: e.Name()}
+	for _, path := range found.Pictures {
+		it := item{Item: Item{Image: path, Label: Untouched}, name: filepath.Base(path)}
 		for _, part := range strings.Split(filepath.ToSlash(path[len(dir):]), "/") {
 			if isSplit(part) {
 				it.Split = splitOf(part)
 			}
 		}
 		items = append(items, it)
-		return nil
-	})
-	if err == nil && len(items) == 0 {
-		err = ErrEmpty
 	}
-	if err != nil {
-		return nil, fmt.Errorf("data set %s: %w", dir, err)
+	if len(items) == 0 {
+		return nil, fmt.Errorf("data set %s: %w", dir, ErrEmpty)
 	}
 	return items, nil
 }

@@ -26,7 +26,8 @@ type Set struct {
 	rule   MaskRule
 	items  []item
 
-	contents struct { // computed once; see Contents
+	leftOut  picture.LeftOut // see LeftOut
+	contents struct {        // computed once; see Contents
 		sync.Mutex
 		text string
 	}

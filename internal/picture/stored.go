@@ -12,7 +12,7 @@ import (
 // the conversion.
 type Stored struct {
 	Image  image.Image
-	Format string // jpeg, png, webp, tiff, bmp or gif
+	Format string // as in Picture
 	Lossy  bool   // samples are rounded, so equal values in the original may differ here
 }
 
@@ -36,7 +36,7 @@ func decodeStored(data []byte, limits Limits) (*Stored, error) {
 	}
 	s := &Stored{Image: c.image, Format: c.format}
 	switch c.format {
-	case "jpeg":
+	case "jpeg", "heic", "avif":
 		s.Lossy = true
 	case "webp":
 		s.Lossy = webpChunk(data, "VP8 ") != nil

@@ -72,11 +72,16 @@ type Report struct {
 	Polarity  []Guess      `json:"polarity"`
 	Findings  []Finding    `json:"findings"`
 	Wrong     int          `json:"wrong"` // findings that are wrong
+	// FilesLeftOut counts the files next to the pictures that are not pictures, by extension.
+	FilesLeftOut map[string]int `json:"files_left_out,omitempty"`
 }
 
 // newReport sums up what is known of all pictures.
 func newReport(set *dataset.Set, all []looked) *Report {
 	r := &Report{Layout: set.Layout(), Pictures: len(all)}
+	if left := set.LeftOut(); len(left) > 0 {
+		r.FilesLeftOut = left.Counts()
+	}
 	r.count(all)
 	r.measure(all)
 	for _, l := range all {
