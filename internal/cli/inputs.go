@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -111,8 +113,12 @@ func absolute(path string) string {
 // nameResults gives every input a stem of its own, to which the suffixes are appended: the file's
 // name without its extension; if that is in use, with the extension ("a-png"); if that is in use
 // too, with a number ("a-png-2"). Names that differ only in case count as equal, because they are
-// on some file systems.
+// on some file systems. A stem is cut if a result's name would be longer than file systems take.
 func nameResults(inputs []input, suffixes []string) {
+	longest := 0
+	for _, suffix := range suffixes {
+		longest = max(longest, len(suffix))
+	}
 	taken := map[string]bool{}
 	name := func(stem, suffix string) string { return strings.ToLower(stem + suffix) }
 	for i := range inputs {
@@ -130,12 +136,12 @@ func nameResults(inputs []input, suffixes []string) {
 		if ext != "" {
 			long = stem + "-" + strings.TrimPrefix(ext, ".")
 		}
-		candidate := stem
+		candidate := cutStem(stem, longest)
 		isTaken := func(suffix string) bool { return taken[name(candidate, suffix)] }
 		for n := 1; slices.ContainsFunc(suffixes, isTaken); n++ {
-			candidate = long
+			candidate = cutStem(long, longest)
 			if n > 1 {
-				candidate = fmt.Sprintf("%s-%d", long, n)
+				candidate = cutStem(fmt.Sprintf("%s-%d", long, n), longest)
 			}
 		}
 		for _, suffix := range suffixes {
@@ -143,6 +149,21 @@ func nameResults(inputs []input, suffixes []string) {
 		}
 		in.stem = candidate
 	}
+}
+
+// maxName is the number of bytes that most file systems take for a name.
+const maxName = 255
+
+// cutStem shortens a stem to which up to suffix bytes are appended. What is cut is replaced by a
+// hash of the whole stem, so that stems with the same beginning stay different.
+func cutStem(stem string, suffix int) string {
+	room := maxName - suffix
+	if len(stem) <= room {
+		return stem
+	}
+	sum := sha256.Sum256([]byte(stem))
+	mark := "~" + hex.EncodeToString(sum[:4])
+	return strings.ToValidUTF8(stem[:max(room-len(mark), 0)], "") + mark
 }
 
 // protectInputs refuses an output directory in which a result would replace one of the pictures.

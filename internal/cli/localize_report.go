@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/declip/declip/internal/localize"
 )
@@ -38,11 +40,20 @@ func (a *app) failureJSON(bar *progress, path string, err error) error {
 	return failed
 }
 
+// onOneLine quotes a text with control characters: a file's name may contain line ends, and codes
+// that change the terminal.
+func onOneLine(text string) string {
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
 func resultText(w *work[*localized]) string {
 	r := w.result.result
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %.1f %% of the pixels over %g, score %.2f (%d x %d, %s, %d ms)\n",
-		w.input.path, 100*r.ManipulatedFraction, r.Threshold, r.Score, r.Width, r.Height, r.Model, w.elapsed.Milliseconds())
+		onOneLine(w.input.path), 100*r.ManipulatedFraction, r.Threshold, r.Score, r.Width, r.Height, r.Model, w.elapsed.Milliseconds())
 	for _, own := range r.Each {
 		fmt.Fprintf(&b, "  %s: %.1f %%, score %.2f\n", own.Model, 100*own.ManipulatedFraction, own.Score)
 	}
@@ -60,7 +71,7 @@ func resultText(w *work[*localized]) string {
 	for _, text := range w.decoded.Warnings {
 		fmt.Fprintf(&b, "  warning: %s\n", text)
 	}
-	b.WriteString("  " + filesText(w.result.files))
+	b.WriteString("  " + onOneLine(filesText(w.result.files)))
 	for _, f := range w.result.each {
 		b.WriteString("\n  " + filesText(f))
 	}

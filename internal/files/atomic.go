@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Write writes the file at path with what fill writes, or leaves the existing file as it is if fill
@@ -61,7 +62,7 @@ type options struct {
 }
 
 func write(path string, fill func(io.Writer) error, o options) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	f, err := os.CreateTemp(filepath.Dir(path), temporary(filepath.Base(path)))
 	if err != nil {
 		return fmt.Errorf("%s: cannot be written: %w", path, bare(err))
 	}
@@ -98,6 +99,16 @@ func write(path string, fill func(io.Writer) error, o options) (err error) {
 		}
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// temporary is the pattern of the temporary file's name. It is cut, so that a name that the file
+// system takes can be written.
+func temporary(base string) string {
+	const most = 255 - len("..4294967295.tmp") // bytes; most file systems take 255
+	if len(base) > most {
+		base = strings.ToValidUTF8(base[:most], "")
+	}
+	return "." + base + ".*.tmp"
 }
 
 // refusal marks an error of check, which is returned unchanged.

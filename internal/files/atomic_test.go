@@ -101,3 +101,16 @@ func TestWriteChecked(t *testing.T) {
 		t.Errorf("the file contains %q, %v", got, err)
 	}
 }
+
+// A name that the file system takes can be written, however long it is.
+func TestWriteLongName(t *testing.T) {
+	for _, name := range []string{strings.Repeat("a", 255), strings.Repeat("日", 85), strings.Repeat("x", 240) + ".txt"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := WriteBytes(path, []byte("text")); err != nil {
+			t.Errorf("a name of %d bytes: %v", len(name), err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != "text" {
+			t.Errorf("a name of %d bytes: the file contains %q, %v", len(name), got, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"image"
 	"image/png"
@@ -30,7 +31,7 @@ func OpenStored(path string, limits Limits) (*Stored, error) {
 }
 
 func decodeStored(data []byte, limits Limits) (*Stored, error) {
-	c, err := decode(data, limits)
+	c, err := decode(context.Background(), data, limits)
 	if err != nil {
 		return nil, err
 	}
