@@ -36,8 +36,9 @@ const stageCommand = "command"
 // app is what all commands share.
 type app struct {
 	stdout, stderr io.Writer
-	library        string // --ort-lib
-	stackShown     bool   // whether the stack of a fault has been printed
+	library        string       // --ort-lib
+	stackShown     bool         // whether the stack of a fault has been printed
+	closeStderr    func() error // writes what stderr still holds; nil if it holds nothing
 }
 
 // Main runs the program with the process's arguments and returns its exit code.
@@ -53,6 +54,11 @@ func Main() int {
 // code. A panic of a command is reported with its stack and ends in exit code 70.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := &app{stdout: stdout, stderr: stderr}
+	defer func() {
+		if a.closeStderr != nil {
+			_ = a.closeStderr() // its error could only be reported there
+		}
+	}()
 	err := parallel.Catch(func() error {
 		root := a.newRoot()
 		root.SetArgs(args)
@@ -65,17 +71,17 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errReported):
 		return exitFailed
 	case parallel.Stack(err) != nil:
-		fmt.Fprintf(stderr, "declip: %v\n", err)
+		fmt.Fprintf(a.stderr, "declip: %v\n", err)
 		a.showStack(err)
 		return exitInternal
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "declip: %v\nSee \"%s --help\".\n", err, usage.command)
+		fmt.Fprintf(a.stderr, "declip: %v\nSee \"%s --help\".\n", err, usage.command)
 		return exitUsage
 	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "declip: interrupted")
+		fmt.Fprintln(a.stderr, "declip: interrupted")
 		return exitFailed
 	}
-	fmt.Fprintf(stderr, "declip: %v\n", err)
+	fmt.Fprintf(a.stderr, "declip: %v\n", err)
 	return exitFailed
 }
 

@@ -171,7 +171,8 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 			return err
 		}
 	}
-	o.config.Log, o.config.Version = a.newLog(o.log), version()
+	o.config.Version = version()
+	o.config.Log, o.config.Dropped = a.newLog(o.log)
 	// Before the models are opened, in case the address is in use.
 	listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", o.addr)
 	if err != nil {

@@ -10,3 +10,7 @@ import (
 // surviveFileLimit makes writing beyond the file size limit (ulimit -f) an error of the write; by
 // default the signal ends the process.
 func surviveFileLimit() { signal.Ignore(syscall.SIGXFSZ) }
+
+// ignoreBrokenPipes makes writing to a standard output or error that nobody reads any more an error
+// of the write; by default the signal ends the process.
+func ignoreBrokenPipes() { signal.Ignore(syscall.SIGPIPE) }

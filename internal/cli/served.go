@@ -59,12 +59,19 @@ const (
 	logOff  = "off"
 )
 
-func (a *app) newLog(form string) *slog.Logger {
+// newLog makes the log of a server. It also makes standard error a LogWriter for the rest of the
+// run, so that neither requests nor the end of the process wait for its reader.
+func (a *app) newLog(form string) (log *slog.Logger, dropped func() int64) {
+	ignoreBrokenPipes()
+	w := serve.NewLogWriter(a.stderr)
+	a.stderr, a.closeStderr = w, w.Close
 	switch form {
 	case logJSON:
-		return slog.New(slog.NewJSONHandler(a.stderr, nil))
+		log = slog.New(slog.NewJSONHandler(w, nil))
 	case logOff:
-		return slog.New(slog.DiscardHandler)
+		log = slog.New(slog.DiscardHandler)
+	default:
+		log = slog.New(slog.NewTextHandler(w, nil))
 	}
-	return slog.New(slog.NewTextHandler(a.stderr, nil))
+	return log, w.Dropped
 }

@@ -24,6 +24,7 @@ type Config struct {
 
 	Version string       // of the program, as reported to clients
 	Log     *slog.Logger // of requests and errors
+	Dropped func() int64 // lines of the log that were lost, see LogWriter; nil: none
 }
 
 // Limits bound what requests can take.

@@ -2,8 +2,10 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,22 +19,34 @@ import (
 
 // fetcher downloads pictures from public addresses.
 type fetcher struct {
-	client *http.Client
-	limit  int64 // bytes of a picture
+	client   *http.Client
+	limit    int64         // bytes of a picture
+	patience time.Duration // for the next part of a picture, as for a client's body
+	places   chan struct{} // one for each download in progress
 }
+
+// fetchesAtOnce is the number of downloads in progress; others are refused. Slow servers must not
+// take up all connections of this one.
+const fetchesAtOnce = 32
 
 // fetchRedirects is the number of redirects that are followed.
 const fetchRedirects = 3
 
-// errNotPublic is wrapped by errors about addresses that are not public.
-var errNotPublic = errors.New("the address is not public")
+var (
+	// errNotPublic is wrapped by errors about addresses that are not public.
+	errNotPublic = errors.New("the address is not public")
+	// errSlow ends a download that takes too long.
+	errSlow = errors.New("the picture does not arrive in time")
+)
 
-func newFetcher(limit int64) *fetcher { return newFetcherWith(limit, publicOnly) }
+func newFetcher(limit int64, patience time.Duration) *fetcher {
+	return newFetcherWith(limit, patience, publicOnly)
+}
 
 // newFetcherWith makes a fetcher that connects to the addresses that allow accepts. The check is
 // made on the resolved address, right before connecting: a name that resolves to something else the
 // second time gains nothing. Proxies would resolve names themselves, so none is used.
-func newFetcherWith(limit int64, allow func(netip.AddrPort) error) *fetcher {
+func newFetcherWith(limit int64, patience time.Duration, allow func(netip.AddrPort) error) *fetcher {
 	dialer := &net.Dialer{
 		Timeout: 5 * time.Second,
 		Control: func(_, address string, _ syscall.RawConn) error {
@@ -47,18 +61,18 @@ func newFetcherWith(limit int64, allow func(netip.AddrPort) error) *fetcher {
 			})
 		},
 	}
-	return &fetcher{limit: limit, client: &http.Client{
+	return &fetcher{limit: limit, patience: patience, places: make(chan struct{}, fetchesAtOnce), client: &http.Client{
 		Transport: &http.Transport{
 			DialContext:            dialer.DialContext,
 			TLSHandshakeTimeout:    5 * time.Second,
-			ResponseHeaderTimeout:  10 * time.Second,
+			ResponseHeaderTimeout:  patience,
 			MaxResponseHeaderBytes: 64 << 10,
 			DisableKeepAlives:      true,
 			DisableCompression:     true,
 		},
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			if len(via) > fetchRedirects {
-				return fmt.Errorf("more than %d redirects", fetchRedirects)
+				return fetchErrorf("more than %d redirects", fetchRedirects)
 			}
 			return fetchable(r.URL)
 		},
@@ -69,11 +83,11 @@ func newFetcherWith(limit int64, allow func(netip.AddrPort) error) *fetcher {
 func fetchable(u *url.URL) error {
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("scheme %.20q: expected http or https", u.Scheme)
+		return fetchErrorf("scheme %.20q: expected http or https", u.Scheme)
 	case u.Host == "" || u.Hostname() == "":
-		return errors.New("it has no host")
+		return fetchErrorf("it has no host")
 	case u.User != nil:
-		return errors.New("it holds a user name")
+		return fetchErrorf("it holds a user name")
 	}
 	return nil
 }
@@ -113,21 +127,56 @@ func (s *Server) fetch(b *body, r *request) (upload, error) {
 	if r.ContentLength != 0 {
 		return upload{}, problemf(http.StatusBadRequest, codeRequest, "the request has both a URL and a body, expected one of them")
 	}
+	select {
+	case s.fetcher.places <- struct{}{}:
+		defer func() { <-s.fetcher.places }()
+	default:
+		return upload{}, busy(s.config.patience, "%d pictures are already being fetched: try again later", fetchesAtOnce)
+	}
 	data, err := s.fetcher.get(r.Context(), b, r.query.get(paramURL))
 	switch {
 	case err == nil:
 		return upload{data: data}, nil
 	case parallel.Stack(err) != nil:
 		return upload{}, err
-	case errors.Is(err, errNotPublic):
-		return upload{}, problemf(http.StatusForbidden, codeForbidden, "the URL leads to an address that is not public")
 	case r.Context().Err() != nil:
 		return upload{}, r.Context().Err()
 	case errors.As(err, new(*problem)):
 		return upload{}, err
 	}
-	return upload{}, problemf(http.StatusUnprocessableEntity, codeFetch, "the picture cannot be fetched: %v", err)
+	return upload{}, fetchProblem(err)
 }
+
+// fetchProblem says no more than the client may know. A name that does not exist and one with a
+// private address get the same response, so that nobody learns the names of the network that the
+// server is in; addresses, such as that of the name server, are never repeated.
+func fetchProblem(err error) *problem {
+	if errors.Is(err, errNotPublic) || errors.As(err, new(*net.DNSError)) {
+		return problemf(http.StatusForbidden, codeForbidden, "the URL leads to no public address with port 80 or 443")
+	}
+	text := "the other server cannot be reached or does not answer as expected"
+	var refusal fetchError
+	var timeout net.Error
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &refusal):
+		text = string(refusal)
+	case errors.Is(err, errSlow):
+		text = errSlow.Error()
+	case errors.As(err, &certificate):
+		text = "the other server's certificate cannot be verified"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		text = "the other server does not answer in time"
+	}
+	return problemf(http.StatusUnprocessableEntity, codeFetch, "the picture cannot be fetched: %s", text)
+}
+
+// fetchError is a reason that the client is told.
+type fetchError string
+
+func (e fetchError) Error() string { return string(e) }
+
+func fetchErrorf(format string, args ...any) error { return fetchError(fmt.Sprintf(format, args...)) }
 
 // get downloads a picture into the memory of b.
 func (f *fetcher) get(ctx context.Context, b *body, address string) ([]byte, error) {
@@ -138,6 +187,8 @@ func (f *fetcher) get(ctx context.Context, b *body, address string) ([]byte, err
 	if err != nil {
 		return nil, problemf(http.StatusBadRequest, codeRequest, "the URL cannot be used: %v", err)
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
@@ -146,22 +197,39 @@ func (f *fetcher) get(ctx context.Context, b *body, address string) ([]byte, err
 	request.Header.Set("User-Agent", "declip")
 	response, err := f.client.Do(request)
 	if err != nil {
-		return nil, withoutURL(err)
+		return nil, err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the other server answered %d", response.StatusCode)
+		return nil, fetchErrorf("the other server answered %d", response.StatusCode)
 	}
 	if response.ContentLength > f.limit {
 		return nil, tooManyBytes(f.limit)
 	}
-	return b.gather(response.Body, f.limit)
+	watch := time.AfterFunc(f.patience, func() { cancel(errSlow) })
+	defer watch.Stop()
+	data, err := b.gather(&watched{r: response.Body, start: time.Now(), patience: f.patience, watch: watch}, f.limit)
+	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
+		err = errSlow
+	}
+	return data, err
 }
 
-// withoutURL strips the URL from an error of net/http: the client knows it.
-func withoutURL(err error) error {
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		return u.Err
-	}
-	return err
+// watched resets a timer at each read, so that it fires when a sender stalls or falls below bodyRate
+// on average.
+type watched struct {
+	r        io.Reader
+	start    time.Time
+	patience time.Duration
+	read     int64
+	watch    *time.Timer
+}
+
+// Read is part of io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	behind := time.Until(w.start.Add(w.patience + time.Duration(w.read)*time.Second/bodyRate))
+	w.watch.Reset(max(0, min(w.patience, behind)))
+	n, err := w.r.Read(p)
+	w.read += int64(n)
+	return n, err
 }

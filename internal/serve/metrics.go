@@ -95,6 +95,13 @@ func (s *stats) watch(models []*modelQueue, memory map[string]*budget) {
 	}
 }
 
+// watchLog adds the number of lines of the log that were lost.
+func (s *stats) watchLog(dropped func() int64) {
+	s.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "declip_log_dropped_total", Help: "Lines of the log that were lost because they could not be written.",
+	}, func() float64 { return float64(dropped()) }))
+}
+
 // took counts the time that a stage took.
 func (s *stats) took(model, stage string, d time.Duration) {
 	s.stages.WithLabelValues(model, stage).Observe(d.Seconds())

@@ -133,7 +133,7 @@ func fetching(t *testing.T, files http.Handler) (s *running, source string) {
 	t.Cleanup(other.Close)
 	s = start(t, configured(func(c *Config) { c.Fetch = true; c.MaxBytes = 1 << 16; c.Timeout = 5 * time.Second }))
 	allowed := netip.MustParseAddrPort(other.Listener.Addr().String())
-	s.fetcher = newFetcherWith(s.config.MaxBytes, func(a netip.AddrPort) error {
+	s.fetcher = newFetcherWith(s.config.MaxBytes, s.config.patience, func(a netip.AddrPort) error {
 		if a == allowed {
 			return nil
 		}

@@ -39,8 +39,11 @@ func New(c Config, models []Model) (*Server, error) {
 		config: c, stats: newStats(c.Version),
 		in: newBudget(c.memoryIn()), work: newBudget(c.memoryWork()), out: newBudget(c.memoryOut()),
 	}
+	if c.Dropped != nil {
+		s.stats.watchLog(c.Dropped)
+	}
 	s.links = newLinks(c.memoryOut(), c.LinkTTL)
-	s.fetcher = newFetcher(c.MaxBytes)
+	s.fetcher = newFetcher(c.MaxBytes, c.patience)
 	network := make(chan struct{}, workersPerModel)
 	for _, m := range models {
 		if m.Name == "" || s.model(m.Name) != nil {
