@@ -36,7 +36,8 @@ func (a *app) newModelsPull() *cobra.Command {
 shown before each download.
 
 The same command resumes an interrupted download. A file gets its name only when
-it is complete and, if its SHA-256 is published, has the right one. HTTPS_PROXY
+it is complete and has the right SHA-256: the published one, or else that of the
+file's first download. HTTPS_PROXY
 and NO_PROXY set proxies. --from or ` + mirrorVariable + ` names a mirror: an http or
 https directory that contains files of the published names.`,
 		Example: `  declip models pull declip-vit-ldm
@@ -135,8 +136,11 @@ func (a *app) pull(ctx context.Context, o pullOptions, e models.Entry) error {
 		return err
 	}
 	how := "no digest is published"
-	if pulled.Verified {
+	switch {
+	case pulled.Verified:
 		how = "SHA-256 as published"
+	case pulled.Recorded:
+		how = "SHA-256 as of the first download"
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s: %s, %s, %s\n", e.Name, pulled.Path, sizeText(pulled.Size), how)
 	return err

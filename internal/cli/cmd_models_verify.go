@@ -107,12 +107,16 @@ func (a *app) verifyDigest(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if want == "" {
-		return "no digest is known", nil
-	}
 	got, err := a.digest(ctx, path)
 	if err != nil {
 		return "", err
+	}
+	if want == "" {
+		recorded, err := models.Record(path, got)
+		if err != nil || !recorded {
+			return "no digest is known", err
+		}
+		return "SHA-256 recorded for later", nil
 	}
 	if got != want {
 		return "", fmt.Errorf("%s: SHA-256 is %s, expected %s %s: remove the file and download it again", path, got, want, source)

@@ -31,10 +31,13 @@ type Pulled struct {
 	Path string
 	// Verified means that the digest is the published one.
 	Verified bool
+	// Recorded means that no digest is published, and that it is the one of an earlier download.
+	Recorded bool
 }
 
 // Pull downloads a published file into the models directory and writes its digest next to it, so
-// that Digest can detect later damage. A file that does not contain weights is not kept.
+// that Digest can detect later damage. If no digest is published, a later download of the file must
+// have the digest of the first one. A file that does not contain weights is not kept.
 func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 	file, err := e.Path()
 	if err != nil {
@@ -44,19 +47,39 @@ func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 	if err != nil {
 		return Pulled{}, err
 	}
+	want, recorded := e.SHA256, false
+	if want == "" {
+		if want, _, err = Digest(file); err != nil {
+			return Pulled{}, err
+		}
+		recorded = want != ""
+	}
 	result, err := o.Client.Get(ctx, download.Request{
-		URL: address, AllowHTTP: o.Mirror != "", Path: file, SHA256: e.SHA256,
+		URL: address, AllowHTTP: o.Mirror != "", Path: file, SHA256: want,
 		Check: readable, Progress: o.Progress, Notice: o.Notice,
 	})
+	if errors.Is(err, download.ErrMismatch) && recorded {
+		err = fmt.Errorf("%w; that is the digest of the first download: to accept another file, remove %s", err, file+noteSuffix)
+	}
 	if err != nil {
 		return Pulled{}, err
 	}
-	p := Pulled{Result: result, Path: file, Verified: e.SHA256 != "" && !result.Existed}
+	p := Pulled{Result: result, Path: file, Verified: e.SHA256 != "" && !result.Existed, Recorded: recorded && !result.Existed}
 	if result.Existed {
 		return p, nil
 	}
 	note := fmt.Appendf(nil, "%s  %s\n", result.SHA256, e.File) // as sha256sum writes it
 	return p, files.WriteBytes(file+noteSuffix, note)
+}
+
+// Record writes down the digest of a file of the catalogue for which none is known, so that later
+// changes are noticed. It reports whether the file is in the catalogue.
+func Record(file, sha256 string) (bool, error) {
+	e, ok := Lookup(filepath.Base(file))
+	if !ok || e.File != filepath.Base(file) {
+		return false, nil
+	}
+	return true, files.WriteBytes(file+noteSuffix, fmt.Appendf(nil, "%s  %s\n", sha256, e.File))
 }
 
 // readable returns an error if a file does not contain weights: a proxy or a login page may have

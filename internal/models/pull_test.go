@@ -68,6 +68,7 @@ func TestPull(t *testing.T) {
 	if p, err := Pull(t.Context(), e, PullOptions{Mirror: "http://127.0.0.1:1"}); err != nil || !p.Existed {
 		t.Errorf("again: %+v, %v; expected that it exists", p, err)
 	}
+	checkLaterPull(t, e, path, data)
 	// A file with a published digest must have that digest.
 	e, _ = Lookup("RN50")
 	if _, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, data)}); err == nil || !strings.Contains(err.Error(), "expected "+e.SHA256) {
@@ -84,6 +85,29 @@ func TestPull(t *testing.T) {
 	}
 	if got := Installed(); !slices.Equal(got, []string{"RN50", "declip-vit-ldm"}) {
 		t.Errorf("installed are %q, expected RN50 and declip-vit-ldm", got)
+	}
+}
+
+// checkLaterPull checks that a file without a published digest must stay the one that was downloaded
+// first.
+func checkLaterPull(t *testing.T, e Entry, path string, data []byte) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	other, err := weights.Marshal([]weights.Tensor{weights.FromFloat32s("a", []int{1}, []float32{2})}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Pull(t.Context(), e, PullOptions{Mirror: mirror(t, other)})
+	if !errors.Is(err, download.ErrMismatch) || !strings.Contains(err.Error(), "remove "+path+noteSuffix) {
+		t.Errorf("another file than the first time: error %v, expected one that names the note", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("another file than the first time is kept")
+	}
+	if p, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, data)}); err != nil || !p.Recorded || p.Verified {
+		t.Errorf("the same file again: %+v, %v; expected that it is the recorded one", p, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package download
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -18,6 +19,9 @@ import (
 
 	"github.com/declip/declip/internal/files"
 )
+
+// defaultMaxSize is Request.MaxSize if none is given. The largest published file has 2.6 GB.
+const defaultMaxSize = 16 << 30
 
 var errStalled = errors.New("no data")
 
@@ -139,6 +143,10 @@ func (d *download) accept(answer *http.Response) error {
 // checkSize discards the part if its file cannot have the expected length. n is the file's length,
 // negative if unknown, or, if whole is false, what has arrived of it.
 func (d *download) checkSize(n int64, whole bool) error {
+	if limit := cmp.Or(d.request.MaxSize, defaultMaxSize); n > limit {
+		d.discard()
+		return fmt.Errorf("%w: %s has more than %d bytes, which is the limit", ErrMismatch, d.request.URL, limit)
+	}
 	want := d.request.Size
 	if want == 0 || n < 0 || n == want || n < want && !whole {
 		return nil

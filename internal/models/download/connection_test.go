@@ -186,6 +186,7 @@ func TestNoRoom(t *testing.T) {
 		w.WriteHeader(http.StatusOK)
 	})
 	r := fetching(t, s)
+	r.MaxSize = 1 << 62
 	_, err := quick.Get(t.Context(), r)
 	expectMatch(t, err, `not enough space in .*models: 4000000000000\.0 MB are needed, \d+\.\d MB are free`)
 	expectFiles(t, r)

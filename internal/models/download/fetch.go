@@ -34,7 +34,8 @@ type RemoteError struct {
 	pause time.Duration // as long as the server asks to wait
 }
 
-func (e *RemoteError) Error() string { return fmt.Sprintf("%s: %v", e.URL, e.Err) }
+// Error has no control characters, even if the server sent some: they could command a terminal.
+func (e *RemoteError) Error() string { return printable(fmt.Sprintf("%s: %v", e.URL, e.Err)) }
 func (e *RemoteError) Unwrap() error { return e.Err }
 
 // Client sets timeouts and retries. The zero value suits interactive use.
@@ -60,6 +61,8 @@ type Request struct {
 	Path string
 	// Size is the expected length in bytes; 0: unknown.
 	Size int64
+	// MaxSize is the largest length in bytes that is accepted, whatever the server says; 0: 16 GiB.
+	MaxSize int64
 	// SHA256 is the expected digest in hexadecimal; empty: unknown.
 	SHA256 string
 	// Check gets the path of the complete file under its temporary name. If it returns an error,

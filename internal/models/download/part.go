@@ -14,6 +14,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"unicode"
 
 	"github.com/declip/declip/internal/files"
 )
@@ -216,8 +217,24 @@ func (d *download) close() {
 
 func (d *download) notice(format string, args ...any) {
 	if d.request.Notice != nil {
-		d.request.Notice(fmt.Sprintf(format, args...))
+		d.request.Notice(printable(fmt.Sprintf(format, args...)))
 	}
+}
+
+// printable replaces the control characters of a text with question marks, and cuts off what is
+// longer than any message: servers may have sent parts of it.
+func printable(text string) string {
+	const most = 1000
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "..."
+	}
+	return text
 }
 
 func (d *download) progress() {
