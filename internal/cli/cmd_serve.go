@@ -167,6 +167,10 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	if o.config.Archive != "" {
+		// For the server's user only. The mode of a directory that exists is the operator's choice.
+		if err := os.MkdirAll(o.config.Archive, 0o700); err != nil {
+			return fmt.Errorf("--keep: %w", err)
+		}
 		if err := writableDir(o.config.Archive); err != nil {
 			return err
 		}

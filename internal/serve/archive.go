@@ -8,12 +8,26 @@ import (
 
 	"github.com/declip/declip/internal/files"
 	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
-// archive writes the picture of a job, its result and its probabilities to Config.Archive. The file
-// names are made of the picture's digest and the model's name: nothing in them is the client's.
+// archive writes the picture of a job, its result and its probabilities to Config.Archive. Files that
+// cannot be written, for instance because the disk is full, do not fail the request, whose result is
+// there: they are logged and counted.
 func (s *Server) archive(ctx context.Context, j *job, r *localize.Result, body resultBody) error {
+	err := s.writeArchive(ctx, j, r, body)
+	if err == nil || ctx.Err() != nil || parallel.Stack(err) != nil {
+		return err
+	}
+	s.stats.unarchived.Inc()
+	s.config.Log.Error("a result was not archived", "error", err.Error())
+	return nil
+}
+
+// writeArchive makes the file names of the picture's digest and the model's name: nothing in them is
+// the client's. The result comes last: where it is, the other files are.
+func (s *Server) writeArchive(ctx context.Context, j *job, r *localize.Result, body resultBody) error {
 	base := filepath.Join(s.config.Archive, j.sha256)
 	text, err := json.MarshalIndent(body, "", "  ")
 	if err != nil {
@@ -23,16 +37,16 @@ func (s *Server) archive(ctx context.Context, j *job, r *localize.Result, body r
 	if err != nil {
 		return err
 	}
-	for path, data := range map[string][]byte{
-		base + "." + j.decoded.Format:                     j.file.data,
-		base + "." + fileName(j.model.Name) + ".json":     append(text, '\n'),
-		base + "." + fileName(j.model.Name) + ".prob.png": prob,
-	} {
+	model := base + "." + fileName(j.model.Name)
+	for _, f := range []struct {
+		path string
+		data []byte
+	}{{base + "." + j.decoded.Format, j.file.data}, {model + ".prob.png", prob}, {model + ".json", append(text, '\n')}} {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := files.WriteBytesPrivate(path, data); err != nil {
-			return fmt.Errorf("archiving a result: %w", err)
+		if err := files.WriteBytesPrivate(f.path, f.data); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -33,6 +33,8 @@ type stats struct {
 	batches  *prometheus.HistogramVec
 	bytesIn  prometheus.Counter
 	panics   prometheus.Counter
+
+	unarchived prometheus.Counter
 }
 
 func newStats(version string) *stats {
@@ -65,12 +67,15 @@ func newStats(version string) *stats {
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "declip_panics_total", Help: "Requests, and pictures of batches, that failed with a panic.",
 		}),
+		unarchived: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "declip_archive_failures_total", Help: "Results that could not be written to the archive.",
+		}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "declip_build_info", Help: "1, with the version of the program as a label.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	s.registry.MustRegister(s.requests, s.seconds, s.active, s.stages, s.pictures, s.batches, s.bytesIn, s.panics, build,
+	s.registry.MustRegister(s.requests, s.seconds, s.active, s.stages, s.pictures, s.batches, s.bytesIn, s.panics, s.unarchived, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
 }

@@ -199,6 +199,39 @@ func TestArchive(t *testing.T) {
 	}
 }
 
+// The files of the archive are their owner's at every moment, and one that cannot be written does
+// not fail a request.
+func TestArchiveIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, configured(func(c *Config) { c.Archive = dir }))
+	s.post("/v1/localize?maps=none", picturePNG(t, 16, 16))
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 3 {
+		t.Fatalf("%d files: %v", len(entries), err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", e.Name(), info.Mode())
+		}
+	}
+}
+
+func TestArchiveThatCannotBeWritten(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	s := start(t, configured(func(c *Config) { c.Archive = dir }))
+	for range 2 {
+		if a := s.post("/v1/localize?maps=prob", picturePNG(t, 16, 16)); a.status != http.StatusOK || decode[resultBody](t, a).Maps == nil {
+			t.Errorf("status %d: %s", a.status, a.body)
+		}
+	}
+	if lines := s.log.errorLines(); len(lines) != 2 || !strings.Contains(lines[0], "not archived") {
+		t.Errorf("the log has %q", lines)
+	}
+	if text := string(s.do(http.MethodGet, routeMetrics, nil).body); !strings.Contains(text, "\ndeclip_archive_failures_total 2\n") {
+		t.Error("the failures are not counted")
+	}
+}
+
 func TestLinksExpire(t *testing.T) {
 	l := newLinks(1000, time.Minute)
 	add := func(size int) *mapURLs {
