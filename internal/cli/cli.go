@@ -71,18 +71,23 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errReported):
 		return exitFailed
 	case parallel.Stack(err) != nil:
-		fmt.Fprintf(a.stderr, "declip: %v\n", err)
+		a.showError("%v\n", err)
 		a.showStack(err)
 		return exitInternal
 	case errors.As(err, &usage):
-		fmt.Fprintf(a.stderr, "declip: %v\nSee \"%s --help\".\n", err, usage.command)
+		a.showError("%v\nSee \"%s --help\".\n", err, usage.command)
 		return exitUsage
 	case ctx.Err() != nil:
 		fmt.Fprintln(a.stderr, "declip: interrupted")
 		return exitFailed
 	}
-	fmt.Fprintf(a.stderr, "declip: %v\n", err)
+	a.showError("%v\n", err)
 	return exitFailed
+}
+
+// showError prints an error. It may contain names of files with control characters.
+func (a *app) showError(format string, args ...any) {
+	_, _ = io.WriteString(a.stderr, terminalText(a.stderr, fmt.Sprintf("declip: "+format, args...)))
 }
 
 // showStack prints the stack of a panic that err reports, once for each run: the stacks of further

@@ -183,7 +183,7 @@ func (a *app) featuresJSON(s *featureSource, bar *progress) func(*work[*extracte
 func (a *app) featuresText(s *featureSource, bar *progress) func(*work[*extracted]) error {
 	return func(w *work[*extracted]) error {
 		if w.err != nil {
-			return a.reportFailure(bar, w.err)
+			return a.reportFailure(bar, w.input.path, w.err)
 		}
 		var b strings.Builder
 		fmt.Fprintf(&b, "%s: %s (%d x %d, %d ms)\n", w.input.path, s.backbone.Arch(), w.decoded.Width, w.decoded.Height, w.elapsed.Milliseconds())

@@ -19,15 +19,15 @@ const shownRegions = 5
 func (a *app) textReporter(bar *progress) func(w *work[*localized]) error {
 	return func(w *work[*localized]) error {
 		if w.err != nil {
-			return a.reportFailure(bar, w.err)
+			return a.reportFailure(bar, w.input.path, w.err)
 		}
 		return bar.printf(a.stdout, "%s\n", resultText(w))
 	}
 }
 
-// reportFailure prints the error of a picture, and the stack if it is a fault of declip.
-func (a *app) reportFailure(bar *progress, err error) error {
-	failed := bar.printf(a.stderr, "declip: %v\n", err)
+// reportFailure prints the error of the picture at path, and the stack if it is a fault of declip.
+func (a *app) reportFailure(bar *progress, path string, err error) error {
+	failed := bar.printf(a.stderr, "declip: %s\n", strings.ReplaceAll(err.Error(), path, onOneLine(path)))
 	a.showStack(err)
 	return failed
 }
@@ -73,7 +73,7 @@ func resultText(w *work[*localized]) string {
 	}
 	b.WriteString("  " + onOneLine(filesText(w.result.files)))
 	for _, f := range w.result.each {
-		b.WriteString("\n  " + filesText(f))
+		b.WriteString("\n  " + onOneLine(filesText(f)))
 	}
 	return b.String()
 }

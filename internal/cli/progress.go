@@ -56,12 +56,13 @@ func (p *progress) set(done int) {
 	}
 }
 
-// printf prints a line without leaving a broken bar on the terminal.
+// printf prints a line without leaving a broken bar on the terminal, and without control characters
+// of file names.
 func (p *progress) printf(w io.Writer, format string, args ...any) error {
 	if p.bar != nil {
 		_ = p.bar.Clear()
 	}
-	_, err := fmt.Fprintf(w, format, args...)
+	_, err := io.WriteString(w, terminalText(w, fmt.Sprintf(format, args...)))
 	if p.bar != nil {
 		_ = p.bar.RenderBlank()
 	}

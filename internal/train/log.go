@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/declip/declip/internal/files"
 )
 
 // record is one line of log.jsonl.
@@ -41,17 +43,15 @@ type journal struct {
 // resumed run writes again, are cut off.
 func openJournal(dir string, resumed bool, s State) (*journal, error) {
 	path := filepath.Join(dir, logFile)
-	flags := os.O_RDWR | os.O_CREATE | os.O_APPEND
-	if !resumed {
-		flags |= os.O_TRUNC
-	}
-	file, err := os.OpenFile(path, flags, 0o644)
+	file, err := files.OpenRegular(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
 		return nil, err
 	}
 	j := &journal{file: file}
 	if resumed {
 		err = j.cut(s)
+	} else {
+		err = file.Truncate(0)
 	}
 	if err != nil {
 		file.Close()
