@@ -43,6 +43,7 @@ func (o *serveOptions) AddFlags(f *pflag.FlagSet) {
 		f.StringVar(&o.tokenFile, "token-file", "", "`file` with a token that clients must send as \"Authorization: Bearer TOKEN\" (default: $DECLIP_TOKEN; if neither is set, no token)")
 		f.StringArrayVar(&c.Origins, "cors", nil, "`origin`, such as https://example.org, whose pages may call the service; repeatable, \"*\" for any")
 		f.StringArrayVar(&o.hosts, "allow-host", nil, "`host` name that requests may be addressed to; repeatable (default: localhost on a loopback address, otherwise any)")
+		f.StringVar(&c.PublicURL, "public-url", "", "`URL` under which clients reach the service, for links to maps, such as https://example.org/declip (default: links are paths, behind X-Forwarded-Prefix if a proxy sends it)")
 		f.BoolVar(&c.Fetch, "allow-fetch", false, "let requests name a picture by URL, on public addresses only")
 		f.BoolVar(&o.alive, "check", false, "do not serve: check that the server at --addr is alive (exit code 0) or not (1)")
 	})

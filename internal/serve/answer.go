@@ -78,7 +78,7 @@ func (s *Server) newAnswer(ctx context.Context, p params, j *job, start time.Tim
 		a.result.Mask = newRunLengths(result, p.mask)
 	}
 	if p.maps == mapsLinks && p.view == "" {
-		if a.result.Maps, err = s.links.add(a.maps); err != nil {
+		if a.result.Maps, err = s.links.add(a.maps, p.linkBase); err != nil {
 			return nil, err
 		}
 		a.maps = nil

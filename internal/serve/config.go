@@ -53,6 +53,10 @@ type Access struct {
 	Origins []string // whose pages may call this server; "*": any
 	Hosts   []string // names that a request may be addressed to; empty: any
 	Fetch   bool     // requests may name a picture by URL
+
+	// PublicURL is the address under which clients reach the server, for links in responses, such as
+	// https://example.org/declip behind a reverse proxy; empty: links are paths.
+	PublicURL string
 }
 
 // anyOrigin in Access.Origins allows all origins.
@@ -153,6 +157,9 @@ func (b Batching) validate() error {
 }
 
 func (a Access) validate() error {
+	if err := checkPublicURL(a.PublicURL); err != nil {
+		return err
+	}
 	for _, origin := range a.Origins {
 		if origin == anyOrigin {
 			continue

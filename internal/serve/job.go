@@ -38,7 +38,7 @@ func newJob(ctx context.Context, m *modelQueue, file upload) *job {
 func (j *job) inspect(maxPixels int64) error {
 	_, width, height, err := picture.Header(j.file.data)
 	if err != nil {
-		return badPicture(err)
+		return wrapped(j.file.data, err)
 	}
 	// Both factors are below 2^32, so their product may exceed int64: compare by division.
 	if int64(width) > maxPixels/int64(height) {

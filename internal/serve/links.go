@@ -33,8 +33,8 @@ func newLinks(room int64, ttl time.Duration) *links {
 	return &links{room: room, ttl: ttl, stored: map[string]*linkedMaps{}}
 }
 
-// add stores the maps of a picture and gives their addresses.
-func (l *links) add(maps []namedPNG) (*mapURLs, error) {
+// add stores the maps of a picture and gives their addresses, which begin with base.
+func (l *links) add(maps []namedPNG, base string) (*mapURLs, error) {
 	k := &linkedMaps{maps: maps, expires: time.Now().Add(l.ttl)}
 	for _, m := range maps {
 		k.size += int64(len(m.data))
@@ -50,7 +50,7 @@ func (l *links) add(maps []namedPNG) (*mapURLs, error) {
 		l.dropOldest()
 	}
 	l.stored[id], l.order, l.used = k, append(l.order, id), l.used+k.size
-	at := routeMaps + id + "/"
+	at := base + routeMaps + id + "/"
 	return &mapURLs{
 		Prob: at + viewProb + mapExt, Mask: at + viewMask + mapExt, Overlay: at + viewOverlay + mapExt,
 		Expires: k.expires.UTC().Format(time.RFC3339),

@@ -235,7 +235,7 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 func TestLinksExpire(t *testing.T) {
 	l := newLinks(1000, time.Minute)
 	add := func(size int) *mapURLs {
-		u, err := l.add([]namedPNG{{viewProb, make([]byte, size)}})
+		u, err := l.add([]namedPNG{{viewProb, make([]byte, size)}}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,7 +257,7 @@ func TestLinksExpire(t *testing.T) {
 	if expired := add(10); find(expired) != nil {
 		t.Error("an expired link still works")
 	}
-	if _, err := l.add([]namedPNG{{viewProb, make([]byte, 2000)}}); err == nil {
+	if _, err := l.add([]namedPNG{{viewProb, make([]byte, 2000)}}, ""); err == nil {
 		t.Error("maps larger than all room are accepted")
 	}
 }

@@ -54,11 +54,12 @@ type params struct {
 	maps      string  // one of mapsValues
 	mask      string  // one of maskValues
 	view      string  // the response is this map as PNG; empty: the response is JSON
+	linkBase  string  // what comes before the path of links
 }
 
 // parseParams reads the parameters of a request for results.
 func (s *Server) parseParams(r *request) (p params, err error) {
-	p.model, p.threshold = s.models[0], s.config.Threshold
+	p.model, p.threshold, p.linkBase = s.models[0], s.config.Threshold, s.linkBase(r.Request)
 	if r.query.has(paramModel) {
 		name := r.query.get(paramModel)
 		if p.model = s.model(name); p.model == nil {
@@ -83,7 +84,11 @@ func (s *Server) parseParams(r *request) (p params, err error) {
 	if err != nil {
 		return p, err
 	}
-	switch accepted(r.Header.Get("Accept")) {
+	kind, err := accepted(r.Header.Values("Accept"))
+	if err != nil {
+		return p, err
+	}
+	switch kind {
 	case typePNG:
 		p.view = view
 	case typeRLE:
@@ -97,21 +102,6 @@ func (s *Server) parseParams(r *request) (p params, err error) {
 		}
 	}
 	return p, nil
-}
-
-// accepted is the first media type in an Accept header that the server can send; empty for JSON,
-// which is also the response to a header without such a type.
-func accepted(header string) string {
-	for part := range strings.SplitSeq(header, ",") {
-		kind, _, _ := strings.Cut(part, ";")
-		switch kind = strings.ToLower(strings.TrimSpace(kind)); kind {
-		case typePNG, typeRLE:
-			return kind
-		case typeJSON, "*/*":
-			return ""
-		}
-	}
-	return ""
 }
 
 // views are the maps to encode.
