@@ -11,6 +11,6 @@ import (
 // default the signal ends the process.
 func surviveFileLimit() { signal.Ignore(syscall.SIGXFSZ) }
 
-// ignoreBrokenPipes makes writing to a standard output or error that nobody reads any more an error
+// ignoreBrokenPipes makes writing to a standard output or error without a reader an error
 // of the write; by default the signal ends the process.
 func ignoreBrokenPipes() { signal.Ignore(syscall.SIGPIPE) }

@@ -15,7 +15,7 @@ import (
 	"github.com/declip/declip/internal/nn/engine/enginetest"
 )
 
-// A server whose standard error nobody reads any more, or whose reader is stuck, answers and stops.
+// A server whose standard error has no reader, or one that is stuck, answers and stops.
 func TestServeSurvivesItsLogsReader(t *testing.T) {
 	library := enginetest.Library(t)
 	for _, kind := range []string{"dead", "stuck"} {

@@ -16,8 +16,8 @@ var isTerminal = func(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// terminalText is a text for w. On a terminal, control characters are escaped, except those that lay
-// out text.
+// terminalText is a text for w. On a terminal, control characters are escaped, except those that
+// lay out text.
 func terminalText(w io.Writer, text string) string {
 	if !isTerminal(w) || !strings.ContainsFunc(text, commands) {
 		return text

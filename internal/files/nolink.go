@@ -11,8 +11,8 @@ import (
 var ErrLink = errors.New("not a regular file: links are not followed")
 
 // OpenRegular is os.OpenFile with mode 0644 for a file that is written to: it refuses a symbolic
-// link, a device or a pipe at path, which would lead the data elsewhere. Nothing is truncated before
-// that is certain; flags must not have os.O_TRUNC.
+// link, a device or a pipe at path, which would lead the data elsewhere. Nothing is truncated
+// before that is certain; flags must not have os.O_TRUNC.
 func OpenRegular(path string, flags int) (*os.File, error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %w", path, ErrLink)

@@ -88,8 +88,8 @@ func TestPull(t *testing.T) {
 	}
 }
 
-// checkLaterPull checks that a file without a published digest must stay the one that was downloaded
-// first.
+// checkLaterPull checks that a file without a published digest must stay the one that was
+// downloaded first.
 func checkLaterPull(t *testing.T, e Entry, path string, data []byte) {
 	t.Helper()
 	if err := os.Remove(path); err != nil {

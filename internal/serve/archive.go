@@ -12,9 +12,9 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// archive writes the picture of a job, its result and its probabilities to Config.Archive. Files that
-// cannot be written, for instance because the disk is full, do not fail the request, whose result is
-// there: they are logged and counted.
+// archive writes the picture of a job, its result and its probabilities to Config.Archive. Files
+// that cannot be written, for instance because the disk is full, do not fail the request, whose
+// result is there: they are logged and counted.
 func (s *Server) archive(ctx context.Context, j *job, r *localize.Result, body resultBody) error {
 	err := s.writeArchive(ctx, j, r, body)
 	if err == nil || ctx.Err() != nil || parallel.Stack(err) != nil {
@@ -25,8 +25,8 @@ func (s *Server) archive(ctx context.Context, j *job, r *localize.Result, body r
 	return nil
 }
 
-// writeArchive makes the file names of the picture's digest and the model's name: nothing in them is
-// the client's. The result comes last: where it is, the other files are.
+// writeArchive makes the file names of the picture's digest and the model's name: nothing in them
+// is the client's. The result comes last: where it is, the other files are.
 func (s *Server) writeArchive(ctx context.Context, j *job, r *localize.Result, body resultBody) error {
 	base := filepath.Join(s.config.Archive, j.sha256)
 	text, err := json.MarshalIndent(body, "", "  ")

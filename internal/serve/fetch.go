@@ -148,8 +148,8 @@ func (s *Server) fetch(b *body, r *request) (upload, error) {
 }
 
 // fetchProblem says no more than the client may know. A name that does not exist and one with a
-// private address get the same response, so that nobody learns the names of the network that the
-// server is in; addresses, such as that of the name server, are never repeated.
+// private address get the same response, so that clients do not learn the names of the network
+// that the server is in; addresses, such as that of the name server, are never repeated.
 func fetchProblem(err error) *problem {
 	if errors.Is(err, errNotPublic) || errors.As(err, new(*net.DNSError)) {
 		return problemf(http.StatusForbidden, codeForbidden, "the URL leads to no public address with port 80 or 443")
@@ -171,7 +171,7 @@ func fetchProblem(err error) *problem {
 	return problemf(http.StatusUnprocessableEntity, codeFetch, "the picture cannot be fetched: %s", text)
 }
 
-// fetchError is a reason that the client is told.
+// fetchError is a reason that is sent to the client.
 type fetchError string
 
 func (e fetchError) Error() string { return string(e) }
@@ -215,8 +215,8 @@ func (f *fetcher) get(ctx context.Context, b *body, address string) ([]byte, err
 	return data, err
 }
 
-// watched resets a timer at each read, so that it fires when a sender stalls or falls below bodyRate
-// on average.
+// watched resets a timer at each read, so that it fires when a sender stalls or falls below
+// bodyRate on average.
 type watched struct {
 	r        io.Reader
 	start    time.Time

@@ -84,8 +84,8 @@ func (l *LogWriter) run() error {
 	}
 }
 
-// write counts a line that cannot be written as dropped. The next one may succeed, for instance if a
-// disk was full.
+// write counts a line that cannot be written as dropped. The next one may succeed, for instance if
+// a disk was full.
 func (l *LogWriter) write(p []byte) {
 	l.waiting.Add(-int64(len(p)))
 	if _, err := l.w.Write(p); err != nil {

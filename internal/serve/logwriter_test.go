@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// With a reader of the log that is stuck, requests are answered, the lost lines are counted, and the
-// server stops.
+// With a reader of the log that is stuck, requests are answered, the lost lines are counted, and
+// the server stops.
 func TestStuckLog(t *testing.T) {
 	reader, stuck := io.Pipe() // a write waits until somebody reads
 	w := NewLogWriter(stuck)

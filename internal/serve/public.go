@@ -14,9 +14,9 @@ const headerPrefix = "X-Forwarded-Prefix"
 // maxPrefix bounds the length of a prefix, in bytes.
 const maxPrefix = 200
 
-// linkBase is what comes before the path of links in a response: Access.PublicURL, or the prefix that
-// the reverse proxy says, or nothing. Links have no host unless PublicURL is set, so the host does
-// not matter. A client that sends a prefix of its own only gets links that do not work.
+// linkBase is what comes before the path of links in a response: Access.PublicURL, or the prefix
+// that the reverse proxy says, or nothing. Links have no host unless PublicURL is set, so the host
+// does not matter. A client that sends a prefix of its own only gets links that do not work.
 func (s *Server) linkBase(r *http.Request) string {
 	if s.config.PublicURL != "" {
 		return strings.TrimSuffix(s.config.PublicURL, "/")
@@ -28,8 +28,8 @@ func (s *Server) linkBase(r *http.Request) string {
 	return prefix
 }
 
-// plainPrefix reports whether a prefix is a clean path of letters, digits and "-._~": nothing that a
-// page or a program could take for another host, or for markup.
+// plainPrefix reports whether a prefix is a clean path of letters, digits and "-._~": nothing that
+// a page or a program could read as another host, or as markup.
 func plainPrefix(prefix string) bool {
 	return strings.HasPrefix(prefix, "/") && path.Clean(prefix) == prefix && !strings.ContainsFunc(prefix, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/-._~", r))

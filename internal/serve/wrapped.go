@@ -61,8 +61,8 @@ func holdsBase64(text []byte) bool {
 	return !errors.Is(err, picture.ErrFormat) && !errors.Is(err, picture.ErrEmpty)
 }
 
-// wrapped is the problem of a body that is no picture in a known format: it names what the body is
-// instead, if that is known.
+// wrapped is the problem of a body that is not a picture in a known format: it names what the body
+// is instead, if that is known.
 func wrapped(data []byte, err error) error {
 	if name := wrapping(data); errors.Is(err, picture.ErrFormat) && name != "" {
 		return problemf(http.StatusUnsupportedMediaType, codeEncoding, "the picture is %s: send the bytes of its file, as the body or as field %q of a form", name, fieldImage)

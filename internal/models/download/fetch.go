@@ -61,7 +61,8 @@ type Request struct {
 	Path string
 	// Size is the expected length in bytes; 0: unknown.
 	Size int64
-	// MaxSize is the largest length in bytes that is accepted, whatever the server says; 0: 16 GiB.
+	// MaxSize is the largest length in bytes that is accepted, also if the server gives no length;
+	// 0: 16 GiB.
 	MaxSize int64
 	// SHA256 is the expected digest in hexadecimal; empty: unknown.
 	SHA256 string
