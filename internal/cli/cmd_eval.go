@@ -27,6 +27,7 @@ type evalOptions struct {
 	limit     int
 	batch     int
 	maps      string
+	mapScale  int
 	perturb   []string
 	bootstrap int
 	seed      uint64
@@ -51,6 +52,7 @@ func (o *evalOptions) AddFlags(f *pflag.FlagSet) {
 		o.modelOptions.AddFlags(f)
 		addBatchFlag(f, &o.batch)
 		f.StringVar(&o.maps, "predictions", "", "`directory` of maps that another program made, to score instead of running a model")
+		f.IntVar(&o.mapScale, "prediction-scale", 0, "value of --predictions in whole numbers that means probability 1 (default: 255 for 8 bits, 65535 for 16)")
 	})
 	section(f, "Scores", func(f *pflag.FlagSet) {
 		addThresholdFlag(f, &o.threshold, localize.DefaultThreshold)
@@ -71,6 +73,9 @@ func (o *evalOptions) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--limit %d: expected at least 0", o.limit)
 	case o.bootstrap < 0 || o.bootstrap > maxBootstrap:
 		return usagef(cmd, "--bootstrap %d: expected 0 to %d", o.bootstrap, maxBootstrap)
+	}
+	if o.mapScale < 0 || o.mapScale > 65535 {
+		return usagef(cmd, "--prediction-scale %d: expected 1 to 65535", o.mapScale)
 	}
 	if o.maps != "" {
 		for _, flag := range []string{"model", "perturb"} {
@@ -184,7 +189,7 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 // openPredictor opens the models or maps to measure; done closes them.
 func (a *app) openPredictor(cmd *cobra.Command, o evalOptions, source dataset.Source) (p evaluate.Predictor, done func(), err error) {
 	if o.maps != "" {
-		p, err = evaluate.Maps(o.maps, source)
+		p, err = evaluate.Maps(o.maps, source, float32(o.mapScale))
 		return p, func() {}, err
 	}
 	model, err := a.open(cmd, o.modelOptions, localize.Options{Threshold: o.threshold, Each: len(o.models) > 1})

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/png"
 	"io/fs"
+	stdmaps "maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,12 +33,15 @@ var mapExtensions = []string{".npy", ".png", ".tif", ".tiff", ".bmp", ".jpg", ".
 // It is directly in dir or in subdirectories named like those of the picture: for
 // data/fake/ldm/images/test/1.png it is DIR/1.npy, DIR/test/1.npy, DIR/images/test/1.npy and so on,
 // and the longest existing path is used. A missing map is an error of its picture.
-func Maps(dir string, source dataset.Source) (Predictor, error) {
+//
+// scale, if not 0, is the integer that means probability 1. Without it, maps that have no values but
+// 0 and 1 are refused: as shares of 255 they would all be as good as empty.
+func Maps(dir string, source dataset.Source, scale float32) (Predictor, error) {
 	files, err := mapFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	p := &maps{dir: dir, files: map[string]string{}, errs: map[string]error{}}
+	p := &maps{dir: dir, scale: scale, files: map[string]string{}, errs: map[string]error{}}
 	users := map[string][]string{}
 	for i := range source.Len() {
 		path := dataset.PathOf(source, i)
@@ -58,11 +62,43 @@ func Maps(dir string, source dataset.Source) (Predictor, error) {
 			}
 		}
 	}
+	if scale == 0 {
+		if err := p.refuseZeroOne(); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
+}
+
+// refuseZeroOne reads maps until one shows that they are not all of the integers 0 and 1. Mostly that
+// is the first.
+func (p *maps) refuseZeroOne() error {
+	marked := ""
+	for _, path := range slices.Sorted(stdmaps.Values(p.files)) {
+		m, err := readMap(path, 0)
+		if err != nil {
+			continue // reported with its picture
+		}
+		for _, v := range m.Prob {
+			switch v {
+			case 0:
+			case 1.0 / 255, 1.0 / 65535:
+				marked = path
+			default:
+				return nil
+			}
+		}
+	}
+	if marked == "" {
+		return nil
+	}
+	return fmt.Errorf("predictions in %s: the maps have no values but 0 and 1, such as %s: pass --prediction-scale 1 if 1 means probability 1, "+
+		"--prediction-scale 255 if 255 does", p.dir, marked)
 }
 
 type maps struct {
 	dir   string
+	scale float32           // see Maps
 	files map[string]string // by picture
 	errs  map[string]error  // why a picture has none
 }
@@ -79,7 +115,7 @@ func (p *maps) Predict(ctx context.Context, samples []dataset.Sample) ([][]Predi
 		}
 		one := Prediction{Err: p.errs[s.Path]}
 		if one.Err == nil {
-			one.Map, one.Err = readMap(p.files[s.Path])
+			one.Map, one.Err = readMap(p.files[s.Path], p.scale)
 		}
 		all[i] = []Prediction{one}
 	}
@@ -135,19 +171,19 @@ func findMap(files map[string]string, path string) string {
 	return ""
 }
 
-// readMap reads a map; its errors name the file.
-func readMap(path string) (picture.Map, error) {
+// readMap reads a map; its errors name the file. scale is as in Maps.
+func readMap(path string, scale float32) (picture.Map, error) {
 	var m picture.Map
 	var err error
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".npy":
-		m, err = readArray(path)
+		m, err = readArray(path, scale)
 	case ".png":
-		m, err = readPNG(path)
+		m, err = readPNG(path, scale)
 	default:
 		var g *picture.Gray
 		if g, err = picture.OpenGray(path, picture.Limits{}); err == nil {
-			m = levels(g.Width, g.Height, func(i int) float32 { return float32(g.Pix[i]) / 255 })
+			m = levels(g.Width, g.Height, func(i int) float32 { return float32(g.Pix[i]) / most(255, scale) })
 		}
 	}
 	if err != nil {
@@ -161,6 +197,14 @@ func readMap(path string) (picture.Map, error) {
 	return m, nil
 }
 
+// most is the integer that means probability 1.
+func most(usual, scale float32) float32 {
+	if scale > 0 {
+		return scale
+	}
+	return usual
+}
+
 // levels makes a map whose values are at(i), row by row.
 func levels(w, h int, at func(i int) float32) picture.Map {
 	m := picture.Map{Prob: make([]float32, w*h), Width: w, Height: h}
@@ -171,7 +215,7 @@ func levels(w, h int, at func(i int) float32) picture.Map {
 }
 
 // readArray reads a map in NumPy's format.
-func readArray(path string) (picture.Map, error) {
+func readArray(path string, scale float32) (picture.Map, error) {
 	kind, shape, data, err := npy.ReadNumbers(path)
 	if err != nil {
 		return picture.Map{}, err
@@ -183,18 +227,18 @@ func readArray(path string) (picture.Map, error) {
 	if len(sides) != 2 || sides[0]*sides[1] == 0 || sides[0]*sides[1] != len(data) {
 		return picture.Map{}, fmt.Errorf("%s: array of shape %v, expected [H,W]", path, shape)
 	}
-	most := float32(1)
+	one := float32(1)
 	switch kind {
 	case "u1":
-		most = 255
+		one = most(255, scale)
 	case "u2":
-		most = 65535
+		one = most(65535, scale)
 	}
-	return levels(sides[1], sides[0], func(i int) float32 { return data[i] / most }), nil
+	return levels(sides[1], sides[0], func(i int) float32 { return data[i] / one }), nil
 }
 
 // readPNG reads a grey PNG of 8 or 16 bits in full precision.
-func readPNG(path string) (picture.Map, error) {
+func readPNG(path string, scale float32) (picture.Map, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return picture.Map{}, err
@@ -211,11 +255,11 @@ func readPNG(path string) (picture.Map, error) {
 	w, h := m.Bounds().Dx(), m.Bounds().Dy()
 	switch m := m.(type) {
 	case *image.Gray:
-		return levels(w, h, func(i int) float32 { return float32(m.Pix[i/w*m.Stride+i%w]) / 255 }), nil
+		return levels(w, h, func(i int) float32 { return float32(m.Pix[i/w*m.Stride+i%w]) / most(255, scale) }), nil
 	case *image.Gray16:
 		return levels(w, h, func(i int) float32 {
 			at := i/w*m.Stride + 2*(i%w)
-			return float32(uint16(m.Pix[at])<<8|uint16(m.Pix[at+1])) / 65535
+			return float32(uint16(m.Pix[at])<<8|uint16(m.Pix[at+1])) / most(65535, scale)
 		}), nil
 	}
 	rgb := picture.FromImage(m)
@@ -224,5 +268,5 @@ func readPNG(path string) (picture.Map, error) {
 			return picture.Map{}, fmt.Errorf("%s: coloured at (%d,%d), expected a grey map", path, i/3%w, i/3/w)
 		}
 	}
-	return levels(w, h, func(i int) float32 { return float32(rgb.Pix[3*i]) / 255 }), nil
+	return levels(w, h, func(i int) float32 { return float32(rgb.Pix[3*i]) / most(255, scale) }), nil
 }

@@ -48,7 +48,7 @@ func writeArray(t *testing.T, path string, shape []int, data ...float32) {
 // predicted gives each picture's map, or its error's text.
 func predicted(t *testing.T, dir string, paths ...string) (maps []picture.Map, errs []string) {
 	t.Helper()
-	p, err := Maps(dir, dataset.UntouchedFiles(paths, "", picture.Limits{}))
+	p, err := Maps(dir, dataset.UntouchedFiles(paths, "", picture.Limits{}), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,8 +141,49 @@ func TestMapsRefuse(t *testing.T) {
 		}
 	}
 	for _, dir := range []string{filepath.Join(dir, "no"), t.TempDir()} {
-		if _, err := Maps(dir, dataset.UntouchedFiles(nil, "", picture.Limits{})); err == nil || !strings.Contains(err.Error(), "predictions in "+dir) {
+		if _, err := Maps(dir, dataset.UntouchedFiles(nil, "", picture.Limits{}), 0); err == nil || !strings.Contains(err.Error(), "predictions in "+dir) {
 			t.Errorf("%s: %v", dir, err)
 		}
+	}
+}
+
+// Maps of 0 and 1 are not read as shares of 255: the scale decides.
+func TestMapsOfZeroAndOne(t *testing.T) {
+	save := func(dir, name string, levels ...uint8) {
+		m := image.NewGray(image.Rect(0, 0, len(levels), 1))
+		copy(m.Pix, levels)
+		var b bytes.Buffer
+		if err := png.Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source := dataset.UntouchedFiles([]string{"in/a.jpg", "in/b.jpg"}, "", picture.Limits{})
+	dir := t.TempDir()
+	save(dir, "a.png", 0, 0)
+	save(dir, "b.png", 0, 1)
+	if _, err := Maps(dir, source, 0); err == nil || !strings.Contains(err.Error(), "no values but 0 and 1, such as "+filepath.Join(dir, "b.png")) {
+		t.Errorf("maps of 0 and 1 give the error %v", err)
+	}
+	for scale, want := range map[float32]float32{1: 1, 255: 1.0 / 255} {
+		p, err := Maps(dir, source, scale)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := p.Predict(context.Background(), []dataset.Sample{{Path: "in/b.jpg"}})
+		if err != nil || all[0][0].Err != nil || all[0][0].Map.Prob[1] != want {
+			t.Errorf("scale %v: %v, %v; expected %v", scale, all, err, want)
+		}
+	}
+	save(dir, "a.png", 0, 2) // now 1 is a small probability
+	if _, err := Maps(dir, source, 0); err != nil {
+		t.Error(err)
+	}
+	save(dir, "a.png", 0, 0)
+	save(dir, "b.png", 0, 0)
+	if _, err := Maps(dir, source, 0); err != nil {
+		t.Errorf("empty maps: %v", err)
 	}
 }
