@@ -22,6 +22,10 @@ const dataHelp = `A data set is named by its directory or list. Its layout is de
   dolos       fake/SET/images/SPLIT, fake/SET/masks/SPLIT (0 = manipulated),
               real/SPLIT
   autosplice  Forged_JPEG75, _JPEG90, _JPEG100, Mask and Authentic
+  mani        Tp and Gt as in IMDLBenCo, or Tp, Au and "... Groundtruth" as CASIA
+  coverage    image/1t.tif, image/1.tif and mask/1forged.tif
+  comofod     001_F.png, 001_O.png and 001_B.png
+  imd2020     directories of NAME_orig.jpg, NAME_0.png and NAME_0_mask.png
   list        a CSV file with the columns image and mask and optionally label,
               method, split, set, polarity; or one JSON object of these per line;
               paths are relative to the list
@@ -29,8 +33,8 @@ const dataHelp = `A data set is named by its directory or list. Its layout is de
               DIR:untouched
 
 After a colon, list what to use: a split, sets, or both, separated by commas, as
-in dolos:ldm,test or dolos:ldm,real,test. Untouched pictures of Dolos and
-AutoSplice are the set "real", which is used only if it is named.`
+in dolos:ldm,test or dolos:ldm,real,test. Untouched pictures of
+published data sets are the set "real", which is used only if it is named.`
 
 // dataOptions are the flags that control how data sets are read.
 type dataOptions struct {

@@ -25,6 +25,16 @@ const (
 	// where NAME is the picture's name up to its last _, and optionally Authentic. The sets are
 	// JPEG75, JPEG90, JPEG100 and real.
 	LayoutAutoSplice = "autosplice"
+	// LayoutMani is Tp with Gt/NAME.png (IMDLBenCo's ManiDataset) or with a directory whose name ends
+	// in "groundtruth" and NAME_gt.png (CASIA), and optionally Au. The sets are tampered and real.
+	LayoutMani = "mani"
+	// LayoutIMD2020 is directories of NAME_orig.jpg, NAME_0.png and NAME_0_mask.png.
+	LayoutIMD2020 = "imd2020"
+	// LayoutCoMoFoD is 001_F.png (forged), 001_O.png (original) and 001_B.png (mask), and
+	// 001_F_JC1.jpg and so on.
+	LayoutCoMoFoD = "comofod"
+	// LayoutCoverage is image/1t.tif (forged), image/1.tif (original) and mask/1forged.tif.
+	LayoutCoverage = "coverage"
 	// LayoutList is a CSV or JSONL file with one picture per line; see readList.
 	LayoutList = "list"
 	// LayoutUntouched is a directory tree of untouched pictures.
@@ -32,7 +42,7 @@ const (
 )
 
 // Layouts lists the layouts in the order in which they are tried.
-var Layouts = []string{LayoutList, LayoutDolos, LayoutAutoSplice, LayoutFolder, LayoutUntouched}
+var Layouts = []string{LayoutList, LayoutDolos, LayoutAutoSplice, LayoutMani, LayoutCoverage, LayoutCoMoFoD, LayoutIMD2020, LayoutFolder, LayoutUntouched}
 
 // SetReal is the set of the untouched pictures in layouts that have sets.
 const SetReal = "real"
@@ -280,6 +290,10 @@ func recognise(path, asked string) (*layout, error) {
 	}{
 		{LayoutDolos, isDolos, listDolos},
 		{LayoutAutoSplice, isAutoSplice, listAutoSplice},
+		{LayoutMani, isMani, listMani},
+		{LayoutCoverage, isCoverage, listCoverage},
+		{LayoutCoMoFoD, isCoMoFoD, listCoMoFoD},
+		{LayoutIMD2020, isIMD2020, listIMD2020},
 		{LayoutFolder, isImagesAndMasks, listFolder},
 		{LayoutUntouched, func(string) bool { return false }, listUntouched},
 	} {
@@ -303,7 +317,7 @@ func unknownLayout(path string) error {
 		hint = fmt.Sprintf(" (it contains %d pictures: if they are all untouched, name it %s:%s)", len(names), path, LayoutUntouched)
 	}
 	return fmt.Errorf("%s is not a data set: expected directories images and masks in it, also below train, valid or test; "+
-		"or fake/SET/images and fake/SET/masks as in Dolos; or Forged_JPEG75 and Mask as in AutoSplice%s", path, hint)
+		"or fake/SET/images and fake/SET/masks as in Dolos; or Forged_JPEG75 and Mask as in AutoSplice; or Tp and Gt as in IMDLBenCo; or a layout of \"declip data --help\"%s", path, hint)
 }
 
 func isPicture(name string) bool {
