@@ -171,8 +171,8 @@ func (a *app) predictor(o calibrateOptions) func(path string) (calibrate.Predict
 	}
 }
 
-// fingerprints identify what the model was calibrated on: the names and lengths of all pictures, and
-// the contents of their masks.
+// fingerprints identify what the model was calibrated on: the names and lengths of all pictures,
+// and the contents of their masks.
 func fingerprints(ctx context.Context, sets []*dataset.Set, pristine string) (data, untouched string, err error) {
 	var sources []dataset.Source
 	for _, s := range sets {

@@ -81,8 +81,8 @@ func (o *dataOptions) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// into adds the flags to options for dataset.Open. What is to be known about the data is told to
-// notice.
+// into adds the flags to options for dataset.Open, which passes to notice what was reinterpreted
+// or left out.
 func (o *dataOptions) into(d dataset.Options, notice func(text string)) dataset.Options {
 	d.Layout, d.Split, d.Sets, d.ResizeMasks = o.layout, o.split, o.sets, o.resizeMasks
 	// The texts were checked before.
@@ -96,7 +96,7 @@ func (o *dataOptions) into(d dataset.Options, notice func(text string)) dataset.
 	return d
 }
 
-// notice prints what is to be known about the data.
+// notice prints what was reinterpreted or left out.
 func (a *app) notice(text string) { fmt.Fprintf(a.stderr, "declip: %s\n", text) }
 
 // openSets opens the named data sets.

@@ -151,7 +151,7 @@ func nameResults(inputs []input, suffixes []string) {
 	}
 }
 
-// maxName is the number of bytes that most file systems take for a name.
+// maxName is the number of bytes that most file systems allow in a name.
 const maxName = 255
 
 // cutStem shortens a stem to which up to suffix bytes are appended. What is cut is replaced by a

@@ -110,8 +110,8 @@ func scriptPicture(ts *testscript.TestScript, _ bool, args []string) {
 	write(ts, args[0], data)
 }
 
-// scriptMask writes a mask that fits scriptPicture, or one of another kind: an empty one, one of the
-// values 0 and 1 or of 1, 2 and 3, or one in which 0 marks:
+// scriptMask writes a mask that fits scriptPicture, or one of another kind: an empty one, one of
+// the values 0 and 1 or of 0, 1 and 2, or one in which 0 marks:
 // mask FILE WIDTH HEIGHT [empty|ones|labels|inverted].
 func scriptMask(ts *testscript.TestScript, _ bool, args []string) {
 	kind := append(slices.Clone(args), "")[3]

@@ -16,7 +16,7 @@ import (
 // contents of its masks and how they are read. It reads all masks. A source without masks has its
 // fingerprint. The error is that ctx ended.
 //
-// Fingerprint stays beside it, because results that earlier versions wrote record that.
+// Fingerprint stays, because results that earlier versions wrote record it.
 func Contents(ctx context.Context, source Source) (string, error) {
 	if s, ok := source.(interface {
 		Contents(ctx context.Context) (string, error)

@@ -14,8 +14,8 @@ import (
 // setTampered is the set of the manipulated pictures in layouts that also have untouched ones.
 const setTampered = "tampered"
 
-// masksByStem gives the picture files below a directory by their names without extension. A PNG takes
-// precedence.
+// masksByStem gives the picture files below a directory by their names without extension. A PNG
+// takes precedence.
 func masksByStem(dir string) map[string]string {
 	files := map[string]string{}
 	for _, path := range picture.Find(dir, nil).Pictures {

@@ -58,3 +58,24 @@ func TestManiWithoutMask(t *testing.T) {
 		t.Errorf("error %v, expected one with %q", err, want)
 	}
 }
+
+// A balanced list names several data sets. One that names itself ends in an error.
+func TestBalancedList(t *testing.T) {
+	dir := t.TempDir()
+	draw(t, 9, 8, 8, dir, "casia", "Tp", "a.png")
+	draw(t, 255, 8, 8, dir, "casia", "Gt", "a.png")
+	draw(t, 9, 8, 8, dir, "casia", "Au", "b.png")
+	write(t, `[["casia/Au/b.png", "Negative"]]`, dir, "pairs.json")
+	path := write(t, `[["ManiDataset", "casia"], ["JsonDataset", "pairs.json"]]`, dir, "both.json")
+	s, err := Open(context.Background(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := describe(t, s), "a.png||casia||48 b.png||pairs||0"; got != want {
+		t.Errorf("%q, expected %q", got, want)
+	}
+	loop := write(t, `[["JsonDataset", "loop.json"]]`, dir, "loop.json")
+	if _, err := Open(context.Background(), loop, Options{}); err == nil || !strings.Contains(err.Error(), "names another balanced list") {
+		t.Errorf("a list that names itself: %v", err)
+	}
+}

@@ -30,8 +30,8 @@ type entry struct {
 var columns = []string{"image", "mask", "label", "method", "split", "set", "polarity"}
 
 // readList reads a list of pictures, one per line: CSV (also with tabs or semicolons) whose first
-// line has the column names, JSON objects, or an array of pairs (see readPairs). The text is UTF-8 or
-// UTF-16, with any line ends. notices name the columns or keys that are not used.
+// line has the column names, JSON objects, or an array of pairs (see readPairs). The text is UTF-8
+// or UTF-16, with any line ends. notices name the columns or keys that are not used.
 //
 // Columns or keys are image, mask, label (0, untouched, real, pristine, authentic; 1, manipulated,
 // fake, forged), method, split, set and polarity (white, black). Paths are relative to the list's
@@ -43,6 +43,10 @@ func readList(path string) (items []item, notices []string, err error) {
 		return nil, nil, fmt.Errorf("data set: %w", err)
 	}
 	text := plainText(raw)
+	if entries := balanced(text); entries != nil {
+		items, err := readBalanced(filepath.Dir(path), entries)
+		return items, nil, err
+	}
 	read := readCSV
 	switch first := bytes.TrimSpace(text); {
 	case len(first) == 0:
@@ -83,7 +87,7 @@ func quoted(names []string) string {
 	return strings.Join(list, ", ")
 }
 
-// unknownNames gives the names that are no columns. A name that is probably a misspelt column is an
+// unknownNames gives the names of unknown columns. A name that is probably a misspelt column is an
 // error, because the column's values would be missing without a word.
 func unknownNames(names []string) (unknown []string, err error) {
 	for _, name := range names {
@@ -228,7 +232,7 @@ func (e entry) item(dir string) (item, error) {
 	}
 	if text == "nan" { // as pandas writes a gap
 		text = ""
-	} else if n, err := strconv.ParseFloat(text, 64); err == nil { // such as 1.0, as in a column with gaps
+	} else if n, err := strconv.ParseFloat(text, 64); err == nil { // such as 1.0
 		text = strconv.FormatFloat(n, 'g', -1, 64)
 	}
 	label, ok := labels[text]

@@ -127,7 +127,7 @@ type histogram struct {
 
 func (l levels) histogram() *histogram {
 	h := &histogram{}
-	var high [2]uint16 // the first levels over 255; more are not told apart
+	var high [2]uint16 // the first levels over 255; more do not count
 	for i, v := range l.pix {
 		if i > 0 && v == l.pix[i-1] {
 			if v < 256 {
@@ -153,7 +153,7 @@ func (l levels) histogram() *histogram {
 	return h
 }
 
-// maxLabel is the largest level that is taken for a label's number.
+// maxLabel is the largest level that is read as the number of a label.
 const maxLabel = 20
 
 // labels reports whether the levels are label numbers with 255, which many programs use for

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 )
 
 // negative is what IMDLBenCo writes in the place of a mask for an untouched picture.
@@ -33,4 +36,47 @@ func readPairs(text []byte, take func(line int, e entry) error) (unused []string
 		}
 	}
 	return nil, nil
+}
+
+// balanced gives the entries of IMDLBenCo's list of several data sets, an array of
+// ["ManiDataset" or "JsonDataset", path]; none for another list.
+func balanced(text []byte) (entries [][2]string) {
+	var list [][]string
+	if json.Unmarshal(text, &list) != nil {
+		return nil
+	}
+	for _, e := range list {
+		if len(e) != 2 || e[0] != "ManiDataset" && e[0] != "JsonDataset" {
+			return nil
+		}
+		entries = append(entries, [2]string{e[0], e[1]})
+	}
+	return entries
+}
+
+// readBalanced lists the data sets of a balanced list in dir, each as a set of its name. Of a
+// ManiDataset, IMDLBenCo uses the manipulated pictures only.
+func readBalanced(dir string, entries [][2]string) (all []item, err error) {
+	for _, e := range entries {
+		path := within(dir, e[1])
+		var items []item
+		if e[0] == "ManiDataset" {
+			if items, err = listMani(path); err == nil {
+				items = slices.DeleteFunc(items, func(it item) bool { return it.Set == SetReal })
+			}
+		} else {
+			if raw, failed := os.ReadFile(path); failed == nil && balanced(plainText(raw)) != nil {
+				return nil, fmt.Errorf("data set %s names another balanced list, %s", dir, path)
+			}
+			items, _, err = readList(path)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range items {
+			items[i].Set = stemOf(filepath.Base(path))
+		}
+		all = append(all, items...)
+	}
+	return all, nil
 }

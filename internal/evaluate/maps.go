@@ -34,8 +34,8 @@ var mapExtensions = []string{".npy", ".png", ".tif", ".tiff", ".bmp", ".jpg", ".
 // data/fake/ldm/images/test/1.png it is DIR/1.npy, DIR/test/1.npy, DIR/images/test/1.npy and so on,
 // and the longest existing path is used. A missing map is an error of its picture.
 //
-// scale, if not 0, is the integer that means probability 1. Without it, maps that have no values but
-// 0 and 1 are refused: as shares of 255 they would all be as good as empty.
+// scale, if not 0, is the integer that means probability 1. Without it, maps that have no values
+// but 0 and 1 are refused: as shares of 255 they would all be as good as empty.
 func Maps(dir string, source dataset.Source, scale float32) (Predictor, error) {
 	files, err := mapFiles(dir)
 	if err != nil {
@@ -70,8 +70,8 @@ func Maps(dir string, source dataset.Source, scale float32) (Predictor, error) {
 	return p, nil
 }
 
-// refuseZeroOne reads maps until one shows that they are not all of the integers 0 and 1. Mostly that
-// is the first.
+// refuseZeroOne reads maps until one has other values than the integers 0 and 1. Mostly that is
+// the first.
 func (p *maps) refuseZeroOne() error {
 	marked := ""
 	for _, path := range slices.Sorted(stdmaps.Values(p.files)) {

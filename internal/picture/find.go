@@ -14,7 +14,7 @@ import (
 type Found struct {
 	Pictures []string
 	LeftOut  LeftOut
-	Failed   []error // *fs.PathError: directories that cannot be read, links that lead nowhere
+	Failed   []error // *fs.PathError: directories that cannot be read
 }
 
 // LeftOut lists the files of a directory that are not used.

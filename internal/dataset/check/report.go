@@ -16,7 +16,7 @@ const (
 	Size        = "size"        // a mask has another size than its picture
 	EmptyMask   = "empty mask"  // the mask of a manipulated picture marks nothing
 	FullMask    = "full mask"   // a mask marks everything
-	Levels      = "levels"      // a mask has other values than 0 and 255, which are ambiguous or reinterpreted
+	Levels      = "levels"      // values of a mask are ambiguous or reinterpreted
 	Conflict    = "conflict"    // the mask of a picture labelled untouched marks something
 	Duplicate   = "duplicate"   // the same pixels in two splits
 	Repeated    = "repeated"    // the same pixels twice in one split
