@@ -1,11 +1,9 @@
 package picture
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"image"
-	"image/png"
 )
 
 // Stored is a picture with the samples of its file, before any conversion to 8-bit RGB: palettes,
@@ -41,13 +39,6 @@ func decodeStored(data []byte, limits Limits) (*Stored, error) {
 		s.Lossy = true
 	case "webp":
 		s.Lossy = webpChunk(data, "VP8 ") != nil
-	case "png":
-		// decode gives 16-bit grey as 8 bits.
-		if h, err := readPNGHeader(data); err == nil && h.bits == 16 && h.colour == 0 {
-			if m, err := png.Decode(bytes.NewReader(data)); err == nil {
-				s.Image = m
-			}
-		}
 	}
 	return s, nil
 }
