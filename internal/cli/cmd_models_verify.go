@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 func (a *app) newModelsVerify() *cobra.Command {
@@ -23,7 +25,8 @@ func (a *app) newModelsVerify() *cobra.Command {
 		Long: `Check model files, by default all in the models directory. The SHA-256 must be
 the published one or, if none is published, the one that "declip models pull"
 recorded. The file must be readable and contain every tensor of its network in
-the right shape. The exit code is 1 if a file fails.`,
+the right shape. Files that declip train and calibrate write also hold a digest
+of their contents, which must be right. The exit code is 1 if a file fails.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runModelsVerify(cmd.Context(), args, clip) },
 	}
 	addClipFlag(cmd.Flags(), &clip)
@@ -97,6 +100,12 @@ func (a *app) verify(ctx context.Context, name string, clip []string) ([]string,
 	defer x.close()
 	if x.problem != nil {
 		return nil, x.problem
+	}
+	switch err := x.file.CheckSeal(ctx); {
+	case err == nil:
+		facts = append(facts, "contents as written")
+	case !errors.Is(err, weights.ErrNoSeal):
+		return nil, err
 	}
 	return append(facts, fmt.Sprintf("%d tensors", len(x.file.Names())), x.holds()), nil
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func (t *trainer) saveLast() error {
 
 func (t *trainer) write(name string, list []weights.Tensor, meta map[string]string) error {
 	path := filepath.Join(t.config.Out, name)
-	if err := weights.Write(path, list, meta); err != nil {
+	if err := weights.WriteSealed(path, list, meta); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	if t.config.Hooks.Saved != nil {
@@ -112,14 +113,21 @@ func (t *trainer) metadata(score *Score) (map[string]string, error) {
 	return meta, nil
 }
 
-// restore reads the state in last.safetensors.
-func (t *trainer) restore() error {
+// restore reads the state in last.safetensors, whose digest must be right. Files of versions that
+// wrote no digest are read with a notice.
+func (t *trainer) restore(ctx context.Context) error {
 	path := filepath.Join(t.config.Out, lastFile)
 	file, err := weights.Open(path)
 	if err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
 	defer file.Close()
+	switch err := file.CheckSeal(ctx); {
+	case errors.Is(err, weights.ErrNoSeal):
+		t.notice("%s has no digest, because an earlier version wrote it: damage cannot be noticed", path)
+	case err != nil:
+		return fmt.Errorf("resume: %w; train again, or from a copy of the file", err)
+	}
 	if err := t.restoreFrom(file); err != nil {
 		return fmt.Errorf("resume from %s: %w", path, err)
 	}

@@ -16,7 +16,7 @@ import (
 // prepare opens everything that a run needs and restores its state to resume it.
 func prepare(ctx context.Context, config Config) (*trainer, error) {
 	t := &trainer{config: config, began: time.Now()}
-	steps := []func() error{t.checkOutput, func() error { return t.openData(ctx) }, t.openNetwork, t.openEngine, t.openOutput}
+	steps := []func() error{t.checkOutput, func() error { return t.openData(ctx) }, t.openNetwork, t.openEngine, func() error { return t.openOutput(ctx) }}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			t.close()
@@ -93,41 +93,65 @@ func (t *trainer) openEngine() (err error) {
 	return err
 }
 
-// checkOutput prevents a repeated command from overwriting the results of hours.
+// checkOutput prevents a repeated command from overwriting the results of hours. It creates no
+// directory, because data and options are not checked yet.
 func (t *trainer) checkOutput() error {
-	if t.config.Resume {
+	if _, err := os.Stat(t.config.Out); errors.Is(err, os.ErrNotExist) {
+		return nil // openOutput checks it again
+	}
+	return t.claimOutput()
+}
+
+// claimOutput locks the output directory and then, when no other training can write to it, looks
+// whether its files may be written.
+func (t *trainer) claimOutput() error {
+	if err := t.lockOutput(); err != nil {
+		return err
+	}
+	has := map[string]bool{}
+	for _, name := range []string{lastFile, bestFile} {
+		_, err := os.Lstat(filepath.Join(t.config.Out, name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("output: %w", err)
+		}
+		has[name] = err == nil
+	}
+	switch {
+	case t.config.Resume && has[bestFile] && !has[lastFile]:
+		return fmt.Errorf("%w: %s has %s but no %s to resume from; restore it, or choose another directory",
+			ErrOccupied, t.config.Out, bestFile, lastFile)
+	case t.config.Resume:
+		t.resumed = has[lastFile]
 		return nil
 	}
 	for _, name := range []string{lastFile, bestFile} {
-		if _, err := os.Stat(filepath.Join(t.config.Out, name)); err == nil {
+		if has[name] {
 			return fmt.Errorf("%w: %s has %s; resume it, or choose another directory", ErrOccupied, t.config.Out, name)
 		}
 	}
 	return nil
 }
 
-func (t *trainer) openOutput() error {
-	if err := os.MkdirAll(t.config.Out, 0o755); err != nil {
-		return fmt.Errorf("output: %w", err)
+func (t *trainer) openOutput(ctx context.Context) (err error) {
+	if t.lock == nil {
+		if err := os.MkdirAll(t.config.Out, 0o755); err != nil {
+			return fmt.Errorf("output: %w", err)
+		}
+		if err := t.claimOutput(); err != nil {
+			return err
+		}
 	}
 	if t.config.Average > 0 {
 		t.average = newAverage(t.config.Average, t.step.Params())
 	}
-	if err := t.lockOutput(); err != nil {
-		return err
-	}
 	t.saved = -1
 	event := record{Event: "start", Options: &t.config}
-	_, err := os.Stat(filepath.Join(t.config.Out, lastFile))
-	switch {
-	case t.config.Resume && err == nil:
-		if err := t.restore(); err != nil {
+	if t.resumed {
+		if err := t.restore(ctx); err != nil {
 			return err
 		}
 		event.Event, event.Step, event.Epoch = "resume", t.state.Step, t.state.Epoch
 		t.saved = t.state.Step
-	case t.config.Resume && !errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("resume: %w", err)
 	}
 	t.began = time.Now().Add(-t.state.Elapsed)
 	t.epochBegan = time.Now()

@@ -46,6 +46,7 @@ type trainer struct {
 	score        *Score // of the best checkpoint
 	recorder     *recorder
 	lock         *os.File // of the output directory
+	resumed      bool     // last.safetensors is there to resume from
 	fingerprint  string   // of the training data
 	contents     string   // the same with the masks
 
@@ -210,6 +211,13 @@ func (t *trainer) reason() string {
 
 // endEpoch validates, keeps the best weights, writes the checkpoint to resume from, and reports.
 func (t *trainer) endEpoch(ctx context.Context) error {
+	if t.saved < 0 {
+		// A kill between the first best.safetensors and last.safetensors would leave a training that
+		// cannot be resumed.
+		if err := t.saveLast(); err != nil {
+			return err
+		}
+	}
 	params := t.step.Params()
 	if t.average != nil {
 		params = t.average.params

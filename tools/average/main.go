@@ -66,5 +66,5 @@ func write(out, before, after string, share float64) error {
 	}
 	metadata := maps.Clone(b.Metadata())
 	metadata[train.KeyDescription] += fmt.Sprintf(", of which %.2f, and %.2f of what it started from", 1-share, share)
-	return weights.Write(out, tensors, metadata)
+	return weights.WriteSealed(out, tensors, metadata)
 }

@@ -125,13 +125,13 @@ func (s Source) layer(b *network.Backbone) string {
 // conversion.
 func (s Source) metadata(kept []network.RequiredTensor, o SafetensorsOptions) (map[string]string, error) {
 	metadata := map[string]string{}
-	for key, value := range s.File.Metadata() {
+	for key, value := range weights.Unsealed(s.File.Metadata()) {
 		if !strings.HasPrefix(key, network.OptimizerPrefix) {
 			metadata[strings.ToValidUTF8(key, "?")] = strings.ToValidUTF8(value, "?")
 		}
 	}
 	if s.Model != nil {
-		for key, value := range s.Model.Metadata() {
+		for key, value := range weights.Unsealed(s.Model.Metadata()) {
 			metadata[key] = value
 		}
 	}

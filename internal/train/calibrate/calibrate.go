@@ -215,5 +215,5 @@ func (r *Result) Write(path string) error {
 		}
 		tensors = append(tensors, tensor)
 	}
-	return weights.Write(path, tensors, metadata)
+	return weights.WriteSealed(path, tensors, metadata)
 }
