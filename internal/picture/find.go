@@ -73,14 +73,14 @@ type finder struct {
 }
 
 func (f *finder) directory(dir string) {
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		if abs, err := filepath.Abs(real); err == nil {
-			real = abs
+	if target, err := filepath.EvalSymlinks(dir); err == nil {
+		if abs, err := filepath.Abs(target); err == nil {
+			target = abs
 		}
-		if f.seen[real] {
+		if f.seen[target] {
 			return
 		}
-		f.seen[real] = true
+		f.seen[target] = true
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {

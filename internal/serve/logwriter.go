@@ -64,7 +64,7 @@ func (l *LogWriter) Dropped() int64 { return l.dropped.Load() }
 func (l *LogWriter) Close() error {
 	l.once.Do(func() { close(l.closing) })
 	select {
-	case <-l.ended:
+	case <-l.ended: //nolint:errcheck // it has written what it could
 	case <-time.After(logPatience):
 	}
 	return nil

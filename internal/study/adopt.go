@@ -48,8 +48,8 @@ func (p *Plan) runDir(r *Run, key string) string {
 
 // settleCell fills in the key and the file of a cell, in the way of settleKey.
 func (p *Plan) settleCell(c *Cell, r *Run, threshold float64) {
-	place := func(kind, print string) (key, path string) {
-		key = hash(kind, r.key, print, threshold, c.Treatment.String(), p.File.Train.Seed)
+	place := func(kind, contents string) (key, path string) {
+		key = hash(kind, r.key, contents, threshold, c.Treatment.String(), p.File.Train.Seed)
 		name := fileName(c.Run.Variant, c.Run.Train, c.Test, c.Treatment.String()) + "-" + key[:10] + ".json"
 		return key, filepath.Join(p.File.Out, cellsDir, name)
 	}

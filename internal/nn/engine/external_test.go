@@ -79,7 +79,7 @@ func TestWeightsChangedUnderASession(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				out, err := s.Run(nil, map[string]*Tensor{"x": x}, nil)
+				out, err := s.Run(t.Context(), map[string]*Tensor{"x": x}, nil)
 				if low && (name == "truncated" || name == "overwritten") {
 					if !errors.Is(err, ErrWeightsChanged) {
 						t.Fatalf("got error %v, expected ErrWeightsChanged", err)
@@ -99,13 +99,13 @@ func TestWeightsChangedUnderASession(t *testing.T) {
 
 // A file that changes between the reading of its header and the end of loading is noticed.
 func TestWeightsChangedDuringLoading(t *testing.T) {
-	folder, model := addend(t, 64, 2)
+	_, model := addend(t, 64, 2)
 	list, err := externalInitializers(model)
 	if err != nil || len(list) != 1 || list[0].length != 256 || !slices.Equal(list[0].shape, []int64{64}) {
 		t.Fatalf("got %+v, %v", list, err)
 	}
 	for name, attack := range attacks {
-		folder, _ = addend(t, 64, 2)
+		folder, _ := addend(t, 64, 2)
 		files, err := openWeights(folder, list)
 		if err != nil {
 			t.Fatal(err)
