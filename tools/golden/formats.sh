@@ -39,6 +39,7 @@ for c in g3:1d g3:2d g3:fill g3:2d:fill g4; do
 done
 for c in none lzw:2 zip:2 packbits zstd:2; do
   for o in "-t -w 16 -l 16" "-p separate" "-B -r 4" "-f lsb2msb" "-8"; do
+    # shellcheck disable=SC2086 # $o is several options, or none
     tiffcp -c $c $o src.tif "tiff_$(echo "$c$o" | tr -d ': -').tif"
   done
 done
