@@ -11,8 +11,11 @@ import (
 )
 
 func TestSelect(t *testing.T) {
-	if names := Names(); !slices.Equal(names, []string{"double-jpeg", "copies"}) {
-		t.Errorf("detectors are %v: files name double-jpeg and copies, and their order is part of the results", names)
+	// Files name these two, and their order is part of the results.
+	names := Names()
+	first, second := slices.Index(names, "double-jpeg"), slices.Index(names, "copies")
+	if first < 0 || second < first {
+		t.Errorf("detectors are %v, expected double-jpeg before copies among them", names)
 	}
 	list, err := Select([]string{"copies", "double-jpeg", "copies"})
 	if err != nil || len(list) != 2 || list[0].Name() != "double-jpeg" || list[1].Name() != "copies" {
@@ -22,7 +25,7 @@ func TestSelect(t *testing.T) {
 		t.Errorf("no names: got %v, %v", list, err)
 	}
 	_, err = Select([]string{"copies", "noise"})
-	if err == nil || !strings.Contains(err.Error(), `unknown detector "noise"`) || !strings.Contains(err.Error(), "double-jpeg, copies") {
+	if err == nil || !strings.Contains(err.Error(), `unknown detector "noise"`) || !strings.Contains(err.Error(), strings.Join(names, ", ")) {
 		t.Errorf("got error %v, expected one with the name and the known ones", err)
 	}
 }
