@@ -23,9 +23,9 @@ type DecodeOptions struct {
 	MaxPixels int64
 }
 
-// Decode reads the bytes of a picture file: JPEG, PNG, WebP, TIFF, BMP, or the
-// first frame of a GIF. JPEG samples are those of libjpeg to the bit. Errors wrap
-// ErrFormat, ErrTooLarge or ErrTruncated where these apply.
+// Decode reads the bytes of a picture file: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP,
+// PNM, or the first frame of a GIF. JPEG samples are those of libjpeg to the bit.
+// Errors wrap ErrFormat, ErrTooLarge or ErrTruncated where these apply.
 func Decode(r io.Reader, o DecodeOptions) (*Picture, error) {
 	p, err := decode(r, picture.Limits{MaxPixels: o.MaxPixels})
 	if err != nil {
