@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/declip/declip/internal/picture/raster"
@@ -53,31 +54,73 @@ const (
 // align is what libheif rounds the length of rows up to.
 func align(n int) int { return (n + 15) &^ 15 }
 
-func decodeHEIC(ctx context.Context, data []byte, h header) (*raster.Image, error) {
-	run, err := heicModule.Start(ctx)
+// infoFields is the room for what a decoder says about a picture, in numbers of 32 bits.
+const infoFields = 6
+
+// decoding is a run of a decoder over one file. Both modules export decode with the file, a flag
+// that asks for the information only, places for the information, and a place for the pixels.
+type decoding struct {
+	*sandbox.Run
+	in   []uint64 // arguments before the flag: place and length of the file
+	more []uint64 // arguments between the flag and the information
+	info uint64
+}
+
+// start puts a file into a decoder. more are arguments between the flag and the information.
+func start(ctx context.Context, m *sandbox.Module, data []byte, more ...uint64) (*decoding, error) {
+	run, err := m.Start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer run.Close()
 	in, err := run.Put(data)
-	if err != nil {
-		return nil, err
-	}
-	info, err := run.Allocate(20)
-	if err != nil {
-		return nil, err
-	}
-	decode := func(only, out uint64) error {
-		ok, err := run.Call("decode", in, uint64(len(data)), only, info, info+4, info+8, info+12, info+16, out)
-		if err == nil && ok == 0 {
-			err = errDecode
+	if err == nil {
+		var info uint64
+		if info, err = run.Allocate(4 * infoFields); err == nil {
+			return &decoding{Run: run, in: []uint64{in, uint64(len(data))}, more: more, info: info}, nil
 		}
-		return err
 	}
-	if err := decode(1, 0); err != nil {
+	run.Close()
+	return nil, err
+}
+
+func (d *decoding) decode(only, out uint64) error {
+	args := slices.Concat(d.in, []uint64{only}, d.more,
+		[]uint64{d.info, d.info + 4, d.info + 8, d.info + 12, d.info + 16, out})
+	ok, err := d.Call("decode", args...)
+	if err == nil && ok == 0 {
+		err = errDecode
+	}
+	return err
+}
+
+// read returns the first numbers of the information: width, height and two that depend on the
+// decoder.
+func (d *decoding) read() ([]uint32, error) {
+	if err := d.decode(1, 0); err != nil {
 		return nil, err
 	}
-	v, err := run.Numbers(info, 4)
+	return d.Numbers(d.info, 4)
+}
+
+// pixels decodes n bytes of samples.
+func (d *decoding) pixels(n int) ([]byte, error) {
+	out, err := d.Allocate(n)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.decode(0, out); err != nil {
+		return nil, err
+	}
+	return d.Bytes(out, n)
+}
+
+func decodeHEIC(ctx context.Context, data []byte, h header) (*raster.Image, error) {
+	d, err := start(ctx, heicModule, data)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	v, err := d.read()
 	if err != nil {
 		return nil, err
 	}
@@ -91,14 +134,7 @@ func decodeHEIC(ctx context.Context, data []byte, h header) (*raster.Image, erro
 	if p == nil {
 		return nil, fmt.Errorf("colours of kind %d, chroma of kind %d", v[2], v[3])
 	}
-	out, err := run.Allocate(p.size)
-	if err != nil {
-		return nil, err
-	}
-	if err := decode(0, out); err != nil {
-		return nil, err
-	}
-	b, err := run.Bytes(out, p.size)
+	b, err := d.pixels(p.size)
 	if err != nil {
 		return nil, err
 	}
@@ -106,30 +142,12 @@ func decodeHEIC(ctx context.Context, data []byte, h header) (*raster.Image, erro
 }
 
 func decodeAVIF(ctx context.Context, data []byte, h header) (*raster.Image, error) {
-	run, err := avifModule.Start(ctx)
+	d, err := start(ctx, avifModule, data, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer run.Close()
-	in, err := run.Put(data)
-	if err != nil {
-		return nil, err
-	}
-	info, err := run.Allocate(24)
-	if err != nil {
-		return nil, err
-	}
-	decode := func(only, out uint64) error {
-		ok, err := run.Call("decode", in, uint64(len(data)), only, 0, info, info+4, info+8, info+12, info+16, out)
-		if err == nil && ok == 0 {
-			err = errDecode
-		}
-		return err
-	}
-	if err := decode(1, 0); err != nil {
-		return nil, err
-	}
-	v, err := run.Numbers(info, 4)
+	defer d.Close()
+	v, err := d.read()
 	if err != nil {
 		return nil, err
 	}
@@ -141,14 +159,7 @@ func decodeAVIF(ctx context.Context, data []byte, h header) (*raster.Image, erro
 		sample = 2
 	}
 	size := 4 * sample * h.stored[0] * h.stored[1]
-	out, err := run.Allocate(size)
-	if err != nil {
-		return nil, err
-	}
-	if err := decode(0, out); err != nil {
-		return nil, err
-	}
-	b, err := run.Bytes(out, size)
+	b, err := d.pixels(size)
 	if err != nil {
 		return nil, err
 	}
