@@ -15,11 +15,12 @@ type varyOptions struct{ config forge.VaryConfig }
 
 // AddFlags declares the flags with their defaults.
 func (o *varyOptions) AddFlags(f *pflag.FlagSet) {
+	o.config = forge.DefaultVaryConfig()
 	c := &o.config
 	f.StringVar(&c.Photos, "photos", "", "`directory` of real photographs, searched recursively")
 	f.StringVarP(&c.Out, "out", "o", "", "`directory` for the pictures")
-	f.IntVar(&c.Copies, "copies", 6, "pictures to make from each photograph")
-	f.Uint64Var(&c.Seed, "seed", 1, "seed of the random choices: the same seed makes the same pictures")
+	f.IntVar(&c.Copies, "copies", c.Copies, "pictures to make from each photograph")
+	f.Uint64Var(&c.Seed, "seed", c.Seed, "seed of the random choices: the same seed makes the same pictures")
 	f.IntVar(&c.Workers, "workers", 0, "photographs processed at once (default: one per core)")
 }
 

@@ -97,7 +97,7 @@ func BenchmarkComb(b *testing.B) {
 	}
 }
 
-// A part grows from its strong places over weak ones; weak ones alone are none.
+// A part grows from its strong places over weak ones; weak places alone do not form a part.
 func TestFrom(t *testing.T) {
 	const drawing = "" +
 		"x..xX" +
