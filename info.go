@@ -8,6 +8,8 @@ const (
 	SizeTiles = localize.SizeTiles
 	// SizeResize: at the whole picture, scaled to the network's input.
 	SizeResize = localize.SizeResize
+	// SizeWhole: at the picture's own pixels, all at once.
+	SizeWhole = localize.SizeWhole
 	// SizeMixed: several models, some in one way and some in the other.
 	SizeMixed = localize.SizeMixed
 )
@@ -17,7 +19,7 @@ type Info struct {
 	// Network names backbone, layer and decoder, as "ViT-L/14 layer20 conv-20";
 	// those of several models are joined by " + ".
 	Network string
-	// SizeMode is SizeTiles, SizeResize or SizeMixed.
+	// SizeMode is SizeTiles, SizeResize, SizeWhole or SizeMixed.
 	SizeMode string
 	// Device is what runs it, as "cpu" or "cuda:0".
 	Device string

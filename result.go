@@ -22,7 +22,10 @@ type Result struct {
 	// exceeds: a score over the threshold means that more than 1 % of the
 	// pixels are marked. For a model that sees the picture scaled to its
 	// input, as the paper's models do, it is the mean probability, as published.
+	// A network that judges the whole picture by itself gives its own score.
 	Score float64
+	// ScoreKind says which of them Score is: ScorePercentile, ScoreMean or ScoreNetwork.
+	ScoreKind string
 	// MeanProbability over all pixels, in [0,1].
 	MeanProbability float64
 	// ManipulatedFraction is the share of pixels over Threshold, in [0,1].
@@ -39,10 +42,23 @@ type Result struct {
 	// size. For several models it is their mean, at the picture's size where
 	// their own outputs differ in size.
 	Raw Map
+	// Confidence in [0,1] that the map is right at a pixel: [Height, Width]; nil for
+	// networks that give none, and for several models together.
+	Confidence []float32
 	// Each holds each model's own result, in the order in which they were given;
 	// only with Options.Each.
 	Each []*Result
 }
+
+// What Result.Score is.
+const (
+	// ScorePercentile is the probability that one pixel in a hundred exceeds.
+	ScorePercentile = localize.ScorePercentile
+	// ScoreMean is the mean probability.
+	ScoreMean = localize.ScoreMean
+	// ScoreNetwork is the network's own probability that the picture is manipulated.
+	ScoreNetwork = localize.ScoreNetwork
+)
 
 // Region is a connected area (8 neighbours) that looks manipulated.
 type Region struct {
@@ -66,7 +82,7 @@ func newResult(r *localize.Result) *Result {
 	return &Result{
 		Width: r.Width, Height: r.Height, Model: r.Model, Format: r.Format, Orientation: r.Orientation,
 		Warnings: r.Warnings,
-		Score:    r.Score, MeanProbability: r.MeanProbability, ManipulatedFraction: r.ManipulatedFraction,
+		Score:    r.Score, ScoreKind: r.ScoreKind, Confidence: r.Confidence, MeanProbability: r.MeanProbability, ManipulatedFraction: r.ManipulatedFraction,
 		Threshold: r.Threshold, Regions: regions,
 		Prob: r.Prob, Raw: Map{r.Raw.Prob, r.Raw.Width, r.Raw.Height}, Each: newResults(r.Each),
 	}
@@ -89,7 +105,7 @@ func (r *Result) inner() *localize.Result {
 	return &localize.Result{
 		Width: r.Width, Height: r.Height, Model: r.Model, Format: r.Format, Orientation: r.Orientation,
 		Warnings: r.Warnings,
-		Score:    r.Score, MeanProbability: r.MeanProbability, ManipulatedFraction: r.ManipulatedFraction,
+		Score:    r.Score, ScoreKind: r.ScoreKind, Confidence: r.Confidence, MeanProbability: r.MeanProbability, ManipulatedFraction: r.ManipulatedFraction,
 		Threshold: r.Threshold, Prob: r.Prob, Raw: picture.Map{Prob: r.Raw.Prob, Width: r.Raw.Width, Height: r.Raw.Height}, Each: each,
 	}
 }

@@ -100,6 +100,7 @@ type jsonResult struct {
 type jsonOwn struct {
 	Model               string                  `json:"model"`
 	Score               float64                 `json:"score"`
+	ScoreKind           string                  `json:"score_kind"`
 	MeanProbability     float64                 `json:"mean_probability"`
 	ManipulatedFraction float64                 `json:"manipulated_fraction"`
 	Regions             []localize.RecordRegion `json:"regions"`
@@ -137,7 +138,7 @@ func newJSONResult(w *work[*localized]) jsonResult {
 	}
 	for i, own := range r.Each {
 		line.Each = append(line.Each, jsonOwn{
-			Model: own.Model, Score: localize.Round(own.Score), MeanProbability: localize.Round(own.MeanProbability),
+			Model: own.Model, Score: localize.Round(own.Score), ScoreKind: own.ScoreKind, MeanProbability: localize.Round(own.MeanProbability),
 			ManipulatedFraction: localize.Round(own.ManipulatedFraction), Regions: localize.RecordRegions(own.Regions), Files: w.result.each[i],
 		})
 	}

@@ -27,7 +27,7 @@ func alone(t *testing.T, n *network.Network, rgb *picture.RGB) Output {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	out, err := r.Run(context.Background(), rgb)
+	out, err := r.Run(context.Background(), picture.New(rgb))
 	if err != nil {
 		t.Fatal(err)
 	}

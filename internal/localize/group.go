@@ -83,7 +83,7 @@ func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
 	g.members = append(g.members, mb)
 	if len(m.Uses()) == 0 {
 		whole, err := newRunner(mb.spec, func(h, w int) (*engine.Session, error) {
-			program, err := m.Program(h, w)
+			program, err := m.ProgramIn(network.Form{Winograd: e.Winograd()}, h, w)
 			if err != nil {
 				return nil, err
 			}

@@ -17,7 +17,7 @@ const decodedParts = 4
 // order. Pictures go through backbones and decoders in batches; on a CPU a backbone takes as many
 // at a time as there are threads, because more are no faster there and take memory. A picture's
 // outputs do not depend on the others beyond the last bits of float32 arithmetic.
-func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) ([][]Output, error) {
+func (g *Group) Run(ctx context.Context, pictures []*picture.Picture) ([][]Output, error) {
 	var outputs [][]Output
 	for part := range slices.Chunk(pictures, decodedParts*min(g.atOnce, max(1, len(pictures)))) {
 		run := &groupRun{Group: g, pictures: part, outputs: make([][]Output, len(part))}
@@ -35,7 +35,7 @@ func (g *Group) Run(ctx context.Context, pictures []*picture.RGB) ([][]Output, e
 // groupRun is some pictures on their way through all models of a group, by groupSteps.
 type groupRun struct {
 	*Group
-	pictures []*picture.RGB
+	pictures []*picture.Picture
 	features map[reading]*engine.Tensor
 	outputs  [][]Output // of each picture, one for each member
 }
@@ -46,8 +46,8 @@ func (r *groupRun) runWhole(ctx context.Context) (err error) {
 		if m.whole == nil {
 			continue
 		}
-		for i, rgb := range r.pictures {
-			if r.outputs[i][k], err = m.whole.Run(ctx, rgb); err != nil {
+		for i, p := range r.pictures {
+			if r.outputs[i][k], err = m.whole.Run(ctx, p); err != nil {
 				return err
 			}
 		}
@@ -58,12 +58,16 @@ func (r *groupRun) runWhole(ctx context.Context) (err error) {
 // runBackbones computes the features that the decoders read, each backbone's once.
 func (r *groupRun) runBackbones(ctx context.Context) error {
 	images := map[int]*engine.Tensor{} // the pictures by side
+	pixels := make([]*picture.RGB, len(r.pictures))
+	for i, p := range r.pictures {
+		pixels[i] = p.RGB
+	}
 	r.features = map[reading]*engine.Tensor{}
 	for _, p := range r.passes {
 		side := p.backbone.Side()
 		if images[side] == nil {
 			var err error
-			if images[side], err = Scaled(r.pictures, side); err != nil {
+			if images[side], err = Scaled(pixels, side); err != nil {
 				return err
 			}
 		}

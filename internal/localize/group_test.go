@@ -57,9 +57,16 @@ func waves(w, h int) *picture.RGB {
 	return p
 }
 
+func asPictures(rgb ...*picture.RGB) (list []*picture.Picture) {
+	for _, p := range rgb {
+		list = append(list, picture.New(p))
+	}
+	return list
+}
+
 func run(t *testing.T, g *Group, pictures ...*picture.RGB) [][]Output {
 	t.Helper()
-	out, err := g.Run(context.Background(), pictures)
+	out, err := g.Run(context.Background(), asPictures(pictures...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +209,7 @@ func TestNaN(t *testing.T) {
 	for _, name := range []string{"fc.0.bias", "visual.ln_pre.weight"} {
 		f := networktest.Store(t, damaged(rules, name), networktest.Published("layer1", ""))
 		m := openModel(t, f)
-		_, err := newGroup(t, LoadOptions{}, m).Run(context.Background(), p)
+		_, err := newGroup(t, LoadOptions{}, m).Run(context.Background(), asPictures(p...))
 		if !errors.Is(err, network.ErrNaN) || !strings.Contains(err.Error(), f.Path()) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -221,7 +228,7 @@ func TestNaN(t *testing.T) {
 			p.Data[0] = float32(math.NaN())
 		}
 	})
-	if _, err := newGroup(t, LoadOptions{}, whole).Run(context.Background(), p); !errors.Is(err, network.ErrNaN) {
+	if _, err := newGroup(t, LoadOptions{}, whole).Run(context.Background(), asPictures(p...)); !errors.Is(err, network.ErrNaN) {
 		t.Errorf("tiles: got %v", err)
 	}
 }

@@ -12,6 +12,8 @@ const (
 	SizeTiles = "tiles"
 	// SizeResize: at the whole picture, scaled to the network's input.
 	SizeResize = "resize"
+	// SizeWhole: at the picture's own pixels, all at once.
+	SizeWhole = "whole"
 	// SizeMixed: several models, some in one way and some in the other.
 	SizeMixed = "mixed"
 )
@@ -21,7 +23,7 @@ type Info struct {
 	// Network names backbone, layer and decoder, as "ViT-L/14 layer20 conv-20";
 	// those of several models are joined by " + ".
 	Network string
-	// SizeMode is SizeTiles, SizeResize or SizeMixed.
+	// SizeMode is SizeTiles, SizeResize, SizeWhole or SizeMixed.
 	SizeMode string
 	// Device is what runs it, as "cpu" or "cuda:0".
 	Device string
@@ -36,8 +38,11 @@ func describe(device string, specs []network.Spec) Info {
 	for _, s := range specs {
 		names = append(names, s.String())
 		mode := SizeTiles
-		if s.Mode == network.ModeResize {
+		switch s.Mode {
+		case network.ModeResize:
 			mode = SizeResize
+		case network.ModeWhole:
+			mode = SizeWhole
 		}
 		if info.SizeMode != "" && info.SizeMode != mode {
 			mode = SizeMixed

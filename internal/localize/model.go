@@ -46,11 +46,7 @@ func (b *batch) check(context.Context) error {
 }
 
 func (b *batch) runNetworks(ctx context.Context) (err error) {
-	pixels := make([]*picture.RGB, len(b.pictures))
-	for i, p := range b.pictures {
-		pixels[i] = p.RGB
-	}
-	b.outputs, err = b.model.group.Run(ctx, pixels)
+	b.outputs, err = b.model.group.Run(ctx, b.pictures)
 	return err
 }
 
@@ -71,7 +67,7 @@ func (b *batch) combine(context.Context) error {
 func (b *batch) newResult(name string, p *picture.Picture, o Output) *Result {
 	return &Result{
 		Width: p.Width, Height: p.Height, Format: p.Format, Orientation: p.Orientation, Warnings: p.Warnings,
-		Model: name, Threshold: b.model.threshold, Prob: o.Prob, Raw: o.Raw,
+		Model: name, Threshold: b.model.threshold, Prob: o.Prob, Raw: o.Raw, Confidence: o.Confidence, networkScore: o.Score,
 	}
 }
 

@@ -9,11 +9,17 @@ import (
 type Output struct {
 	Raw  picture.Map // the network's own map
 	Prob []float32   // probabilities at the picture's size: [Height, Width]; see Enlarged
+	// Confidence in [0,1] that the map is right, at the picture's size: [Height, Width]; nil for
+	// networks that give none.
+	Confidence []float32
+	// Score is the network's own probability that the picture is manipulated; nil for networks that
+	// give none.
+	Score *float64
 }
 
 // Mean is the mean of several models' outputs for a picture of the given size in pixels. Its Raw is
 // the mean of the models' own maps if these have one size, and the mean at the picture's size
-// otherwise.
+// otherwise. Confidence and Score are kept for a single model only: they belong to its map.
 func Mean(outputs []Output, width, height int) Output {
 	raw := make([]picture.Map, len(outputs))
 	equal := true
@@ -28,10 +34,12 @@ func Mean(outputs []Output, width, height int) Output {
 		raw[i] = picture.Map{Prob: o.Enlarged(width, height).Prob, Width: width, Height: height}
 	}
 	if len(outputs) == 1 {
-		return Output{outputs[0].Raw, raw[0].Prob}
+		single := outputs[0]
+		single.Prob = raw[0].Prob
+		return single
 	}
 	m := mean(raw)
-	return Output{m, m.Prob}
+	return Output{Raw: m, Prob: m.Prob}
 }
 
 // mean averages maps of one size; a single one is returned as it is.

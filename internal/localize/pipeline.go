@@ -17,7 +17,7 @@ var batchSteps = []step[*batch]{
 
 // The way of some pictures through all networks of a model: Group.Run.
 var groupSteps = []step[*groupRun]{
-	{"run networks in one piece", (*groupRun).runWhole}, // by tiledSteps or resizedSteps
+	{"run networks in one piece", (*groupRun).runWhole}, // by tiledSteps, resizedSteps or wholeSteps
 	{"run backbones", (*groupRun).runBackbones},
 	{"run decoders", (*groupRun).runDecoders},
 }
@@ -39,6 +39,13 @@ var resizedSteps = []step[*resizedRun]{
 	{"scale picture", (*resizedRun).scale},
 	{"run network", (*resizedRun).runNetwork},
 	{"enlarge map", (*resizedRun).enlarge},
+}
+
+// The way of a picture through another author's network, which sees the picture's own pixels.
+var wholeSteps = []step[*wholeRun]{
+	{"prepare network's input", (*wholeRun).prepare},
+	{"run network", (*wholeRun).runNetwork},
+	{"read network's answer", (*wholeRun).readAnswer},
 }
 
 // step is one step on the way of pictures; T holds what the steps hand on.

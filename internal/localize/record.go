@@ -16,6 +16,7 @@ type Record struct {
 	Warnings            []string       `json:"warnings,omitempty"` // see Result
 	Model               string         `json:"model"`
 	Score               float64        `json:"score"`
+	ScoreKind           string         `json:"score_kind"` // see Result
 	MeanProbability     float64        `json:"mean_probability"`
 	ManipulatedFraction float64        `json:"manipulated_fraction"`
 	Threshold           float64        `json:"threshold"`
@@ -35,7 +36,7 @@ func NewRecord(image string, r *Result) Record {
 	return Record{
 		Image: image, Width: r.Width, Height: r.Height, Format: r.Format, Orientation: r.Orientation,
 		Warnings: r.Warnings,
-		Model:    r.Model, Score: Round(r.Score), MeanProbability: Round(r.MeanProbability),
+		Model:    r.Model, Score: Round(r.Score), ScoreKind: r.ScoreKind, MeanProbability: Round(r.MeanProbability),
 		ManipulatedFraction: Round(r.ManipulatedFraction), Threshold: r.Threshold, Regions: RecordRegions(r.Regions),
 	}
 }

@@ -22,7 +22,10 @@ type Result struct {
 	// exceeds: a score over the threshold means that more than 1 % of the
 	// pixels are marked. For a model that sees the picture scaled to its
 	// input, as the paper's models do, it is the mean probability, as published.
+	// A network that judges the whole picture by itself gives its own score.
 	Score float64
+	// ScoreKind says which of them Score is: ScorePercentile, ScoreMean or ScoreNetwork.
+	ScoreKind string
 	// MeanProbability over all pixels, in [0,1].
 	MeanProbability float64
 	// ManipulatedFraction is the share of pixels over Threshold, in [0,1].
@@ -38,10 +41,22 @@ type Result struct {
 	// size. For several models it is their mean, at the picture's size if their
 	// own outputs differ in size.
 	Raw picture.Map
+	// Confidence in [0,1] that the map is right at a pixel: [Height, Width]; nil for
+	// networks that give none, and for several models together.
+	Confidence []float32
 	// Each holds each model's own result, in the order in which they were given;
 	// only with Options.Each.
 	Each []*Result
+
+	networkScore *float64 // the network's own score; nil if it has none
 }
+
+// What Result.Score is.
+const (
+	ScorePercentile = "percentile" // the probability that one pixel in a hundred exceeds
+	ScoreMean       = "mean"       // the mean probability
+	ScoreNetwork    = "network"    // the network's own probability that the picture is manipulated
+)
 
 // Region is a connected area (8 neighbours) that looks manipulated.
 type Region struct {
@@ -57,9 +72,13 @@ const smallestRegion = 1e-4
 // measure computes the fields that depend on Prob.
 func (r *Result) measure(scoreIsMean bool) {
 	r.MeanProbability = r.toMap().Mean()
-	r.Score = r.MeanProbability
-	if !scoreIsMean {
-		r.Score = metric.FlagScore(r.Prob)
+	switch {
+	case r.networkScore != nil:
+		r.Score, r.ScoreKind = *r.networkScore, ScoreNetwork
+	case scoreIsMean:
+		r.Score, r.ScoreKind = r.MeanProbability, ScoreMean
+	default:
+		r.Score, r.ScoreKind = metric.FlagScore(r.Prob), ScorePercentile
 	}
 	r.mark()
 }

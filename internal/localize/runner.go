@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/declip/declip/internal/forensics"
+	"github.com/declip/declip/internal/localize/published"
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/parallel"
@@ -22,6 +23,7 @@ type Network interface {
 type Runner struct {
 	spec      network.Spec
 	detectors []forensics.Detector
+	published published.Network // of a network of ModeWhole
 	sessions  *sessions
 }
 
@@ -43,7 +45,11 @@ func newRunner(spec network.Spec, load func(h, w int) (*engine.Session, error)) 
 	if err != nil {
 		return nil, err
 	}
-	return &Runner{spec: spec, detectors: detectors, sessions: newSessions(load)}, nil
+	r := &Runner{spec: spec, detectors: detectors, sessions: newSessions(load)}
+	if spec.Mode == network.ModeWhole {
+		r.published, err = published.For(spec)
+	}
+	return r, err
 }
 
 // Close frees the sessions. No call of Run may be in progress.
@@ -51,16 +57,19 @@ func (r *Runner) Close() error { return r.sessions.close() }
 
 // Run runs the network on a picture. The result does not depend on what else runs. A panic is an
 // error of this picture.
-func (r *Runner) Run(ctx context.Context, rgb *picture.RGB) (Output, error) {
-	if r.spec.Mode == network.ModeResize {
-		return r.runResized(ctx, rgb)
+func (r *Runner) Run(ctx context.Context, p *picture.Picture) (Output, error) {
+	switch r.spec.Mode {
+	case network.ModeWhole:
+		return r.runWhole(ctx, p)
+	case network.ModeResize:
+		return r.runResized(ctx, p.RGB)
 	}
-	return r.runTiled(ctx, rgb)
+	return r.runTiled(ctx, p.RGB)
 }
 
 // Predict is Run for callers that need the probabilities at the picture's size only.
 func (r *Runner) Predict(ctx context.Context, rgb *picture.RGB) ([]float32, error) {
-	out, err := r.Run(ctx, rgb)
+	out, err := r.Run(ctx, picture.New(rgb))
 	return out.Prob, err
 }
 

@@ -54,6 +54,8 @@ type Picture struct {
 	// Warnings are sentences about damage that decoding passed over, and about the choice among
 	// several pictures of the file. nil for files without fault.
 	Warnings []string
+
+	file []byte // of a JPEG picture, for its coefficients; nil for other formats
 }
 
 // New wraps pixels that come from no file: Format is empty and Orientation is 1.
@@ -107,7 +109,11 @@ func DecodeContext(ctx context.Context, data []byte, limits Limits) (*Picture, e
 			steps := *c.steps // a copy, so that the samples can be freed
 			rgb.Steps = &steps
 		}
-		return &Picture{RGB: rgb, Format: c.format, Orientation: c.orientation(data), Warnings: c.warnings}, nil
+		p := &Picture{RGB: rgb, Format: c.format, Orientation: c.orientation(data), Warnings: c.warnings}
+		if c.format == "jpeg" {
+			p.file = data
+		}
+		return p, nil
 	})
 }
 

@@ -192,7 +192,7 @@ func near(a, b, tolerance float64) bool { return math.Abs(a-b) <= tolerance }
 // groupPredict predicts with the only model of a group.
 func groupPredict(group *localize.Group) Predict {
 	return func(ctx context.Context, p *picture.RGB) ([]float32, error) {
-		outputs, err := group.Run(ctx, []*picture.RGB{p})
+		outputs, err := group.Run(ctx, []*picture.Picture{picture.New(p)})
 		if err != nil {
 			return nil, err
 		}

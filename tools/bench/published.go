@@ -145,7 +145,7 @@ func (p *published) pictures(batch, repeats int) error {
 		return err
 	}
 	defer done()
-	pictures := slices.Repeat([]*picture.RGB{render(224, 224)}, batch)
+	pictures := slices.Repeat([]*picture.Picture{picture.New(render(224, 224))}, batch)
 	var ours, others []float64
 	for i := range repeats + 1 {
 		began := time.Now()
@@ -188,14 +188,15 @@ func (p *published) sharing() error {
 	}
 	defer doneOne()
 	var all, single, backbone []float64
-	picture := []*picture.RGB{render(224, 224)}
+	rgb := render(224, 224)
+	pictures := []*picture.Picture{picture.New(rgb)}
 	pass := one.Pass(0)
 	for i := range 8 {
 		var times [3]float64
 		for k, do := range []func() error{
-			func() error { _, err := four.Run(context.Background(), picture); return err },
-			func() error { _, err := one.Run(context.Background(), picture); return err },
-			func() error { _, err := pass.Run(context.Background(), picture); return err },
+			func() error { _, err := four.Run(context.Background(), pictures); return err },
+			func() error { _, err := one.Run(context.Background(), pictures); return err },
+			func() error { _, err := pass.Run(context.Background(), []*picture.RGB{rgb}); return err },
 		} {
 			began := time.Now()
 			if err := do(); err != nil {

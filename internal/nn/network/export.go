@@ -8,8 +8,11 @@ import (
 
 // Export is the model in one program for use outside declip: input PortImage [N, 3, height, width],
 // RGB in [0, 1], normalised by the program; outputs PortLogits and PortProbabilities [N, 1, h, w].
-// Height and width are as for Program.
+// Height and width are as for Program. A network of ModeWhole has the ports of Program.
 func (m *Pretrained) Export(height, width int) (Program, error) {
+	if m.whole != nil {
+		return m.Program(height, width)
+	}
 	if err := m.fits(height, width); err != nil {
 		return Program{}, err
 	}

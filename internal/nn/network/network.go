@@ -29,13 +29,15 @@ const (
 	ModeResize = "resize"
 	// ModeTiles runs the network over the picture's own pixels in overlapping tiles.
 	ModeTiles = "tiles"
+	// ModeWhole runs the network over the picture's own pixels at once.
+	ModeWhole = "whole"
 )
 
 // Spec describes a network. Its JSON form is stored in checkpoints.
 type Spec struct {
 	// Arch is the backbone: "xceptionnet" (the published baseline), "xceptionnet-lite", one of
 	// CLIP's such as "ViT-L/14" or "RN50", or a transformer and a residual network as
-	// "ViT-L/14,RN50".
+	// "ViT-L/14,RN50"; or another author's network, such as "cat-net".
 	Arch string `json:"arch"`
 	// Layer is the backbone's layer whose features the decoder reads, such as "layer20"; for two
 	// backbones it is the transformer's.
@@ -43,7 +45,7 @@ type Spec struct {
 	// Decoder is "linear", "attention", "conv-K" with K a multiple of 4, or, for xceptionnet-lite,
 	// "context" or "pyramid".
 	Decoder string `json:"decoder"`
-	// Mode is ModeResize or ModeTiles.
+	// Mode is ModeResize, ModeTiles or ModeWhole.
 	Mode string `json:"mode"`
 	ResizeOptions
 	TileOptions
@@ -97,6 +99,9 @@ type LiteOptions struct {
 
 // String names the network, as in "ViT-L/14 layer20 conv-20".
 func (s Spec) String() string {
+	if s.Decoder == "" {
+		return s.Arch
+	}
 	if s.Layer == "" {
 		return s.Arch + " " + s.Decoder
 	}

@@ -10,7 +10,13 @@ import (
 const (
 	PortImage         = "image"         // input: pictures [N, 3, H, W]
 	PortLogits        = "logits"        // output: [N, 1, h, w]
-	PortProbabilities = "probabilities" // output of exported programs: [N, 1, h, w]
+	PortProbabilities = "probabilities" // output of some programs: [N, 1, h, w]
+
+	// Ports of other authors' networks, which take one picture at a time.
+	PortCoefficients = "coefficients" // input: quantised coefficients of JPEG blocks [1, 1, H, W]
+	PortSteps        = "steps"        // input: their quantisation steps [1, 1, 8, 8]
+	PortConfidence   = "confidence"   // output: logits of the map's reliability [1, 1, h, w]
+	PortScore        = "score"        // output: probability for the whole picture [1]
 )
 
 // FeatureInput is the name of a decoder's input for the i-th of its Uses.

@@ -19,6 +19,8 @@ type Pretrained struct {
 	decoder decoder
 	layout  layout // of the decoder's tensors; of the whole network's if uses is empty
 	shapes  []Features
+	whole   wholeNetwork // another author's network; the fields above but spec are empty
+	file    *weights.File
 }
 
 // Use is a layer of a backbone whose features a decoder reads.
@@ -58,6 +60,13 @@ const fusionLayer = "layer3"
 // that is not. A missing backbone is a *MissingBackboneError; errors about names of unknown
 // networks wrap ErrSpec.
 func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pretrained, error) {
+	n, err := recogniseWhole(f, others)
+	if err != nil {
+		return nil, err
+	}
+	if n != nil {
+		return openWhole(f, n, o)
+	}
 	c, err := Recognise(f)
 	if err != nil {
 		return nil, err
@@ -83,7 +92,7 @@ func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pret
 	override(&spec.Arch, o.Arch)
 	override(&spec.Layer, o.Layer)
 	override(&spec.Decoder, o.Decoder)
-	m := &Pretrained{spec: spec, layout: c.decoder}
+	m := &Pretrained{spec: spec, layout: c.decoder, file: f}
 	for _, step := range []func() error{
 		func() error { return m.chooseBackbones(c, pool) },
 		func() error { return m.chooseLayers(c) },
@@ -115,7 +124,16 @@ func openLite(c *FileContents, o Override) (*Pretrained, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.file.Path(), err)
 	}
-	m := &Pretrained{spec: spec, layout: c.decoder}
+	m := &Pretrained{spec: spec, layout: c.decoder, file: c.file}
+	return m, m.check()
+}
+
+func openWhole(f *weights.File, n wholeNetwork, o Override) (*Pretrained, error) {
+	if o != (Override{}) {
+		return nil, fmt.Errorf("%w: %s holds %v, which has a fixed architecture: --arch, --layer and --decoder cannot be used",
+			ErrSpec, f.Path(), n.spec())
+	}
+	m := &Pretrained{spec: n.spec(), whole: n, file: f}
 	return m, m.check()
 }
 
@@ -123,7 +141,7 @@ func openLite(c *FileContents, o Override) (*Pretrained, error) {
 func (m *Pretrained) Spec() Spec { return m.spec }
 
 // Path is the path of the file with the decoder, or with the whole network.
-func (m *Pretrained) Path() string { return m.layout.file.Path() }
+func (m *Pretrained) Path() string { return m.file.Path() }
 
 // Uses lists the backbones' layers that the decoder reads: one, or two for the fusion. It is empty
 // for a network in one piece.
@@ -153,8 +171,22 @@ func (m *Pretrained) buildDecoder(form Form) (*builder, *graph.Node, error) {
 
 // Program is the model in one program: input PortImage [N, 3, height, width], normalised by Mean
 // and Std, output PortLogits. Height and width are Spec.Input unless the network runs over tiles.
-// The fusion of backbones for pictures of different sizes has no such program: it is an error.
+// The fusion of backbones for pictures of different sizes has no such program: it is an error. The
+// inputs and outputs of a network of ModeWhole depend on the network: PortImage, PortCoefficients
+// and PortSteps; PortLogits or PortProbabilities, PortConfidence and PortScore.
 func (m *Pretrained) Program(height, width int) (Program, error) {
+	return m.ProgramIn(Plain, height, width)
+}
+
+// ProgramIn is Program; a network of ModeWhole is written in the given form.
+func (m *Pretrained) ProgramIn(form Form, height, width int) (Program, error) {
+	if m.whole != nil {
+		b, outputs := buildAlone(m.whole, form, height, width)
+		if err := b.g.Err(); err != nil {
+			return Program{}, fmt.Errorf("%v for %d x %d pixels: %w", m.spec, width, height, err)
+		}
+		return b.program(outputs)
+	}
 	if err := m.fits(height, width); err != nil {
 		return Program{}, err
 	}
@@ -202,6 +234,10 @@ func (m *Pretrained) build(g *graph.Graph, image *graph.Node) (*builder, *graph.
 
 // check returns an error if a tensor is missing.
 func (m *Pretrained) check() error {
+	if m.whole != nil {
+		b, _ := buildAlone(m.whole, Plain, 64, 64)
+		return b.check()
+	}
 	if len(m.uses) == 0 {
 		b, _ := m.buildWhole(64, 64)
 		return b.check()

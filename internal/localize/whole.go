@@ -1,0 +1,59 @@
+package localize
+
+import (
+	"context"
+
+	"github.com/declip/declip/internal/localize/published"
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/internal/picture"
+)
+
+// wholeRun is a picture on its way through another author's network, by wholeSteps.
+type wholeRun struct {
+	*Runner
+	picture *picture.Picture
+	input   *published.Input
+	outputs map[string]*engine.Tensor
+	out     Output
+}
+
+func (r *Runner) runWhole(ctx context.Context, p *picture.Picture) (Output, error) {
+	run := &wholeRun{Runner: r, picture: p}
+	if err := runSteps(ctx, wholeSteps, run); err != nil {
+		return Output{}, err
+	}
+	return run.out, nil
+}
+
+func (w *wholeRun) prepare(ctx context.Context) (err error) {
+	w.input, err = w.published.Input(ctx, w.picture)
+	return err
+}
+
+func (w *wholeRun) runNetwork(ctx context.Context) error {
+	session, release, err := w.sessions.get(ctx, w.input.Height, w.input.Width)
+	if err != nil {
+		return err
+	}
+	defer release()
+	parallel.Point("network")
+	w.outputs, err = session.Run(ctx, w.input.Tensors, nil)
+	w.input = nil // large, and of no further use
+	return err
+}
+
+func (w *wholeRun) readAnswer(ctx context.Context) error {
+	for _, t := range w.outputs {
+		if err := network.CheckNaN(w.spec.String(), t.Float32s()); err != nil {
+			return err
+		}
+	}
+	a, err := w.published.Answer(ctx, w.outputs, w.picture)
+	if err != nil {
+		return err
+	}
+	w.out = Output{Raw: a.Raw, Prob: a.Prob, Confidence: a.Confidence, Score: a.Score}
+	return nil
+}
