@@ -87,6 +87,7 @@ Kinds of study:
   decoders         several decoders on the same features
   backbones        several backbones
   robustness       compressed, blurred, resized and noisy test pictures
+  figure2          trained models side by side on the same pictures, with their maps
 
 A study is a YAML file, whose keys are described in docs/study.md, or is given by
 flags. A data set is named as for "declip train --data" and has the splits train,
@@ -106,7 +107,8 @@ func (a *app) newStudy() *cobra.Command {
   declip study study.yaml
   declip study cross-generator --data splice=forged/splice --data inpaint=forged/inpaint --out study1 --epochs 20
   declip study layers --layers layer0..layer23 --arch ViT-L/14 --decoder linear --data lama=sets/lama --data ldm=sets/ldm --out study2
-  declip study robustness --model lite=lite --test forged=forged/test --out study3`,
+  declip study robustness --model lite=lite --test forged=forged/test --out study3
+  declip study figure2 --model lite=lite --model mine=run1/best.safetensors --test forged=forged/test --out study4`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := o.study(cmd, args)

@@ -139,6 +139,9 @@ func (e *evaluation) printDetection(to io.Writer) {
 		d.Accuracy, inBrackets(e.Intervals, "detection_accuracy", 1, "%.4f"), d.BestAccuracy)
 	f := e.DetectionByFlags
 	fmt.Fprintf(to, "whole pictures by their 99th percentile: AP %.4f, AUC %.4f, accuracy %.4f, at best %.4f\n", f.AP, f.AUC, f.Accuracy, f.BestAccuracy)
+	if n := e.DetectionByNetwork; n != nil {
+		fmt.Fprintf(to, "whole pictures by the network's own score: AP %.4f, AUC %.4f, accuracy %.4f, at best %.4f\n", n.AP, n.AUC, n.Accuracy, n.BestAccuracy)
+	}
 }
 
 func (e *evaluation) printLeftOut(to io.Writer) {

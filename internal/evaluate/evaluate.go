@@ -243,7 +243,7 @@ func (r *run) measure(k int, l loaded, p Prediction, s *Picture) error {
 	if err != nil {
 		return err
 	}
-	s.Masked = mask != nil
+	s.Masked, s.NetworkScore = mask != nil, p.Score
 	if s.Scores, err = scores(prob, mask, r.options.Threshold); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (p *models) Models() []string { return p.names }
 func (p *models) Predict(ctx context.Context, samples []dataset.Sample) ([][]Prediction, error) {
 	pictures := make([]*picture.Picture, len(samples))
 	for i, s := range samples {
-		pictures[i] = picture.New(s.Picture)
+		pictures[i] = s.Whole()
 	}
 	results, err := p.model.LocalizeBatch(ctx, pictures)
 	if err != nil {
@@ -58,5 +58,9 @@ func (p *models) Predict(ctx context.Context, samples []dataset.Sample) ([][]Pre
 }
 
 func prediction(r *localize.Result) Prediction {
-	return Prediction{Map: picture.Map{Prob: r.Prob, Width: r.Width, Height: r.Height}}
+	p := Prediction{Map: picture.Map{Prob: r.Prob, Width: r.Width, Height: r.Height}}
+	if r.ScoreKind == localize.ScoreNetwork {
+		p.Score = &r.Score
+	}
+	return p
 }

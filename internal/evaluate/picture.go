@@ -16,7 +16,8 @@ type Picture struct {
 	Manipulated   bool   // by its label or its mask
 	Masked        bool   // it has a mask; otherwise only the scores that need none are set
 	Scores        metric.Result
-	Err           error // why there are no scores
+	NetworkScore  *float64 // the model's own score of the picture; nil if it gives none
+	Err           error    // why there are no scores
 }
 
 // pictureJSON is a Picture as stored.
@@ -35,6 +36,7 @@ type pictureJSON struct {
 	Score             *float64 `json:"mean_probability"`
 	Flagged           *float64 `json:"fraction_over_threshold"`
 	FlagScore         *float64 `json:"flag_score"`
+	NetworkScore      *float64 `json:"network_score,omitempty"`
 	Pixels            int      `json:"pixels"`
 	ManipulatedPixels int      `json:"manipulated_pixels"`
 	SurePixels        int      `json:"sure_pixels"`
@@ -54,7 +56,7 @@ func (p Picture) MarshalJSON() ([]byte, error) {
 	r := p.Scores
 	j := pictureJSON{
 		Name: p.Name, Method: p.Method, Width: p.Width, Height: p.Height, Manipulated: p.Manipulated, Masked: p.Masked,
-		Pixels: r.Pixels, ManipulatedPixels: r.Manipulated, SurePixels: r.Sure,
+		NetworkScore: p.NetworkScore, Pixels: r.Pixels, ManipulatedPixels: r.Manipulated, SurePixels: r.Sure,
 	}
 	if p.Err != nil {
 		j.Error = p.Err.Error()
@@ -74,7 +76,8 @@ func (p *Picture) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &j); err != nil {
 		return err
 	}
-	*p = Picture{Name: j.Name, Method: j.Method, Width: j.Width, Height: j.Height, Manipulated: j.Manipulated, Masked: j.Masked}
+	*p = Picture{Name: j.Name, Method: j.Method, Width: j.Width, Height: j.Height, Manipulated: j.Manipulated, Masked: j.Masked,
+		NetworkScore: j.NetworkScore}
 	if j.Error != "" {
 		p.Err = errors.New(j.Error)
 		return nil

@@ -19,5 +19,7 @@ type Predictor interface {
 // Prediction is one model's map of one picture, of any size, or why there is none.
 type Prediction struct {
 	Map picture.Map // probabilities in [0,1]
-	Err error
+	// Score is the model's own probability that the picture is manipulated; nil if it gives none.
+	Score *float64
+	Err   error
 }

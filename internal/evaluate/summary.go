@@ -41,6 +41,8 @@ type Summary struct {
 	// DetectionByFlags uses the probability that one pixel in a hundred exceeds. It is the score of
 	// models that run at full resolution.
 	DetectionByFlags *Detection `json:"detection_by_flags,omitempty"`
+	// DetectionByNetwork uses the model's own score of the whole picture, where it gives one.
+	DetectionByNetwork *Detection `json:"detection_by_network,omitempty"`
 	// Methods has the averages of manipulated pictures by method.
 	Methods map[string]Averages `json:"methods,omitempty"`
 	Failed  int                 `json:"-"` // pictures without scores; they are in no average
@@ -69,6 +71,9 @@ func Summarize(pictures []Picture, o SummaryOptions) Summary {
 	}
 	if s.Manipulated > 0 && s.Untouched > 0 {
 		s.Detection, s.DetectionByFlags = detected(&all.detection, o.Threshold), detected(&all.flags, o.Threshold)
+		if all.network.Count() == len(good) {
+			s.DetectionByNetwork = detected(&all.network, o.Threshold)
+		}
 	}
 	s.Intervals = intervals(scoresOf(good), o)
 	for name, list := range methods {
@@ -94,6 +99,7 @@ type sums struct {
 	summary   metric.Summary
 	detection metric.Detection // by mean
 	flags     metric.Detection // by FlagScore
+	network   metric.Detection // by NetworkScore
 }
 
 // averages adds up the scores of pictures.
@@ -103,6 +109,9 @@ func averages(pictures []Picture) *sums {
 		a.Pictures++
 		a.detection.Add(p.Scores.Score, p.Manipulated)
 		a.flags.Add(p.Scores.FlagScore, p.Manipulated)
+		if p.NetworkScore != nil {
+			a.network.Add(*p.NetworkScore, p.Manipulated)
+		}
 		switch {
 		case !p.Manipulated:
 			a.Untouched++

@@ -102,7 +102,7 @@ type Cache struct {
 }
 
 // Kinds lists the kinds of study.
-var Kinds = []string{report.CrossGenerator, report.Layers, report.Decoders, report.Backbones, report.Robustness}
+var Kinds = []string{report.CrossGenerator, report.Layers, report.Decoders, report.Backbones, report.Robustness, report.Figure2}
 
 // DefaultFile returns a study with the default options and nothing to do yet.
 func DefaultFile() File {
@@ -188,6 +188,7 @@ func (f File) completed() File {
 var titles = map[string]string{
 	report.CrossGenerator: "From one kind of manipulation to another", report.Layers: "Layers of a backbone",
 	report.Decoders: "Decoders", report.Backbones: "Backbones", report.Robustness: "Robustness",
+	report.Figure2: "Methods side by side",
 }
 
 var goodName = regexp.MustCompile(`^[\pL\pN][\pL\pN ._,+()/-]*$`)
@@ -199,6 +200,9 @@ func (f File) Validate() error {
 	}
 	if f.Out == "" {
 		return errors.New("no directory for the results (out)")
+	}
+	if f.Kind == report.Figure2 && len(f.Models) == 0 {
+		return fmt.Errorf("a study of kind %s compares trained models: give at least one under models (or with --model)", f.Kind)
 	}
 	if len(f.Data) == 0 && (len(f.Models) == 0 || len(f.Tests) == 0) {
 		return errors.New("no data sets")
@@ -267,7 +271,7 @@ func (f File) checkKind() error {
 			return fmt.Errorf("a study of kind %s needs a list of %s", c.kind, c.key)
 		}
 	}
-	if len(f.Models) > 0 && f.Kind != report.CrossGenerator && f.Kind != report.Robustness {
+	if len(f.Models) > 0 && f.Kind != report.CrossGenerator && f.Kind != report.Robustness && f.Kind != report.Figure2 {
 		return fmt.Errorf("a study of %s trains its models: models cannot be given", f.Kind)
 	}
 	if len(f.Models) > 0 {

@@ -20,7 +20,7 @@ import (
 
 const (
 	shownSide     = 288 // longest side in pixels of a picture in the report
-	shownMaps     = 6   // largest number of maps of one picture
+	shownMaps     = 6   // largest number of maps of one picture, where many models are much alike
 	shownExtremes = 2   // best and worst pictures of each kind
 )
 
@@ -53,7 +53,7 @@ func (p *Plan) shots() (list []shot) {
 			list = append(list, shot{s, i, filepath.Base(pictures[i].Name), report.Sample, cells})
 		}
 	}
-	if p.File.Evaluation.Samples > 0 {
+	if p.File.Evaluation.Samples > 0 && p.File.Kind != report.Figure2 {
 		list = append(list, p.extremes(true, report.BestID, report.WorstID)...)
 		list = append(list, p.extremes(false, report.BestOD, report.WorstOD)...)
 	}
@@ -73,7 +73,7 @@ func (p *Plan) shownCells(s *set) (cells []*Cell) {
 		}
 		cells = append(cells, c)
 	}
-	if len(cells) > shownMaps {
+	if len(cells) > shownMaps && p.File.Kind != report.Figure2 {
 		all := cells
 		cells = nil
 		for k := range shownMaps {
@@ -172,7 +172,8 @@ func (p *Plan) pictures(ctx context.Context, o Options, makeNew bool) ([]report.
 		}
 		for _, c := range s.cells {
 			if m, err := os.ReadFile(p.shownFile(s, c, "png")); err == nil {
-				out.Maps = append(out.Maps, report.Map{Variant: c.Run.Variant, Train: c.Run.Train, Image: m, IoU: c.result.Pictures[s.index].Scores.IoU})
+				out.Maps = append(out.Maps, report.Map{Variant: c.Run.Variant, Train: c.Run.Train, Image: m,
+					IoU: c.result.Pictures[s.index].Scores.IoU, F1: c.result.Pictures[s.index].Scores.F1Fixed})
 			}
 		}
 		list = append(list, out)
@@ -226,7 +227,7 @@ func (p *Plan) drawWith(ctx context.Context, m *localize.Model, shots []shot) er
 		if err != nil || sample.Mask == nil {
 			continue
 		}
-		result, err := localizeSafely(ctx, m, sample.Picture)
+		result, err := localizeSafely(ctx, m, sample.Whole())
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -241,9 +242,9 @@ func (p *Plan) drawWith(ctx context.Context, m *localize.Model, shots []shot) er
 }
 
 // localizeSafely is Localize with a panic as an error.
-func localizeSafely(ctx context.Context, m *localize.Model, p *picture.RGB) (result *localize.Result, err error) {
+func localizeSafely(ctx context.Context, m *localize.Model, p *picture.Picture) (result *localize.Result, err error) {
 	defer parallel.Recover(&err)
-	return m.Localize(ctx, picture.New(p))
+	return m.Localize(ctx, p)
 }
 
 // writeShown writes a shot's picture, its mask and a map.

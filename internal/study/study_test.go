@@ -273,6 +273,27 @@ func TestRobustnessOfGivenModels(t *testing.T) {
 	}
 }
 
+// Given methods are run on the same pictures and shown side by side.
+func TestFigure2(t *testing.T) {
+	dir := t.TempDir()
+	f := tiny(t, dir)
+	first := mustDo(t, f, 2, 4)
+	g := DefaultFile()
+	g.Kind, g.Out, g.Tests = report.Figure2, filepath.Join(dir, "figure2"), f.Data
+	g.Evaluation, g.Cache = f.Evaluation, f.Cache
+	g.Evaluation.Clip = f.Train.BackboneFiles
+	if err := g.Validate(); err == nil || !strings.Contains(err.Error(), "models") {
+		t.Errorf("without models: got %v", err)
+	}
+	g.Models = []Model{{"one", first.plan.Runs[0].File}, {"two", first.plan.Runs[1].File}}
+	mustDo(t, g, 0, 4)
+	page := read(t, filepath.Join(g.Out, report.PageFile))
+	if n := strings.Count(page, "alt=\"map of "); n != 4 {
+		t.Errorf("the report shows %d maps, want those of two methods for two pictures", n)
+	}
+	mustDo(t, g, 0, 0)
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

@@ -25,6 +25,8 @@ func (a *Analysis) contents() []section {
 		return a.barSections("backbone")
 	case Robustness:
 		return a.robustSections()
+	case Figure2:
+		return a.methodSections()
 	}
 	return a.crossSections()
 }
@@ -169,6 +171,9 @@ type tile struct{ Value, Unit, Label, Under string }
 
 // tiles are the numbers that summarise the study.
 func (a *Analysis) tiles() (list []tile) {
+	if a.Kind == Figure2 {
+		return a.methodTiles()
+	}
 	v, t := a.Variants[0], a.Treatments[0]
 	if len(a.Variants) > 1 {
 		if v = a.bestVariant(t, iou.Key, a.groups()[len(a.groups())-1]); v == "" {

@@ -83,7 +83,7 @@ func withPictures(t testing.TB, r *Results) *Results {
 			maps = 1
 		}
 		for k := range maps {
-			p.Maps = append(p.Maps, Map{Variant: r.Variants[0], Train: r.Train[k], Image: encoded(t, 160, 120, true), IoU: float64(10 + 20*k)})
+			p.Maps = append(p.Maps, Map{Variant: r.Variants[0], Train: r.Train[k], Image: encoded(t, 160, 120, true), IoU: float64(10 + 20*k), F1: 0.1 + 0.2*float64(k)})
 		}
 		r.Pictures = append(r.Pictures, p)
 	}

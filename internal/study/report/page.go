@@ -28,6 +28,7 @@ type page struct {
 	Summary                            []string
 	Sections                           []pageSection
 	Grids                              []pageGrid
+	Matrix                             *pageMatrix // of Figure2, instead of Grids
 	Runs                               *Table
 	Data                               *Table
 	Options, Versions                  []Option
@@ -83,6 +84,9 @@ func (a *Analysis) page(sections []section, cells Table) ([]byte, error) {
 		Tiles: a.tiles(), Summary: a.Summary(), Grids: a.grids(), Options: a.Options, Versions: a.Versions,
 		Dolos: a.Dolos, Threshold: fmt.Sprintf("%g", a.Threshold), Bootstrap: a.Bootstrap, Untouched: a.hasUntouched(),
 	}
+	if a.Kind == Figure2 {
+		p.Matrix, p.Grids = a.matrix(), nil
+	}
 	for _, s := range sections {
 		out := pageSection{Title: s.title, Intro: s.intro, Tables: s.tables}
 		for _, f := range s.figures {
@@ -122,6 +126,8 @@ func (a *Analysis) explained() string {
 		return "Which backbone's features show best where a picture was manipulated? A decoder was trained on each and tested on the kind of manipulation it was trained on and on others."
 	case Robustness:
 		return "How well does a model work on pictures that were compressed, resized, blurred or made noisy, as happens when pictures are shared on the web?"
+	case Figure2:
+		return "Which method finds manipulated areas best? Trained methods were run on the same pictures, and their maps are shown side by side."
 	}
 	return "Does a model that was trained on one kind of manipulation find other kinds, too? One model was trained on each kind, and all were tested on all kinds."
 }

@@ -271,7 +271,7 @@ func TestTableFiles(t *testing.T) {
 
 // A study of which nothing is known yet has a page all the same.
 func TestNothingKnown(t *testing.T) {
-	for _, kind := range []string{CrossGenerator, Layers, Decoders, Backbones, Robustness} {
+	for _, kind := range []string{CrossGenerator, Layers, Decoders, Backbones, Robustness, Figure2} {
 		r := made(t, kind, 3)
 		for i := range r.Cells {
 			r.Cells[i].Problem, r.Cells[i].Scores = "not yet", nil

@@ -12,6 +12,7 @@ const (
 	Decoders       = "decoders"
 	Backbones      = "backbones"
 	Robustness     = "robustness" // treated test pictures, by strength
+	Figure2        = "figure2"    // trained methods side by side, as in the paper's Figure 2
 )
 
 // Results is the input of a report. A study's grid has four dimensions: variants (layers, decoders,
@@ -22,7 +23,7 @@ type Results struct {
 	Note  string `json:"note,omitempty"` // by the author of the study
 
 	Variants   []string    `json:"variants"`   // at least one
-	Train      []string    `json:"train"`      // training sets
+	Train      []string    `json:"train"`      // training sets; of Figure2 the methods
 	Test       []string    `json:"test"`       // test sets: the training sets first, then the others
 	Treatments []Treatment `json:"treatments"` // the first is none
 	Runs       []Run       `json:"runs"`
@@ -133,7 +134,7 @@ const (
 type Map struct {
 	Variant, Train string
 	Image          []byte
-	IoU            float64 // percent; NaN if it is not defined
+	IoU, F1        float64 // percent and [0,1], NaN if they are not defined
 }
 
 // Metric is a score that is averaged over pictures.

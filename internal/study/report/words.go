@@ -56,6 +56,8 @@ func (a *Analysis) Summary() []string {
 		list = a.variantWords()
 	case Robustness:
 		list = a.robustWords()
+	case Figure2:
+		list = a.methodWords()
 	default:
 		list = a.crossWords()
 	}
