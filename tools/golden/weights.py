@@ -21,6 +21,8 @@ DTYPES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
     torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }
+# Classes of which only the name is read, by the name in the pickle; weights_field.py fills it.
+OPAQUE = {}
 LEGACY = {"_use_new_zipfile_serialization": False}
 
 
@@ -64,6 +66,8 @@ def flatten(value, name=""):
             inside = flatten(item, full)
             tensors.update(inside[0])
             scalars.update(inside[1])
+        elif named and isinstance(item, tuple(OPAQUE)):
+            scalars[full] = f"({OPAQUE[type(item)]}, not read)"
         elif named and isinstance(item, (str, int, float)):
             scalars[full] = text(item)
     return tensors, scalars
@@ -235,4 +239,5 @@ def main(folder):
         f.write("\n")
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

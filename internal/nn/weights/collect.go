@@ -159,7 +159,8 @@ func keyText(key any) (string, error) {
 	return "", fmt.Errorf("a key is %s, expected a str or an int", pickle.Kind(key))
 }
 
-// scalar keeps a string, number or bool as metadata and ignores everything else.
+// scalar keeps a string, number or bool as metadata, names the class of an opaque object, and
+// ignores everything else.
 func (c *collector) scalar(name, key string, value any) {
 	var text string
 	switch v := value.(type) {
@@ -173,6 +174,8 @@ func (c *collector) scalar(name, key string, value any) {
 		text = strconv.FormatFloat(v, 'g', -1, 64)
 	case string:
 		text = v
+	case *torchOpaque:
+		text = "(" + v.class.String() + ", not read)"
 	default:
 		return
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// goldenFile is the description by tools/golden/weights.py of a file that PyTorch wrote.
+// goldenFile is the description by tools/golden/weights.py or weights_field.py of a file that
+// PyTorch wrote.
 type goldenFile struct {
 	Format   string            `json:"format"`
 	Metadata map[string]string `json:"metadata"`
@@ -26,13 +27,12 @@ type goldenFile struct {
 
 func goldenFiles(t testing.TB) map[string]goldenFile {
 	t.Helper()
-	text, err := os.ReadFile("testdata/golden.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var files map[string]goldenFile
-	if err := json.Unmarshal(text, &files); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"golden.json", "field.json"} {
+		// Unmarshal adds to the map.
+		if err := json.Unmarshal(readTestdata(t, name), &files); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return files
 }

@@ -70,7 +70,7 @@ func (r *torchRules) Global(g pickle.Global) error {
 	case rebuildTensor, rebuildTensorV2, rebuildParameter, orderedDict, torchSize:
 		return nil
 	}
-	if _, ok := storageType(g); ok {
+	if _, ok := storageType(g); ok || isDict(g) || isOpaque(g) {
 		return nil
 	}
 	if r.script && (isScriptClass(g) || isScriptFunction(g)) {
@@ -85,7 +85,7 @@ func (r *torchRules) Global(g pickle.Global) error {
 	case g.Module == "torch._utils" && strings.Contains(g.Name, "sparse"):
 		return fmt.Errorf("%q: sparse tensors are not supported", name)
 	}
-	return fmt.Errorf("refers to %q: only tensors in dicts and lists are supported (of a model, save its state_dict())", name)
+	return fmt.Errorf("refers to %q: only tensors in dicts and lists, and plain data next to them, are supported (of a model, save its state_dict())", name)
 }
 
 func storageType(g pickle.Global) (DType, bool) {
@@ -118,6 +118,10 @@ func (r *torchRules) call(g pickle.Global, args pickle.Tuple) (any, error) {
 	switch {
 	case g == orderedDict:
 		return rebuildDict(args)
+	case isDict(g):
+		return dictFrom(args)
+	case isOpaque(g):
+		return &torchOpaque{g}, nil
 	case g == rebuildTensor || g == rebuildTensorV2:
 		return rebuild(args)
 	case g == rebuildParameter:
@@ -258,8 +262,14 @@ func byStride(shape, strides []int) []int {
 	return dims
 }
 
-// New makes an object of a TorchScript class.
+// New makes an object of a TorchScript class, a dict, or an opaque object.
 func (r *torchRules) New(g pickle.Global, args pickle.Tuple) (any, error) {
+	switch {
+	case isDict(g):
+		return &pickle.Dict{}, nil
+	case isOpaque(g):
+		return &torchOpaque{g}, nil
+	}
 	if !r.script || !isScriptClass(g) || len(args) != 0 {
 		return nil, fmt.Errorf("%q cannot be made from %d arguments", g, len(args))
 	}
@@ -267,8 +277,11 @@ func (r *torchRules) New(g pickle.Global, args pickle.Tuple) (any, error) {
 }
 
 // Build sets the attributes of a TorchScript object. The state of an OrderedDict is bookkeeping of
-// state dicts and is ignored.
+// state dicts and is ignored, as is the state of opaque objects.
 func (r *torchRules) Build(object, state any) error {
+	if _, ok := object.(*torchOpaque); ok {
+		return nil
+	}
 	dict, ok := state.(*pickle.Dict)
 	if !ok {
 		return fmt.Errorf("the state of %s is %s, expected a dict", pickle.Kind(object), pickle.Kind(state))

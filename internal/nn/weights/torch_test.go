@@ -64,6 +64,58 @@ func TestTorchAccepts(t *testing.T) {
 	}
 }
 
+// TestOpaque: data next to the tensors is read as far as its class, and does not disturb them.
+func TestOpaque(t *testing.T) {
+	state := pTuple(pInt(3), pText("<"), "N", "N", "N", pInt(-1), pInt(-1), pInt(0)) + "b"
+	dtype := pCall("numpy", "dtype", pText("f8"), "\x89", "\x88") + state
+	for want, value := range map[string]string{
+		"(numpy._core.multiarray.scalar, not read)":       pCall("numpy._core.multiarray", "scalar", dtype, "C\x0812345678"),
+		"(numpy.core.multiarray.scalar, not read)":        pCall("numpy.core.multiarray", "scalar", dtype, "U\x0812345678"),
+		"(numpy._core.multiarray._reconstruct, not read)": pCall("numpy._core.multiarray", "_reconstruct", pGlobal("numpy", "ndarray"), pTuple(pInt(0)), "C\x01b") + pTuple(pInt(1)) + "b",
+		"(numpy.dtypes.Float64DType, not read)":           pCall("numpy.dtypes", "Float64DType") + state,
+		"(argparse.Namespace, not read)":                  pGlobal("argparse", "Namespace") + ")\x81" + pDict(pText("lr"), pInt(1)) + "b",
+		"(types.SimpleNamespace, not read)":               pCall("types", "SimpleNamespace") + pDict(pText("lr"), pInt(1)) + "b",
+		"(datetime.datetime, not read)":                   pCall("datetime", "datetime", "C\x0a1234567890"),
+		"(__builtin__.set, not read)":                     pCall("__builtin__", "set", pList(pInt(1))),
+		"(pathlib.PosixPath, not read)":                   pCall("pathlib", "PosixPath", pText("/"), pText("a")),
+	} {
+		entries := []string{pText("x"), value, pText("a"), aTensor()}
+		for form, data := range map[string][]byte{
+			"zip":    torchZip(t, pDict(entries...), floats),
+			"legacy": legacyFile(pDict(entries...), pList(pText("0")), legacyFloats),
+		} {
+			f, err := OpenBytes(form, data)
+			if err != nil {
+				t.Errorf("%s: %v", want, err)
+				continue
+			}
+			if v, err := f.Float32s("a"); err != nil || !slices.Equal(v, []float32{2, 3}) || f.Metadata()["x"] != want {
+				t.Errorf("%s: %v, %v; metadata %q, expected %q", form, v, err, f.Metadata()["x"], want)
+			}
+		}
+	}
+}
+
+// TestDictClasses: the entries of a dict of another class are read as those of a plain one.
+func TestDictClasses(t *testing.T) {
+	entries := "(" + pText("a") + aTensor() + "u"
+	for name, dict := range map[string]string{
+		"defaultdict": pCall("collections", "defaultdict", pGlobal("builtins", "list")) + entries,
+		"no factory":  pCall("collections", "defaultdict", "N") + entries,
+		"Counter":     pCall("collections", "Counter", pDict(pText("a"), aTensor())),
+		"EasyDict":    pGlobal("easydict", "EasyDict") + ")\x81" + entries + pDict() + "b",
+	} {
+		f, err := OpenBytes(name, torchZip(t, dict, floats))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if v, err := f.Float32s("a"); err != nil || !slices.Equal(v, []float32{2, 3}) {
+			t.Errorf("%s: %v, %v; expected 2, 3", name, v, err)
+		}
+	}
+}
+
 // badPickles are objects that must be refused in every PyTorch format, with a
 // part of the message. Storage "0" holds four floats.
 func badPickles() map[string]string {
@@ -96,6 +148,11 @@ func badPickles() map[string]string {
 		pCall("collections", "OrderedDict", pInt(1)):                                           "expected none or a list",
 		pCall("collections", "OrderedDict", pList(pInt(1))):                                    "expected pairs",
 		pCall("collections", "OrderedDict", pList(pTuple(pInt(1)))):                            "expected pairs",
+		pCall("collections", "defaultdict", pInt(1)):                                           "expected none or a dict",
+		pGlobal("numpy", "load"):                                                               `"numpy.load"`,
+		pGlobal("numpy.core.multiarray", "fromfile"):                                           `"numpy.core.multiarray.fromfile"`,
+		pGlobal("_codecs", "decode"):                                                           `"_codecs.decode"`,
+		pGlobal("pathlib", "os"):                                                               `"pathlib.os"`,
 		pCall("torch", "Size", pInt(1)):                                                        "called with 1",
 		pCall("torch._utils", "_rebuild_parameter", "N", "\x88", "N"):                          "expected a tensor",
 		pCall("torch._utils", "_rebuild_parameter"):                                            "expected 3",

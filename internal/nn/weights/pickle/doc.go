@@ -9,6 +9,6 @@
 // input gives a value or an error, never a panic. A value may refer to itself and may be nested as
 // deep as its pickle is long, so code that follows references must bound that itself.
 //
-// A value is one of: nil (None), bool, int64, *big.Int (beyond 64 bits), float64, string, Tuple,
-// *List, *Dict, Global, or a value that the Rules made.
+// A value is one of: nil (None), bool, int64, *big.Int (beyond 64 bits), float64, string, Bytes,
+// Tuple, *List, *Dict, Global, or a value that the Rules made.
 package pickle

@@ -20,7 +20,8 @@ const stop = '.'
 
 var opcodes [256]opcode
 
-// The opcodes with run are those that PyTorch writes in protocols 2 to 5, in Python 2 as well.
+// The opcodes with run are those that PyTorch and NumPy write in protocols 2 to 5, in Python 2 as
+// well.
 func init() {
 	opcodes = [256]opcode{
 		0x80: {"PROTO", (*Decoder).proto},
@@ -43,6 +44,10 @@ func init() {
 		0x8d: {"BINUNICODE8", func(d *Decoder) error { return d.unicode(8) }},
 		'T':  {"BINSTRING", func(d *Decoder) error { return d.bytes(4) }},
 		'U':  {"SHORT_BINSTRING", func(d *Decoder) error { return d.bytes(1) }},
+		'B':  {"BINBYTES", func(d *Decoder) error { return d.binary(4) }},
+		'C':  {"SHORT_BINBYTES", func(d *Decoder) error { return d.binary(1) }},
+		0x8e: {"BINBYTES8", func(d *Decoder) error { return d.binary(8) }},
+		0x96: {"BYTEARRAY8", func(d *Decoder) error { return d.binary(8) }},
 
 		')':  {"EMPTY_TUPLE", func(d *Decoder) error { return d.push(Tuple(nil)) }},
 		0x85: {"TUPLE1", func(d *Decoder) error { return d.tuple(1) }},
@@ -53,6 +58,9 @@ func init() {
 		'a':  {"APPEND", (*Decoder).append},
 		'e':  {"APPENDS", (*Decoder).appends},
 		'}':  {"EMPTY_DICT", func(d *Decoder) error { return d.push(&Dict{}) }},
+		0x8f: {"EMPTY_SET", func(d *Decoder) error { return d.push(&List{}) }},
+		0x90: {"ADDITEMS", (*Decoder).appends},
+		0x91: {"FROZENSET", (*Decoder).markedTuple},
 		's':  {"SETITEM", (*Decoder).setItem},
 		'u':  {"SETITEMS", (*Decoder).setItems},
 
@@ -75,8 +83,6 @@ func init() {
 		'd': {"DICT", nil}, 'l': {"LIST", nil}, 'g': {"GET", nil}, 'p': {"PUT", nil},
 		'i': {"INST", nil}, 'o': {"OBJ", nil}, 0x92: {"NEWOBJ_EX", nil},
 		0x82: {"EXT1", nil}, 0x83: {"EXT2", nil}, 0x84: {"EXT4", nil},
-		'B': {"BINBYTES", nil}, 'C': {"SHORT_BINBYTES", nil}, 0x8e: {"BINBYTES8", nil}, 0x96: {"BYTEARRAY8", nil},
-		0x8f: {"EMPTY_SET", nil}, 0x90: {"ADDITEMS", nil}, 0x91: {"FROZENSET", nil},
 		0x97: {"NEXT_BUFFER", nil}, 0x98: {"READONLY_BUFFER", nil},
 	}
 }
@@ -144,6 +150,15 @@ func (d *Decoder) bytes(width int) error {
 		return err
 	}
 	return d.push(string(text))
+}
+
+// binary reads bytes and byte arrays, in which checkpoints store NumPy's numbers.
+func (d *Decoder) binary(width int) error {
+	data, err := d.text(width)
+	if err != nil {
+		return err
+	}
+	return d.push(Bytes(data))
 }
 
 func (d *Decoder) tuple(n int) error {

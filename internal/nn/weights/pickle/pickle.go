@@ -9,12 +9,15 @@ import (
 )
 
 // A value is one of: nil (None), bool, int64, *big.Int (beyond 64 bits),
-// float64, string, Tuple, *List, *Dict, Global, or what the Rules made.
+// float64, string, Bytes, Tuple, *List, *Dict, Global, or what the Rules made.
 type (
-	// Tuple is a Python tuple.
+	// Bytes is a Python bytes or bytearray. Python 2 wrote both as strings.
+	Bytes string
+
+	// Tuple is a Python tuple or frozenset.
 	Tuple []any
 
-	// List is a Python list, shared by everything that refers to it.
+	// List is a Python list or set, shared by everything that refers to it.
 	List struct{ Items []any }
 
 	// Dict is a Python dict: its entries in the order they were set. A key that was set twice has
@@ -253,6 +256,8 @@ func Kind(v any) string {
 		return "a float"
 	case string:
 		return "a str"
+	case Bytes:
+		return "bytes"
 	case Tuple:
 		return "a tuple"
 	case *List:

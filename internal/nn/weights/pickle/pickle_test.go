@@ -87,6 +87,12 @@ func TestDecode(t *testing.T) {
 		{"\x8d\x01\x00\x00\x00\x00\x00\x00\x00a.", "a"},
 		{"T\x01\x00\x00\x00a.", "a"},
 		{"U\x01\xff.", "\xff"},
+		{"B\x01\x00\x00\x00\xff.", Bytes("\xff")},
+		{"C\x02ab.", Bytes("ab")},
+		{"\x8e\x01\x00\x00\x00\x00\x00\x00\x00a.", Bytes("a")},
+		{"\x96\x01\x00\x00\x00\x00\x00\x00\x00a.", Bytes("a")},
+		{"\x8f(K\x01K\x02\x90.", list(one, two)},
+		{"(K\x01K\x02\x91.", Tuple{one, two}},
 		{").", Tuple(nil)},
 		{"K\x01\x85.", Tuple{one}},
 		{"K\x01K\x02\x86.", Tuple{one, two}},
@@ -139,6 +145,7 @@ func TestDecodeLimit(t *testing.T) {
 	for _, dear := range []string{
 		"(" + strings.Repeat("N", n) + "t.", "](" + strings.Repeat("N", n) + "e.", "}(" + strings.Repeat("N", n) + "u.",
 		"]" + strings.Repeat("Na", n/2) + ".", "}" + strings.Repeat("NNs", n/3) + ".", "X\x00\x80\x01\x00" + strings.Repeat("x", 3<<15) + ".",
+		"B\x00\x80\x01\x00" + strings.Repeat("x", 3<<15) + ".", "\x8f(" + strings.Repeat("N", n) + "\x90.",
 		"N" + strings.Repeat("q\x00", n) + ".",
 	} {
 		if _, err := NewDecoder(strings.NewReader(dear), testRules{}, n*stepCost*3/2).Decode(); !errors.Is(err, ErrLimit) {
