@@ -36,8 +36,11 @@ type inspection struct {
 	Needs     []string            `json:"needs,omitempty"`
 	Channels  int                 `json:"channels,omitempty"`
 	Backbones []inspectedBackbone `json:"backbones,omitempty"`
-	Metadata  map[string]string   `json:"metadata"`
-	Tensors   []inspectedTensor   `json:"tensors"`
+	// Removed lists the prefixes of which the last part is left out of the tensors' names, such as
+	// "module." and "state_dict.module.".
+	Removed  []string          `json:"removed_prefixes,omitempty"`
+	Metadata map[string]string `json:"metadata"`
+	Tensors  []inspectedTensor `json:"tensors"`
 }
 
 type inspectedBackbone struct {
@@ -110,6 +113,9 @@ func (x *examined) inspect() inspection {
 	if x.problem != nil {
 		r.Problem = strings.TrimPrefix(x.problem.Error(), x.file.Path()+": ")
 	}
+	for _, p := range x.file.Removed() {
+		r.Removed = append(r.Removed, p.Dict+p.Name)
+	}
 	if x.needs != nil {
 		r.Needs, r.Channels = x.needs.Archs, x.needs.Channels
 	}
@@ -149,6 +155,22 @@ func (r inspection) write(w io.Writer, x *examined) error {
 	if x.needs != nil {
 		row(t, "needs", printable(x.missing()))
 	}
+	for _, p := range x.file.Removed() {
+		row(t, "prefix", fmt.Sprintf("%v, left out of all tensors' names", p))
+	}
+	row(t, "tensors", r.tensorsText())
+	if text := r.optimizerText(); text != "" {
+		row(t, "optimizer", text)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	writeFacts(w, r.Metadata)
+	return r.writeTensors(w)
+}
+
+// tensorsText says how many tensors there are, and how many of them the network needs.
+func (r inspection) tensorsText() string {
 	all, needed, bytes, bytesNeeded := len(r.Tensors), 0, int64(0), int64(0)
 	for _, tensor := range r.Tensors {
 		bytes += tensor.Size
@@ -161,12 +183,23 @@ func (r inspection) write(w io.Writer, x *examined) error {
 	if needed > 0 {
 		text += fmt.Sprintf("; needed: %d, %s", needed, sizeText(bytesNeeded))
 	}
-	row(t, "tensors", text)
-	if err := t.Flush(); err != nil {
-		return err
+	return text
+}
+
+// optimizerText counts the tensors of an optimizer, which the network does not use; empty without
+// any.
+func (r inspection) optimizerText() string {
+	count, bytes := 0, int64(0)
+	for _, tensor := range r.Tensors {
+		if strings.HasPrefix(tensor.Name, network.OptimizerPrefix) {
+			count++
+			bytes += tensor.Size
+		}
 	}
-	writeFacts(w, r.Metadata)
-	return r.writeTensors(w)
+	if count == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of the tensors, %s; not used", count, sizeText(bytes))
 }
 
 // writeFacts prints the file's metadata.

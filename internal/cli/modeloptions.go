@@ -85,6 +85,7 @@ func (o *modelOptions) check(cmd *cobra.Command) error { return checkThreads(cmd
 func (a *app) open(cmd *cobra.Command, m modelOptions, o localize.Options) (*localize.Model, error) {
 	o.Library, o.Device, o.Threads, o.LowMemory = a.library, m.engine.device, m.engine.threads, m.engine.lowMemory
 	o.Arch, o.Layer, o.Decoder, o.Backbones = m.network.arch, m.network.layer, m.network.decoder, m.network.clip
+	o.Notice = a.notice
 	model, err := localize.OpenSeveral(m.models, o)
 	return model, wrongNetwork(cmd, m.network, sayClip(err))
 }

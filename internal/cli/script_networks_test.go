@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/declip/declip/internal/models"
 	"github.com/declip/declip/internal/nn/network/networktest"
 	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/nn/weights/npy"
@@ -89,6 +90,25 @@ func scriptNetwork(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
 	ts.Check(weights.Write(path, networktest.Tensors(rules), metadata))
+}
+
+// scriptPrefix copies a file of weights with a prefix before all names of tensors:
+// prefix FROM TO PREFIX. "lite" is the built-in model.
+func scriptPrefix(ts *testscript.TestScript, _ bool, args []string) {
+	from := args[0]
+	if from != "lite" {
+		from = ts.MkAbs(from)
+	}
+	f, err := models.Open(from)
+	ts.Check(err)
+	defer f.Close()
+	tensors := f.Tensors()
+	for i, t := range tensors {
+		tensors[i].Data, err = f.Bytes(t.Name)
+		ts.Check(err)
+		tensors[i].Name = args[2] + t.Name
+	}
+	ts.Check(weights.Write(ts.MkAbs(args[1]), tensors, weights.Unsealed(f.Metadata())))
 }
 
 // scriptMean checks that an array is the mean of others, to some millionths of its

@@ -63,6 +63,7 @@ func TestScripts(t *testing.T) {
 			"serve":        scriptServe,
 			"await":        scriptAwait,
 			"rename":       scriptRename,
+			"prefix":       scriptPrefix,
 			"flip":         scriptFlip,
 			"network":      scriptNetwork,
 			"mean":         scriptMean,

@@ -56,6 +56,8 @@ type Options struct {
 	Backbones []string
 	// Each asks for Result.Each.
 	Each bool
+	// Notice, if set, is called with what was reinterpreted in a model's file.
+	Notice func(text string)
 }
 
 // Model is an opened model, or several that answer together. It is safe for
@@ -126,6 +128,7 @@ func (m *Model) open(o Options) error {
 		networks = append(networks, n)
 		m.byMean = append(m.byMean, n.Spec().Mode == network.ModeResize)
 	}
+	m.notice(o.Notice)
 	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
 	if err != nil {
 		return err
@@ -135,6 +138,18 @@ func (m *Model) open(o Options) error {
 	}
 	m.info = describe(e.Info().Device, m.group.Specs())
 	return nil
+}
+
+// notice names the prefixes that were removed from the names of tensors.
+func (m *Model) notice(notice func(text string)) {
+	if notice == nil {
+		return
+	}
+	for _, f := range m.files {
+		for _, prefix := range f.Removed() {
+			notice(fmt.Sprintf("%s: the prefix %v is left out of all tensors' names", f.Path(), prefix))
+		}
+	}
 }
 
 // openFile opens a weights file that lives as long as the model.

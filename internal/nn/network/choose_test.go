@@ -82,7 +82,7 @@ func TestCopiesInOneFile(t *testing.T) {
 	}{
 		{slices.Concat(at("ema."), at("model.")), "model.", "model.model.visual."},
 		{slices.Concat(at("best.state."), at("model.")), "model.", "model.model.visual."},
-		{slices.Concat(at("model_ema.module."), at("state_dict.module.")), "state_dict.module.", "state_dict.module.model.visual."},
+		{slices.Concat(at("model_ema.module."), at("state_dict.module.")), "state_dict.", "state_dict.model.visual."},
 		{slices.Concat(at(""), at("average.")), "", "model.visual."},
 		{slices.Concat(backbone("ema.visual."), backbone("state_dict.visual.")), "", "state_dict.visual."},
 	} {

@@ -159,16 +159,20 @@ func Open(f *weights.File) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
+	prefix, err := f.StateDict()
+	if err != nil {
+		return nil, err
+	}
 	for i := range n.params {
 		p := &n.params[i]
-		t, ok := f.Tensor(p.Name)
+		t, ok := f.Tensor(prefix + p.Name)
 		if !ok {
-			return nil, fmt.Errorf("tensor %q is missing", p.Name)
+			return nil, fmt.Errorf("tensor %q is missing", prefix+p.Name)
 		}
 		if !equalShape(t.Shape, p.Shape) {
-			return nil, fmt.Errorf("tensor %q has shape %v, expected %v", p.Name, t.Shape, p.Shape)
+			return nil, fmt.Errorf("tensor %q has shape %v, expected %v", t.Name, t.Shape, p.Shape)
 		}
-		if p.Data, err = f.Float32s(p.Name); err != nil {
+		if p.Data, err = f.Float32s(t.Name); err != nil {
 			return nil, err
 		}
 	}

@@ -40,8 +40,12 @@ func Recognise(f *weights.File) (*FileContents, error) {
 			return nil, fmt.Errorf("%s: metadata %q: %w", f.Path(), SpecKey, err)
 		}
 		if c.Stated.Arch == ArchLite {
+			prefix, err := f.StateDict()
+			if err != nil {
+				return nil, err
+			}
 			c.HasDecoder = true
-			c.decoder = layout{f, "", plainNaming}
+			c.decoder = layout{f, prefix, plainNaming}
 			return c, nil
 		}
 	} else {

@@ -50,6 +50,9 @@ func (c *collector) walk(name string, value any) error {
 	case *torchTensor:
 		return c.add(name, v)
 	case *pickle.Dict:
+		if len(c.parents) <= maxNests {
+			c.file.dicts[name] = true
+		}
 		return c.inside(name, v, func() error { return c.dict(name, v, false) })
 	case *torchModule:
 		if v.attributes == nil {

@@ -27,6 +27,8 @@ type File struct {
 	metadata map[string]string
 	tensors  []Tensor // in the order of their contents in the file
 	index    map[string]int
+	dicts    map[string]bool // names of nested dicts in PyTorch's formats
+	removed  []Prefix        // prefixes of names, see Removed
 	reader   io.ReaderAt
 	closer   io.Closer
 	info     fs.FileInfo // of the file on disk when it was opened; nil in memory
@@ -93,7 +95,7 @@ func OpenBytes(name string, data []byte) (*File, error) {
 
 // parse reads the description of the tensors in the format that the first bytes indicate.
 func parse(path string, r io.ReaderAt, size int64) (*File, error) {
-	f := &File{path: path, size: size, reader: r, metadata: map[string]string{}, index: map[string]int{}}
+	f := &File{path: path, size: size, reader: r, metadata: map[string]string{}, index: map[string]int{}, dicts: map[string]bool{}}
 	err := f.recognise()
 	switch {
 	case err != nil:
@@ -107,6 +109,7 @@ func parse(path string, r io.ReaderAt, size int64) (*File, error) {
 	var disk *fs.PathError
 	switch {
 	case err == nil:
+		f.unwrap()
 		return f, nil
 	case errors.As(err, &disk): // a read failed, which says nothing about the contents
 		return nil, err
@@ -177,8 +180,8 @@ func (f *File) Format() string { return f.format }
 func (f *File) Metadata() map[string]string { return f.metadata }
 
 // Tensors returns all tensors in the order of their contents in the file. The names of tensors in
-// nested dicts, lists and modules are the keys, indices and attributes joined by dots. Tensors may
-// share contents.
+// nested dicts, lists and modules are the keys, indices and attributes joined by dots, without the
+// prefixes in Removed. Tensors may share contents.
 func (f *File) Tensors() []Tensor { return slices.Clone(f.tensors) }
 
 // Names returns the tensors' names in the order of their contents in the file.
