@@ -92,7 +92,7 @@ func (a *app) runDataCheck(cmd *cobra.Command, o dataCheckOptions, name string) 
 	bar := a.newProgress(set.Len(), "checking")
 	defer bar.finish()
 	checking := check.DefaultOptions()
-	checking.ResizeMasks, checking.Masks, checking.Done = o.resizeMasks, options.Masks, func(done, _ int) { bar.set(done) }
+	checking.ResizeMasks, checking.Done = o.resizeMasks, func(done, _ int) { bar.set(done) }
 	report, err := check.Run(cmd.Context(), set, checking)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (a *app) runDataCheck(cmd *cobra.Command, o dataCheckOptions, name string) 
 	report.Data = name
 	bar.finish()
 	if o.sheet != "" {
-		sheet, err := check.Sheet(cmd.Context(), set, report, o.sheetCount, picture.Limits{})
+		sheet, err := check.Sheet(cmd.Context(), set, report, o.sheetCount)
 		if err != nil {
 			return err
 		}

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
 	"runtime"
 
 	"github.com/declip/declip/internal/parallel"
@@ -36,7 +34,9 @@ func (s *Set) Contents(ctx context.Context) (string, error) {
 	sums := make([]string, len(s.items))
 	workers := 2 * runtime.GOMAXPROCS(0) // they wait for the disk half of the time
 	err := parallel.For(ctx, len(s.items), workers, func(_ context.Context, i int) error {
-		sums[i] = maskSum(s.items[i].Mask)
+		if sums[i] = "-"; s.items[i].mask() != nil {
+			sums[i] = s.items[i].mask().digest()
+		}
 		return nil
 	})
 	if err != nil {
@@ -52,27 +52,6 @@ func (s *Set) Contents(ctx context.Context) (string, error) {
 	}
 	s.contents.text = hex.EncodeToString(hash.Sum(nil))
 	return s.contents.text, nil
-}
-
-// maskSum is the SHA-256 of a mask's file; "-" for a picture without a mask, and for a mask that
-// cannot be read.
-func maskSum(path string) string {
-	if path == "" {
-		return "-"
-	}
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return "-" // opening a pipe would wait for a writer
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return "-"
-	}
-	defer file.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "-"
-	}
-	return hex.EncodeToString(hash.Sum(nil))
 }
 
 // Contents identifies the samples with their masks; see Contents.

@@ -33,11 +33,16 @@ func ReadMask(path string, limits picture.Limits, rule MaskRule) (mask *picture.
 	if err != nil {
 		return nil, "", err
 	}
-	mask, note, err = readStored(stored, rule)
+	return readNamed(path, stored, rule)
+}
+
+// readNamed is readStored with errors that name the mask.
+func readNamed(name string, stored *picture.Stored, rule MaskRule) (*picture.Gray, string, error) {
+	mask, note, err := readStored(stored, rule)
 	if bad := (*MaskError)(nil); errors.As(err, &bad) {
-		bad.File = path
+		bad.File = name
 	} else if err != nil {
-		err = fmt.Errorf("%s: %w", path, err)
+		err = fmt.Errorf("%s: %w", name, err)
 	}
 	return mask, note, err
 }

@@ -35,8 +35,10 @@ type Set struct {
 
 // Item describes one picture of a data set.
 type Item struct {
-	Image  string // file
-	Mask   string // file; "" if there is none, as for untouched pictures
+	Image string // file; in a file that holds many pictures, that file and the picture's name in it
+	// Mask is the mask's file, or the part of a file that describes it; "" if there is none, as for
+	// untouched pictures.
+	Mask   string
 	Split  string // train, valid, test, or the data set's own name for it; "" if it has none
 	Set    string // the part of the data set, such as "ldm" of Dolos; "" if it has none
 	Method string // how it was manipulated; "" if unknown
@@ -50,6 +52,10 @@ type item struct {
 	name    string // for messages and reports
 	bytes   int64
 	problem string // why there is no fitting mask; only in a lenient set
+
+	truth  maskSource // of a mask without a file of its own
+	inside blob       // the picture, if it has no file of its own
+	rule   MaskRule   // of the layout, for masks that are not recognised as they are
 }
 
 // PairError lists the pictures of a data set that are unreadable, or whose masks are unreadable,
@@ -123,7 +129,7 @@ func (s *Set) Load(ctx context.Context, i int) (Sample, error) {
 	if it.problem != "" {
 		return Sample{}, &PairError{Dir: s.name, Problems: []string{it.problem}}
 	}
-	decoded, err := picture.Open(it.Image, s.limits)
+	decoded, err := it.open(ctx, s.limits)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -142,7 +148,7 @@ func (s *Set) Load(ctx context.Context, i int) (Sample, error) {
 
 // mask reads a mask for a picture of w x h pixels.
 func (s *Set) mask(it item, w, h int) (*picture.Gray, error) {
-	mask, _, err := ReadMask(it.Mask, s.limits, s.rule)
+	mask, _, err := it.readMask(s.limits, s.rule)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +207,7 @@ func (s *Set) check(ctx context.Context, o Options) error {
 		}
 		if it.problem != "" {
 			pair.Problems = append(pair.Problems, it.problem)
-		} else if info, err := os.Stat(it.Image); err == nil {
+		} else if info, err := os.Stat(it.Image); err == nil && it.inside == nil {
 			it.bytes = info.Size()
 		}
 	}
@@ -249,14 +255,14 @@ func (s *Set) checkSizes(ctx context.Context) ([]string, error) {
 // sizeProblem is what is wrong with the sizes of a picture and its mask; "" if nothing is.
 func (s *Set) sizeProblem(it item) string {
 	parallel.Point("header")
-	w, h, err := headerSize(it.Image)
+	w, h, err := it.size()
 	if err != nil {
 		return err.Error()
 	}
-	if it.Mask == "" {
+	if it.mask() == nil {
 		return ""
 	}
-	mw, mh, err := headerSize(it.Mask)
+	mw, mh, err := it.mask().size()
 	if err != nil {
 		return err.Error()
 	}

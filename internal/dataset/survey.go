@@ -63,7 +63,7 @@ func (s *Set) lookAt(ctx context.Context, list []int) ([]maskLook, error) {
 	looks := make([]maskLook, len(list))
 	err := parallel.For(ctx, len(list), runtime.GOMAXPROCS(0), func(_ context.Context, k int) error {
 		looks[k].err = parallel.Catch(func() error {
-			mask, note, err := ReadMask(s.items[list[k]].Mask, s.limits, s.rule)
+			mask, note, err := s.ReadMask(list[k])
 			if err == nil {
 				looks[k].facts, looks[k].note = MeasureMask(mask), note
 			}

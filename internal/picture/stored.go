@@ -21,11 +21,16 @@ func OpenStored(path string, limits Limits) (*Stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := guarded(func() (*Stored, error) { return decodeStored(data, limits) })
+	s, err := DecodeStored(data, limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
+}
+
+// DecodeStored is OpenStored for the bytes of a file. Errors are those of Decode.
+func DecodeStored(data []byte, limits Limits) (*Stored, error) {
+	return guarded(func() (*Stored, error) { return decodeStored(data, limits) })
 }
 
 func decodeStored(data []byte, limits Limits) (*Stored, error) {

@@ -16,10 +16,8 @@ import (
 
 // Options of Run.
 type Options struct {
-	Limits      picture.Limits
 	ResizeMasks bool // masks of another size are scaled when the data is used
-	Masks       dataset.MaskRule
-	Workers     int // files read at a time, at least 1
+	Workers     int  // files read at a time, at least 1
 	// Done, if set, is called with the number of finished pictures, never concurrently.
 	Done func(done, total int)
 }
@@ -56,8 +54,8 @@ func Run(ctx context.Context, set *dataset.Set, o Options) (*Report, error) {
 	all := make([]looked, set.Len())
 	var mu sync.Mutex
 	done := 0
-	err := parallel.For(ctx, len(all), o.Workers, func(_ context.Context, i int) error {
-		all[i] = examine(set.Item(i), set.Problem(i), o)
+	err := parallel.For(ctx, len(all), o.Workers, func(ctx context.Context, i int) error {
+		all[i] = examine(ctx, set, i, o)
 		mu.Lock()
 		defer mu.Unlock()
 		done++
@@ -73,21 +71,22 @@ func Run(ctx context.Context, set *dataset.Set, o Options) (*Report, error) {
 }
 
 // examine is look. A panic becomes a finding about the picture.
-func examine(item dataset.Item, problem string, o Options) looked {
+func examine(ctx context.Context, set *dataset.Set, i int, o Options) looked {
 	var l looked
 	err := parallel.Catch(func() error {
 		parallel.Point("load")
-		l = look(item, problem, o)
+		l = look(ctx, set, i, o)
 		return nil
 	})
 	if err != nil {
-		return looked{item: item, findings: []Finding{{Unreadable, item.Image, err.Error(), true}}}
+		return looked{item: set.Item(i), findings: []Finding{{Unreadable, set.Item(i).Image, err.Error(), true}}}
 	}
 	return l
 }
 
 // look reads a picture and its mask.
-func look(item dataset.Item, problem string, o Options) looked {
+func look(ctx context.Context, set *dataset.Set, i int, o Options) looked {
+	item, problem := set.Item(i), set.Problem(i)
 	l := looked{item: item, known: item.Label != dataset.Unlabelled, manipulated: item.Label == dataset.Manipulated}
 	find := func(kind, file string, wrong bool, format string, args ...any) {
 		l.findings = append(l.findings, Finding{kind, file, fmt.Sprintf(format, args...), wrong})
@@ -95,7 +94,7 @@ func look(item dataset.Item, problem string, o Options) looked {
 	if problem != "" {
 		find(Missing, item.Image, true, "%s", problem)
 	}
-	decoded, err := picture.Open(item.Image, o.Limits)
+	decoded, err := set.OpenPicture(ctx, i)
 	switch {
 	case err == nil:
 		l.readable, l.w, l.h, l.digest = true, decoded.Width, decoded.Height, digest(decoded.RGB)
@@ -111,7 +110,7 @@ func look(item dataset.Item, problem string, o Options) looked {
 		}
 		return l
 	}
-	mask, note, err := dataset.ReadMask(item.Mask, o.Limits, o.Masks)
+	mask, note, err := set.ReadMask(i)
 	if ambiguous := (*dataset.MaskError)(nil); errors.As(err, &ambiguous) {
 		find(Levels, item.Mask, true, "is ambiguous: %s: %s", ambiguous.Detail, ambiguous.Advice)
 		return l

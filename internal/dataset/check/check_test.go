@@ -186,7 +186,7 @@ func TestSheet(t *testing.T) {
 	}
 	set := open(t, dir, dataset.Options{})
 	r := report(t, set, Options{})
-	sheet, err := Sheet(context.Background(), set, r, 7, picture.Limits{})
+	sheet, err := Sheet(context.Background(), set, r, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestSheet(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Sheet(ctx, set, r, 3, picture.Limits{}); err == nil {
+	if _, err := Sheet(ctx, set, r, 3); err == nil {
 		t.Error("a sheet that was called off")
 	}
 	if _, err := Run(ctx, set, DefaultOptions()); err == nil {

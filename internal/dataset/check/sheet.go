@@ -40,7 +40,7 @@ var (
 // the outline of its mask with the polarity as read, and below it the file's name, its set, split
 // and method, its size and the share that is marked. Pictures with a wrong finding come first, with
 // red text. The error is that ctx ended.
-func Sheet(ctx context.Context, set *dataset.Set, r *Report, count int, limits picture.Limits) (*picture.RGB, error) {
+func Sheet(ctx context.Context, set *dataset.Set, r *Report, count int) (*picture.RGB, error) {
 	wrong := map[string]string{}
 	for _, f := range r.Findings {
 		if f.Wrong && wrong[f.File] == "" {
@@ -64,7 +64,7 @@ func Sheet(ctx context.Context, set *dataset.Set, r *Report, count int, limits p
 		if problem == "" {
 			problem = wrong[it.Mask]
 		}
-		drawCell(ctx, sheet, at, set, i, problem, limits)
+		drawCell(ctx, sheet, at, set, i, problem)
 	}
 	return picture.FromImage(sheet), nil
 }
@@ -99,7 +99,7 @@ func choose(set *dataset.Set, wrong map[string]string, count int) []int {
 }
 
 // drawCell draws one picture with its text.
-func drawCell(ctx context.Context, sheet *image.RGBA, at image.Point, set *dataset.Set, i int, problem string, limits picture.Limits) {
+func drawCell(ctx context.Context, sheet *image.RGBA, at image.Point, set *dataset.Set, i int, problem string) {
 	it := set.Item(i)
 	letters := ink
 	if problem != "" {
@@ -107,7 +107,7 @@ func drawCell(ctx context.Context, sheet *image.RGBA, at image.Point, set *datas
 	}
 	about := strings.Join(nonEmpty(it.Set, it.Split, it.Method), ", ")
 	facts := "unreadable"
-	small, size, err := thumbnail(ctx, set, i, limits)
+	small, size, err := thumbnail(ctx, set, i)
 	if err == nil {
 		if facts = size; problem != "" {
 			facts = problem + ", " + facts
@@ -122,9 +122,9 @@ func drawCell(ctx context.Context, sheet *image.RGBA, at image.Point, set *datas
 
 // thumbnail is picture i with its mask's outline, and its size and marked share in words. A panic
 // becomes an error.
-func thumbnail(ctx context.Context, set *dataset.Set, i int, limits picture.Limits) (small *picture.RGB, size string, err error) {
+func thumbnail(ctx context.Context, set *dataset.Set, i int) (small *picture.RGB, size string, err error) {
 	defer parallel.Recover(&err)
-	d, err := picture.Open(set.Item(i).Image, limits)
+	d, err := set.OpenPicture(ctx, i)
 	if err != nil {
 		return nil, "", err
 	}
