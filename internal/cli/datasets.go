@@ -29,6 +29,8 @@ const dataHelp = `A data set is named by its directory or list. Its layout is de
   list        a CSV file with the columns image and mask and optionally label,
               method, split, set, polarity; or one JSON object of these per line;
               paths are relative to the list
+  coco        COCO's JSON: the annotations (polygons or run lengths) are the masks;
+              pictures are relative to it, or in --images DIR
   untouched   a directory of pictures that were not manipulated; name it
               DIR:untouched
 
@@ -39,6 +41,7 @@ published data sets are the set "real", which is used only if it is named.`
 // dataOptions are the flags that control how data sets are read.
 type dataOptions struct {
 	layout, split, polarity string
+	images                  string // of COCO files
 	sets                    []string
 	resizeMasks             bool
 	values, channel         string // of masks
@@ -56,6 +59,7 @@ func (o *dataOptions) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.sets, "set", nil, "use only this `set` of data sets that have several, such as ldm; repeatable")
 	f.StringVar(&o.layout, "layout", "", "layout of the data sets: "+strings.Join(dataset.Layouts, ", ")+" (default: detected)")
 	oldSpelling(f, "format", "layout")
+	f.StringVar(&o.images, "images", "", "`directory` of the pictures that a COCO file names (default: that of the file)")
 	f.StringVar(&o.polarity, "mask-polarity", "", "value of manipulated pixels in masks: white (255) or black (0) (default: black for dolos, otherwise white)")
 	f.BoolVar(&o.invert, "invert-masks", false, "the same as --mask-polarity black")
 	f.StringVar(&o.values, "mask-values", "", "`values` of masks that mean manipulated, such as 1 or 1,3 or 128-255 or nonzero or #ff0000 (default: recognised, else refused)")
@@ -85,6 +89,7 @@ func (o *dataOptions) check(cmd *cobra.Command) error {
 // or left out.
 func (o *dataOptions) into(d dataset.Options, notice func(text string)) dataset.Options {
 	d.Layout, d.Split, d.Sets, d.ResizeMasks = o.layout, o.split, o.sets, o.resizeMasks
+	d.Images = o.images
 	// The texts were checked before.
 	d.Polarity, _ = dataset.ParsePolarity(o.polarity)
 	if o.invert {

@@ -10,12 +10,12 @@ import (
 )
 
 // LeftOut lists the files in the directories of the data set's pictures that are not used, because
-// their names are not those of pictures, relative to the data set. It is empty for a list.
+// their names are not those of pictures, relative to the data set. It is empty for lists.
 func (s *Set) LeftOut() picture.LeftOut { return s.leftOut }
 
 // findLeftOut fills in leftOut of the data set at path.
 func (s *Set) findLeftOut(path string) {
-	if s.layout == LayoutList {
+	if s.layout == LayoutList || s.layout == LayoutCOCO {
 		return
 	}
 	if s.layout == LayoutUntouched {

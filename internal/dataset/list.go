@@ -42,7 +42,11 @@ func readList(path string) (items []item, notices []string, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("data set: %w", err)
 	}
-	text := plainText(raw)
+	return parseList(path, plainText(raw))
+}
+
+// parseList reads the text of a list.
+func parseList(path string, text []byte) (items []item, notices []string, err error) {
 	if entries := balanced(text); entries != nil {
 		items, err := readBalanced(filepath.Dir(path), entries)
 		return items, nil, err

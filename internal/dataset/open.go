@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/declip/declip/internal/dataset/coco"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -37,12 +38,14 @@ const (
 	LayoutCoverage = "coverage"
 	// LayoutList is a CSV or JSONL file with one picture per line; see readList.
 	LayoutList = "list"
+	// LayoutCOCO is a JSON file in COCO's format, whose annotations mark what was manipulated.
+	LayoutCOCO = "coco"
 	// LayoutUntouched is a directory tree of untouched pictures.
 	LayoutUntouched = "untouched"
 )
 
 // Layouts lists the layouts in the order in which they are tried.
-var Layouts = []string{LayoutList, LayoutDolos, LayoutAutoSplice, LayoutMani, LayoutCoverage, LayoutCoMoFoD, LayoutIMD2020, LayoutFolder, LayoutUntouched}
+var Layouts = []string{LayoutList, LayoutCOCO, LayoutDolos, LayoutAutoSplice, LayoutMani, LayoutCoverage, LayoutCoMoFoD, LayoutIMD2020, LayoutFolder, LayoutUntouched}
 
 // SetReal is the set of the untouched pictures in layouts that have sets.
 const SetReal = "real"
@@ -79,6 +82,8 @@ type Options struct {
 	// untouched pictures.
 	Sets     []string
 	Polarity Polarity
+	// Images is the directory of the pictures that a LayoutCOCO names; "" is the file's own.
+	Images string
 	// Masks says which values of masks mean manipulated, where that cannot be recognised.
 	Masks MaskRule
 	// AllowEmpty accepts a data set all of whose masks are empty.
@@ -116,7 +121,7 @@ func Open(ctx context.Context, name string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := recognise(path, o.Layout)
+	found, err := recognise(path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +274,8 @@ type layout struct {
 }
 
 // recognise detects the layout of the data set at path, or checks the given one.
-func recognise(path, asked string) (*layout, error) {
+func recognise(path string, o Options) (*layout, error) {
+	asked := o.Layout
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, missing(path, err)
@@ -278,10 +284,7 @@ func recognise(path, asked string) (*layout, error) {
 		return nil, fmt.Errorf("data layout %q: expected one of %s", asked, strings.Join(Layouts, ", "))
 	}
 	if !info.IsDir() {
-		if asked != "" && asked != LayoutList {
-			return nil, fmt.Errorf("data set %s is a file: layout %s is a directory", path, asked)
-		}
-		return &layout{LayoutList, func() ([]item, []string, error) { return readList(path) }}, nil
+		return recogniseFile(path, o)
 	}
 	for _, known := range []struct {
 		name string
@@ -304,10 +307,32 @@ func recognise(path, asked string) (*layout, error) {
 			}}, nil
 		}
 	}
-	if asked == LayoutList {
+	switch asked {
+	case LayoutList:
 		return nil, fmt.Errorf("data set %s is a directory: expected a CSV or JSONL file", path)
+	case LayoutCOCO:
+		return nil, fmt.Errorf("data set %s is a directory: %w", path, errNoCOCO)
 	}
 	return nil, unknownLayout(path)
+}
+
+// recogniseFile tells lists from other files that hold data sets.
+func recogniseFile(path string, o Options) (*layout, error) {
+	if o.Layout != "" && o.Layout != LayoutList && o.Layout != LayoutCOCO {
+		return nil, fmt.Errorf("data set %s is a file: layout %s is a directory", path, o.Layout)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("data set: %w", err)
+	}
+	text := plainText(raw)
+	if is := coco.Is(text); is && o.Layout != LayoutList {
+		return &layout{LayoutCOCO, func() ([]item, []string, error) { return readCOCO(path, o.Images, text) }}, nil
+	}
+	if o.Layout == LayoutCOCO {
+		return nil, fmt.Errorf("data set %s: %w", path, errNoCOCO)
+	}
+	return &layout{LayoutList, func() ([]item, []string, error) { return parseList(path, text) }}, nil
 }
 
 // unknownLayout is the error about a directory in none of the layouts.

@@ -53,6 +53,8 @@ type Set struct {
 	Train string `json:"train"` // for training
 	Valid string `json:"valid"` // for validation, optional
 	Test  string `json:"test"`  // for testing
+	// Images is the directory of the pictures that a COCO file names, as --images.
+	Images string `json:"images,omitempty"`
 	// Masks is white (255 = manipulated) or black; "" means the layout's polarity.
 	Masks string `json:"masks"`
 	// MaskValues and MaskChannel say which values of masks mean manipulated, as the options
@@ -248,7 +250,7 @@ func (s Set) reading() (o dataset.Options, err error) {
 		return o, err
 	}
 	o.Masks.Channel, err = dataset.ParseChannel(s.MaskChannel)
-	o.ResizeMasks, o.AllowEmpty = s.Resize, s.AllowEmpty
+	o.Images, o.ResizeMasks, o.AllowEmpty = s.Images, s.Resize, s.AllowEmpty
 	return o, err
 }
 

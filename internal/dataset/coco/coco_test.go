@@ -145,7 +145,7 @@ func TestIs(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, reading and drawing it ends without a panic.
+// Reading and drawing end without a panic for any file.
 func FuzzRead(f *testing.F) {
 	for _, g := range readGolden(f)[:8] {
 		xy, _ := json.Marshal([][]float64{g.Polygon})

@@ -33,8 +33,8 @@ type shape interface {
 	spans(w, h int, mark func(from, to int))
 }
 
-// Is reports whether text is COCO's JSON: an object with the key "images" or "annotations". It reads
-// no further than to that key.
+// Is reports whether text is COCO's JSON: an object with the key "images" or "annotations" and an
+// array as its value. It reads no further than to that key.
 func Is(text []byte) bool {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
@@ -197,6 +197,9 @@ func readShape(raw json.RawMessage, w, h int) (shape, error) {
 	}
 	return counts, counts.check(w * h)
 }
+
+// Area describes the area as text. Equal texts mark the same pixels.
+func (a Annotation) Area() string { return fmt.Sprintf("%T %v", a.area, a.area) }
 
 // Mask draws the given annotations of the picture: 255 where any of them marks, 0 elsewhere.
 func (m *Image) Mask(list []Annotation) *picture.Gray {

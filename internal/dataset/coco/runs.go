@@ -55,7 +55,7 @@ const maxDigits = 6
 
 // decompress reads the text that rleToString of pycocotools writes: numbers of five bits a digit,
 // the lowest first, each digit plus 48, with 32 for "more follow". Numbers are signed, and from the
-// fourth one on relative to the last but one.
+// fourth one on relative to the number two places before.
 func decompress(text string) (runs, error) {
 	var list runs
 	for at := 0; at < len(text); {
