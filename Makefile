@@ -66,6 +66,10 @@ parity: setup ## compare the paper's networks at full size with PyTorch, where P
 load: setup build ## measure the service: make load [PICTURES="a.jpg b.jpg"]
 	$(GO) run ./tools/load $(or $(PICTURES),testdata/sample/forged.jpg testdata/sample/original.jpg)
 
+.PHONY: soak
+soak: setup build ## overload the service for an hour, with faults: make soak [FLAGS="-duration 5m"]
+	$(GO) run ./tools/soak $(FLAGS)
+
 .PHONY: bench-packages
 bench-packages: setup ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)

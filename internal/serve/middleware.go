@@ -19,7 +19,7 @@ import (
 )
 
 // statusLeft is the status, in the log and in metrics, of a request whose client left before the
-// response. It is never sent.
+// response. A client that only closes its sending side looks the same, and can read the response.
 const (
 	statusLeft = 499
 	codeLeft   = "client_left"

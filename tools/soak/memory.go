@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// warming is the time after a start whose samples do not count: the first requests make the engine
+// allocate what it then keeps.
+const warming = 20 * time.Second
+
+// samples are measurements of resident memory, separate for each process.
+type samples struct {
+	mu    sync.Mutex
+	began time.Time
+	lives [][]sample
+	most  float64 // MB, of all samples
+}
+
+type sample struct {
+	minutes float64 // since the process was started
+	mb      float64
+}
+
+// begin begins with a new process.
+func (s *samples) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.began, s.lives = time.Now(), append(s.lives, nil)
+}
+
+// take measures the memory of the current process.
+func (s *samples) take(pid int) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return // it has just ended
+	}
+	_, rest, found := strings.Cut(string(text), "VmRSS:")
+	if !found {
+		return // it is ending
+	}
+	kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.most = max(s.most, kb/1024)
+	if age := time.Since(s.began); age >= warming {
+		last := &s.lives[len(s.lives)-1]
+		*last = append(*last, sample{age.Minutes(), kb / 1024})
+	}
+}
+
+// growth is the slope of memory over time.
+type growth struct {
+	slope     float64 // MB a minute
+	deviation float64 // standard deviation of slope
+	samples   int
+	lives     int
+}
+
+func (g growth) String() string {
+	if g.samples < 3 {
+		return "too few samples for a slope"
+	}
+	return fmt.Sprintf("%+.2f ± %.2f MB a minute, from %d samples of %d processes", g.slope, g.deviation, g.samples, g.lives)
+}
+
+// growth fits lines of one slope to the samples of all processes, each with its own offset, by
+// least squares.
+func (s *samples) growth() growth {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var g growth
+	var xx, xy, yy float64
+	for _, life := range s.lives {
+		if len(life) < 3 {
+			continue
+		}
+		n, x, y := float64(len(life)), 0.0, 0.0
+		for _, v := range life {
+			x, y = x+v.minutes/n, y+v.mb/n
+		}
+		for _, v := range life {
+			xx, xy, yy = xx+(v.minutes-x)*(v.minutes-x), xy+(v.minutes-x)*(v.mb-y), yy+(v.mb-y)*(v.mb-y)
+		}
+		g.samples, g.lives = g.samples+len(life), g.lives+1
+	}
+	if free := g.samples - g.lives - 1; free > 0 && xx > 0 {
+		g.slope = xy / xx
+		g.deviation = math.Sqrt(max(0, yy-g.slope*xy) / float64(free) / xx)
+	}
+	return g
+}
