@@ -151,7 +151,7 @@ func curveFigure(name, x, y string, places []string, list []series) *Figure {
 	p.Add(levels{}, curves(list))
 	f := &Figure{Name: name, plot: p, width: figureWidth, height: 230}
 	for i := range list {
-		f.legend = append(f.legend, legendEntry{list[i].name, list[i].style.colour, &list[i].style})
+		f.legend = append(f.legend, legendEntry{short(list[i].name), list[i].style.colour, &list[i].style})
 	}
 	return f
 }
@@ -181,7 +181,7 @@ func barFigure(name, y string, m Metric, groups []string, list []series) *Figure
 	p.Add(levels{}, bars{list, m.Format})
 	f := &Figure{Name: name, plot: p, width: max(figureWidth, 50+vg.Length(len(groups)*(20+20*len(list)))), height: 230}
 	for _, s := range list {
-		f.legend = append(f.legend, legendEntry{s.name, s.style.colour, nil})
+		f.legend = append(f.legend, legendEntry{short(s.name), s.style.colour, nil})
 	}
 	return f
 }

@@ -32,6 +32,7 @@ const (
 	figureWidth = 360 * vg.Length(1) // points
 	typeSize    = 10
 	smallType   = 8
+	legendRow   = 16 * vg.Length(1)
 	resolution  = 200 // dots per inch of PNG files
 )
 
@@ -130,7 +131,7 @@ type legendEntry struct {
 func (f *Figure) draw(c draw.Canvas) {
 	c.SetColor(color.White)
 	c.Fill(c.Rectangle.Path())
-	const row = 16
+	const row = legendRow
 	if len(f.legend) > 0 {
 		x, y := c.Min.X+8, c.Max.Y-row/2
 		style := sans(typeSize, false)
@@ -163,9 +164,23 @@ func rectangle(x0, y0, x1, y1 vg.Length) []vg.Point {
 	return []vg.Point{{X: x0, Y: y0}, {X: x1, Y: y0}, {X: x1, Y: y1}, {X: x0, Y: y1}}
 }
 
+// room is the height of the figure: that of its kind, or more where rows of its legend would leave
+// less than half for the plot.
+func (f *Figure) room() vg.Length {
+	x, rows := vg.Length(0), vg.Length(1)
+	for _, e := range f.legend {
+		width := 24 + sans(typeSize, false).Width(e.name) + 16
+		if x > 0 && x+width > f.width-8 {
+			x, rows = 0, rows+1
+		}
+		x += width
+	}
+	return max(f.height, f.height/2+rows*legendRow)
+}
+
 // PNG encodes the figure for documents that do not support SVG.
 func (f *Figure) PNG() ([]byte, error) {
-	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(f.width, f.height), vgimg.UseDPI(resolution))}
+	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(f.width, f.room()), vgimg.UseDPI(resolution))}
 	f.draw(draw.New(c))
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
@@ -176,20 +191,33 @@ func (f *Figure) PNG() ([]byte, error) {
 
 // SVG encodes the figure. Its text stays text, in another sans serif if Liberation Sans is missing.
 func (f *Figure) SVG() ([]byte, error) {
-	c := vgsvg.New(f.width, f.height)
+	c := vgsvg.New(f.width, f.room())
 	f.draw(draw.New(c))
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("figure %s: %w", f.Name, err)
 	}
-	return []byte(strings.ReplaceAll(b.String(), "font-family:Liberation Sans", "font-family:Liberation Sans,Arial,Helvetica,sans-serif")), nil
+	return visible([]byte(strings.ReplaceAll(b.String(), "font-family:Liberation Sans", "font-family:Liberation Sans,Arial,Helvetica,sans-serif"))), nil
+}
+
+// longestName is the largest number of characters of a name in a figure. Tables have whole names.
+const longestName = 60
+
+// short cuts a name that would leave a figure no room. It writes out what commands, so that no cut
+// goes through it later.
+func short(name string) string {
+	r := []rune(string(visible([]byte(name))))
+	if len(r) <= longestName {
+		return string(r)
+	}
+	return string(r[:longestName-1]) + "…"
 }
 
 // wrap breaks a name into lines of at most width bytes if possible: at spaces and, in words that
 // are too long, after hyphens, slashes and commas.
 func wrap(name string, width int) string {
 	var lines []string
-	for _, word := range strings.Fields(name) {
+	for _, word := range strings.Fields(short(name)) {
 		for i, part := range parts(word, width) {
 			space := " "
 			if i > 0 {

@@ -112,7 +112,7 @@ func (a *Analysis) page(sections []section, cells Table) ([]byte, error) {
 	if err := pageTemplate.Execute(&b, p); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
-	return b.Bytes(), nil
+	return visible(b.Bytes()), nil
 }
 
 // explained is the question of this kind of study.
