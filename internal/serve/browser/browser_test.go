@@ -16,6 +16,7 @@ import (
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -140,8 +141,14 @@ func (b *tab) prepare(window size) {
 	}()
 }
 
-// hear notes the hosts that requests go to.
+// hear notes the hosts that requests go to, and dialogs, which the page never opens.
 func (b *tab) hear(event any) {
+	if opened, ok := event.(*page.EventJavascriptDialogOpening); ok {
+		b.mu.Lock()
+		b.problems = append(b.problems, "a dialog: "+opened.Message)
+		b.mu.Unlock()
+		return
+	}
 	sent, ok := event.(*network.EventRequestWillBeSent)
 	if !ok {
 		return

@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { Controls } from './controls.js';
-import { $, make } from './dom.js';
+import { $, make, visible } from './dom.js';
 import { takePictures } from './intake.js';
 import { ProbabilityMap, unpack } from './map.js';
 import { over } from './over.js';
@@ -22,7 +22,7 @@ const stage = new Stage($('stage'), { onProbe: probe, onKey: (key) => controls.k
 const controls = new Controls({ onOptions: (options) => stage.set(options), onThreshold: (t) => state.result?.setThreshold(t), onSide: (on) => stage.sideBySide(on) }, stage.viewport);
 const strip = new Strip($('strip'), { onOpen: open, onRemove: remove });
 
-const say = (text) => { $('said').textContent = text; };
+const say = (text) => { $('said').textContent = visible(text); };
 
 function notice(text, action) {
   const bar = make('p', { class: 'notice' }, text, action ? make('button', { type: 'button', class: 'button small', onclick: () => { bar.remove(); action.run(); } }, action.label) : null,
@@ -204,7 +204,7 @@ function show(item, result) {
   aboutPanel($('about'), { file: item.file, kind: item.kind, answer, model: result.model });
   result.setThreshold(controls.isOwn ? answer.threshold : controls.threshold);
   if (!result.scene.picture) notice(`This browser cannot show ${item.kind.label} pictures: the map is shown on a plain background.`);
-  document.title = `${item.file.name} · declip`;
+  document.title = visible(`${item.file.name} · declip`);
 }
 
 // refresh updates the entry of an item, and the stage if the item is open.

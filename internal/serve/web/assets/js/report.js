@@ -99,6 +99,10 @@ function facts({ file, kind, answer, model, version, threshold, fraction, own })
   return make('dl', {}, ...rows.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)]));
 }
 
+// policy lets the saved file load and run nothing. A file has no server to send it as a header.
+const policy = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+  + 'img-src data:; style-src \'unsafe-inline\'; base-uri \'none\'; form-action \'none\'">\n';
+
 // asFile makes a standalone document of a filled article.
 export async function asFile(article, name) {
   const response = await fetch('assets/css/report.css');
@@ -111,6 +115,6 @@ export async function asFile(article, name) {
   // Assembled as text: a document made here would be under the content security policy of this
   // page, which allows no inline styles.
   return new Blob(['<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
-    '<meta name="viewport" content="width=device-width, initial-scale=1">\n', title.outerHTML,
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n', policy, title.outerHTML,
     '\n<style>\n', style, '</style>\n</head>\n<body>\n', body.outerHTML, '\n</body>\n</html>\n'], { type: 'text/html' });
 }

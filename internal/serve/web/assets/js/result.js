@@ -1,6 +1,6 @@
 // The result of the open picture at the current threshold: the marked parts, and files to save.
 
-import { $ } from './dom.js';
+import { $, visible } from './dom.js';
 import { count, stem, whereabouts } from './format.js';
 import { uprightBox } from './orient.js';
 import { regionsPanel } from './panel.js';
@@ -59,7 +59,7 @@ export class Result {
       onAll: () => this.#showAll(),
     });
     const largest = regions.length ? `, the largest: ${whereabouts(uprightBox(matrix, regions[0].box), size)}` : '';
-    this.stage.main.firstElementChild.setAttribute('aria-label', `${this.file.name}: ${count(regions.length, 'marked part')}${largest}`);
+    this.stage.main.firstElementChild.setAttribute('aria-label', visible(`${this.file.name}: ${count(regions.length, 'marked part')}${largest}`));
   }
 
   #showAll() {
@@ -108,7 +108,7 @@ export class Result {
     await this.#report();
     $('report').hidden = false;
     const title = document.title;
-    document.title = `${stem(this.file.name)}.report`; // browsers propose it as the name of a PDF
+    document.title = visible(`${stem(this.file.name)}.report`); // browsers propose it as the name of a PDF
     addEventListener('afterprint', () => {
       document.title = title;
       $('report').hidden = true;
