@@ -57,6 +57,7 @@ func TestMistakes(t *testing.T) {
 		{"concat", "do not join", func(g *Graph, x *Node) *Node { return Concat(1, x, g.Param("p", 2, 3, 8, 7)) }},
 		{"axis", "outside a shape", func(_ *Graph, x *Node) *Node { return ReduceSum(x, []int{4}, false) }},
 		{"upsample", "positive size", func(_ *Graph, x *Node) *Node { return UpsampleBilinear(x, 0, 8) }},
+		{"resize", "positive numbers", func(_ *Graph, x *Node) *Node { return Resize(x, 8, 0, true) }},
 		{"upsample rank", "expected [N, C, H, W]", func(g *Graph, _ *Node) *Node { return UpsampleBilinear(g.Param("p", 3, 4), 6, 8) }},
 		{"nil", "missing", func(_ *Graph, x *Node) *Node { return Add(x, nil) }},
 		{"other graph", "different graphs", func(_ *Graph, x *Node) *Node { return Add(x, New().Param("p", 8)) }},

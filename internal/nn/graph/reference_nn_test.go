@@ -142,10 +142,16 @@ func refPool(p pooling, x wide, maximum bool) wide {
 }
 
 // refBilinear samples at each output pixel, without matrices.
-func refBilinear(x wide, h, w int) wide {
+func refBilinear(x wide, h, w int, corners bool) wide {
 	out := newWide([]int{x.shape[0], x.shape[1], h, w})
 	place := func(o, in, size int) (int, int, float64) {
 		s := max(float64(in)/float64(size)*(float64(o)+0.5)-0.5, 0)
+		if corners {
+			s = 0
+			if size > 1 {
+				s = float64(o) * float64(in-1) / float64(size-1)
+			}
+		}
 		a := min(int(s), in-1)
 		return a, min(a+1, in-1), s - float64(a)
 	}

@@ -149,7 +149,7 @@ func evaluate(op operation, in []wide) []wide {
 	case avgPool:
 		return one(refPool(op.pooling, in[0], false))
 	case resize:
-		return one(refBilinear(in[0], op.height, op.width))
+		return one(refBilinear(in[0], op.height, op.width, op.corners))
 	}
 	return one(evaluateShape(op, in))
 }

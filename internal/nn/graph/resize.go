@@ -6,8 +6,11 @@ import (
 	"math"
 )
 
-// resize is ONNX's bilinear enlargement by whole factors.
-type resize struct{ height, width int }
+// resize is ONNX's bilinear resizing.
+type resize struct {
+	height, width int
+	corners       bool // the centres of the corner pixels keep their places
+}
 
 func (resize) name() string { return "Resize" }
 
@@ -15,22 +18,57 @@ func (r resize) infer(in []*Node) ([]value, error) {
 	if err := errors.Join(wantFloat(in...), wantRank4("input", in[0])); err != nil {
 		return nil, err
 	}
+	if r.height < 1 || r.width < 1 {
+		return nil, fmt.Errorf("size %d x %d: expected positive numbers of pixels", r.height, r.width)
+	}
 	return floats([]int{in[0].shape[0], in[0].shape[1], r.height, r.width}), nil
 }
 
 func (r resize) emit(e *encoder, c *call, in, out []string) {
-	x := c.in[0].shape
-	scales := e.floats([]float32{1, 1, float32(r.height / x[2]), float32(r.width / x[3])})
-	e.node("Resize", []string{in[0], "", scales}, out,
-		attrText("mode", "linear"), attrText("coordinate_transformation_mode", "half_pixel"))
+	x, coordinates := c.in[0].shape, "half_pixel"
+	if r.corners {
+		coordinates = "align_corners"
+	}
+	attributes := []attribute{attrText("mode", "linear"), attrText("coordinate_transformation_mode", coordinates)}
+	if r.height%x[2] == 0 && r.width%x[3] == 0 {
+		// ONNX Runtime keeps channels in blocks for constant scales that are whole numbers only.
+		scales := e.floats([]float32{1, 1, float32(r.height / x[2]), float32(r.width / x[3])})
+		e.node("Resize", []string{in[0], "", scales}, out, attributes...)
+		return
+	}
+	if x[0] != Open {
+		e.node("Resize", []string{in[0], "", "", e.ints(c.out[0].shape)}, out, attributes...)
+		return
+	}
+	whole, batch, sizes := e.fresh(), e.fresh(), e.fresh()
+	e.node("Shape", in, []string{whole})
+	e.node("Slice", []string{whole, e.ints([]int{0}), e.ints([]int{1})}, []string{batch})
+	e.node("Concat", []string{batch, e.ints(c.out[0].shape[1:])}, []string{sizes}, attrInt("axis", 0))
+	e.node("Resize", []string{in[0], "", "", sizes}, out, attributes...)
 }
 
 // gradient multiplies by the transposed matrices of the enlargement.
 func (r resize) gradient(c *call, dy []*Node) []*Node {
 	x := c.in[0]
-	rows := matrixOf(x, linearTaps, x.shape[2], r.height)
-	cols := matrixOf(x, linearTaps, x.shape[3], r.width)
-	return []*Node{MatMul(swapLast(rows), MatMul(dy[0], cols))}
+	place := halfPixel
+	if r.corners {
+		place = alignedCorners
+	}
+	matrix := func(in, out int) *Node {
+		return x.graph.Const([]int{out, in}, resizeMatrix(linearTaps, place, in, out))
+	}
+	return []*Node{MatMul(swapLast(matrix(x.shape[2], r.height)), MatMul(dy[0], matrix(x.shape[3], r.width)))}
+}
+
+// Resize resizes x [N,C,H,W] to the given height and width in pixels with bilinear weights and
+// without antialiasing, as PyTorch's interpolate does with the same alignCorners. It is one
+// operation of the engine. Pixels are unit squares, or, if alignCorners is set, points of which
+// those in the corners keep their places.
+func Resize(x *Node, outH, outW int, alignCorners bool) *Node {
+	if x != nil && !x.bad && len(x.shape) == 4 && x.shape[2] == outH && x.shape[3] == outW {
+		return x
+	}
+	return apply1(resize{outH, outW, alignCorners}, x)
 }
 
 // UpsampleBilinear resizes x [N,C,H,W] to the given height and width in pixels
@@ -42,7 +80,7 @@ func UpsampleBilinear(x *Node, outH, outW int) *Node {
 	if x != nil && !x.bad && len(x.shape) == 4 && outH > 0 && outW > 0 &&
 		outH%x.shape[2] == 0 && outW%x.shape[3] == 0 && x.shape[2] >= large && x.shape[3] >= large &&
 		(outH != x.shape[2] || outW != x.shape[3]) {
-		return apply1(resize{outH, outW}, x)
+		return apply1(resize{height: outH, width: outW}, x)
 	}
 	return resizeBy(x, linearTaps, outH, outW)
 }
@@ -56,7 +94,7 @@ func UpsampleBicubic(x *Node, outH, outW int) *Node {
 // resizeBy multiplies rows and columns by matrices of weights.
 func resizeBy(x *Node, taps tapsFunc, outH, outW int) *Node {
 	if x == nil || x.bad {
-		return apply1(resize{outH, outW}, x)
+		return apply1(resize{height: outH, width: outW}, x)
 	}
 	if len(x.shape) != 4 || outH < 1 || outW < 1 {
 		return x.graph.fail(fmt.Errorf("resize: input %v to %d x %d, expected [N, C, H, W] and a positive size", x.shape, outH, outW))
@@ -90,17 +128,24 @@ func cubicTaps(s float64) (int, []float64) {
 	return int(f) - 1, []float64{far(1 + t), near(t), near(1 - t), far(2 - t)}
 }
 
-// matrixOf returns the out x in matrix that resizes a line of samples.
+// matrixOf returns resizeMatrix as a constant, for pixels that are unit squares.
 func matrixOf(x *Node, taps tapsFunc, in, out int) *Node {
-	return x.graph.Const([]int{out, in}, resizeMatrix(taps, in, out))
+	return x.graph.Const([]int{out, in}, resizeMatrix(taps, halfPixel, in, out))
 }
 
-// resizeMatrix returns the values of matrixOf.
-func resizeMatrix(taps tapsFunc, in, out int) []float32 {
+// placeFunc returns the source coordinate of the output sample o of a line of in samples that is
+// resized to out.
+type placeFunc func(o, in, out int) float64
+
+func halfPixel(o, in, out int) float64 { return float64(in)/float64(out)*(float64(o)+0.5) - 0.5 }
+
+func alignedCorners(o, in, out int) float64 { return float64(o*(in-1)) / float64(max(out-1, 1)) }
+
+// resizeMatrix returns the out x in matrix that resizes a line of samples.
+func resizeMatrix(taps tapsFunc, place placeFunc, in, out int) []float32 {
 	m := make([]float64, out*in)
-	scale := float64(in) / float64(out)
 	for o := range out {
-		first, weights := taps(scale*(float64(o)+0.5) - 0.5)
+		first, weights := taps(place(o, in, out))
 		for i, w := range weights {
 			m[o*in+min(max(first+i, 0), in-1)] += w
 		}

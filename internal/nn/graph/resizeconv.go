@@ -30,7 +30,7 @@ func UpsampleConv(x, w, b *Node, outH, outW int) *Node {
 // shiftedMatrix is [out, k in]: the matrices that resize a line of samples and then shift it, side
 // by side. The first shifts down by k/2, the last up by k/2; missing samples are zeros.
 func shiftedMatrix(x *Node, in, out, k int) *Node {
-	m := resizeMatrix(linearTaps, in, out)
+	m := resizeMatrix(linearTaps, halfPixel, in, out)
 	data := make([]float32, out*k*in)
 	for o := range out {
 		for tap := range k {
