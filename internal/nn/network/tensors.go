@@ -19,6 +19,11 @@ type RequiredTensor struct {
 // names of a backbone in a file of its own get the prefix "backbone0." or "backbone1.".
 func (m *Pretrained) Tensors() ([]RequiredTensor, error) {
 	var tensors tensorList
+	if m.whole != nil {
+		b, _ := buildAlone(m.whole, Plain, 64, 64)
+		err := tensors.add(b, "")
+		return tensors.list, err
+	}
 	if len(m.uses) == 0 {
 		b, _ := m.buildWhole(64, 64)
 		err := tensors.add(b, "")
@@ -90,6 +95,9 @@ func (k *tensorList) take(file *weights.File, t weights.Tensor, prefix string) {
 
 // Metadata is the metadata by which Recognise finds the same model in a file with its Tensors.
 func (m *Pretrained) Metadata() map[string]string {
+	if m.whole != nil {
+		return nil // the names of the tensors are enough
+	}
 	if _, ok := m.layout.file.Metadata()[SpecKey]; ok {
 		spec := m.spec
 		spec.Arch = m.arch()

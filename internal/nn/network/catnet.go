@@ -1,0 +1,194 @@
+package network
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// catNet is CAT-Net v2 (Kwon et al., "Learning JPEG Compression Artifacts for Image Manipulation
+// Detection and Localization", IJCV 2022): one stream over the pixels, one over the quantised
+// coefficients of the JPEG file's first component, and a stage over both.
+type catNet struct {
+	layout layout
+	pixels *hrnet // nil for the network over coefficients alone
+	dct    dctStream
+	joined hrStage // stage5 over both streams; unused without pixels
+}
+
+// dctStream describes the stream over coefficients.
+type dctStream struct {
+	planes  [2]int // channels of the first convolution, and of the second, at full size
+	blocks  int    // basic blocks of dc_layer2
+	outputs int    // channels of dc_layer2
+	stages  [2]hrStage
+}
+
+// Sizes that belong to the coefficients, not to the weights.
+const (
+	dctSide     = 8                 // of a block
+	dctPlaces   = dctSide * dctSide // in a block
+	dctPlanes   = 21                // of the volume: |c| = 0, 1, ... 19, and 20 or more
+	dctDilation = dctSide           // neighbours are the same frequency of neighbouring blocks
+)
+
+// catNetMark is a tensor that CAT-Net has, and no other network.
+const catNetMark = "dc_layer0_dil.0.weight"
+
+func init() { wholeKinds = append(wholeKinds, recogniseCATNet) }
+
+func recogniseCATNet(f *weights.File, _ []*weights.File) (wholeNetwork, error) {
+	list := prefixes(f, catNetMark)
+	if len(list) == 0 {
+		return nil, nil
+	}
+	n := &catNet{layout: layout{f, list[0], plainNaming}}
+	if err := n.read(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// read reads the sizes off the tensors.
+func (n *catNet) read() (err error) {
+	l := &n.layout
+	if err := n.dct.read(l); err != nil {
+		return err
+	}
+	if _, _, ok := l.find("conv1.weight"); !ok {
+		return nil
+	}
+	pixels, err := readHRNet(l, 2, false)
+	if err != nil {
+		return err
+	}
+	n.pixels = &pixels
+	n.joined, err = readHRStage(l, "stage5", 4)
+	return err
+}
+
+func (d *dctStream) read(l *layout) (err error) {
+	d.blocks = l.count("dc_layer2.%d.conv1.weight")
+	for _, size := range []struct {
+		name string
+		to   *int
+	}{{"dc_layer0_dil.0", &d.planes[0]}, {"dc_layer1_tail.0", &d.planes[1]}, {"dc_layer2.0.conv1", &d.outputs}} {
+		shape, err := l.shape(size.name+".weight", 4)
+		if err != nil {
+			return err
+		}
+		*size.to = shape[0]
+	}
+	for i := range d.stages {
+		if d.stages[i], err = readHRStage(l, fmt.Sprintf("dc_stage%d", i+3), i+2); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *catNet) spec() Spec {
+	if n.pixels == nil {
+		return Spec{Arch: ArchCATNetDCT, Mode: ModeWhole}
+	}
+	return Spec{Arch: ArchCATNet, Mode: ModeWhole}
+}
+
+// build adds the network for pictures whose sides are multiples of 8. Inputs: PortImage
+// [1, 3, height, width] in -1 to 1, but not for the network over coefficients alone;
+// PortCoefficients [1, 1, height, width], where the coefficient of row u and column v of a block is
+// in that row and column of the block's pixels; PortSteps [1, 1, 8, 8]. Output: PortLogits at a
+// quarter of the size, or an eighth without pixels.
+func (n *catNet) build(b *builder, height, width int) []graph.Output {
+	b.part = &part{layout: &n.layout}
+	var image *graph.Node
+	if n.pixels != nil {
+		image = b.g.Input(PortImage, 1, 3, height, width)
+	}
+	coefficients := b.g.Input(PortCoefficients, 1, 1, height, width)
+	steps := b.g.Input(PortSteps, 1, 1, dctSide, dctSide)
+	return []graph.Output{{Name: PortLogits, Node: b.catNet(n, image, coefficients, steps)}}
+}
+
+// catNet adds the network for image [N, 3, H, W], coefficients [N, 1, H, W] and steps [N, 1, 8, 8]
+// and returns the logits of "manipulated" against "authentic": [N, 1, h, w].
+func (b *builder) catNet(n *catNet, image, coefficients, steps *graph.Node) *graph.Node {
+	dct := b.dctStream(n.dct, coefficients, steps)
+	if n.pixels == nil {
+		return b.lastLayer(dct)
+	}
+	xs := b.hrnet(image, *n.pixels)
+	for i, x := range dct {
+		xs[i+1] = graph.Concat(1, xs[i+1], x)
+	}
+	for i, width := range n.joined.widths {
+		at := fmt.Sprintf("transition4.%d", i)
+		xs[i] = b.convNormThenReLU(xs[i], at+".0", at+".1", convSpec{out: width, kernel: 3, pad: 1, kind: initHe})
+	}
+	return b.lastLayer(b.hrStage(xs, n.joined, false))
+}
+
+// dctStream adds the stream over coefficients and returns maps at an eighth of the size, a 16th and
+// a 32nd.
+func (b *builder) dctStream(d dctStream, coefficients, steps *graph.Node) []*graph.Node {
+	x := b.frequencies(d, coefficients)
+	n := d.planes[1]
+	list := make([]*graph.Node, n)
+	for i := range list {
+		list[i] = graph.Reshape(steps, -1, dctPlaces, 1, 1)
+	}
+	// The coefficients' sizes depend on the steps, so the second half is in units of the pixels.
+	x = graph.Concat(1, x, graph.Mul(x, graph.Concat(1, list...)))
+	for i := range d.blocks {
+		x = b.basicBlock(x, fmt.Sprintf("dc_layer2.%d", i), d.outputs)
+	}
+	xs := []*graph.Node{x}
+	for i, stage := range d.stages {
+		xs = b.hrTransition(xs, fmt.Sprintf("dc_transition%d", i+2), stage.widths)
+		xs = b.hrStage(xs, stage, false)
+	}
+	return xs
+}
+
+// frequencies turns coefficients [N, 1, H, W] into features of every frequency of every block:
+// [N, C*64, H/8, W/8], the channel of feature c at row u and column v of a block being c*64 + u*8 +
+// v.
+func (b *builder) frequencies(d dctStream, coefficients *graph.Node) *graph.Node {
+	x := graph.ReLU(b.norm(b.conv(dctVolume(coefficients), "dc_layer0_dil.0",
+		convSpec{out: d.planes[0], kernel: 3, pad: dctDilation, dilation: dctDilation, bias: true, kind: initHe}), "dc_layer0_dil.1", initOne))
+	x = b.convNormThenReLU(x, "dc_layer1_tail.0", "dc_layer1_tail.1", convSpec{out: d.planes[1], kernel: 1, kind: initHe})
+	h, w := size(x)
+	x = graph.Reshape(x, -1, d.planes[1], h/dctSide, dctSide, w/dctSide, dctSide)
+	x = graph.Transpose(x, 0, 1, 3, 5, 2, 4)
+	return graph.Reshape(x, -1, d.planes[1]*dctPlaces, h/dctSide, w/dctSide)
+}
+
+// dctVolume turns coefficients [N, 1, H, W], whole numbers, into planes [N, 21, H, W], of which the
+// one of the coefficient's size is 1 and all others are 0.
+func dctVolume(coefficients *graph.Node) *graph.Node {
+	g := coefficients.Graph()
+	most, sizes := float32(dctPlanes-1), make([]float32, dctPlanes)
+	for i := range sizes {
+		sizes[i] = float32(i)
+	}
+	bounded := graph.Sub(g.Scalar(most), graph.ReLU(graph.Sub(g.Scalar(most), graph.Abs(coefficients))))
+	off := graph.Abs(graph.Sub(bounded, g.Const([]int{1, dctPlanes, 1, 1}, sizes)))
+	return graph.ReLU(graph.Sub(g.Scalar(1), off))
+}
+
+// lastLayer joins maps at the size of the first: [N, c_i, h_i, w_i] to [N, 1, h_0, w_0].
+func (b *builder) lastLayer(xs []*graph.Node) *graph.Node {
+	xs = slices.Clone(xs)
+	h, w := size(xs[0])
+	for i, x := range xs {
+		xs[i] = graph.Resize(x, h, w, false)
+	}
+	x := graph.Concat(1, xs...)
+	x = b.conv(x, "last_layer.0", convSpec{out: channels(x), kernel: 1, bias: true, kind: initHe})
+	x = graph.ReLU(b.norm(x, "last_layer.1", initOne))
+	x = b.conv(x, "last_layer.3", convSpec{out: 2, kernel: 1, bias: true, kind: initUniform})
+	// The probability of two classes' softmax is the sigmoid of the difference of their logits.
+	return graph.Sub(graph.Slice(x, 1, 1, 2), graph.Slice(x, 1, 0, 1))
+}
