@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -101,6 +102,8 @@ const (
 	softplusKind unaryKind = "Softplus"
 	reluKind     unaryKind = "Relu"
 	tanhKind     unaryKind = "Tanh"
+	expKind      unaryKind = "Exp"
+	erfKind      unaryKind = "Erf"
 )
 
 // unary maps each element by a function.
@@ -139,6 +142,10 @@ func (u unary) gradient(c *call, dy []*Node) []*Node {
 		dx = Mul(d, step(y))
 	case tanhKind:
 		dx = Mul(d, Sub(scalar(y, 1), Mul(y, y)))
+	case expKind:
+		dx = Mul(d, y)
+	case erfKind:
+		dx = Mul(d, Scale(Exp(Neg(Mul(x, x))), 2/math.SqrtPi))
 	}
 	return []*Node{dx}
 }
@@ -166,6 +173,26 @@ func ReLU(x *Node) *Node { return apply1(unary{reluKind}, x) }
 
 // Tanh returns the hyperbolic tangent of x.
 func Tanh(x *Node) *Node { return apply1(unary{tanhKind}, x) }
+
+// Exp returns e to the power of x.
+func Exp(x *Node) *Node { return apply1(unary{expKind}, x) }
+
+// Erf returns the error function of x.
+func Erf(x *Node) *Node { return apply1(unary{erfKind}, x) }
+
+// GELU returns x times the standard normal distribution's cumulative function of x. Engines recognise
+// this order of the operations and run it in one pass.
+func GELU(x *Node) *Node {
+	y := Add(Erf(Div(x, scalar(x, math.Sqrt2))), scalar(x, 1))
+	return Mul(Mul(x, y), scalar(x, 0.5))
+}
+
+// LogSumExp returns the logarithm of the sum of the exponentials of x over the given dimensions,
+// which stay as 1. Large values do not overflow.
+func LogSumExp(x *Node, axes []int) *Node {
+	top := ReduceMax(x, axes, true)
+	return Add(top, Log(ReduceSum(Exp(Sub(x, top)), axes, true)))
+}
 
 // QuickGELU returns x * sigmoid(1.702 x), the activation of CLIP's towers.
 func QuickGELU(x *Node) *Node { return Mul(x, Sigmoid(Scale(x, 1.702))) }

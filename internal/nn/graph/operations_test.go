@@ -40,6 +40,8 @@ func operationCases() []operationCase {
 		unit("neg", -1, Neg), unit("sqrt", 0.2, Sqrt), unit("log", 0.2, Log),
 		unit("abs", -1, Abs), unit("sigmoid", -1, Sigmoid), unit("softplus", -1, Softplus),
 		unit("relu", -1, ReLU), unit("tanh", -1, Tanh), unit("quick gelu", -1, QuickGELU),
+		unit("exp", -1, Exp), unit("erf", -1, Erf), unit("gelu", -1, GELU),
+		unit("log sum exp", -1, func(x *Node) *Node { return LogSumExp(x, []int{1}) }),
 		unit("softmax", -1, func(x *Node) *Node { return Softmax(x, -1) }),
 		unit("softmax first", -1, func(x *Node) *Node { return Softmax(x, 0) }),
 		two("matmul", -1, []int{3, 4}, []int{4, 2}, MatMul),

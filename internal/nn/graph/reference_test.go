@@ -102,6 +102,8 @@ var singles = map[unaryKind]func(x float64) float64{
 	softplusKind: func(x float64) float64 { return math.Log1p(math.Exp(x)) },
 	reluKind:     func(x float64) float64 { return max(x, 0) },
 	tanhKind:     math.Tanh,
+	expKind:      math.Exp,
+	erfKind:      math.Erf,
 }
 
 func truth(b bool) float64 {
