@@ -180,8 +180,8 @@ func Exp(x *Node) *Node { return apply1(unary{expKind}, x) }
 // Erf returns the error function of x.
 func Erf(x *Node) *Node { return apply1(unary{erfKind}, x) }
 
-// GELU returns x times the standard normal distribution's cumulative function of x. Engines recognise
-// this order of the operations and run it in one pass.
+// GELU returns x times the standard normal distribution's cumulative function of x. Engines
+// recognise this order of the operations and run it in one pass.
 func GELU(x *Node) *Node {
 	y := Add(Erf(Div(x, scalar(x, math.Sqrt2))), scalar(x, 1))
 	return Mul(Mul(x, y), scalar(x, 0.5))
