@@ -79,9 +79,13 @@ func shade(v float64) (fill, text color.NRGBA) {
 	return fill, ink
 }
 
-// crossFigure is the heat map of training sets against test sets.
+// crossFigure is the heat map of training sets, or methods, against test sets.
 func (a *Analysis) crossFigure(variant string, t Treatment, m Metric) *Figure {
-	p := newPlot("tested on", "trained on")
+	rowName := "trained on"
+	if a.Kind == Figure2 {
+		rowName = "method"
+	}
+	p := newPlot("tested on", rowName)
 	nominal(&p.X, wrapAll(a.Test, 11))
 	rows := make([]string, len(a.Train))
 	for i, name := range a.Train {
