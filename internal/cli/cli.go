@@ -37,6 +37,7 @@ const stageCommand = "command"
 type app struct {
 	stdout, stderr io.Writer
 	library        string       // --ort-lib
+	noticed        map[string]bool // texts that notice has printed
 	stackShown     bool         // whether the stack of a fault has been printed
 	closeStderr    func() error // writes what stderr still holds; nil if it holds nothing
 }

@@ -23,6 +23,13 @@ const dataHelp = `A data set is named by its directory or list. Its layout is de
               real/SPLIT
   autosplice  Forged_JPEG75, _JPEG90, _JPEG100, Mask and Authentic
   mani        Tp and Gt as in IMDLBenCo, or Tp, Au and "... Groundtruth" as CASIA
+  columbia    4cam_splc with edgemask, and 4cam_auth
+  nist16      the Nimble Challenge 2016, by its index in reference/manipulation
+  dso1        DSO-1 and DSO-1-Fake-Images-Masks
+  casia       CASIA 1.0 dataset, CASIA 2.0 and their groundtruth directories
+  cocoglide   fake, real and mask
+  tgif        sd2-sp, sd2-fr, sdxl-fr, ps-sp, orig and masks
+  korus       CAMERA/tampered-realistic, ground-truth and pristine
   coverage    image/1t.tif, image/1.tif and mask/1forged.tif
   comofod     001_F.png, 001_O.png and 001_B.png
   imd2020     directories of NAME_orig.jpg, NAME_0.png and NAME_0_mask.png
@@ -42,6 +49,7 @@ published data sets are the set "real", which is used only if it is named.`
 type dataOptions struct {
 	layout, split, polarity string
 	images                  string // of COCO files
+	byPosition              bool   // pairs of ManiDatasets
 	sets                    []string
 	resizeMasks             bool
 	values, channel         string // of masks
@@ -60,6 +68,7 @@ func (o *dataOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.layout, "layout", "", "layout of the data sets: "+strings.Join(dataset.Layouts, ", ")+" (default: detected)")
 	oldSpelling(f, "format", "layout")
 	f.StringVar(&o.images, "images", "", "`directory` of the pictures that a COCO file names (default: that of the file)")
+	f.BoolVar(&o.byPosition, "pair-by-position", false, "pair the files of Tp and Gt in sorted order, as IMDLBenCo does, instead of by name")
 	f.StringVar(&o.polarity, "mask-polarity", "", "value of manipulated pixels in masks: white (255) or black (0) (default: black for dolos, otherwise white)")
 	f.BoolVar(&o.invert, "invert-masks", false, "the same as --mask-polarity black")
 	f.StringVar(&o.values, "mask-values", "", "`values` of masks that mean manipulated, such as 1 or 1,3 or 128-255 or nonzero or #ff0000 (default: recognised, else refused)")
@@ -89,7 +98,7 @@ func (o *dataOptions) check(cmd *cobra.Command) error {
 // or left out.
 func (o *dataOptions) into(d dataset.Options, notice func(text string)) dataset.Options {
 	d.Layout, d.Split, d.Sets, d.ResizeMasks = o.layout, o.split, o.sets, o.resizeMasks
-	d.Images = o.images
+	d.Images, d.PairByPosition = o.images, o.byPosition
 	// The texts were checked before.
 	d.Polarity, _ = dataset.ParsePolarity(o.polarity)
 	if o.invert {
@@ -101,8 +110,17 @@ func (o *dataOptions) into(d dataset.Options, notice func(text string)) dataset.
 	return d
 }
 
-// notice prints what was reinterpreted or left out.
-func (a *app) notice(text string) { fmt.Fprintf(a.stderr, "declip: %s\n", text) }
+// notice prints what was reinterpreted or left out, each text once: a command may open a data set
+// several times.
+func (a *app) notice(text string) {
+	if a.noticed == nil {
+		a.noticed = map[string]bool{}
+	}
+	if !a.noticed[text] {
+		a.noticed[text] = true
+		fmt.Fprintf(a.stderr, "declip: %s\n", text)
+	}
+}
 
 // openSets opens the named data sets.
 func openSets(ctx context.Context, names []string, o dataset.Options) ([]*dataset.Set, error) {

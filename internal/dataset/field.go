@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -60,21 +59,81 @@ func truthFolder(dir string) string {
 
 func isMani(dir string) bool { return isFolder(filepath.Join(dir, "Tp")) && truthFolder(dir) != "" }
 
-// listMani lists IMDLBenCo's ManiDataset, and CASIA with its ground truth.
-func listMani(dir string) ([]item, error) {
+// listMani lists IMDLBenCo's ManiDataset, and CASIA with its ground truth. Pictures and masks are
+// paired by their names or, with byPosition, in sorted order.
+func listMani(dir string, byPosition bool) (all []item, notices []string, err error) {
 	if !isMani(dir) {
-		return nil, fmt.Errorf("%s is not a data set in the layout of IMDLBenCo: expected Tp and Gt in it", dir)
+		return nil, nil, fmt.Errorf("%s is not a data set in the layout of IMDLBenCo: expected Tp and Gt in it", dir)
 	}
-	masks := masksByStem(truthFolder(dir))
-	var all []item
-	for _, path := range picture.Find(filepath.Join(dir, "Tp"), nil).Pictures {
-		stem := stemOf(filepath.Base(path))
-		all = append(all, tampered(path, masks, stem, stem+"_gt", stem+"_mask"))
+	if byPosition {
+		if all, notices, err = pairByPosition(dir); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		all = pairByName(dir)
 	}
 	for _, path := range picture.Find(filepath.Join(dir, "Au"), nil).Pictures {
 		all = append(all, authentic(path))
 	}
-	return all, nil
+	return all, notices, nil
+}
+
+// pairByName gives each picture in Tp the mask of its name.
+func pairByName(dir string) (all []item) {
+	masks := masksByStem(truthFolder(dir))
+	hint := ""
+	if pictures, truths, err := inOrder(dir); err == nil && len(pictures) == len(truths) {
+		hint = fmt.Sprintf(" (both directories have %d files: --pair-by-position pairs them in sorted order, as IMDLBenCo does)", len(pictures))
+	}
+	for _, path := range picture.Find(filepath.Join(dir, "Tp"), nil).Pictures {
+		stem := stemOf(filepath.Base(path))
+		it := tampered(path, masks, stem, stem+"_gt", stem+"_mask")
+		if it.problem != "" {
+			it.problem += hint
+			hint = "" // once is enough
+		}
+		all = append(all, it)
+	}
+	return all
+}
+
+// pairByPosition gives the n-th file in Tp the n-th one in Gt.
+func pairByPosition(dir string) (all []item, notices []string, err error) {
+	pictures, masks, err := inOrder(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(pictures) != len(masks) {
+		return nil, nil, fmt.Errorf("data set %s: %d files in Tp and %d in %s cannot be paired by position", dir, len(pictures), len(masks), filepath.Base(truthFolder(dir)))
+	}
+	if len(pictures) == 0 {
+		return nil, nil, fmt.Errorf("data set %s: %w", dir, ErrEmpty)
+	}
+	for i, path := range pictures {
+		all = append(all, item{Item: Item{Image: path, Mask: masks[i], Set: setTampered}, name: filepath.Base(path)})
+	}
+	return all, []string{fmt.Sprintf("%s: paired by position: %s with %s, and so on to %s with %s", dir,
+		filepath.Base(pictures[0]), filepath.Base(masks[0]), filepath.Base(pictures[len(pictures)-1]), filepath.Base(masks[len(masks)-1]))}, nil
+}
+
+// inOrder lists all files of Tp and of the directory of masks, in the order of their names' bytes,
+// as Python sorts them.
+func inOrder(dir string) (pictures, masks []string, err error) {
+	list := func(sub string) (files []string, err error) {
+		entries, err := os.ReadDir(sub)
+		if err != nil {
+			return nil, fmt.Errorf("data set: %w", err)
+		}
+		for _, e := range entries {
+			files = append(files, filepath.Join(sub, e.Name()))
+		}
+		slices.Sort(files)
+		return files, nil
+	}
+	if pictures, err = list(filepath.Join(dir, "Tp")); err == nil {
+		masks, err = list(truthFolder(dir))
+	}
+	return pictures, masks, err
 }
 
 // imdFolders lists the directories of LayoutIMD2020, one for each original.
@@ -114,74 +173,6 @@ func listIMD2020(dir string) ([]item, error) {
 			default:
 				all = append(all, tampered(path, masks, stem+"_mask"))
 			}
-		}
-	}
-	return all, nil
-}
-
-// comofod matches the names of LayoutCoMoFoD: number, kind (F forged, O original), and a code such
-// as JC1 for pictures that were changed afterwards.
-var comofod = regexp.MustCompile(`^(\d{3})_([FO])(?:_([A-Z]{2}\d))?$`)
-
-func isCoMoFoD(dir string) bool {
-	list, _ := filepath.Glob(filepath.Join(escaped(dir), "[0-9][0-9][0-9]_B.png"))
-	return len(list) > 0
-}
-
-func listCoMoFoD(dir string) ([]item, error) {
-	if !isCoMoFoD(dir) {
-		return nil, fmt.Errorf("%s is not a data set in the layout of CoMoFoD: expected 001_F.png, 001_O.png and 001_B.png in it", dir)
-	}
-	names, err := pictureNames(dir)
-	if err != nil {
-		return nil, err
-	}
-	masks := masksByStem(dir)
-	var all []item
-	for _, name := range names {
-		m := comofod.FindStringSubmatch(stemOf(name))
-		if m == nil {
-			continue
-		}
-		it := authentic(filepath.Join(dir, name))
-		if m[2] == "F" {
-			it = tampered(it.Image, masks, m[1]+"_B")
-			it.Method = strings.TrimSuffix("copy-move "+m[3], " ")
-		}
-		all = append(all, it)
-	}
-	return all, nil
-}
-
-// coverage matches the names in image of LayoutCoverage: a number, and t for the forged one.
-var coverage = regexp.MustCompile(`^(\d+)(t?)$`)
-
-func isCoverage(dir string) bool {
-	list, _ := filepath.Glob(filepath.Join(escaped(dir), "mask", "*forged.*"))
-	return len(list) > 0 && isFolder(filepath.Join(dir, "image"))
-}
-
-func listCoverage(dir string) ([]item, error) {
-	if !isCoverage(dir) {
-		return nil, fmt.Errorf("%s is not a data set in the layout of COVERAGE: expected image/1t.tif and mask/1forged.tif in it", dir)
-	}
-	images := filepath.Join(dir, "image")
-	names, err := pictureNames(images)
-	if err != nil {
-		return nil, err
-	}
-	masks := masksByStem(filepath.Join(dir, "mask"))
-	var all []item
-	for _, name := range names {
-		m := coverage.FindStringSubmatch(stemOf(name))
-		switch {
-		case m == nil:
-		case m[2] == "":
-			all = append(all, authentic(filepath.Join(images, name)))
-		default:
-			it := tampered(filepath.Join(images, name), masks, m[1]+"forged")
-			it.Method = "copy-move"
-			all = append(all, it)
 		}
 	}
 	return all, nil

@@ -42,14 +42,14 @@ func readList(path string) (items []item, notices []string, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("data set: %w", err)
 	}
-	return parseList(path, plainText(raw))
+	return parseList(path, plainText(raw), false)
 }
 
-// parseList reads the text of a list.
-func parseList(path string, text []byte) (items []item, notices []string, err error) {
+// parseList reads the text of a list. byPosition is for the ManiDatasets that a balanced list
+// names.
+func parseList(path string, text []byte, byPosition bool) (items []item, notices []string, err error) {
 	if entries := balanced(text); entries != nil {
-		items, err := readBalanced(filepath.Dir(path), entries)
-		return items, nil, err
+		return readBalanced(filepath.Dir(path), entries, byPosition)
 	}
 	read := readCSV
 	switch first := bytes.TrimSpace(text); {

@@ -8,44 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/declip/declip/internal/dataset/coco"
 	"github.com/declip/declip/internal/picture"
 )
-
-// Layouts of data sets.
-const (
-	// LayoutFolder is images/NAME.EXT with masks/NAME.png, and optionally manifest.jsonl, with a
-	// JSON object per line whose "method" applies to the picture named by its "name" or "image".
-	// Splits are directories below both (images/train, masks/train) or above (train/images,
-	// train/masks).
-	LayoutFolder = "folder"
-	// LayoutDolos is fake/SET/images/SPLIT with fake/SET/masks/SPLIT, whose masks are inverted, and
-	// real/SPLIT.
-	LayoutDolos = "dolos"
-	// LayoutAutoSplice is Forged_JPEG75, Forged_JPEG90 and Forged_JPEG100 with Mask/NAME_mask.png,
-	// where NAME is the picture's name up to its last _, and optionally Authentic. The sets are
-	// JPEG75, JPEG90, JPEG100 and real.
-	LayoutAutoSplice = "autosplice"
-	// LayoutMani is Tp with Gt/NAME.png (IMDLBenCo's ManiDataset) or with a directory whose name ends
-	// in "groundtruth" and NAME_gt.png (CASIA), and optionally Au. The sets are tampered and real.
-	LayoutMani = "mani"
-	// LayoutIMD2020 is directories of NAME_orig.jpg, NAME_0.png and NAME_0_mask.png.
-	LayoutIMD2020 = "imd2020"
-	// LayoutCoMoFoD is 001_F.png (forged), 001_O.png (original) and 001_B.png (mask), and
-	// 001_F_JC1.jpg and so on.
-	LayoutCoMoFoD = "comofod"
-	// LayoutCoverage is image/1t.tif (forged), image/1.tif (original) and mask/1forged.tif.
-	LayoutCoverage = "coverage"
-	// LayoutList is a CSV or JSONL file with one picture per line; see readList.
-	LayoutList = "list"
-	// LayoutCOCO is a JSON file in COCO's format, whose annotations mark what was manipulated.
-	LayoutCOCO = "coco"
-	// LayoutUntouched is a directory tree of untouched pictures.
-	LayoutUntouched = "untouched"
-)
-
-// Layouts lists the layouts in the order in which they are tried.
-var Layouts = []string{LayoutList, LayoutCOCO, LayoutDolos, LayoutAutoSplice, LayoutMani, LayoutCoverage, LayoutCoMoFoD, LayoutIMD2020, LayoutFolder, LayoutUntouched}
 
 // SetReal is the set of the untouched pictures in layouts that have sets.
 const SetReal = "real"
@@ -93,6 +57,9 @@ type Options struct {
 	// Notice, if set, is called once for each thing that was reinterpreted or left out, never
 	// concurrently.
 	Notice func(text string)
+	// PairByPosition pairs the files of Tp and Gt of a LayoutMani in sorted order, as IMDLBenCo does,
+	// instead of by their names.
+	PairByPosition bool
 	// ResizeMasks scales masks of another size to the picture's, by the nearest pixel. Otherwise
 	// they are errors.
 	ResizeMasks bool
@@ -265,84 +232,6 @@ func kinds(items []item) (splits, sets []string) {
 	slices.Sort(splits)
 	slices.Sort(sets)
 	return splits, sets
-}
-
-// layout is a data set whose layout is known.
-type layout struct {
-	layout string
-	list   func() (items []item, notices []string, err error)
-}
-
-// recognise detects the layout of the data set at path, or checks the given one.
-func recognise(path string, o Options) (*layout, error) {
-	asked := o.Layout
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, missing(path, err)
-	}
-	if asked != "" && !slices.Contains(Layouts, asked) {
-		return nil, fmt.Errorf("data layout %q: expected one of %s", asked, strings.Join(Layouts, ", "))
-	}
-	if !info.IsDir() {
-		return recogniseFile(path, o)
-	}
-	for _, known := range []struct {
-		name string
-		is   func(path string) bool
-		list func(path string) ([]item, error)
-	}{
-		{LayoutDolos, isDolos, listDolos},
-		{LayoutAutoSplice, isAutoSplice, listAutoSplice},
-		{LayoutMani, isMani, listMani},
-		{LayoutCoverage, isCoverage, listCoverage},
-		{LayoutCoMoFoD, isCoMoFoD, listCoMoFoD},
-		{LayoutIMD2020, isIMD2020, listIMD2020},
-		{LayoutFolder, isImagesAndMasks, listFolder},
-		{LayoutUntouched, func(string) bool { return false }, listUntouched},
-	} {
-		if asked == known.name || asked == "" && known.is(path) {
-			return &layout{known.name, func() ([]item, []string, error) {
-				items, err := known.list(path)
-				return items, nil, err
-			}}, nil
-		}
-	}
-	switch asked {
-	case LayoutList:
-		return nil, fmt.Errorf("data set %s is a directory: expected a CSV or JSONL file", path)
-	case LayoutCOCO:
-		return nil, fmt.Errorf("data set %s is a directory: %w", path, errNoCOCO)
-	}
-	return nil, unknownLayout(path)
-}
-
-// recogniseFile tells lists from other files that hold data sets.
-func recogniseFile(path string, o Options) (*layout, error) {
-	if o.Layout != "" && o.Layout != LayoutList && o.Layout != LayoutCOCO {
-		return nil, fmt.Errorf("data set %s is a file: layout %s is a directory", path, o.Layout)
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("data set: %w", err)
-	}
-	text := plainText(raw)
-	if is := coco.Is(text); is && o.Layout != LayoutList {
-		return &layout{LayoutCOCO, func() ([]item, []string, error) { return readCOCO(path, o.Images, text) }}, nil
-	}
-	if o.Layout == LayoutCOCO {
-		return nil, fmt.Errorf("data set %s: %w", path, errNoCOCO)
-	}
-	return &layout{LayoutList, func() ([]item, []string, error) { return parseList(path, text) }}, nil
-}
-
-// unknownLayout is the error about a directory in none of the layouts.
-func unknownLayout(path string) error {
-	hint := ""
-	if names, err := pictureNames(path); err == nil {
-		hint = fmt.Sprintf(" (it contains %d pictures: if they are all untouched, name it %s:%s)", len(names), path, LayoutUntouched)
-	}
-	return fmt.Errorf("%s is not a data set: expected directories images and masks in it, also below train, valid or test; "+
-		"or fake/SET/images and fake/SET/masks as in Dolos; or Forged_JPEG75 and Mask as in AutoSplice; or Tp and Gt as in IMDLBenCo; or a layout of \"declip data --help\"%s", path, hint)
 }
 
 func isPicture(name string) bool {

@@ -56,27 +56,29 @@ func balanced(text []byte) (entries [][2]string) {
 
 // readBalanced lists the data sets of a balanced list in dir, each as a set of its name. Of a
 // ManiDataset, IMDLBenCo uses the manipulated pictures only.
-func readBalanced(dir string, entries [][2]string) (all []item, err error) {
+func readBalanced(dir string, entries [][2]string, byPosition bool) (all []item, notices []string, err error) {
 	for _, e := range entries {
 		path := within(dir, e[1])
 		var items []item
+		var notes []string
 		if e[0] == "ManiDataset" {
-			if items, err = listMani(path); err == nil {
+			if items, notes, err = listMani(path, byPosition); err == nil {
 				items = slices.DeleteFunc(items, func(it item) bool { return it.Set == SetReal })
 			}
 		} else {
 			if raw, failed := os.ReadFile(path); failed == nil && balanced(plainText(raw)) != nil {
-				return nil, fmt.Errorf("data set %s names another balanced list, %s", dir, path)
+				return nil, nil, fmt.Errorf("data set %s names another balanced list, %s", dir, path)
 			}
-			items, _, err = readList(path)
+			items, notes, err = readList(path)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		notices = append(notices, notes...)
 		for i := range items {
 			items[i].Set = stemOf(filepath.Base(path))
 		}
 		all = append(all, items...)
 	}
-	return all, nil
+	return all, notices, nil
 }

@@ -51,7 +51,7 @@ func (s *Set) surveyMasks(ctx context.Context, o Options) error {
 	if err := ambiguous(looks); err != nil {
 		return err
 	}
-	s.noticeMasks(looks, o)
+	s.noticeMasks(looks, some, o)
 	if o.AllowEmpty {
 		return nil
 	}
@@ -92,20 +92,24 @@ func ambiguous(looks []maskLook) error {
 	return first
 }
 
-// noticeMasks tells how masks are read that are not 0 and 255, and whether they seem inverted.
-func (s *Set) noticeMasks(looks []maskLook, o Options) {
+// noticeMasks tells how masks of the given items are read that are not 0 and 255, and whether they
+// seem to be inverted, or not to be where the layout says so.
+func (s *Set) noticeMasks(looks []maskLook, some []int, o Options) {
 	if o.Notice == nil {
 		return
 	}
-	notes, both, black := map[string]int{}, 0, 0
-	for _, l := range looks {
+	notes, both, black, white := map[string]int{}, 0, 0, 0
+	for k, l := range looks {
 		if l.note != "" {
 			notes[l.note]++
 		}
 		if l.facts != nil && l.facts.White > 0 && l.facts.White < 1 {
 			both++
-			if l.facts.Polarity() == Black {
+			switch p, inverted := l.facts.Polarity(), s.items[some[k]].Inverted; {
+			case p == Black && !inverted:
 				black++
+			case p == White && inverted:
+				white++
 			}
 		}
 	}
@@ -113,9 +117,13 @@ func (s *Set) noticeMasks(looks []maskLook, o Options) {
 		o.Notice(fmt.Sprintf("%s: %d of %d masks looked at have %s", s.name, notes[note], len(looks), note))
 	}
 	const few = 4 // masks that may be large by chance
-	if o.Polarity == "" && s.layout != LayoutDolos && both >= few && 5*black >= 4*both {
+	if o.Polarity == "" && both >= few && 5*black >= 4*both {
 		o.Notice(fmt.Sprintf("%s: masks seem to be inverted: in %d of %d, white is the larger part and on most of the border; "+
 			"pass --invert-masks if 0 = manipulated, --mask-polarity white if not", s.name, black, both))
+	}
+	if o.Polarity == "" && both >= few && 5*white >= 4*both {
+		o.Notice(fmt.Sprintf("%s: masks are read as black = manipulated, which seems wrong: in %d of %d, black is the larger part and on most of the border; "+
+			"pass --mask-polarity white if 255 = manipulated, black if not", s.name, white, both))
 	}
 }
 
