@@ -11,13 +11,14 @@ import (
 )
 
 // Write writes the file at path with what fill writes, or leaves the existing file as it is if fill
-// fails. Errors name path and wrap fill's.
+// fails. After a power failure, too, the file is the existing one or the whole new one. Errors name
+// path and wrap fill's.
 func Write(path string, fill func(io.Writer) error) error {
 	return write(path, fill, options{mode: ordinary})
 }
 
-// WriteSynced is Write for files that must survive a power failure: their contents are on the disk
-// before they are renamed.
+// WriteSynced is Write for files that other files or programs build upon: when it returns, a power
+// failure no longer brings back the existing file.
 func WriteSynced(path string, fill func(io.Writer) error) error {
 	return write(path, fill, options{mode: ordinary, sync: true})
 }
@@ -57,21 +58,22 @@ const (
 // options are the ways in which the exported functions differ.
 type options struct {
 	mode  fs.FileMode
-	sync  bool
+	sync  bool                         // the new name, too
 	check func(temporary string) error // nil: none
 }
 
 func write(path string, fill func(io.Writer) error, o options) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), temporary(filepath.Base(path)))
+	made, err := os.CreateTemp(filepath.Dir(path), temporary(filepath.Base(path)))
 	if err != nil {
 		return fmt.Errorf("%s: cannot be written: %w", path, bare(err))
 	}
+	f := newFile(made)
 	defer func() {
 		if err == nil {
 			return
 		}
-		f.Close() // a second Close is harmless
-		os.Remove(f.Name())
+		f.Close()            // a second Close is harmless
+		_ = Remove(f.Name()) // or the file was renamed
 		if refused := (*refusal)(nil); errors.As(err, &refused) {
 			err = refused.error
 		} else {
@@ -85,10 +87,9 @@ func write(path string, fill func(io.Writer) error, o options) (err error) {
 	if err = f.Chmod(o.mode); err != nil {
 		return err
 	}
-	if o.sync {
-		if err = f.Sync(); err != nil {
-			return err
-		}
+	// Without this, a power failure may leave the new name with a part of the contents.
+	if err = f.Sync(); err != nil {
+		return err
 	}
 	if err = f.Close(); err != nil {
 		return err
@@ -98,7 +99,10 @@ func write(path string, fill func(io.Writer) error, o options) (err error) {
 			return &refusal{refused}
 		}
 	}
-	return os.Rename(f.Name(), path)
+	if err = Rename(f.Name(), path); err != nil || !o.sync {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
 }
 
 // temporary is the pattern of the temporary file's name. It is cut, so that a name that the file

@@ -13,3 +13,6 @@ var (
 	// ErrUnknownLocks is the ErrNoLocks of systems for which this package has no implementation.
 	ErrUnknownLocks = fmt.Errorf("%w: not implemented for this system", ErrNoLocks)
 )
+
+// descriptor is an open file: an os.File or a File.
+type descriptor interface{ Fd() uintptr }

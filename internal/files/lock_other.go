@@ -2,13 +2,11 @@
 
 package files
 
-import "os"
-
 // LockExclusive does nothing and returns ErrUnknownLocks.
-func LockExclusive(*os.File) error { return ErrUnknownLocks }
+func LockExclusive(descriptor) error { return ErrUnknownLocks }
 
 // LockShared does nothing and returns ErrUnknownLocks.
-func LockShared(*os.File) error { return ErrUnknownLocks }
+func LockShared(descriptor) error { return ErrUnknownLocks }
 
 // Unlock does nothing.
-func Unlock(*os.File) {}
+func Unlock(descriptor) {}

@@ -2,7 +2,6 @@ package files
 
 import (
 	"errors"
-	"os"
 
 	"golang.org/x/sys/windows"
 )
@@ -13,12 +12,12 @@ func beyond() *windows.Overlapped { return &windows.Overlapped{OffsetHigh: 1 << 
 
 // LockExclusive takes a lock that excludes all others, or returns ErrLocked at once. The lock
 // belongs to this opening of the file: a second opening by the same process is excluded, too.
-func LockExclusive(f *os.File) error { return lock(f, windows.LOCKFILE_EXCLUSIVE_LOCK) }
+func LockExclusive(f descriptor) error { return lock(f, windows.LOCKFILE_EXCLUSIVE_LOCK) }
 
 // LockShared takes a lock that excludes exclusive ones, or returns ErrLocked at once.
-func LockShared(f *os.File) error { return lock(f, 0) }
+func LockShared(f descriptor) error { return lock(f, 0) }
 
-func lock(f *os.File, how uint32) error {
+func lock(f descriptor, how uint32) error {
 	err := windows.LockFileEx(windows.Handle(f.Fd()), how|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, beyond())
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
 		return ErrLocked
@@ -27,4 +26,4 @@ func lock(f *os.File, how uint32) error {
 }
 
 // Unlock releases the lock before f is closed.
-func Unlock(f *os.File) { _ = windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, beyond()) }
+func Unlock(f descriptor) { _ = windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, beyond()) }

@@ -23,7 +23,7 @@ func (p *Plan) occupy() (release func() error, err error) {
 		return nil, err
 	}
 	path := filepath.Join(out, ".lock")
-	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	lock, err := files.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func sweep(out string) error {
 			if ok, _ := filepath.Match(".*.tmp", e.Name()); !ok || e.IsDir() {
 				continue
 			}
-			if err := os.Remove(filepath.Join(out, dir, e.Name())); err != nil {
+			if err := files.Remove(filepath.Join(out, dir, e.Name())); err != nil {
 				return err
 			}
 		}

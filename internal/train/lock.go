@@ -13,7 +13,7 @@ import (
 // killed one.
 func (t *trainer) lockOutput() (err error) {
 	path := filepath.Join(t.config.Out, ".lock")
-	if t.lock, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+	if t.lock, err = files.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
 	switch err := files.LockExclusive(t.lock); {
@@ -30,7 +30,7 @@ func (t *trainer) lockOutput() (err error) {
 			return err
 		}
 		for _, file := range left {
-			if err := os.Remove(file); err != nil {
+			if err := files.Remove(file); err != nil {
 				return fmt.Errorf("output: %w", err)
 			}
 		}

@@ -35,7 +35,7 @@ type record struct {
 
 // journal appends records to a file, one JSON object per line.
 type journal struct {
-	file *os.File
+	file *files.File
 	size int64
 }
 

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"time"
 
 	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/files"
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/parallel"
@@ -45,10 +45,10 @@ type trainer struct {
 	state        State
 	score        *Score // of the best checkpoint
 	recorder     *recorder
-	lock         *os.File // of the output directory
-	resumed      bool     // last.safetensors is there to resume from
-	fingerprint  string   // of the training data
-	contents     string   // the same with the masks
+	lock         *files.File // of the output directory
+	resumed      bool        // last.safetensors is there to resume from
+	fingerprint  string      // of the training data
+	contents     string      // the same with the masks
 
 	total, perEpoch int64 // steps
 	began           time.Time

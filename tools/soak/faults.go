@@ -16,13 +16,15 @@ import (
 	"time"
 )
 
-// Faults, by their names in the report.
+// Faults, by their names in the flag and in the report.
 const (
-	faultKill        = "killed"
-	faultStop        = "stopped"
-	faultDisk        = "could not write files"
-	faultDescriptors = "out of file descriptors"
+	faultKill        = "kill"
+	faultStop        = "stop"
+	faultDisk        = "full-disk"
+	faultDescriptors = "no-descriptors"
 )
+
+var allFaults = []string{faultDisk, faultDescriptors, faultStop, faultKill}
 
 // interval is the mean time between two faults: in a run of any length each one occurs, and in a
 // long one the server lives long enough for its memory to be judged.
@@ -38,7 +40,10 @@ func (c *crowd) startFaults(o options) (stop func() string) {
 		defer func() { done <- count }()
 		every := interval(o.duration)
 		for {
-			round := []string{faultDisk, faultDescriptors, faultStop, faultKill}
+			round := slices.DeleteFunc(slices.Clone(allFaults), func(name string) bool { return !strings.Contains(o.faults, name) })
+			if len(round) == 0 {
+				return
+			}
 			r.Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
 			for _, name := range round {
 				if !pause(ctx, every/2+time.Duration(r.Int64N(int64(every)/2))) {
@@ -56,7 +61,7 @@ func (c *crowd) startFaults(o options) (stop func() string) {
 		count := <-done
 		var list []string
 		for _, name := range slices.Sorted(maps.Keys(count)) {
-			list = append(list, fmt.Sprintf("%d times %s", count[name], name))
+			list = append(list, fmt.Sprintf("%d %s", count[name], name))
 		}
 		return strings.Join(list, ", ")
 	}

@@ -25,6 +25,8 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -35,6 +37,7 @@ type options struct {
 	seed     uint64
 	keep     string
 	slope    float64
+	faults   string
 }
 
 func main() {
@@ -47,7 +50,13 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "of everything that is random")
 	flag.StringVar(&o.keep, "keep", "", "directory for the server's --keep, such as one on a small file system that fills up (default: a temporary one)")
 	flag.Float64Var(&o.slope, "slope", 1, "most MB a minute by which memory may grow, in runs of 5 minutes and more")
+	flag.StringVar(&o.faults, "faults", strings.Join(allFaults, ","), "what happens to the server; empty: nothing")
 	flag.Parse()
+	for name := range strings.SplitSeq(o.faults, ",") {
+		if name != "" && !slices.Contains(allFaults, name) {
+			log.Fatalf("-faults %s: expected some of %s", name, strings.Join(allFaults, ","))
+		}
+	}
 	broken, err := run(context.Background(), o)
 	if err != nil {
 		log.Fatal(err)
@@ -100,6 +109,7 @@ func run(ctx context.Context, o options) (broken []string, err error) {
 	fmt.Printf("soak of %v with %d clients, queue %d, seed %d: %s\n", o.duration, c.clients, o.queue, o.seed, p)
 	fmt.Printf("  faults: %s\n%s", faults, c.tally)
 	fmt.Printf("  memory: %v; at most %.0f MB\n", growth, p.memory.most)
+	fmt.Printf("  MB of each process, every 10 s: %v\n", p.memory.series(10))
 	fmt.Printf("  archive: %d files are whole\n", files)
 	return broken, nil
 }

@@ -12,7 +12,7 @@ import (
 
 // warming is the time after a start whose samples do not count: the first requests make the engine
 // allocate what it then keeps.
-const warming = 20 * time.Second
+const warming = time.Minute
 
 // samples are measurements of resident memory, separate for each process.
 type samples struct {
@@ -55,6 +55,20 @@ func (s *samples) take(pid int) {
 		last := &s.lives[len(s.lives)-1]
 		*last = append(*last, sample{age.Minutes(), kb / 1024})
 	}
+}
+
+// series are every n-th sample of each process, in MB.
+func (s *samples) series(n int) (list [][]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, life := range s.lives {
+		var mb []int
+		for i := 0; i < len(life); i += n {
+			mb = append(mb, int(life[i].mb))
+		}
+		list = append(list, mb)
+	}
+	return list
 }
 
 // growth is the slope of memory over time.

@@ -3,6 +3,7 @@ package main
 import (
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ func TestSoak(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "../../cmd/declip").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	broken, err := run(t.Context(), options{declip: program, duration: 10 * time.Second, queue: 2, seed: 1, keep: t.TempDir()})
+	broken, err := run(t.Context(), options{declip: program, duration: 10 * time.Second, queue: 2, seed: 1, keep: t.TempDir(), faults: strings.Join(allFaults, ",")})
 	if err != nil {
 		t.Fatal(err)
 	}

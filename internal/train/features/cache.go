@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/declip/declip/internal/files"
 	"github.com/declip/declip/internal/nn/weights"
 )
 
@@ -129,7 +130,7 @@ func prepare(dir string) error {
 		return nil
 	}
 	// A read-only directory may still be read from; a full disk is noticed when a record is added.
-	_ = os.WriteFile(tag, []byte("Signature: 8a477f597d28d172789f06886806bc55\n# Features of pictures, made by declip; may be deleted.\n"), 0o644)
+	_ = files.WriteBytes(tag, []byte("Signature: 8a477f597d28d172789f06886806bc55\n# Features of pictures, made by declip; may be deleted.\n"))
 	return nil
 }
 

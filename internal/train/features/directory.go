@@ -179,7 +179,7 @@ func remove(dir, name string) bool {
 	// The index first: data without one are litter to all, an index without data would have to be
 	// read.
 	for _, f := range open {
-		if os.Remove(f.Name()) != nil {
+		if files.Remove(f.Name()) != nil {
 			return false
 		}
 	}

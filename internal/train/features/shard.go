@@ -37,7 +37,7 @@ const sumAt = 52 // offset of an entry's own checksum
 // shard is not removed.
 type shard struct {
 	name        string
-	data, index *os.File
+	data, index *files.File
 	end         int64 // of the records; used by the writer
 	indexEnd    int64 // of the entries read so far
 
@@ -69,11 +69,11 @@ func shardName(file string) string {
 // openShard opens both files, read-only if there is no permission to write.
 func openShard(dir, name string) (*shard, error) {
 	s := &shard{name: name}
-	for file, suffix := range map[**os.File]string{&s.data: dataSuffix, &s.index: indexSuffix} {
+	for file, suffix := range map[**files.File]string{&s.data: dataSuffix, &s.index: indexSuffix} {
 		path := filepath.Join(dir, name+suffix)
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		f, err := files.OpenFile(path, os.O_RDWR, 0)
 		if os.IsPermission(err) {
-			f, err = os.Open(path)
+			f, err = files.OpenFile(path, os.O_RDONLY, 0)
 		}
 		if err != nil {
 			s.close()
@@ -90,12 +90,12 @@ func newShard(dir string) (*shard, error) {
 	rand.Read(id[:])
 	s := &shard{name: prefix + hex.EncodeToString(id[:])}
 	var err error
-	if s.data, err = os.OpenFile(filepath.Join(dir, s.name+dataSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
+	if s.data, err = files.OpenFile(filepath.Join(dir, s.name+dataSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
 		return nil, err
 	}
 	// Removal must be prevented before the index exists: data without an index count as litter.
 	s.use() // before there is an index: data alone would be litter
-	s.index, err = os.OpenFile(filepath.Join(dir, s.name+indexSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	s.index, err = files.OpenFile(filepath.Join(dir, s.name+indexSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err == nil {
 		err = files.LockExclusive(s.index)
 		if errors.Is(err, files.ErrNoLocks) { // no other process can lock it either, so none adds to it
@@ -103,7 +103,7 @@ func newShard(dir string) (*shard, error) {
 		}
 	}
 	if err != nil {
-		os.Remove(s.data.Name())
+		_ = files.Remove(s.data.Name()) // without an index it is litter
 		s.close()
 		return nil, err
 	}
@@ -252,7 +252,7 @@ func (e entry) read(dst []float32) error {
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 func (s *shard) close() {
-	for _, f := range []*os.File{s.data, s.index} {
+	for _, f := range []*files.File{s.data, s.index} {
 		if f != nil {
 			f.Close() // with its locks
 		}

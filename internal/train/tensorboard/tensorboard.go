@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/declip/declip/internal/files"
 )
 
 // TensorBoard finds files by the prefix of their names; the suffix marks those of declip.
@@ -46,7 +48,7 @@ type Mark map[string]int64
 // system before the call returns, so that killing the process loses none. A Writer is for one
 // goroutine.
 type Writer struct {
-	file *os.File
+	file *files.File
 	size int64
 	past Mark // of the files of earlier runs
 }
@@ -76,7 +78,7 @@ func Open(dir string, mark Mark, step int64) (*Writer, error) {
 
 // create makes a file whose name sorts behind all others: TensorBoard reads a directory's files in
 // the order of their names.
-func create(dir string, past Mark) (*os.File, error) {
+func create(dir string, past Mark) (*files.File, error) {
 	second := time.Now().Unix()
 	for name := range past {
 		var was int64
@@ -86,7 +88,7 @@ func create(dir string, past Mark) (*os.File, error) {
 	}
 	for {
 		path := filepath.Join(dir, fmt.Sprintf("%s%010d%s", prefix, second, suffix))
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644)
+		file, err := files.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644)
 		if !os.IsExist(err) {
 			return file, err
 		}
@@ -106,7 +108,7 @@ func Rewind(dir string, mark Mark) (Mark, error) {
 		path := filepath.Join(dir, name)
 		size, known := mark[name]
 		if !known {
-			if err := os.Remove(path); err != nil {
+			if err := files.Remove(path); err != nil {
 				return nil, err
 			}
 			continue
@@ -115,7 +117,7 @@ func Rewind(dir string, mark Mark) (Mark, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := os.Truncate(path, whole); err != nil {
+		if err := files.Truncate(path, whole); err != nil {
 			return nil, err
 		}
 		left[name] = whole

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/declip/declip/internal/files"
 )
 
 // node is a field of a protocol buffer, read by the rules of the format alone.
@@ -267,7 +269,7 @@ func TestWriteFails(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	must(t, err)
 	defer full.Close()
-	w := &Writer{file: full}
+	w := &Writer{file: &files.File{File: full}}
 	if err := w.Scalars(1, Scalar{"x", 1}); err == nil {
 		t.Error("a full disk went unnoticed")
 	}
