@@ -266,8 +266,7 @@ func (s *scan) arithmeticAC(p *scanPart, first, last int, put func(k, v int)) er
 func (s *scan) arithmeticBlock(p *scanPart, x, y int) error {
 	if s.arithmetic.broken {
 		if !s.d.progressive {
-			var block [64]int32
-			inverseDCT(&block, p.pix[p.place(x, y):], 8*p.blocks)
+			p.samples(new([64]int32), x, y)
 		}
 		return nil
 	}
@@ -281,15 +280,22 @@ func (s *scan) arithmeticBlock(p *scanPart, x, y int) error {
 func (s *scan) arithmeticDecisions(p *scanPart, x, y int) error {
 	if !s.d.progressive {
 		var block [64]int32
+		kept := p.coefficients(x, y)
+		put := func(k, v int) {
+			block[unzigzag[k]] = int32(int16(v)) * p.quant[k]
+			if kept != nil {
+				kept[k] = int16(v)
+			}
+		}
 		dc, err := s.arithmeticDC(p)
 		if err == nil {
-			block[0] = dc * p.quant[0]
-			err = s.arithmeticAC(p, 1, 63, func(k, v int) { block[unzigzag[k]] = int32(int16(v)) * p.quant[k] })
+			put(0, int(dc))
+			err = s.arithmeticAC(p, 1, 63, put)
 		}
-		inverseDCT(&block, p.pix[p.place(x, y):], 8*p.blocks)
+		p.samples(&block, x, y)
 		return err
 	}
-	coef := (*[64]int16)(p.coef[64*(y*p.blocks+x):])
+	coef := p.coefficients(x, y)
 	switch {
 	case s.first == 0 && s.high == 0:
 		dc, err := s.arithmeticDC(p)

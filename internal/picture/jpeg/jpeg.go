@@ -50,17 +50,22 @@ const (
 	markSOS, markDQT             = 0xda, 0xdb
 	markDNL, markDRI             = 0xdc, 0xdd
 	markAPP0, markAPP1           = 0xe0, 0xe1
+	markAPP2                     = 0xe2
 	markAPP14                    = 0xee
 	markTEM                      = 0x01
 )
 
-// exifStart begins an EXIF segment.
-var exifStart = []byte("Exif\x00\x00")
+// What begins an EXIF segment, and one of the Multi-Picture Format (CIPA DC-007).
+var (
+	exifStart = []byte("Exif\x00\x00")
+	mpfStart  = []byte("MPF\x00")
+)
 
 // decoder is a file being read.
 type decoder struct {
 	data         []byte
 	exif         []byte // see File.EXIF
+	mpf          []byte // see File.MPF
 	at           int    // next byte
 	picture      Picture
 	progressive  bool
@@ -75,6 +80,7 @@ type decoder struct {
 	arithmetic   bool // coded arithmetically
 	conditioning conditioning
 	ctx          context.Context // of Decode
+	coefficients bool            // only those of the first component are wanted
 	work         int64           // blocks of the scans so far, see maxWork
 }
 
@@ -84,11 +90,11 @@ type component struct {
 	h, v   int // sampling factors
 	table  int // quantisation
 	quant  *[64]int32
-	blocks int // in a row, including padding to whole MCUs
-	rows   int // of blocks
-	coef   []int16
-	pix    []uint8
-	seen   bool // a scan has brought samples
+	blocks int     // in a row, including padding to whole MCUs
+	rows   int     // of blocks
+	coef   []int16 // 64 for each block in the order of the file; nil if they are not kept
+	pix    []uint8 // nil if only coefficients are wanted
+	seen   bool    // a scan has brought samples
 	// missing has for each coefficient of a progressive file how many bits scans still have to
 	// bring, -1: all.
 	missing [64]int8
@@ -126,6 +132,10 @@ func (f *File) Size() (width, height int) { return f.d.picture.Width, f.d.pictur
 
 // EXIF is the TIFF structure of the first EXIF segment, nil if there is none.
 func (f *File) EXIF() []byte { return f.d.exif }
+
+// MPF is the TIFF structure of the last segment of the Multi-Picture Format before the picture, nil
+// if there is none.
+func (f *File) MPF() []byte { return f.d.mpf }
 
 // Decode is DecodeContext without a context.
 func (f *File) Decode() (*Picture, error) { return f.DecodeContext(context.Background()) }
@@ -249,6 +259,10 @@ func (d *decoder) segment(marker byte) error {
 		if d.exif == nil && d.scans == 0 && bytes.HasPrefix(body, exifStart) {
 			d.exif = body[len(exifStart):]
 		}
+	case markAPP2:
+		if d.scans == 0 && bytes.HasPrefix(body, mpfStart) {
+			d.mpf = body[len(mpfStart):]
+		}
 	case markAPP14:
 		if len(body) >= 12 && string(body[:5]) == "Adobe" {
 			d.picture.Adobe = int(body[11])
@@ -325,11 +339,15 @@ func (d *decoder) allocate() {
 	for i := range d.components {
 		c := &d.components[i]
 		c.blocks, c.rows = d.mcusX*c.h, d.mcusY*c.v
-		c.pix = make([]uint8, 64*c.blocks*c.rows)
+		if !d.coefficients {
+			c.pix = make([]uint8, 64*c.blocks*c.rows)
+		}
 		if d.progressive {
 			for k := range c.missing {
 				c.missing[k] = -1
 			}
+		}
+		if d.progressive || d.coefficients && i == 0 {
 			c.coef = make([]int16, 64*c.blocks*c.rows)
 		}
 		p.Planes = append(p.Planes, Plane{
@@ -369,7 +387,7 @@ func (d *decoder) finish() error {
 	if !d.complete() {
 		return errors.New("a component has no samples")
 	}
-	if !d.progressive {
+	if !d.progressive || d.coefficients {
 		return nil
 	}
 	var block [64]int32
@@ -384,11 +402,23 @@ func (d *decoder) finish() error {
 			for k, v := range c.coef[64*at : 64*at+64] {
 				block[unzigzag[k]] = int32(v) * c.quant[k]
 			}
-			inverseDCT(&block, c.pix[c.place(at%c.blocks, at/c.blocks):], 8*c.blocks)
+			c.samples(&block, at%c.blocks, at/c.blocks)
 		}
 	}
 	return nil
 }
 
-// place is where the samples of a block begin.
-func (c *component) place(x, y int) int { return (y*8*c.blocks + x) * 8 }
+// samples makes a block's samples of its dequantised coefficients if samples are wanted.
+func (c *component) samples(block *[64]int32, x, y int) {
+	if c.pix != nil {
+		inverseDCT(block, c.pix[(y*8*c.blocks+x)*8:], 8*c.blocks)
+	}
+}
+
+// coefficients are those that are kept for a block, in the order of the file; nil if none are.
+func (c *component) coefficients(x, y int) *[64]int16 {
+	if c.coef == nil {
+		return nil
+	}
+	return (*[64]int16)(c.coef[64*(y*c.blocks+x):])
+}

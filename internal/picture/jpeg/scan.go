@@ -188,14 +188,13 @@ func (s *scan) block(p *scanPart, x, y int, skip bool) error {
 		return s.arithmeticBlock(p, x, y)
 	}
 	if skip {
-		var block [64]int32
-		inverseDCT(&block, p.pix[p.place(x, y):], 8*p.blocks)
+		p.samples(new([64]int32), x, y)
 		return nil
 	}
 	if !s.d.progressive {
 		return s.baseline(p, x, y)
 	}
-	coef := (*[64]int16)(p.coef[64*(y*p.blocks+x):])
+	coef := p.coefficients(x, y)
 	switch {
 	case s.first == 0 && s.high == 0:
 		dc, err := s.difference(p)
@@ -235,6 +234,10 @@ func (s *scan) baseline(p *scanPart, x, y int) error {
 		return err
 	}
 	block[0] = int32(int16(dc)) * p.quant[0]
+	kept := p.coefficients(x, y)
+	if kept != nil {
+		kept[0] = int16(dc)
+	}
 	for k := 1; k < 64; k++ {
 		symbol, err := s.symbol(p.ac)
 		if err != nil {
@@ -255,8 +258,11 @@ func (s *scan) baseline(p *scanPart, x, y int) error {
 		}
 		at := s.place(k)
 		block[unzigzag[at]] = v * p.quant[at]
+		if kept != nil {
+			kept[at] = int16(v)
+		}
 	}
-	inverseDCT(&block, p.pix[p.place(x, y):], 8*p.blocks)
+	p.samples(&block, x, y)
 	return nil
 }
 
