@@ -3,6 +3,8 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -246,10 +248,19 @@ func tokenMap(tokens []float32, f network.Features) ([]float32, []int) {
 	return values, []int{f.Channels, f.Height, f.Width}
 }
 
-// hashFile starts to compute the digest of the backbone's file.
+// hashFile starts to compute the digest of the backbone's file. That of several files is the digest
+// of the lines with theirs.
 func (s *featureSource) hashFile(ctx context.Context) {
 	wait := parallel.Start(func() (string, error) {
-		return fileDigest(ctx, s.backbone.Path(), func(int64, int64) {})
+		all := sha256.New()
+		for _, path := range s.backbone.Files() {
+			digest, err := fileDigest(ctx, path, func(int64, int64) {})
+			if err != nil || path == s.backbone.Path() {
+				return digest, err
+			}
+			fmt.Fprintln(all, digest)
+		}
+		return hex.EncodeToString(all.Sum(nil)), nil
 	})
 	s.sha256 = func() (string, error) {
 		sum, err := wait()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -106,12 +107,11 @@ func (a *app) toWrite(o networkOptions, name, out string) (*examined, error) {
 }
 
 func sameFile(f *weights.File, path string) bool {
-	a, err := os.Stat(f.Path())
-	if err != nil {
-		return false
-	}
 	b, err := os.Stat(path)
-	return err == nil && os.SameFile(a, b)
+	return err == nil && slices.ContainsFunc(append(f.Files(), f.Path()), func(name string) bool {
+		a, err := os.Stat(name)
+		return err == nil && os.SameFile(a, b)
+	})
 }
 
 // reason is the error of using a file that is not a model as one.

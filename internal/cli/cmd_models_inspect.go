@@ -23,8 +23,10 @@ import (
 type inspection struct {
 	Path   string `json:"path"`
 	Format string `json:"format"`
-	// Size of the file in bytes.
+	// Size of the file, or of all its shards, in bytes.
 	Size int64 `json:"size"`
+	// Shards are the files of a network that is split; Path is then their index.
+	Shards []string `json:"shards,omitempty"`
 	// Published is the catalogue's name for files of this file's name.
 	Published string `json:"published,omitempty"`
 	// Kind is "model", "decoder", "backbone" or "unknown".
@@ -113,6 +115,9 @@ func (x *examined) inspect() inspection {
 	if x.problem != nil {
 		r.Problem = strings.TrimPrefix(x.problem.Error(), x.file.Path()+": ")
 	}
+	if paths := x.file.Files(); len(paths) > 1 || paths[0] != r.Path {
+		r.Shards = paths
+	}
 	for _, p := range x.file.Removed() {
 		r.Removed = append(r.Removed, p.Dict+p.Name)
 	}
@@ -142,6 +147,9 @@ func (r inspection) write(w io.Writer, x *examined) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row(t, "file", printable(r.Path))
 	row(t, "format", fmt.Sprintf("%s, %s", r.Format, sizeText(r.Size)))
+	if r.Shards != nil {
+		row(t, "shards", strconv.Itoa(len(r.Shards)))
+	}
 	if r.Published != "" {
 		row(t, "published as", r.Published+`, judging by its name ("declip models verify" compares the digest)`)
 	}

@@ -87,11 +87,9 @@ func (a *app) verify(ctx context.Context, name string, clip []string) ([]string,
 		if err != nil {
 			return nil, err
 		}
-		fact, err := a.verifyDigest(ctx, path)
-		if err != nil {
+		if facts, err = a.verifyDigests(ctx, path); err != nil {
 			return nil, err
 		}
-		facts = append(facts, fact)
 	}
 	x, err := examine(name, networkOptions{clip: clip})
 	if err != nil {
@@ -108,6 +106,31 @@ func (a *app) verify(ctx context.Context, name string, clip []string) ([]string,
 		return nil, err
 	}
 	return append(facts, fmt.Sprintf("%d tensors", len(x.file.Names())), x.holds()), nil
+}
+
+// verifyDigests compares a file, or each shard of an index, with its known digest.
+func (a *app) verifyDigests(ctx context.Context, path string) ([]string, error) {
+	if !weights.IsIndex(path) {
+		fact, err := a.verifyDigest(ctx, path)
+		return []string{fact}, err
+	}
+	f, err := weights.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	paths := f.Files()
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	var facts []string
+	for _, p := range paths {
+		fact, err := a.verifyDigest(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		facts = append(facts, filepath.Base(p)+": "+fact)
+	}
+	return facts, nil
 }
 
 // verifyDigest compares a file with its known digest.

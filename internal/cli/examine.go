@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,13 +61,8 @@ func (x *examined) open(name string, o networkOptions) error {
 		return err
 	}
 	x.file, x.model = opened[0], model
-	x.size = int64(models.Size(name))
+	x.size = x.file.Size()
 	if !models.BuiltIn(name) {
-		info, err := os.Stat(x.file.Path())
-		if err != nil {
-			return err
-		}
-		x.size = info.Size()
 		if e, ok := models.Lookup(filepath.Base(x.file.Path())); ok && e.File == filepath.Base(x.file.Path()) {
 			x.published = e.Name
 		}

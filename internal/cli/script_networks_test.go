@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -95,20 +96,45 @@ func scriptNetwork(ts *testscript.TestScript, _ bool, args []string) {
 // scriptPrefix copies a file of weights with a prefix before all names of tensors:
 // prefix FROM TO PREFIX. "lite" is the built-in model.
 func scriptPrefix(ts *testscript.TestScript, _ bool, args []string) {
-	from := args[0]
-	if from != "lite" {
-		from = ts.MkAbs(from)
+	tensors, metadata := readTensors(ts, args[0])
+	for i, t := range tensors {
+		tensors[i].Name = args[2] + t.Name
 	}
-	f, err := models.Open(from)
+	ts.Check(weights.Write(ts.MkAbs(args[1]), tensors, metadata))
+}
+
+// scriptShard copies a file of weights into a directory as two files with an index:
+// shard FROM DIRECTORY. "lite" is the built-in model.
+func scriptShard(ts *testscript.TestScript, _ bool, args []string) {
+	tensors, metadata := readTensors(ts, args[0])
+	dir, half := ts.MkAbs(args[1]), len(tensors)/2
+	ts.Check(os.MkdirAll(dir, 0o755))
+	where := map[string]string{}
+	for name, part := range map[string][]weights.Tensor{"1.safetensors": tensors[:half], "2.safetensors": tensors[half:]} {
+		ts.Check(weights.Write(filepath.Join(dir, name), part, metadata))
+		for _, t := range part {
+			where[t.Name] = name
+		}
+	}
+	text, err := json.Marshal(map[string]any{"weight_map": where})
+	ts.Check(err)
+	ts.Check(os.WriteFile(filepath.Join(dir, weights.IndexName), text, 0o644))
+}
+
+// readTensors returns the tensors of a model with their contents, and its metadata.
+func readTensors(ts *testscript.TestScript, name string) ([]weights.Tensor, map[string]string) {
+	if name != "lite" {
+		name = ts.MkAbs(name)
+	}
+	f, err := models.Open(name)
 	ts.Check(err)
 	defer f.Close()
 	tensors := f.Tensors()
 	for i, t := range tensors {
 		tensors[i].Data, err = f.Bytes(t.Name)
 		ts.Check(err)
-		tensors[i].Name = args[2] + t.Name
 	}
-	ts.Check(weights.Write(ts.MkAbs(args[1]), tensors, weights.Unsealed(f.Metadata())))
+	return tensors, weights.Unsealed(f.Metadata())
 }
 
 // scriptMean checks that an array is the mean of others, to some millionths of its

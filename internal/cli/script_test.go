@@ -64,6 +64,7 @@ func TestScripts(t *testing.T) {
 			"await":        scriptAwait,
 			"rename":       scriptRename,
 			"prefix":       scriptPrefix,
+			"shard":        scriptShard,
 			"flip":         scriptFlip,
 			"network":      scriptNetwork,
 			"mean":         scriptMean,

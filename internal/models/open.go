@@ -60,8 +60,8 @@ func Open(name string) (*weights.File, error) {
 	return weights.Open(file)
 }
 
-// Find returns the path of a model's file. name is looked up as the path of a file, then in the
-// models directory: as the name of a file, with or without its suffix, and as a name of the
+// Find returns the path of a model's file. name is looked up as the path of a file or of a directory
+// with the shards of a model, then in the models directory: as the name of such a directory or file, with or without its suffix, and as a name of the
 // catalogue. For an unknown name the error wraps ErrNotFound and lists the places that were
 // searched, or says how to download the model.
 func Find(name string) (string, error) {
@@ -69,12 +69,21 @@ func Find(name string) (string, error) {
 	if err == nil && !info.IsDir() {
 		return name, nil
 	}
-	isFolder := err == nil // a model in the models directory may have this name
+	isFolder := err == nil
+	if isFolder {
+		if path := weights.IndexIn(name); path != "" {
+			return path, nil
+		}
+	}
+	// A model in the models directory may have the name of another directory.
 	dir, err := Dir()
 	if err != nil {
 		return "", err
 	}
-	if filepath.IsLocal(name) {
+	if filepath.IsLocal(name) && filepath.Clean(name) != "." {
+		if path := weights.IndexIn(filepath.Join(dir, name)); path != "" {
+			return path, nil
+		}
 		for _, ending := range append([]string{""}, suffixes...) {
 			file := filepath.Join(dir, name+ending)
 			if info, err := os.Stat(file); err == nil && !info.IsDir() {
@@ -91,7 +100,7 @@ func Find(name string) (string, error) {
 			name, ErrNotFound, dir, e.Name)
 	}
 	if isFolder {
-		return "", fmt.Errorf("model %s is a directory, expected a file", name)
+		return "", fmt.Errorf("model %s is a directory without %s: expected a file", name, weights.IndexName)
 	}
 	return "", fmt.Errorf("model %q: %w: it is not built in (%s), not published, not a file, and not in %s",
 		name, ErrNotFound, listed(Names()), dir)

@@ -25,6 +25,9 @@ func (b *Backbone) Arch() string { return b.tower.arch() }
 // Path is the path of the file with the weights.
 func (b *Backbone) Path() string { return b.layout.file.Path() }
 
+// Files are the paths of the files with the contents: Path, or the shards of an index.
+func (b *Backbone) Files() []string { return b.layout.file.Files() }
+
 // Side is the side of the square input in pixels.
 func (b *Backbone) Side() int { return b.tower.side() }
 

@@ -69,8 +69,7 @@ const minStoredSize = 64 << 20
 // digestPath is the file in the user's cache directory with the digest of the given key; empty if
 // the digest is not stored.
 func (b *Backbone) digestPath(key string) string {
-	info, err := os.Stat(b.Path())
-	if err != nil || info.Size() < minStoredSize {
+	if b.layout.file.Size() < minStoredSize {
 		return ""
 	}
 	dir, err := os.UserCacheDir()
@@ -98,16 +97,20 @@ func (b *Backbone) storeDigest(key, digest string) {
 	_ = files.WriteBytes(path, []byte(digest))
 }
 
-// fileKey identifies what a file holds by its path, length and time; false if it is not a file on
-// disk.
+// fileKey identifies what the backbone's files hold by their paths, lengths and times; false if they
+// are not files on disk.
 func (b *Backbone) fileKey() (string, bool) {
-	path, err := filepath.Abs(b.Path())
-	if err != nil {
-		return "", false
+	key := ""
+	for _, name := range b.layout.file.Files() {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return "", false
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return "", false
+		}
+		key += fmt.Sprintf("%s\x00%d\x00%d\x00", path, info.Size(), info.ModTime().UnixNano())
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", false
-	}
-	return fmt.Sprintf("%s\x00%d\x00%d\x00%s", path, info.Size(), info.ModTime().UnixNano(), b.layout.prefix), true
+	return key + b.layout.prefix, true
 }

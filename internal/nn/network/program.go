@@ -131,13 +131,14 @@ func (l *layout) initializer(name string, shape []int) (graph.Initializer, error
 	if err := l.file.CheckUnchanged(); err != nil {
 		return init, err
 	}
-	path, err := filepath.Abs(l.file.Path())
+	place, offset := l.file.Place(t)
+	path, err := filepath.Abs(place)
 	if err == nil {
 		path, err = filepath.EvalSymlinks(path)
 	}
 	if err != nil {
 		return init, fmt.Errorf("weights file: %w", err)
 	}
-	init.Location, init.Offset, init.Length = path, t.Offset+size*int64(r.part), size
+	init.Location, init.Offset, init.Length = path, offset+size*int64(r.part), size
 	return init, nil
 }

@@ -29,14 +29,29 @@ type File struct {
 	index    map[string]int
 	dicts    map[string]bool // names of nested dicts in PyTorch's formats
 	removed  []Prefix        // prefixes of names, see Removed
+	shards   *shards         // nil unless the file is an index
 	reader   io.ReaderAt
 	closer   io.Closer
 	info     fs.FileInfo // of the file on disk when it was opened; nil in memory
 }
 
 // Open detects the format of the file at path from its contents, reads the description of its
-// tensors, and keeps the file open until Close. Errors about the contents wrap ErrFormat.
+// tensors, and keeps the file open until Close. path may be that of an index of shards, whose name
+// ends in ".safetensors.index.json". Errors about the contents wrap ErrFormat.
 func Open(path string) (*File, error) {
+	if IsIndex(path) {
+		return openIndex(path)
+	}
+	f, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	f.unwrap()
+	return f, nil
+}
+
+// openFile is Open for a single file, with the names of its tensors as they are.
+func openFile(path string) (*File, error) {
 	// Opening a pipe would wait for its other end.
 	info, err := os.Stat(path)
 	if err != nil {
@@ -68,6 +83,13 @@ func (f *File) CheckUnchanged() error {
 	if f.info == nil {
 		return nil
 	}
+	if f.shards != nil {
+		for _, s := range f.shards.files {
+			if err := s.CheckUnchanged(); err != nil {
+				return err
+			}
+		}
+	}
 	now, err := os.Stat(f.path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrChanged, err)
@@ -85,6 +107,7 @@ func OpenBytes(name string, data []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	file.unwrap()
 	for i := range file.tensors {
 		if t := &file.tensors[i]; t.Strides == nil {
 			t.Data = data[t.Offset : t.Offset+t.Length : t.Offset+t.Length]
@@ -93,9 +116,15 @@ func OpenBytes(name string, data []byte) (*File, error) {
 	return file, nil
 }
 
+// newFile returns a file without tensors.
+func newFile(path string) *File {
+	return &File{path: path, metadata: map[string]string{}, index: map[string]int{}, dicts: map[string]bool{}}
+}
+
 // parse reads the description of the tensors in the format that the first bytes indicate.
 func parse(path string, r io.ReaderAt, size int64) (*File, error) {
-	f := &File{path: path, size: size, reader: r, metadata: map[string]string{}, index: map[string]int{}, dicts: map[string]bool{}}
+	f := newFile(path)
+	f.reader, f.size = r, size
 	err := f.recognise()
 	switch {
 	case err != nil:
@@ -109,7 +138,6 @@ func parse(path string, r io.ReaderAt, size int64) (*File, error) {
 	var disk *fs.PathError
 	switch {
 	case err == nil:
-		f.unwrap()
 		return f, nil
 	case errors.As(err, &disk): // a read failed, which says nothing about the contents
 		return nil, err
