@@ -16,8 +16,8 @@ import (
 // resumes is the number of states from which the test trains on; all others are only read.
 const resumes = 6
 
-// After a power failure at any time, both checkpoints are whole or absent, the log has what the last
-// one says, and the training can be resumed.
+// After a power failure at any time, both checkpoints are whole or absent, the log has what the
+// last one says, and the training can be resumed.
 func TestPowerLoss(t *testing.T) {
 	c := config(t, open(t))
 	c.Epochs, c.Draws, c.SaveSteps = 2, 1, 2

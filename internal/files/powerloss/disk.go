@@ -24,8 +24,8 @@ type change struct {
 	data   []byte
 }
 
-// naming is a change of names: at path is now file, negative for none; at from, if set, is none any
-// more.
+// naming is a change of names: at path is now file, negative for none; at from, if set, is
+// none.
 type naming struct {
 	path   string
 	from   string

@@ -26,7 +26,7 @@ type Recorder struct {
 	handles map[uint64]bool // of files below root
 }
 
-// Record begins to record the changes below root. The files that are there count as synced. One
+// Record begins to record the changes below root. Existing files count as synced. One
 // recording is possible at a time, until Stop.
 func Record(t testing.TB, root string) *Recorder {
 	t.Helper()
@@ -53,7 +53,8 @@ func (r *Recorder) inside(path string) bool {
 	return path == r.root || strings.HasPrefix(path, r.root+string(filepath.Separator))
 }
 
-// Stop ends the recording. Without changes the test fails: what it is about went past package files.
+// Stop ends the recording. Without changes the test fails: what it is about went past package
+// files.
 func (r *Recorder) Stop() {
 	r.t.Helper()
 	r.stop()

@@ -49,7 +49,12 @@ type Client struct {
 	Backoff time.Duration
 	// UserAgent is sent to the server.
 	UserAgent string
+
+	saveEvery int64 // bytes between two calls of save; 0: defaultSaveEvery
 }
+
+// defaultSaveEvery is how many bytes of an unfinished download a kill or a power failure may lose.
+const defaultSaveEvery = 16 << 20
 
 // Request is one file to download.
 type Request struct {

@@ -1,6 +1,7 @@
 package download
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"unicode"
@@ -25,11 +27,12 @@ type download struct {
 	request Request
 	http    *http.Client
 
-	lock *os.File // X.part.json, locked
-	part *os.File // X.part
+	lock *files.File // X.part.json, locked
+	part *files.File // X.part
 	from origin
 
 	done    int64 // bytes in part
+	synced  int64 // of them, those on the disk
 	resumed int64 // of them, those from an earlier download
 	sum     hash.Hash
 	crc     hash.Hash32
@@ -44,6 +47,18 @@ type origin struct {
 	ETag         string `json:"etag,omitempty"`
 	LastModified string `json:"last_modified,omitempty"`
 	Size         int64  `json:"size"` // -1: unknown
+	// Synced is how many bytes of the part survive a power failure; those behind them may be zeros.
+	// Notes of earlier versions lack it.
+	Synced *int64 `json:"synced,omitempty"`
+	// Sum is the CRC-32C of the note without it: a note is overwritten in place, because it is locked.
+	Sum string `json:"crc32c,omitempty"`
+}
+
+// sum is what Sum must be.
+func (o origin) sum() (string, error) {
+	o.Sum = ""
+	text, err := json.Marshal(o)
+	return crcText(crc32.Checksum(text, castagnoli)), err
 }
 
 // validator returns the value for If-Range, empty if there is none. Weak tags are not allowed
@@ -63,7 +78,7 @@ const (
 
 // open finds out how much of the file an earlier download has left.
 func (d *download) open(ctx context.Context) (err error) {
-	if d.part, err = os.OpenFile(d.request.Path+PartSuffix, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
+	if d.part, err = files.OpenFile(d.request.Path+PartSuffix, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
 		return err
 	}
 	info, err := d.part.Stat()
@@ -74,13 +89,36 @@ func (d *download) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// An unreadable note is ignored: the part is then of unknown origin.
-	_ = json.Unmarshal(text, &d.from)
-	usable := d.from.URL == d.request.URL && d.from.validator() != "" && (d.from.Size < 0 || info.Size() <= d.from.Size)
+	size := info.Size()
+	usable := d.readNote(text) && d.from.URL == d.request.URL && d.from.validator() != "" && (d.from.Size < 0 || size <= d.from.Size)
 	if !usable {
 		return d.restart()
 	}
-	return d.resume(ctx, info.Size())
+	if d.from.Synced != nil && *d.from.Synced < size {
+		if size, err = d.keep(*d.from.Synced); err != nil {
+			return err
+		}
+	}
+	return d.resume(ctx, size)
+}
+
+// readNote reads the note, and reports whether it can be trusted. Otherwise the part is of unknown
+// origin.
+func (d *download) readNote(text []byte) bool {
+	if err := json.Unmarshal(text, &d.from); err != nil {
+		return false
+	}
+	if d.from.Synced == nil { // of an earlier version
+		return true
+	}
+	sum, err := d.from.sum()
+	return err == nil && sum == d.from.Sum && *d.from.Synced >= 0
+}
+
+// keep cuts the part to the bytes that are certainly right.
+func (d *download) keep(size int64) (int64, error) {
+	d.notice("the last download ended without a chance to save: continuing at %s", megabytes(size))
+	return size, d.part.Truncate(size)
 }
 
 // resume keeps the first n bytes of the part.
@@ -90,7 +128,7 @@ func (d *download) resume(ctx context.Context, n int64) error {
 	if err == nil && read != n {
 		err = io.ErrUnexpectedEOF
 	}
-	d.done, d.resumed = n, n
+	d.done, d.resumed, d.synced = n, n, n
 	return err
 }
 
@@ -110,7 +148,7 @@ func (r *reader) Read(p []byte) (int, error) {
 // restart discards what has arrived.
 func (d *download) restart() error {
 	d.sum, d.crc = sha256.New(), crc32.New(castagnoli)
-	d.done, d.resumed, d.from = 0, 0, origin{Size: -1}
+	d.done, d.resumed, d.synced, d.from = 0, 0, 0, origin{Size: -1}
 	if err := d.note(); err != nil {
 		return err
 	}
@@ -121,10 +159,23 @@ func (d *download) restart() error {
 	return err
 }
 
+// save brings the part to the disk and notes how long it is.
+func (d *download) save() error {
+	if err := d.part.Sync(); err != nil {
+		return err
+	}
+	d.synced = d.done
+	return d.note()
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // note records where the part comes from.
-func (d *download) note() error {
+func (d *download) note() (err error) {
+	d.from.Synced = &d.synced
+	if d.from.Sum, err = d.from.sum(); err != nil {
+		return err
+	}
 	text, err := json.Marshal(d.from)
 	if err != nil {
 		return err
@@ -132,8 +183,11 @@ func (d *download) note() error {
 	if err := d.lock.Truncate(0); err != nil {
 		return err
 	}
-	_, err = d.lock.WriteAt(append(text, '\n'), 0)
-	return err
+	if _, err = d.lock.WriteAt(append(text, '\n'), 0); err != nil {
+		return err
+	}
+	// Before the part changes: an old note must not describe a new part.
+	return d.lock.Sync()
 }
 
 // whole reports whether all bytes have arrived.
@@ -147,6 +201,9 @@ func (d *download) write(p []byte) error {
 	d.done += int64(n)
 	if err != nil {
 		return fmt.Errorf("after %s: %w", megabytes(d.done), err)
+	}
+	if d.done-d.synced >= cmp.Or(d.client.saveEvery, defaultSaveEvery) {
+		return d.save()
 	}
 	return nil
 }
@@ -174,10 +231,13 @@ func (d *download) finish() (Result, error) {
 			return Result{}, fmt.Errorf("%w: %w", ErrMismatch, err)
 		}
 	}
-	if err := os.Rename(d.part.Name(), d.request.Path); err != nil {
+	if err := files.Rename(d.part.Name(), d.request.Path); err != nil {
 		return Result{}, err
 	}
 	d.kept = true
+	if err := files.SyncDir(filepath.Dir(d.request.Path)); err != nil {
+		return Result{}, err
+	}
 	d.unlock()
 	return Result{Size: d.done, Resumed: d.resumed, SHA256: got}, nil
 }
@@ -185,7 +245,7 @@ func (d *download) finish() (Result, error) {
 // discard removes the part and its note.
 func (d *download) discard() {
 	d.part.Close()
-	os.Remove(d.part.Name())
+	_ = files.Remove(d.part.Name()) // or the next download cuts it
 	d.kept = true
 	d.unlock()
 }
@@ -193,10 +253,10 @@ func (d *download) discard() {
 // unlock removes the note. Where an open file cannot be removed, it is removed after closing,
 // unless another process has opened it in the meantime.
 func (d *download) unlock() {
-	os.Remove(d.lock.Name())
+	_ = files.Remove(d.lock.Name()) // a note without a part means nothing
 	d.lock.Close()
 	if runtime.GOOS == "windows" {
-		os.Remove(d.lock.Name())
+		_ = files.Remove(d.lock.Name())
 	}
 }
 
@@ -210,6 +270,9 @@ func (d *download) close() {
 	case d.done == 0:
 		d.discard()
 	default:
+		if err := d.save(); err != nil {
+			d.notice("the next download starts over: %v", err)
+		}
 		d.part.Close()
 		d.lock.Close()
 	}
@@ -247,9 +310,9 @@ func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
 // lockFile opens the file at path, creating it if needed, and locks it. The lock ends with the
 // process.
-func lockFile(path string) (*os.File, error) {
+func lockFile(path string) (*files.File, error) {
 	for range 100 {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+		f, err := files.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 		if err != nil {
 			return nil, err
 		}
