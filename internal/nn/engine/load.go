@@ -108,7 +108,7 @@ var first struct {
 }
 
 // firstAlone creates sessions one at a time until one has succeeded. The first session makes ONNX
-// Runtime register the domain of package winograd's operators for the whole process, which fails if
+// Runtime register the domain of package operators for the whole process, which fails if
 // two sessions do it at once.
 func firstAlone(create func() error) error {
 	if first.done.Load() {

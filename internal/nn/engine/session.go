@@ -11,7 +11,7 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
-	"github.com/declip/declip/internal/nn/engine/winograd"
+	"github.com/declip/declip/internal/nn/engine/operators"
 )
 
 // SessionOptions are the choices for one session. The zero value is the fastest for repeated runs
@@ -135,7 +135,7 @@ func (s *Session) Close() error {
 	if s.mapped != nil {
 		err = errors.Join(err, s.mapped.Close())
 	}
-	winograd.Free() // other sessions allocate it again when they need it
+	operators.Free() // other sessions allocate it again when they need it
 	return err
 }
 

@@ -6,7 +6,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 	"golang.org/x/sys/cpu"
 
-	"github.com/declip/declip/internal/nn/engine/winograd"
+	"github.com/declip/declip/internal/nn/engine/operators"
 )
 
 // simd returns the names of the CPU's vector instructions that speed up matrix products, oldest
@@ -42,19 +42,19 @@ func simd() []string {
 // convolutions.
 func (e *Engine) Blocks() bool { return e.device.kind == "cpu" && cpu.X86.HasAVX512F }
 
-// Winograd reports whether sessions have the operators of package winograd.
+// Winograd reports whether sessions have the operators of package operators.
 func (e *Engine) Winograd() bool { return e.winograd() != "" }
 
 // winograd returns the kind of processor for which sessions have the operators, or "".
-func (e *Engine) winograd() winograd.Kind {
-	kinds := winograd.Kinds()
+func (e *Engine) winograd() operators.Kind {
+	kinds := operators.Kinds()
 	if e.device.kind != "cpu" || e.library.base == nil || len(kinds) == 0 {
 		return ""
 	}
 	return kinds[0]
 }
 
-// addOperations adds the operators of package winograd to the options of a session with a number of
+// addOperations adds the operators of package operators to the options of a session with a number of
 // threads.
 func (e *Engine) addOperations(options *ort.SessionOptions, threads int) error {
 	kind := e.winograd()
@@ -62,5 +62,5 @@ func (e *Engine) addOperations(options *ort.SessionOptions, threads int) error {
 		return nil
 	}
 	// The binding does not expose the options that it wraps, which are its only field.
-	return winograd.Register(e.library.base, *(*unsafe.Pointer)(unsafe.Pointer(options)), kind, threads)
+	return operators.Register(e.library.base, *(*unsafe.Pointer)(unsafe.Pointer(options)), kind, threads)
 }

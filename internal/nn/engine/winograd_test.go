@@ -10,7 +10,7 @@ import (
 	"github.com/declip/declip/internal/nn/graph"
 )
 
-// A convolution of package winograd, its gradients, and one with norm and ReLU agree with ONNX
+// A convolution of package operators, its gradients, and one with norm and ReLU agree with ONNX
 // Runtime's operations.
 func TestWinograd(t *testing.T) {
 	e := open(t)

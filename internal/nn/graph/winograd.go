@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Names of package winograd's operators, and the divisor of the numbers of channels that they
+// Names of package operators's operators, and the divisor of the numbers of channels that they
 // accept.
 const (
 	winogradDomain   = "declip"

@@ -1,6 +1,6 @@
 //go:build !amd64 || !(linux || darwin)
 
-package winograd
+package operators
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ func Kinds() []Kind { return nil }
 
 // Register fails: there are no operators for this system.
 func Register(base, options unsafe.Pointer, kind Kind, threads int) error {
-	return errors.New("winograd: no operators for this system")
+	return errors.New("operators: no operators for this system")
 }
 
 // Free does nothing.

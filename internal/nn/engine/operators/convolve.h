@@ -55,7 +55,7 @@ static void tiles_item(void *arg, size_t item) {
 	scratch_give(scratch);
 }
 
-int NAME(convolve)(const winograd_conv *c, const winograd_pool *pool) {
+int NAME(convolve)(const winograd_conv *c, const work_pool *pool) {
 	const size_t most_kernels = (size_t)4 << 20; // floats that transformed kernels may take: a processor's cache
 	const size_t tiles = 64;                     // that are computed together, about
 	convolution k = {.c = c, .m = maps_of(c->x, c->inputs, c->height, c->width)};

@@ -49,7 +49,7 @@ static void kernel_gradient_item(void *arg, size_t item) {
 	scratch_give(sums);
 }
 
-int NAME(kernel_gradient)(const winograd_grad *g, const winograd_pool *pool) {
+int NAME(kernel_gradient)(const winograd_grad *g, const work_pool *pool) {
 	const size_t most = (size_t)2 << 20, fewest = 64; // floats of transformed maps; tiles
 	gradient k = {.g = g, .x = maps_of(g->x, g->inputs, g->height, g->width), .dy = maps_of(g->dy, g->outputs, g->height, g->width)};
 	size_t bands = g->pictures * k.x.down, ins = (g->inputs + panel - 1) / panel, outs = (g->outputs + panel - 1) / panel;

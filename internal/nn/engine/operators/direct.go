@@ -1,6 +1,6 @@
 //go:build amd64 && (linux || darwin)
 
-package winograd
+package operators
 
 /*
 #include "winograd.h"
@@ -9,19 +9,19 @@ static void in_turn(void *context, void (*work)(void *, size_t), size_t count, v
 	for (size_t i = 0; i < count; i++) work(arg, i);
 }
 
-static int convolve(winograd_kind kind, const size_t *size, const float *x, const float *kernel,
+static int convolve(processor kind, const size_t *size, const float *x, const float *kernel,
                     const float *scale, const float *bias, float *y, int adjoint, int relu,
                     size_t threads) {
 	winograd_conv c = {size[0], size[1], size[2], size[3], size[4], x,
 	                   kernel,  scale,   bias,    y,       adjoint, relu};
-	winograd_pool pool = {in_turn, NULL, threads};
+	work_pool pool = {in_turn, NULL, threads};
 	return winograd_convolve(kind, &c, &pool);
 }
 
-static int kernel_gradient(winograd_kind kind, const size_t *size, const float *x, const float *dy,
+static int kernel_gradient(processor kind, const size_t *size, const float *x, const float *dy,
                            float *dkernel, size_t threads) {
 	winograd_grad g = {size[0], size[1], size[2], size[3], size[4], x, dy, dkernel};
-	winograd_pool pool = {in_turn, NULL, threads};
+	work_pool pool = {in_turn, NULL, threads};
 	return winograd_kernel_gradient(kind, &g, &pool);
 }
 */
@@ -29,7 +29,7 @@ import "C"
 
 import "errors"
 
-var errMemory = errors.New("winograd: out of memory")
+var errMemory = errors.New("operators: out of memory")
 
 // sizes are the numbers of pictures, inputs and outputs (channels), the height and the width.
 type sizes [5]int

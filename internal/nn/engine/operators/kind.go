@@ -1,4 +1,4 @@
-package winograd
+package operators
 
 // Kind is a kind of processor that the operators are built for.
 type Kind string

@@ -4,20 +4,10 @@
 #ifndef DECLIP_WINOGRAD_H
 #define DECLIP_WINOGRAD_H
 
-#include <stddef.h>
+#include "work.h"
 
 // Numbers of channels must be multiples of this.
 enum { winograd_channels = 16 };
-
-// Kinds of processors, by the instructions that they require.
-typedef enum { winograd_avx2, winograd_avx512 } winograd_kind;
-
-// winograd_pool runs work(arg, i) for i from 0 to count - 1, on any threads, and returns when all have ended.
-typedef struct {
-	void (*run)(void *context, void (*work)(void *arg, size_t i), size_t count, void *arg);
-	void *context;
-	size_t threads;
-} winograd_pool;
 
 // All arrays are dense, in C order.
 typedef struct {
@@ -33,7 +23,7 @@ typedef struct {
 
 // winograd_convolve computes y = conv(x, kernel, padding 2) * scale + bias. It returns 0, or -1 if there is
 // not enough memory.
-int winograd_convolve(winograd_kind kind, const winograd_conv *c, const winograd_pool *pool);
+int winograd_convolve(processor kind, const winograd_conv *c, const work_pool *pool);
 
 typedef struct {
 	size_t pictures, inputs, outputs, height, width;
@@ -44,6 +34,6 @@ typedef struct {
 
 // winograd_kernel_gradient computes the gradient of the loss by the kernel, given the gradient by the
 // output. It returns 0, or -1 if there is not enough memory.
-int winograd_kernel_gradient(winograd_kind kind, const winograd_grad *g, const winograd_pool *pool);
+int winograd_kernel_gradient(processor kind, const winograd_grad *g, const work_pool *pool);
 
 #endif

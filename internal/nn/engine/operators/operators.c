@@ -1,6 +1,6 @@
 //go:build amd64 && (linux || darwin)
 
-#include "op.h"
+#include "operators.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -64,14 +64,14 @@ typedef struct definition {
 	void *in_place[4];
 
 	// Our own members.
-	winograd_kind kind;
+	processor kind;
 	size_t threads;
 } definition;
 
 // operation is a node of a model.
 typedef struct {
 	interface api;
-	winograd_kind kind;
+	processor kind;
 	size_t threads;
 	int adjoint, relu;
 } operation;
@@ -160,7 +160,7 @@ static status *convolve(void *kernel, void *context) {
 	if (s) return s;
 	threads t = {o->api, context};
 	winograd_conv c = {x.size[0], x.size[1], size[1], x.size[2], x.size[3], x.data, w.data, scale.data, bias.data, y, o->adjoint, o->relu};
-	winograd_pool pool = {run_on_threads, &t, o->threads};
+	work_pool pool = {run_on_threads, &t, o->threads};
 	return winograd_convolve(o->kind, &c, &pool) ? failure(o->api, "out of memory") : NULL;
 }
 
@@ -178,7 +178,7 @@ static status *kernel_gradient(void *kernel, void *context) {
 	if (s) return s;
 	threads t = {o->api, context};
 	winograd_grad g = {x.size[0], x.size[1], dy.size[1], x.size[2], x.size[3], x.data, dy.data, dkernel};
-	winograd_pool pool = {run_on_threads, &t, o->threads};
+	work_pool pool = {run_on_threads, &t, o->threads};
 	return winograd_kernel_gradient(o->kind, &g, &pool) ? failure(o->api, "out of memory") : NULL;
 }
 
@@ -210,7 +210,7 @@ static int first_required(const definition *d, size_t i) { return i < 2 ? argume
 static int default_memory(const definition *d, size_t i) { return 0; }
 static int no_variadic(const definition *d) { return 0; }
 
-static definition common(winograd_kind kind, size_t threads) {
+static definition common(processor kind, size_t threads) {
 	return (definition){
 		.version = interface_version, .create = create_never, .provider = provider, .input_type = float_type, .output_type = float_type,
 		.output_count = one, .compute = compute_never, .destroy = free, .input_kind = first_required, .output_kind = required,
@@ -219,7 +219,7 @@ static definition common(winograd_kind kind, size_t threads) {
 	};
 }
 
-void *winograd_domain(const void *base, winograd_kind kind, size_t threads, char **error) {
+void *operators_domain(const void *base, processor kind, size_t threads, char **error) {
 	interface api = api_of(base);
 	definition *d = malloc(2 * sizeof *d);
 	if (!api || !d) {
@@ -237,7 +237,7 @@ void *winograd_domain(const void *base, winograd_kind kind, size_t threads, char
 	return *error ? NULL : domain;
 }
 
-char *winograd_add(const void *base, void *options, void *domain) {
+char *operators_add(const void *base, void *options, void *domain) {
 	interface api = api_of(base);
 	return text(api, CALL(api, slot_add_domain, void *, void *)(options, domain));
 }

@@ -1,11 +1,11 @@
 //go:build amd64 && (linux || darwin)
 
-package winograd
+package operators
 
 // #cgo CFLAGS: -O3 -Wno-psabi
 // #cgo LDFLAGS: -lpthread
 // #include <stdlib.h>
-// #include "op.h"
+// #include "operators.h"
 // #include "scratch.h"
 import "C"
 
@@ -31,11 +31,11 @@ func Kinds() []Kind {
 	return list
 }
 
-func (k Kind) c() C.winograd_kind {
+func (k Kind) c() C.processor {
 	if k == AVX512 {
-		return C.winograd_avx512
+		return C.processor_avx512
 	}
-	return C.winograd_avx2
+	return C.processor_avx2
 }
 
 // domains are the sets of operators made so far, one for each kind and number of threads. ONNX
@@ -58,7 +58,7 @@ func Register(base, options unsafe.Pointer, kind Kind, threads int) error {
 	key := domain{kind, threads}
 	if domains.of[key] == nil {
 		var text *C.char
-		made := C.winograd_domain(base, kind.c(), C.size_t(threads), &text)
+		made := C.operators_domain(base, kind.c(), C.size_t(threads), &text)
 		if made == nil {
 			return failure(text)
 		}
@@ -67,7 +67,7 @@ func Register(base, options unsafe.Pointer, kind Kind, threads int) error {
 		}
 		domains.of[key] = made
 	}
-	if text := C.winograd_add(base, options, domains.of[key]); text != nil {
+	if text := C.operators_add(base, options, domains.of[key]); text != nil {
 		return failure(text)
 	}
 	return nil
@@ -76,10 +76,10 @@ func Register(base, options unsafe.Pointer, kind Kind, threads int) error {
 // failure returns a C message as an error and frees it.
 func failure(text *C.char) error {
 	if text == nil {
-		return errors.New("winograd: out of memory")
+		return errors.New("operators: out of memory")
 	}
 	defer C.free(unsafe.Pointer(text))
-	return fmt.Errorf("winograd: %s", C.GoString(text))
+	return fmt.Errorf("operators: %s", C.GoString(text))
 }
 
 // Free returns the memory that the operators keep for the next call to the system.

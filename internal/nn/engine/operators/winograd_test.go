@@ -1,6 +1,6 @@
 //go:build amd64 && (linux || darwin)
 
-package winograd
+package operators
 
 import (
 	"fmt"
