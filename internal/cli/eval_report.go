@@ -29,7 +29,8 @@ type evaluation struct {
 	Each      []modelRow  `json:"each,omitempty"`      // of several models: each alone
 	Perturbed []modelRow  `json:"perturbed,omitempty"` // by perturbation, then model
 	Failed    []jsonError `json:"failed,omitempty"`
-	// FilesLeftOut counts the files in the data sets' directories that are not pictures, by extension.
+	// FilesLeftOut counts the files in the data sets' directories that are not pictures, by
+	// extension.
 	FilesLeftOut map[string]int `json:"files_left_out,omitempty"`
 
 	sets []*dataset.Set

@@ -37,7 +37,9 @@ type Answer struct {
 }
 
 // networks lists the networks by their Spec.Arch.
-var networks = map[string]Network{}
+var networks = map[string]Network{
+	network.ArchTruFor: truFor{},
+}
 
 // For returns what the network of a Spec needs. An unknown network is an error.
 func For(spec network.Spec) (Network, error) {

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/weights"
 )
 
 // truFor is TruFor (Guillaro et al., "TruFor: Leveraging All-Round Clues for Trustworthy Image
@@ -15,6 +16,7 @@ import (
 // maps into a map of manipulation and a map of confidence; from both, a small network computes the
 // picture's score.
 type truFor struct {
+	layout      layout
 	noiseLayers int // convolutions of Noiseprint++ with a batch norm
 	noiseWidth  int // their channels
 	stages      [mitStages]mitStage
@@ -34,28 +36,38 @@ var (
 	truForStd  = []float32{0.229, 0.224, 0.225}
 )
 
+// recogniseTruFor finds TruFor in a file.
+func recogniseTruFor(f *weights.File, _ []*weights.File) (wholeNetwork, error) {
+	list := prefixes(f, truForMark)
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return truForSizes(layout{f, list[0], plainNaming})
+}
+
 // truForSizes reads the sizes from the tensors.
-func truForSizes(l *layout) (n truFor, err error) {
+func truForSizes(l layout) (*truFor, error) {
+	n := &truFor{layout: l}
 	first, err := l.shape("dncnn.0.weight", 4)
 	if err != nil {
-		return n, err
+		return nil, err
 	}
 	n.noiseWidth = first[0]
 	for l.has(fmt.Sprintf("dncnn.%d.running_mean", 3*n.noiseLayers+3)) {
 		n.noiseLayers++
 	}
 	for i := range n.stages {
-		if n.stages[i], err = mitSizes(l, truForTowers[0], i); err != nil {
-			return n, err
+		if n.stages[i], err = mitSizes(&l, truForTowers[0], i); err != nil {
+			return nil, err
 		}
 	}
 	head, err := l.shape("decode_head.linear_fuse.0.weight", 4)
 	if err != nil {
-		return n, err
+		return nil, err
 	}
 	score, err := l.shape("detection.0.weight", 2)
 	if err != nil {
-		return n, err
+		return nil, err
 	}
 	n.decoder, n.score = head[0], score[0]
 	return n, nil
@@ -67,10 +79,13 @@ func (l *layout) has(name string) bool {
 	return ok
 }
 
-// outputs adds the network for a picture [1, 3, H, W] of levels divided by 256. The map's logits
-// and the confidence's [1, 1, H/4, W/4] are to be enlarged to the picture's size; the score is [1].
-func (n truFor) outputs(b *builder, image *graph.Node) (logits, confidence, score *graph.Node) {
-	height, width := size(image)
+func (n *truFor) spec() Spec { return Spec{Arch: ArchTruFor, Mode: ModeWhole} }
+
+// build takes PortImage, levels divided by 256. The logits of the map and of the confidence, both
+// [1, 1, H/4, W/4], are to be enlarged to the picture's size.
+func (n *truFor) build(b *builder, height, width int) []graph.Output {
+	b.part = &part{layout: &n.layout}
+	image := b.g.Input(PortImage, 1, 3, height, width)
 	noise := b.noiseprint(image, n)
 	x := [2]*graph.Node{normalised(image, truForMean, truForStd), graph.Concat(1, noise, noise, noise)}
 	var maps [mitStages]*graph.Node
@@ -82,15 +97,16 @@ func (n truFor) outputs(b *builder, image *graph.Node) (logits, confidence, scor
 		maps[i] = b.fuse(x, fmt.Sprintf("backbone.FFMs.%d", i), s.heads)
 	}
 	const classes, headEps = 2, 1e-3 // the batch norm of this decoder only has another eps
-	logits = b.allScales(maps, "decode_head", n.decoder, classes, headEps)
+	logits := b.allScales(maps, "decode_head", n.decoder, classes, headEps)
 	logits = graph.Sub(graph.Slice(logits, 1, 1, 2), graph.Slice(logits, 1, 0, 1))
-	confidence = b.allScales(maps, "decode_head_conf", n.decoder, 1, bnEps)
-	score = b.trustScore(graph.UpsampleBilinear(logits, height, width), graph.UpsampleBilinear(confidence, height, width), n.score)
-	return logits, confidence, score
+	confidence := b.allScales(maps, "decode_head_conf", n.decoder, 1, bnEps)
+	enlarged := func(x *graph.Node) *graph.Node { return graph.UpsampleBilinear(x, height, width) }
+	score := b.trustScore(enlarged(logits), enlarged(confidence), n.score)
+	return []graph.Output{{Name: PortLogits, Node: logits}, {Name: PortConfidence, Node: confidence}, {Name: PortScore, Node: score}}
 }
 
 // noiseprint adds Noiseprint++: a picture [N, 3, H, W] to its noise [N, 1, H, W].
-func (b *builder) noiseprint(x *graph.Node, n truFor) *graph.Node {
+func (b *builder) noiseprint(x *graph.Node, n *truFor) *graph.Node {
 	layer := convSpec{out: n.noiseWidth, kernel: 3, pad: 1, kind: initHe}
 	first, last := layer, layer
 	first.bias, last.bias, last.out = true, true, 1

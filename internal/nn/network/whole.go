@@ -26,7 +26,9 @@ type wholeNetwork interface {
 // wholeKinds recognise other authors' networks by the names of a file's tensors. A file of another
 // kind gives nil without an error. A network whose tensors are spread over several files takes the
 // rest from others.
-var wholeKinds []func(f *weights.File, others []*weights.File) (wholeNetwork, error)
+var wholeKinds = []func(f *weights.File, others []*weights.File) (wholeNetwork, error){
+	recogniseTruFor,
+}
 
 // recogniseWhole finds out which other author's network is in a file; nil if none is.
 func recogniseWhole(f *weights.File, others []*weights.File) (wholeNetwork, error) {

@@ -1,0 +1,59 @@
+package published
+
+import (
+	"fmt"
+
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/numeric"
+	"github.com/declip/declip/internal/picture"
+)
+
+// planes are a picture's levels divided by a number, channel by channel: [3, Height, Width].
+func planes(rgb *picture.RGB, by float32) []float32 {
+	n := rgb.Width * rgb.Height
+	out := make([]float32, 3*n)
+	red, green, blue := out[:n], out[n:2*n], out[2*n:]
+	for i := range red {
+		red[i] = float32(rgb.Pix[3*i]) / by
+		green[i] = float32(rgb.Pix[3*i+1]) / by
+		blue[i] = float32(rgb.Pix[3*i+2]) / by
+	}
+	return out
+}
+
+// mapOf is the output [1, 1, h, w] of a port. It shares the output's values.
+func mapOf(outputs map[string]*engine.Tensor, port string) (picture.Map, error) {
+	t, ok := outputs[port]
+	if !ok {
+		return picture.Map{}, fmt.Errorf("network has no output %q", port)
+	}
+	shape := t.Shape()
+	if len(shape) != 4 || shape[0] != 1 || shape[1] != 1 {
+		return picture.Map{}, fmt.Errorf("output %q has shape %v, expected [1 1 h w]", port, shape)
+	}
+	return picture.Map{Prob: t.Float32s(), Width: shape[3], Height: shape[2]}, nil
+}
+
+// scoreOf is the output [1] of the port for the picture's score.
+func scoreOf(outputs map[string]*engine.Tensor) (*float64, error) {
+	t, ok := outputs[network.PortScore]
+	if !ok || t.Len() != 1 {
+		return nil, fmt.Errorf("network has no output %q of one number", network.PortScore)
+	}
+	score := float64(t.Float32s()[0])
+	return &score, nil
+}
+
+// probabilities replaces logits by their probabilities.
+func probabilities(logits []float32) []float32 {
+	for i, v := range logits {
+		logits[i] = numeric.Sigmoid32(v)
+	}
+	return logits
+}
+
+// tooSmall is the error for a picture with sides under least pixels.
+func tooSmall(network string, p *picture.Picture, least int) error {
+	return fmt.Errorf("picture of %d x %d pixels: %s needs at least %d x %d", p.Width, p.Height, network, least, least)
+}

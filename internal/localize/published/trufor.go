@@ -1,0 +1,52 @@
+package published
+
+import (
+	"context"
+
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/picture"
+)
+
+// truFor takes the picture's levels divided by 256, at the picture's size.
+type truFor struct{}
+
+// truForLeast is the smallest side in pixels: the first stage of the network divides sides by 4, and
+// its attention reads 8 x 8 places at a time.
+const truForLeast = 29
+
+func (truFor) Input(_ context.Context, p *picture.Picture) (*Input, error) {
+	if p.Width < truForLeast || p.Height < truForLeast {
+		return nil, tooSmall("TruFor", p, truForLeast)
+	}
+	const full = 256 // not 255: as in the authors' code
+	image, err := engine.NewTensor([]int{1, 3, p.Height, p.Width}, planes(p.RGB, full))
+	if err != nil {
+		return nil, err
+	}
+	return &Input{Height: p.Height, Width: p.Width, Tensors: map[string]*engine.Tensor{network.PortImage: image}}, nil
+}
+
+// Answer enlarges the logits, as the authors' code does, and then turns them into probabilities.
+func (truFor) Answer(_ context.Context, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
+	logits, err := mapOf(outputs, network.PortLogits)
+	if err != nil {
+		return nil, err
+	}
+	confidence, err := mapOf(outputs, network.PortConfidence)
+	if err != nil {
+		return nil, err
+	}
+	score, err := scoreOf(outputs)
+	if err != nil {
+		return nil, err
+	}
+	a := &Answer{
+		Prob:       probabilities(picture.ResizeFloat(logits.Prob, logits.Width, logits.Height, p.Width, p.Height)),
+		Confidence: probabilities(picture.ResizeFloat(confidence.Prob, confidence.Width, confidence.Height, p.Width, p.Height)),
+		Score:      score,
+	}
+	logits.Prob = probabilities(logits.Prob)
+	a.Raw = logits
+	return a, nil
+}
