@@ -76,15 +76,21 @@ func init() {
 		0x81: {"NEWOBJ", func(d *Decoder) error { return d.apply(d.rules.New) }},
 		'b':  {"BUILD", (*Decoder).build},
 		'Q':  {"BINPERSID", (*Decoder).persistent},
-
-		'0': {"POP", nil}, '1': {"POP_MARK", nil}, '2': {"DUP", nil},
-		'F': {"FLOAT", nil}, 'I': {"INT", nil}, 'L': {"LONG", nil}, 0x8b: {"LONG4", nil},
-		'S': {"STRING", nil}, 'V': {"UNICODE", nil}, 'P': {"PERSID", nil},
-		'd': {"DICT", nil}, 'l': {"LIST", nil}, 'g': {"GET", nil}, 'p': {"PUT", nil},
-		'i': {"INST", nil}, 'o': {"OBJ", nil}, 0x92: {"NEWOBJ_EX", nil},
-		0x82: {"EXT1", nil}, 0x83: {"EXT2", nil}, 0x84: {"EXT4", nil},
-		0x97: {"NEXT_BUFFER", nil}, 0x98: {"READONLY_BUFFER", nil},
 	}
+	for code, name := range refused {
+		opcodes[code] = opcode{name, nil}
+	}
+}
+
+// refused are the opcodes that no file with tensors needs.
+var refused = map[byte]string{
+	'0': "POP", '1': "POP_MARK", '2': "DUP",
+	'F': "FLOAT", 'I': "INT", 'L': "LONG", 0x8b: "LONG4",
+	'S': "STRING", 'V': "UNICODE", 'P': "PERSID",
+	'd': "DICT", 'l': "LIST", 'g': "GET", 'p': "PUT",
+	'i': "INST", 'o': "OBJ", 0x92: "NEWOBJ_EX",
+	0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4",
+	0x97: "NEXT_BUFFER", 0x98: "READONLY_BUFFER",
 }
 
 func (d *Decoder) proto() error {
