@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 import network
+import pscc
 import trufor
 
 INTERNAL = os.path.join(os.path.dirname(__file__), "..", "..", "internal")
@@ -59,6 +60,10 @@ def make_pictures():
     Image.fromarray(scene(49, 63, 3, 5)).quantize(32).save(os.path.join(PICTURES, "palette.png"))
 
 
+def pictures():
+    return sorted(name for name in os.listdir(PICTURES) if not name.endswith(".json"))
+
+
 def kept_of_picture(out):
     """What is kept of the answer for a picture: every STEP-th row and column of its maps, and the score."""
     maps = {name: x[:, ::STEP, ::STEP] if x.dim() == 3 else x for name, x in out.items()}
@@ -83,13 +88,36 @@ def golden_trufor():
         print({name: (float(x.min()), float(x.max())) for name, x in out.items()})
     write("trufor", w.rules, cases)
     cases = []
-    for file in sorted(os.listdir(PICTURES)):
-        if file.endswith(".json"):
-            continue
+    for file in pictures():
         levels8 = np.asarray(Image.open(os.path.join(PICTURES, file)).convert("RGB"))
         out = net(torch.from_numpy(levels8.copy()).permute(2, 0, 1)[None].float() / 256)
         cases.append({"file": file, "outputs": kept_of_picture({name: out[name] for name in ("map", "confidence", "score")})})
     write("trufor", w.rules, cases, PICTURES)
+
+
+def golden_pscc():
+    w, by_file = network.Weights(), {}
+    for name, fill in pscc.FILES.items():
+        before = len(w.rules)
+        fill(w, pscc.SMALL)
+        by_file[name] = len(w.rules) - before
+    net, cases = pscc.PSCC(w.tensors, pscc.SMALL), []
+    for height, width in (64, 64), (61, 87):
+        out = net(levels(height, width).float() / 255)
+        cases.append({"height": height, "width": width, "outputs": kept({
+            "probabilities": out["masks"][0][:, :, ::STEP, ::STEP], "score": out["score"]})})
+        print({name: (float(x.min()), float(x.max())) for name, x in out.items() if name != "masks"})
+    write("pscc", w.rules, cases)
+    cases = []
+    for file in pictures():
+        image = Image.open(os.path.join(PICTURES, file))
+        levels8 = np.asarray(image.convert("RGBA" if "alpha" in file else "RGB"))
+        if levels8.shape[2] == 4:  # over white, as the published code does
+            alpha = (levels8[:, :, 3:] / 255.0).astype(np.float32)
+            levels8 = (levels8[:, :, :3] * alpha + (1 - alpha) * 255).astype(np.uint8)
+        out = net(torch.from_numpy(levels8.copy()).permute(2, 0, 1)[None].float() / 255)
+        cases.append({"file": file, "outputs": kept_of_picture({name: out[name] for name in ("map", "score")})})
+    write("pscc", w.rules, cases, PICTURES)
 
 
 if __name__ == "__main__":
@@ -97,3 +125,4 @@ if __name__ == "__main__":
     make_pictures()
     with torch.inference_mode():
         golden_trufor()
+        golden_pscc()

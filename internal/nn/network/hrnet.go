@@ -68,7 +68,10 @@ func readHRStage(l *layout, name string, branches int) (hrStage, error) {
 
 // hrnet adds the network for x [N, C, H, W] and returns the branches of its last stage. The first
 // has the size of the stem's result, each other half the size of the one before, rounded up.
-func (b *builder) hrnet(x *graph.Node, n hrnet) []*graph.Node {
+func (b *builder) hrnet(x *graph.Node, n hrnet) []*graph.Node { return b.hrBranches(b.hrHead(x, n), n) }
+
+// hrHead adds the layers before the stages, up to the two branches that the first stage takes.
+func (b *builder) hrHead(x *graph.Node, n hrnet) []*graph.Node {
 	x = b.convNormThenReLU(x, "conv1", "bn1", convSpec{out: n.stem[0], kernel: 3, stride: n.stride, pad: 1, kind: initHe})
 	x = b.convNormThenReLU(x, "conv2", "bn2", convSpec{out: n.stem[1], kernel: 3, stride: n.stride, pad: 1, kind: initHe})
 	for i := range n.blocks {
@@ -76,10 +79,14 @@ func (b *builder) hrnet(x *graph.Node, n hrnet) []*graph.Node {
 	}
 	// Both branches of the first stage come from the stem.
 	first := n.stages[0].widths
-	xs := []*graph.Node{
+	return []*graph.Node{
 		b.convNormThenReLU(x, "transition1.0.0", "transition1.0.1", convSpec{out: first[0], kernel: 3, pad: 1, kind: initHe}),
 		b.hrSmaller(x, "transition1", 1, first[1]),
 	}
+}
+
+// hrBranches adds the stages to the branches that hrHead gives.
+func (b *builder) hrBranches(xs []*graph.Node, n hrnet) []*graph.Node {
 	for i, stage := range n.stages {
 		if i > 0 {
 			xs = b.hrTransition(xs, fmt.Sprintf("transition%d", i+1), stage.widths)

@@ -28,6 +28,7 @@ type wholeNetwork interface {
 // rest from others.
 var wholeKinds = []func(f *weights.File, others []*weights.File) (wholeNetwork, error){
 	recogniseTruFor,
+	recognisePSCC,
 }
 
 // recogniseWhole finds out which other author's network is in a file; nil if none is.

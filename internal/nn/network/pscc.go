@@ -1,0 +1,253 @@
+package network
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/declip/declip/internal/nn/graph"
+	"github.com/declip/declip/internal/nn/weights"
+)
+
+// pscc is PSCC-Net (Liu et al., "PSCC-Net: Progressive Spatio-Channel Correlation Network for Image
+// Manipulation Detection and Localization", TCSVT 2022) by its sizes, which are read from its
+// tensors. Its three parts are published as three files.
+//
+// A high-resolution network gives four maps of features, from the picture's size down to an eighth
+// of it. They are resized to squares of 256 pixels and less. From coarse to fine, each gives a mask,
+// which weighs the features of the next one. From the same four squares, a classifier computes the
+// picture's score.
+type pscc struct {
+	parts    [psccParts]layout
+	backbone hrnet
+	scales   [psccScales]psccScale
+	final    int // channels of the classifier's last map
+	classes  int // of its hidden layer
+}
+
+// psccScale is one of the four maps of features.
+type psccScale struct {
+	width int // channels
+	cut   int // root of the number of strips that each plane is cut into for attention
+	inner int // channels before the mask
+}
+
+const (
+	psccScales = 4
+	psccSide   = 256 // of the finest mask, in pixels
+)
+
+// The parts of PSCC-Net.
+const (
+	psccBackbone = iota
+	psccMasks
+	psccDetection
+	psccParts
+)
+
+// psccFiles tells the parts: a tensor that the part has, and the file's name at its publisher.
+var psccFiles = [psccParts]struct{ mark, file string }{
+	{"stage4.0.fuse_layers.3.0.0.0.weight", "HRNet.pth"},
+	{"getmask1.theta.weight", "NLCDetection.pth"},
+	{"incre_modules.0.0.conv1.weight", "DetectionHead.pth"},
+}
+
+// MissingPartsError says that a file holds a part of a network whose other parts are in files of
+// their own.
+type MissingPartsError struct {
+	Path  string
+	Arch  string
+	Files []string // the missing ones, by their published names
+}
+
+func (e *MissingPartsError) Error() string {
+	return fmt.Sprintf("%s holds a part of %s: it needs %s, too", e.Path, e.Arch, strings.Join(e.Files, " and "))
+}
+
+// PSCCPart says whether a file holds a part of PSCC-Net, but not all.
+func PSCCPart(f *weights.File) bool {
+	n := 0
+	for part := range psccParts {
+		if _, ok := psccPart(f, part); ok {
+			n++
+		}
+	}
+	return n > 0 && n < psccParts
+}
+
+// psccPart finds a part of PSCC-Net in a file.
+func psccPart(f *weights.File, part int) (layout, bool) {
+	list := prefixes(f, psccFiles[part].mark)
+	if len(list) == 0 {
+		return layout{}, false
+	}
+	l := layout{f, list[0], plainNaming}
+	// CAT-Net has a network of the same kind, with a fifth stage and a last layer.
+	return l, part != psccBackbone || !l.has("last_layer.0.weight")
+}
+
+// recognisePSCC finds PSCC-Net in a file, or in a file and others that hold the rest.
+func recognisePSCC(f *weights.File, others []*weights.File) (wholeNetwork, error) {
+	n, own := &pscc{}, false
+	var missing []string
+	for part := range psccParts {
+		var ok bool
+		if n.parts[part], ok = psccPart(f, part); ok {
+			own = true
+			continue
+		}
+		for _, other := range others {
+			if n.parts[part], ok = psccPart(other, part); ok {
+				break
+			}
+		}
+		if !ok {
+			missing = append(missing, psccFiles[part].file)
+		}
+	}
+	if !own {
+		return nil, nil
+	}
+	if missing != nil {
+		return nil, &MissingPartsError{Path: f.Path(), Arch: "PSCC-Net", Files: missing}
+	}
+	return n, n.readSizes()
+}
+
+// readSizes reads the sizes from the tensors.
+func (n *pscc) readSizes() (err error) {
+	if n.backbone, err = readHRNet(&n.parts[psccBackbone], 1, true); err != nil {
+		return err
+	}
+	masks := &n.parts[psccMasks]
+	for i := range n.scales {
+		name := fmt.Sprintf("getmask%d", i+1)
+		attention, err := masks.shape(name+".theta.weight", 4)
+		if err != nil {
+			return err
+		}
+		mask, err := masks.shape(name+".getmask.0.weight", 4)
+		if err != nil {
+			return err
+		}
+		width := n.backbone.stages[2].widths[i]
+		s := psccScale{width: width, cut: root(attention[0] / width), inner: mask[0]}
+		if s.cut < 1 || s.cut*s.cut*width != attention[0] || (psccSide>>i)%(s.cut*s.cut) != 0 {
+			return fmt.Errorf("%s: tensor %q has shape %v: expected %d channels times 1, 4 or 16 strips", masks.file.Path(),
+				masks.prefix+name+".theta.weight", attention, width)
+		}
+		n.scales[i] = s
+	}
+	head := &n.parts[psccDetection]
+	final, err := head.shape("final_layer.0.weight", 4)
+	if err != nil {
+		return err
+	}
+	hidden, err := head.shape("classifier.0.weight", 2)
+	n.final, n.classes = final[0], 0
+	if err == nil {
+		n.classes = hidden[0]
+	}
+	return err
+}
+
+func (n *pscc) spec() Spec { return Spec{Arch: ArchPSCCNet, Mode: ModeWhole} }
+
+// build takes PortImage, levels in [0,1]. The probabilities are a map of psccSide x psccSide, to be
+// resized to the picture with aligned corners.
+func (n *pscc) build(b *builder, height, width int) []graph.Output {
+	b.part = &part{&n.parts[psccBackbone], "backbone."}
+	features := b.psccFeatures(b.g.Input(PortImage, 1, 3, height, width), n.backbone)
+	for i, x := range features {
+		features[i] = graph.Resize(x, psccSide>>i, psccSide>>i, true)
+	}
+	b.part = &part{&n.parts[psccMasks], "masks."}
+	mask := b.psccMasks(features, n.scales)
+	b.part = &part{&n.parts[psccDetection], "detection."}
+	return []graph.Output{{Name: PortProbabilities, Node: mask}, {Name: PortScore, Node: b.psccScore(features, n)}}
+}
+
+// psccMasks adds the masks from coarse to fine and returns the finest, [1, 1, side, side].
+func (b *builder) psccMasks(features []*graph.Node, scales [psccScales]psccScale) *graph.Node {
+	var mask *graph.Node
+	for i := psccScales - 1; i >= 0; i-- {
+		x := features[i]
+		if mask != nil {
+			h, w := size(x)
+			x = graph.Mul(x, graph.Resize(mask, h, w, true))
+		}
+		mask = b.psccMask(x, fmt.Sprintf("getmask%d", i+1), scales[i])
+	}
+	return mask
+}
+
+// psccMask adds the mask [1, 1, h, w] of one scale from its features [1, C, h, w].
+func (b *builder) psccMask(x *graph.Node, name string, s psccScale) *graph.Node {
+	height, width := size(x)
+	rows := s.width * s.cut * s.cut
+	places := height * width / (s.cut * s.cut)
+	// Each plane is cut into strips of whole rows, which become channels of their own.
+	cut := graph.Reshape(x, 1, rows, 1, places)
+	project := func(which string) *graph.Node {
+		y := b.conv(cut, name+"."+which, convSpec{out: rows, kernel: 1, bias: true, kind: initHe})
+		return graph.Reshape(y, 1, 1, rows, places)
+	}
+	value, query, key := project("g"), project("theta"), project("phi")
+	bySpace := graph.Reshape(attend(query, key, value), 1, s.width, height, width)
+	similar := graph.Softmax(graph.MatMul(query, graph.Transpose(key, 0, 1, 3, 2)), -1) // [1, 1, rows, rows]
+	// The published network reads this product, places x rows, as if it were rows x places. It was
+	// trained that way.
+	byChannel := graph.Reshape(graph.MatMul(graph.Transpose(value, 0, 1, 3, 2), similar), 1, s.width, height, width)
+	layer := convSpec{out: s.width, kernel: 1, bias: true, kind: initHe}
+	weighted := func(y *graph.Node, weight, gamma string) *graph.Node {
+		return graph.Mul(b.param(name+"."+gamma, []int{1}, initOne, 0), b.conv(y, name+"."+weight, layer))
+	}
+	x = graph.Add(graph.Add(x, weighted(bySpace, "W_s", "gamma_s")), weighted(byChannel, "W_c", "gamma_c"))
+	x = graph.ReLU(b.conv(x, name+".getmask.0", convSpec{out: s.inner, kernel: 3, pad: 1, bias: true, kind: initHe}))
+	return graph.Sigmoid(b.conv(x, name+".getmask.2", convSpec{out: 1, kernel: 3, pad: 1, bias: true, kind: initHe}))
+}
+
+// psccScore adds the classifier: four maps of features to the probability [1] that the picture is
+// manipulated.
+func (b *builder) psccScore(features []*graph.Node, n *pscc) *graph.Node {
+	var sum *graph.Node
+	for i, x := range features {
+		width := n.scales[i].width
+		y := b.residualBottleneck(x, fmt.Sprintf("incre_modules.%d.0", i), width, 2*width)
+		if sum != nil {
+			at := fmt.Sprintf("downsamp_modules.%d", i-1)
+			smaller := convSpec{out: 2 * width, kernel: 3, stride: 2, pad: 1, bias: true, kind: initHe}
+			y = graph.Add(y, b.convNormThenReLU(sum, at+".0", at+".1", smaller))
+		}
+		sum = y
+	}
+	last := convSpec{out: n.final, kernel: 1, bias: true, kind: initHe}
+	x := graph.ReduceMean(b.convNormThenReLU(sum, "final_layer.0", "final_layer.1", last), []int{2, 3}, true)
+	x = graph.ReLU(b.mapLinear(x, "classifier.0", n.classes, true))
+	const classes = 2 // untouched, manipulated
+	x = graph.Softmax(b.mapLinear(x, "classifier.2", classes, true), 1)
+	return graph.Reshape(graph.Slice(x, 1, 1, 2), 1)
+}
+
+// psccStripBytes is the size of the widest map of a strip, see psccFeatures.
+const psccStripBytes = 96 << 20
+
+// psccFeatures adds the backbone. The layers before its branches are the widest, at the picture's
+// size: of large pictures they run over strips of rows, each with as many rows around it as its
+// results depend on.
+func (b *builder) psccFeatures(image *graph.Node, n hrnet) []*graph.Node {
+	height, width := size(image)
+	rows := max(64, psccStripBytes/(4*n.outer*width)) &^ 1 // even: the second branch has half the rows
+	if rows >= height {
+		return b.hrBranches(b.hrHead(image, n), n)
+	}
+	halo := (n.blocks + 4) &^ 1 // two convolutions of the stem, one of each bottleneck and one behind them
+	var large, small []*graph.Node
+	for from := 0; from < height; from += rows {
+		to := min(from+rows, height)
+		top, bottom := max(0, from-halo), min(height, to+halo)
+		xs := b.hrHead(graph.Slice(image, 2, top, bottom), n)
+		large = append(large, graph.Slice(xs[0], 2, from-top, to-top))
+		small = append(small, graph.Slice(xs[1], 2, (from-top)/2, (to-top+1)/2))
+	}
+	return b.hrBranches([]*graph.Node{graph.Concat(2, large...), graph.Concat(2, small...)}, n)
+}
