@@ -97,8 +97,8 @@ func (b *Backbone) storeDigest(key, digest string) {
 	_ = files.WriteBytes(path, []byte(digest))
 }
 
-// fileKey identifies what the backbone's files hold by their paths, lengths and times; false if they
-// are not files on disk.
+// fileKey identifies what the backbone's files hold by their paths, lengths and times; false if
+// they are not files on disk.
 func (b *Backbone) fileKey() (string, bool) {
 	key := ""
 	for _, name := range b.layout.file.Files() {

@@ -78,11 +78,11 @@ func init() {
 		'Q':  {"BINPERSID", (*Decoder).persistent},
 	}
 	for code, name := range refused {
-		opcodes[code] = opcode{name, nil}
+		opcodes[code] = opcode{name: name}
 	}
 }
 
-// refused are the opcodes that no file with tensors needs.
+// refused are the names of the opcodes that the supported pickles do not need.
 var refused = map[byte]string{
 	'0': "POP", '1': "POP_MARK", '2': "DUP",
 	'F': "FLOAT", 'I': "INT", 'L': "LONG", 0x8b: "LONG4",
