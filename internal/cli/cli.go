@@ -72,22 +72,22 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errReported):
 		return exitFailed
 	case parallel.Stack(err) != nil:
-		a.showError("%v\n", err)
+		a.say("%v\n", err)
 		a.showStack(err)
 		return exitInternal
 	case errors.As(err, &usage):
-		a.showError("%v\nSee \"%s --help\".\n", err, usage.command)
+		a.say("%v\nSee \"%s --help\".\n", err, usage.command)
 		return exitUsage
 	case ctx.Err() != nil:
 		fmt.Fprintln(a.stderr, "declip: interrupted")
 		return exitFailed
 	}
-	a.showError("%v\n", err)
+	a.say("%v\n", err)
 	return exitFailed
 }
 
-// showError prints an error. It may contain names of files with control characters.
-func (a *app) showError(format string, args ...any) {
+// say prints an error or a note. It may contain names of files with control characters.
+func (a *app) say(format string, args ...any) {
 	_, _ = io.WriteString(a.stderr, terminalText(a.stderr, fmt.Sprintf("declip: "+format, args...)))
 }
 

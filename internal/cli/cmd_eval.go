@@ -181,7 +181,7 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 		return table.anyScore()
 	}
 	for _, f := range table.Failed {
-		fmt.Fprintf(a.stderr, "declip: %s\n", f.Error)
+		a.say("%s\n", f.Error)
 	}
 	return errReported
 }

@@ -110,8 +110,8 @@ func (a *app) runFeatures(cmd *cobra.Command, o featuresOptions, paths []string)
 		return err
 	}
 	inputs, leftOut := collect(paths, o.out)
-	for _, text := range leftOut {
-		a.notice(text)
+	for _, l := range leftOut {
+		a.notice(l.String())
 	}
 	nameResults(inputs, o.suffixes(source.layers))
 	if err := protectInputs(inputs, o.out, o.suffixes(source.layers)); err != nil {

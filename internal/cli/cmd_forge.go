@@ -132,6 +132,6 @@ func (a *app) runForge(cmd *cobra.Command, o forgeOptions) error {
 // reportSkipped names the photographs that could not be used.
 func (a *app) reportSkipped(photos []forge.Failure) {
 	for _, f := range photos {
-		fmt.Fprintf(a.stderr, "declip: skipped: %v\n", f.Err)
+		a.say("skipped: %v\n", f.Err)
 	}
 }

@@ -87,7 +87,7 @@ func (a *app) runTrainAutoencoder(cmd *cobra.Command, o autoencoderOptions) erro
 	codec, s, err := autoencoder.Train(cmd.Context(), e, o.config)
 	bar.finish()
 	for _, problem := range s.Unreadable {
-		fmt.Fprintf(a.stderr, "declip: skipped: %v\n", problem)
+		a.say("skipped: %v\n", problem)
 	}
 	if err != nil {
 		return err

@@ -168,8 +168,8 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 		write.labels = modelLabels(o.models)
 	}
 	inputs, leftOut := collect(paths, o.out)
-	for _, text := range leftOut {
-		a.notice(text)
+	for _, l := range leftOut {
+		a.notice(l.String())
 	}
 	nameResults(inputs, write.suffixes())
 	if err := protectInputs(inputs, o.out, write.suffixes()); err != nil {
@@ -191,6 +191,11 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 	}
 	if o.json {
 		p.report = a.jsonReporter(bar)
+		for _, l := range leftOut {
+			if err := printJSON(bar, a.stdout, jsonLeftOut{l.dir, l.pictures, l.files.Counts()}); err != nil {
+				return err
+			}
+		}
 	}
 	failed, err := p.run(cmd.Context(), inputs)
 	bar.finish()
@@ -218,7 +223,7 @@ func (a *app) summarize(failed, inputs int) error {
 		return nil
 	}
 	if inputs > 1 {
-		fmt.Fprintf(a.stderr, "declip: %d of %d failed\n", failed, inputs)
+		a.say("%d of %d failed\n", failed, inputs)
 	}
 	return errReported
 }

@@ -159,7 +159,7 @@ func (a *app) showLicence(e models.Entry, address string) {
 // explainPull adds to the error of a failed download what can be done.
 func (a *app) explainPull(ctx context.Context, e models.Entry, path, address string, err error) error {
 	if info, e := os.Stat(path + download.PartSuffix); e == nil && info.Size() > 0 && !errors.Is(err, download.ErrBusy) {
-		fmt.Fprintf(a.stderr, "declip: %s of %s are kept; the same command resumes the download\n", sizeText(info.Size()), path)
+		a.say("%s of %s are kept; the same command resumes the download\n", sizeText(info.Size()), path)
 	}
 	err = fmt.Errorf("%s: %w", e.Name, err)
 	var remote *download.RemoteError

@@ -58,7 +58,7 @@ func (a *app) runModelsVerify(ctx context.Context, names, clip []string) error {
 		}
 		if err != nil {
 			failed++
-			fmt.Fprintf(a.stderr, "declip: %v\n", named(name, err))
+			a.say("%v\n", named(name, err))
 			continue
 		}
 		if _, err := fmt.Fprintf(a.stdout, "%s: ok: %s\n", name, strings.Join(facts, ", ")); err != nil {

@@ -222,7 +222,7 @@ func (a *app) runTrain(ctx context.Context, c train.Config) error {
 	err = sayResize(err)
 	bar.finish()
 	if summary.Interrupted {
-		fmt.Fprintf(a.stderr, "declip: interrupted after step %d; continue with --resume\n", summary.State.Step)
+		a.say("interrupted after step %d; continue with --resume\n", summary.State.Step)
 		return errReported
 	}
 	if err != nil {

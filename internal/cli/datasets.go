@@ -118,7 +118,7 @@ func (a *app) notice(text string) {
 	}
 	if !a.noticed[text] {
 		a.noticed[text] = true
-		fmt.Fprintf(a.stderr, "declip: %s\n", text)
+		a.say("%s\n", text)
 	}
 }
 
@@ -154,8 +154,8 @@ const methodUntouched = "untouched"
 func openPristine(path string, notice func(text string)) (dataset.Source, error) {
 	var paths []string
 	inputs, leftOut := collect([]string{path}, "")
-	for _, text := range leftOut {
-		notice(text)
+	for _, l := range leftOut {
+		notice(l.String())
 	}
 	for _, in := range inputs {
 		if in.err != nil {

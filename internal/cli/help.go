@@ -46,7 +46,7 @@ func oldSpelling(f *pflag.FlagSet, old, current string) {
 func (a *app) noteOldSpellings(cmd *cobra.Command) {
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
 		if current, ok := flag.Annotations[renamedKey]; ok {
-			fmt.Fprintf(a.stderr, "declip: --%s is now --%s\n", flag.Name, current[0])
+			a.say("--%s is now --%s\n", flag.Name, current[0])
 		}
 	})
 }

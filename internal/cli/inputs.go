@@ -21,11 +21,20 @@ type input struct {
 	err  error  // why the path cannot be read
 }
 
+// leftOut says which files of a directory are not used.
+type leftOut struct {
+	dir      string
+	pictures int // that are used
+	files    picture.LeftOut
+}
+
+func (l leftOut) String() string { return fmt.Sprintf("%s: left out %s", quoted(l.dir), l.files) }
+
 // collect lists the pictures of the paths, each one once, in the order of the paths. Directories
 // are searched recursively in lexical order, except for the directory skip: results of an earlier
 // run are not pictures to process. leftOut says for each directory which of its files are not
 // pictures.
-func collect(paths []string, skip string) (inputs []input, leftOut []string) {
+func collect(paths []string, skip string) (inputs []input, leftOut []leftOut) {
 	c := collector{seen: map[string]bool{}, skip: absolute(skip)}
 	for _, path := range paths {
 		c.add(path)
@@ -35,7 +44,7 @@ func collect(paths []string, skip string) (inputs []input, leftOut []string) {
 
 type collector struct {
 	inputs  []input
-	leftOut []string        // what is not used of directories, for people
+	leftOut []leftOut       // what is not used of directories
 	seen    map[string]bool // by absolute path
 	skip    string
 }
@@ -89,7 +98,7 @@ func (c *collector) walk(root string) {
 	}
 	found.LeftOut = slices.DeleteFunc(found.LeftOut, c.isResult)
 	if len(found.LeftOut) > 0 {
-		c.leftOut = append(c.leftOut, fmt.Sprintf("%s: left out %s", root, found.LeftOut))
+		c.leftOut = append(c.leftOut, leftOut{root, len(pictures), found.LeftOut})
 	}
 }
 

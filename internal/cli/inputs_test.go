@@ -47,7 +47,7 @@ func TestNameResults(t *testing.T) {
 func TestNameOnOneLine(t *testing.T) {
 	var out, errs bytes.Buffer
 	for text, want := range map[string]string{"in/a b.jpg": "in/a b.jpg", "a\nb.jpg": `"a\nb.jpg"`, "a\x1b[2J.jpg": `"a\x1b[2J.jpg"`} {
-		if got := onOneLine(text); got != want {
+		if got := quoted(text); got != want {
 			t.Errorf("%q is printed as %s, expected %s", text, got, want)
 		}
 	}

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/declip/declip/internal/localize"
 )
@@ -27,7 +25,7 @@ func (a *app) textReporter(bar *progress) func(w *work[*localized]) error {
 
 // reportFailure prints the error of the picture at path, and the stack if it is a fault of declip.
 func (a *app) reportFailure(bar *progress, path string, err error) error {
-	failed := bar.printf(a.stderr, "declip: %s\n", strings.ReplaceAll(err.Error(), path, onOneLine(path)))
+	failed := bar.printf(a.stderr, "declip: %s\n", strings.ReplaceAll(err.Error(), path, quoted(path)))
 	a.showStack(err)
 	return failed
 }
@@ -40,20 +38,11 @@ func (a *app) failureJSON(bar *progress, path string, err error) error {
 	return failed
 }
 
-// onOneLine quotes a text with control characters: a file's name may contain line ends, and codes
-// that change the terminal.
-func onOneLine(text string) string {
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		return strconv.Quote(text)
-	}
-	return text
-}
-
 func resultText(w *work[*localized]) string {
 	r := w.result.result
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %.1f %% of the pixels over %g, score %.2f (%d x %d, %s, %d ms)\n",
-		onOneLine(w.input.path), 100*r.ManipulatedFraction, r.Threshold, r.Score, r.Width, r.Height, r.Model, w.elapsed.Milliseconds())
+		quoted(w.input.path), 100*r.ManipulatedFraction, r.Threshold, r.Score, r.Width, r.Height, r.Model, w.elapsed.Milliseconds())
 	for _, own := range r.Each {
 		fmt.Fprintf(&b, "  %s: %.1f %%, score %.2f\n", own.Model, 100*own.ManipulatedFraction, own.Score)
 	}
@@ -71,9 +60,9 @@ func resultText(w *work[*localized]) string {
 	for _, text := range w.decoded.Warnings {
 		fmt.Fprintf(&b, "  warning: %s\n", text)
 	}
-	b.WriteString("  " + onOneLine(filesText(w.result.files)))
+	b.WriteString("  " + quoted(filesText(w.result.files)))
 	for _, f := range w.result.each {
-		b.WriteString("\n  " + onOneLine(filesText(f)))
+		b.WriteString("\n  " + quoted(filesText(f)))
 	}
 	return b.String()
 }
@@ -105,6 +94,14 @@ type jsonOwn struct {
 	ManipulatedFraction float64                 `json:"manipulated_fraction"`
 	Regions             []localize.RecordRegion `json:"regions"`
 	Files               files                   `json:"files"`
+}
+
+// jsonLeftOut is the JSON line of a directory of which files are not used.
+type jsonLeftOut struct {
+	Directory string `json:"directory"`
+	Pictures  int    `json:"pictures"`
+	// FilesLeftOut are numbers of files by extension.
+	FilesLeftOut map[string]int `json:"files_left_out"`
 }
 
 type jsonError struct {

@@ -71,7 +71,7 @@ func (s *studyProgress) events() study.Events {
 		Trained: func(r *study.Run) {
 			s.bar.finish()
 			if r.Problem != "" {
-				fmt.Fprintf(s.app.stderr, "declip: %s: %s\n", r.Name(), r.Problem)
+				s.app.say("%s: %s\n", r.Name(), r.Problem)
 			}
 		},
 		Scoring: func(test string, models, number, of int) {

@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"golang.org/x/term"
+
+	"github.com/declip/declip/internal/picture"
 )
 
 // isTerminal reports whether w is a terminal. It is a variable for tests.
@@ -37,3 +39,6 @@ func terminalText(w io.Writer, text string) string {
 func commands(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
 }
+
+// quoted returns a path for messages, quoted if it has control characters.
+func quoted(path string) string { return picture.Printable(path) }

@@ -60,10 +60,11 @@ func Open(name string) (*weights.File, error) {
 	return weights.Open(file)
 }
 
-// Find returns the path of a model's file. name is looked up as the path of a file or of a directory
-// with the shards of a model, then in the models directory: as the name of such a directory or file, with or without its suffix, and as a name of the
-// catalogue. For an unknown name the error wraps ErrNotFound and lists the places that were
-// searched, or says how to download the model.
+// Find returns the path of a model's file. name is looked up as the path of a file or of a
+// directory with the shards of a model, then in the models directory: as the name of such a
+// directory, as that of a file, with or without its suffix, and as a name of the catalogue. For an
+// unknown name the error wraps ErrNotFound and lists the places that were searched, or says how to
+// download the model.
 func Find(name string) (string, error) {
 	info, err := os.Stat(name)
 	if err == nil && !info.IsDir() {

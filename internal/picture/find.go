@@ -42,19 +42,22 @@ func (l LeftOut) String() string {
 		if ext == "" {
 			name = "without extension"
 		}
-		kinds = append(kinds, fmt.Sprintf("%s %d", name, counts[ext]))
+		kinds = append(kinds, fmt.Sprintf("%s %d", Printable(name), counts[ext]))
 	}
 	const shown = 5
-	names := slices.Clone(l[:min(shown, len(l))])
+	var names []string
+	for _, path := range l[:min(shown, len(l))] {
+		names = append(names, Printable(path))
+	}
 	more := ""
 	if n := len(l) - len(names); n > 0 {
 		more = fmt.Sprintf(" and %d more", n)
 	}
-	files := "1 file that is not a picture"
+	what := "1 file that is not a picture"
 	if n := len(l); n > 1 {
-		files = fmt.Sprintf("%d files that are not pictures", n)
+		what = fmt.Sprintf("%d files that are not pictures", n)
 	}
-	return fmt.Sprintf("%s (%s): %s%s", files, strings.Join(kinds, ", "), strings.Join(names, ", "), more)
+	return fmt.Sprintf("%s (%s): %s%s", what, strings.Join(kinds, ", "), strings.Join(names, ", "), more)
 }
 
 // Find lists the pictures below a directory by their extensions, in lexical order. Hidden files and
