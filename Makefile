@@ -70,6 +70,10 @@ load: setup build ## measure the service: make load [PICTURES="a.jpg b.jpg"]
 soak: setup build ## overload the service for an hour, with faults: make soak [FLAGS="-duration 5m"]
 	$(GO) run ./tools/soak $(FLAGS)
 
+.PHONY: mutate
+mutate: setup build ## localize damaged pictures of all formats: make mutate [FILES=2000] [SEED=1]
+	$(GO) run ./tools/mutate -n $(or $(FILES),2000) -seed $(or $(SEED),1) -keep mutate-faults
+
 .PHONY: bench-packages
 bench-packages: setup ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)

@@ -36,10 +36,10 @@ const stageCommand = "command"
 // app is what all commands share.
 type app struct {
 	stdout, stderr io.Writer
-	library        string       // --ort-lib
+	library        string          // --ort-lib
 	noticed        map[string]bool // texts that notice has printed
-	stackShown     bool         // whether the stack of a fault has been printed
-	closeStderr    func() error // writes what stderr still holds; nil if it holds nothing
+	stackShown     bool            // whether the stack of a fault has been printed
+	closeStderr    func() error    // writes what stderr still holds; nil if it holds nothing
 }
 
 // Main runs the program with the process's arguments and returns its exit code.
