@@ -75,6 +75,7 @@ var reserved = map[string][]string{
 	"github.com/chromedp":                        {},
 	"github.com/goccy/go-yaml":                   {"study/yamlfile"},
 	"github.com/tetratelabs/wazero":              {"picture/sandbox"},
+	"github.com/parquet-go/parquet-go":           {"dataset/parquet"},
 	"github.com/klauspost/compress":              {"picture/tiff"},
 	"github.com/declip/declip/internal/parallel": {"parallel"},
 }

@@ -38,6 +38,7 @@ const dataHelp = `A data set is named by its directory or list. Its layout is de
               paths are relative to the list
   coco        COCO's JSON: the annotations (polygons or run lengths) are the masks;
               pictures are relative to it, or in --images DIR
+  parquet     Parquet files with the columns image and mask, as OpenSDID's
   untouched   a directory of pictures that were not manipulated; name it
               DIR:untouched
 

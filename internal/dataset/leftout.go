@@ -15,7 +15,7 @@ func (s *Set) LeftOut() picture.LeftOut { return s.leftOut }
 
 // findLeftOut fills in leftOut of the data set at path.
 func (s *Set) findLeftOut(path string) {
-	if s.layout == LayoutList || s.layout == LayoutCOCO {
+	if slices.Contains([]string{LayoutList, LayoutCOCO, LayoutParquet}, s.layout) {
 		return
 	}
 	if s.layout == LayoutUntouched {

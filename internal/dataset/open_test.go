@@ -177,7 +177,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"nowhere:test", Options{}, "data set nowhere:test: file does not exist"},
 		{t.TempDir(), Options{}, "is not a data set: expected directories images and masks in it"},
 		{photos, Options{}, "it contains 1 pictures: if they are all untouched, name it " + photos + ":untouched"},
-		{folder, Options{Layout: "voc"}, `data layout "voc": expected one of list, coco, dolos`},
+		{folder, Options{Layout: "voc"}, `data layout "voc": expected one of list, coco, parquet, dolos`},
 		{folder, Options{Layout: LayoutDolos}, "expected fake/SET/images/SPLIT in it"},
 		{folder, Options{Layout: LayoutAutoSplice}, "expected Forged_JPEG75 (or 90, 100) and Mask in it"},
 		{folder, Options{Layout: LayoutCOCO}, "is a directory: expected COCO's JSON"},

@@ -3,10 +3,12 @@ package dataset
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/declip/declip/internal/dataset/coco"
+	"github.com/declip/declip/internal/dataset/parquet"
 )
 
 // Layouts of data sets.
@@ -51,6 +53,9 @@ const (
 	LayoutKorus = "korus"
 	// LayoutList is a CSV or JSONL file with one picture per line; see readList.
 	LayoutList = "list"
+	// LayoutParquet is Parquet files with pictures and masks, as Hugging Face writes them and OpenSDID
+	// is published; see listParquet.
+	LayoutParquet = "parquet"
 	// LayoutCOCO is a JSON file in COCO's format, whose annotations mark what was manipulated.
 	LayoutCOCO = "coco"
 	// LayoutUntouched is a directory tree of untouched pictures.
@@ -58,7 +63,7 @@ const (
 )
 
 // Layouts lists the layouts in the order in which they are tried.
-var Layouts = []string{LayoutList, LayoutCOCO, LayoutDolos, LayoutAutoSplice, LayoutMani,
+var Layouts = []string{LayoutList, LayoutCOCO, LayoutParquet, LayoutDolos, LayoutAutoSplice, LayoutMani,
 	LayoutColumbia, LayoutNIST16, LayoutDSO1, LayoutCASIA, LayoutCocoGlide, LayoutTGIF, LayoutKorus, LayoutCoverage, LayoutCoMoFoD,
 	LayoutIMD2020, LayoutFolder, LayoutUntouched}
 
@@ -84,9 +89,12 @@ func quiet(list func(dir string) ([]item, error)) func(dir string) ([]item, []st
 	}
 }
 
+var parquetLayout = known{LayoutParquet, "Parquet files", isParquet, listParquet}
+
 // directories lists the layouts of directories in the order in which they are tried.
 func directories(o Options) []known {
 	list := []known{
+		parquetLayout,
 		{LayoutDolos, "Dolos", isDolos, quiet(listDolos)},
 		{LayoutAutoSplice, "AutoSplice", isAutoSplice, quiet(listAutoSplice)},
 		{LayoutMani, "IMDLBenCo's ManiDataset", isMani, func(dir string) ([]item, []string, error) { return listMani(dir, o.PairByPosition) }},
@@ -171,6 +179,9 @@ func requireOne(dir string) error {
 
 // recogniseFile tells lists from other files that hold data sets.
 func recogniseFile(path string, o Options) (*layout, error) {
+	if o.Layout == LayoutParquet || o.Layout == "" && strings.EqualFold(filepath.Ext(path), parquet.Extension) {
+		return &layout{LayoutParquet, func() ([]item, []string, error) { return parquetLayout.listed(path) }}, nil
+	}
 	if o.Layout != "" && o.Layout != LayoutList && o.Layout != LayoutCOCO {
 		return nil, fmt.Errorf("data set %s is a file: layout %s is a directory", path, o.Layout)
 	}

@@ -63,21 +63,6 @@ func (it *item) open(ctx context.Context, limits picture.Limits) (*picture.Pictu
 	return p, nil
 }
 
-// size reads width and height of the item's picture, in pixels, without decoding it.
-func (it *item) size() (w, h int, err error) {
-	if it.inside == nil {
-		return headerSize(it.Image)
-	}
-	data, err := it.inside.bytes()
-	if err == nil {
-		_, w, h, err = picture.Header(data)
-	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("%s: %w", it.Image, err)
-	}
-	return w, h, nil
-}
-
 // fileMask is a mask in a file of its own, by its path.
 type fileMask string
 
