@@ -304,3 +304,30 @@ func TestSameRunMayGoOnAnotherMayNot(t *testing.T) {
 		t.Errorf("error %v for another seed in the same folder, want %v", err, ErrForeignOutput)
 	}
 }
+
+// Photos lists what a linked directory contains once, and leaves out hidden files and GIFs. The
+// order is that of the paths' bytes.
+func TestPhotos(t *testing.T) {
+	root, other := t.TempDir(), t.TempDir()
+	for _, path := range []string{"b.jpg", "a/z.PNG", "a-1.jpg", "a/.hidden.jpg", ".b/c.jpg", "d.gif", "e.txt"} {
+		path = filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(other, "y.jpg"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"linked": other, "linked2": other, "loop": root} {
+		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Photos(root)
+	if want := []string{"a-1.jpg", "a/z.PNG", "b.jpg", "linked/y.jpg"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v; expected %q", got, err, want)
+	}
+}

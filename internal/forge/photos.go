@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -59,31 +58,23 @@ func openAlbum(root string, limits picture.Limits, budget int64) (*album, error)
 }
 
 // Photos lists the photographs under root, relative to it with slashes, sorted. Hidden files and
-// directories are left out. If there are none the error is ErrNoPhotos.
+// directories are left out, and linked directories are read once, as by picture.Find. If there are
+// none the error is ErrNoPhotos.
 func Photos(root string) ([]string, error) {
+	found := picture.Find(root, nil)
+	for _, err := range found.Failed {
+		return nil, fmt.Errorf("list photographs: %w", err)
+	}
 	var paths []string
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if path != root && strings.HasPrefix(e.Name(), ".") {
-			if e.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if e.IsDir() || !slices.Contains(photoExtensions, strings.ToLower(filepath.Ext(path))) {
-			return nil
+	for _, path := range found.Pictures {
+		if !slices.Contains(photoExtensions, strings.ToLower(filepath.Ext(path))) {
+			continue
 		}
 		rel, err := filepath.Rel(root, path)
 		if err != nil {
-			return err
+			return nil, fmt.Errorf("list photographs: %w", err)
 		}
 		paths = append(paths, filepath.ToSlash(rel))
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list photographs: %w", err)
 	}
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("%s: %w (looked for %s)", root, ErrNoPhotos, strings.Join(photoExtensions, " "))
