@@ -39,7 +39,7 @@ quick: ## the tests that need no engine, in less than a minute: make quick [FLAG
 	@scripts/quick.sh $(FLAGS)
 
 .PHONY: lint
-lint: ## formatting, vet, golangci-lint, prose, imports, changelog, shell scripts
+lint: ## formatting, vet, golangci-lint, prose, imports, changelog, shell scripts, known vulnerabilities
 	@scripts/lint.sh
 
 .PHONY: changelog

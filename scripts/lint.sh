@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks what a reviewer should not have to: formatting, vet, golangci-lint, prose (tools/lint), which
-# package may import which, the changelog, and shell scripts. Runs all checks, then fails if one did.
+# package may import which, the changelog, shell scripts, and known vulnerabilities. Runs all checks,
+# then fails if one did.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -46,6 +47,7 @@ check golangci-lint scripts/golangci-lint.sh run ./...
 check "tools/lint" go run ./tools/lint
 check architecture go test -count=1 ./internal/architecture
 check changelog go run ./tools/changelog -check
+check govulncheck scripts/govulncheck.sh ./...
 check "shell syntax" shell_syntax
 if command -v shellcheck >/dev/null; then
 	check shellcheck xargs -0 -r shellcheck < <(shell_scripts)
