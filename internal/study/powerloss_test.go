@@ -16,7 +16,7 @@ func TestPowerLoss(t *testing.T) {
 	dir := t.TempDir()
 	open := func(dir string) (*Run, *Cell) {
 		run := &Run{Variant: "v", Train: "a", Dir: filepath.Join(dir, "run"), key: "key of the run"}
-		run.File = filepath.Join(run.Dir, factsFile) // any file that is there with the facts
+		run.File = filepath.Join(run.Dir, factsFile) // any file that is written with the facts
 		return run, &Cell{Run: run, Test: "b", Path: filepath.Join(dir, cellsDir, "a.json"), key: "key of the cell"}
 	}
 	pictures := []evaluate.Picture{{Name: "one"}, {Name: "two"}}

@@ -165,11 +165,16 @@ func bombs() []hostileRequest {
 		data := binary.BigEndian.AppendUint32(append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), ihdr...), crc32.ChecksumIEEE(ihdr))
 		list = append(list, posted(fmt.Sprintf("png of %d x %d", s, s), append(data, "\x00\x00\x00\x00IEND\xaeB`\x82"...)))
 	}
-	var black bytes.Buffer // the largest that is accepted
+	return append(list, posted("png of 1400 x 1400 black pixels", largest()))
+}
+
+// largest is a file of a few hundred bytes with nearly as many pixels as the server accepts.
+func largest() []byte {
+	var black bytes.Buffer
 	if err := png.Encode(&black, image.NewPaletted(image.Rect(0, 0, 1400, 1400), color.Palette{color.Black, color.White})); err != nil {
 		panic(err) // a bytes.Buffer takes everything
 	}
-	return append(list, posted("png of 1400 x 1400 black pixels", black.Bytes()))
+	return black.Bytes()
 }
 
 // wrongTypes are requests that do not send a picture.

@@ -10,28 +10,36 @@ import (
 	"time"
 )
 
-// warming is the time after a start whose samples do not count: the first requests make the engine
-// allocate what it then keeps.
-const warming = time.Minute
+// warming is the time after the first large pictures whose samples do not count. The engine keeps
+// what it allocated for the largest pictures that it ran at the same time: two of them for the
+// first time in the middle of a run are a step of 110 MB, which looks like growth.
+const warming = 20 * time.Second
 
 // samples are measurements of resident memory, separate for each process.
 type samples struct {
 	mu    sync.Mutex
-	began time.Time
+	began time.Time // when the current process was warm, zero before
 	lives [][]sample
 	most  float64 // MB, of all samples
 }
 
 type sample struct {
-	minutes float64 // since the process was started
+	minutes float64 // since the process was warm
 	mb      float64
 }
 
-// begin begins with a new process.
+// begin begins with a new process, whose samples count when it is warm.
 func (s *samples) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.began, s.lives = time.Now(), append(s.lives, nil)
+	s.began, s.lives = time.Time{}, append(s.lives, nil)
+}
+
+// warm says that the current process has had its first large pictures.
+func (s *samples) warm() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.began = time.Now().Add(warming)
 }
 
 // take measures the memory of the current process.
@@ -51,7 +59,7 @@ func (s *samples) take(pid int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.most = max(s.most, kb/1024)
-	if age := time.Since(s.began); age >= warming {
+	if age := time.Since(s.began); !s.began.IsZero() && age >= 0 {
 		last := &s.lives[len(s.lives)-1]
 		*last = append(*last, sample{age.Minutes(), kb / 1024})
 	}

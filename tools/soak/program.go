@@ -93,7 +93,33 @@ func (p *program) start(ctx context.Context) error {
 	go p.watch(l, out, &reading)
 	p.memory.begin()
 	p.life.Store(l)
+	if p.options.duration >= warmRuns {
+		go p.warm(ctx, l)
+	}
 	return nil
+}
+
+// warmRuns is the shortest run that warms its processes, because their memory matters.
+const warmRuns = 5 * time.Minute
+
+// warm sends the largest pictures that are accepted, two for each worker at a time.
+func (p *program) warm(ctx context.Context, l *life) {
+	large := &validRequest{method: http.MethodPost, path: "/v1/localize?maps=none", body: largest()}
+	var sending sync.WaitGroup
+	for range 4 {
+		sending.Go(func() {
+			for !l.asked.Load() {
+				if status, _, _, err := large.send(ctx, http.DefaultClient, p.url); err == nil && status == http.StatusOK {
+					return
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+	}
+	sending.Wait()
+	if !l.asked.Load() {
+		p.memory.warm()
+	}
 }
 
 // watch waits for the end of a process, and notes whether it was asked for.
