@@ -219,7 +219,8 @@ func TestNothingOfAnAddressRuns(t *testing.T) {
 	}
 	all := strings.Join(payloads, " ")
 	for _, address := range append(addresses(all), "#"+url.PathEscape(all)) {
-		_ = chromedp.Do(b.ctx, chromedp.Navigate(s.url+address)) // what a browser does not show is an error
+		// What a browser does not show is an error.
+		_ = chromedp.Do(b.ctx, chromedp.Navigate(s.url+address))
 		if strings.HasPrefix(address, "#") {
 			b.until(`document.querySelector('#model').options.length > 0`)
 		}
