@@ -54,8 +54,8 @@ func (e *Engine) winograd() operators.Kind {
 	return kinds[0]
 }
 
-// addOperations adds the operators of package operators to the options of a session with a number of
-// threads.
+// addOperations adds the operators of package operators to the options of a session with a number
+// of threads.
 func (e *Engine) addOperations(options *ort.SessionOptions, threads int) error {
 	kind := e.winograd()
 	if kind == "" {

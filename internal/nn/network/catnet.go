@@ -154,15 +154,32 @@ func (b *builder) dctStream(d dctStream, coefficients, steps *graph.Node) []*gra
 
 // frequencies turns coefficients [N, 1, H, W] into features of every frequency of every block:
 // [N, C*64, H/8, W/8], the channel of feature c at row u and column v of a block being c*64 + u*8 +
-// v.
+// v. Engines with our own operators look the first layer's sums up, of planes that are never made.
 func (b *builder) frequencies(d dctStream, coefficients *graph.Node) *graph.Node {
-	x := graph.ReLU(b.norm(b.conv(dctVolume(coefficients), "dc_layer0_dil.0",
-		convSpec{out: d.planes[0], kernel: 3, pad: dctDilation, dilation: dctDilation, bias: true, kind: initHe}), "dc_layer0_dil.1", initOne))
-	x = b.convNormThenReLU(x, "dc_layer1_tail.0", "dc_layer1_tail.1", convSpec{out: d.planes[1], kernel: 1, kind: initHe})
+	first := convSpec{out: d.planes[0], kernel: 3, pad: dctDilation, dilation: dctDilation, bias: true, kind: initHe}
+	second := convSpec{out: d.planes[1], kernel: 1, kind: initHe}
+	const conv1, norm1, conv2, norm2 = "dc_layer0_dil.0", "dc_layer0_dil.1", "dc_layer1_tail.0", "dc_layer1_tail.1"
+	if b.form.Winograd && !b.train && second.out <= graph.FrequencyMostOutputs {
+		w := b.param(conv1+".weight", []int{first.out, dctPlanes, first.kernel, first.kernel}, first.kind, 0)
+		bias := b.param(conv1+".bias", []int{first.out}, initUniform, 0)
+		mix := b.param(conv2+".weight", []int{second.out, first.out, 1, 1}, second.kind, 0)
+		scale, shift := b.folded(first.out, norm1)
+		outScale, outShift := b.folded(second.out, norm2)
+		return graph.FrequencyFeatures(coefficients, w, scale, graph.Add(graph.Mul(bias, scale), shift), mix, outScale, outShift)
+	}
+	x := b.convNormThenReLU(dctVolume(coefficients), conv1, norm1, first)
+	x = b.convNormThenReLU(x, conv2, norm2, second)
 	h, w := size(x)
-	x = graph.Reshape(x, -1, d.planes[1], h/dctSide, dctSide, w/dctSide, dctSide)
+	x = graph.Reshape(x, -1, second.out, h/dctSide, dctSide, w/dctSide, dctSide)
 	x = graph.Transpose(x, 0, 1, 3, 5, 2, 4)
-	return graph.Reshape(x, -1, d.planes[1]*dctPlaces, h/dctSide, w/dctSide)
+	return graph.Reshape(x, -1, second.out*dctPlaces, h/dctSide, w/dctSide)
+}
+
+// folded are a batch norm's statistics and parameters as x*scale + shift.
+func (b *builder) folded(c int, name string) (scale, shift *graph.Node) {
+	weight, bias, mean, variance := b.statistics(c, name, initOne)
+	scale = graph.Div(weight, graph.Sqrt(graph.Add(variance, b.g.Scalar(bnEps))))
+	return scale, graph.Sub(bias, graph.Mul(mean, scale))
 }
 
 // dctVolume turns coefficients [N, 1, H, W], whole numbers, into planes [N, 21, H, W], of which the

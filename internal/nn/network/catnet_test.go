@@ -107,7 +107,7 @@ func (c catNetCase) compare(t *testing.T, got *engine.Tensor) {
 // Every published tensor is used, in a file with a prefix too, and one that is missing is named.
 func TestCATNetTensors(t *testing.T) {
 	g := readCATNet(t)
-	for _, prefix := range []string{"", "module."} {
+	for _, prefix := range []string{"", "net."} {
 		rules := g.Sizes.Rules(true)
 		for i := range rules {
 			rules[i].Name = prefix + rules[i].Name

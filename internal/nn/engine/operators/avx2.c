@@ -9,6 +9,7 @@
 #define LANES 8
 #define WIDE 2
 #define NAME(f) winograd_##f##_avx2
+#define FREQUENCIES frequencies_compute_avx2
 #include "build.h"
 #if defined(__clang__)
 #pragma clang attribute pop

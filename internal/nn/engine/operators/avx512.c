@@ -9,6 +9,7 @@
 #define LANES 16
 #define WIDE 4
 #define NAME(f) winograd_##f##_avx512
+#define FREQUENCIES frequencies_compute_avx512
 #include "build.h"
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -1,6 +1,7 @@
 // The whole implementation for one kind of processor. A file that includes this defines LANES, WIDE
-// (vectors of a row of a product that are kept in registers) and NAME, after the pragma that names the
+// (vectors of a row of a product that are kept in registers), NAME and FREQUENCIES, after the pragma that names the
 // processor.
+#include "frequencies.h"
 #include "scratch.h"
 #include "winograd.h"
 
@@ -17,3 +18,4 @@
 #include "product.h"
 #include "convolve.h"
 #include "gradient.h"
+#include "lookup.h"

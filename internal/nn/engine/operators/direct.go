@@ -3,6 +3,7 @@
 package operators
 
 /*
+#include "frequencies.h"
 #include "winograd.h"
 
 static void in_turn(void *context, void (*work)(void *, size_t), size_t count, void *arg) {
@@ -23,6 +24,15 @@ static int kernel_gradient(processor kind, const size_t *size, const float *x, c
 	winograd_grad g = {size[0], size[1], size[2], size[3], size[4], x, dy, dkernel};
 	work_pool pool = {in_turn, NULL, threads};
 	return winograd_kernel_gradient(kind, &g, &pool);
+}
+
+static int lookup(processor kind, const size_t *size, const float *x, const float *kernel,
+                  const float *scale, const float *bias, const float *mix, const float *out_scale,
+                  const float *out_bias, float *y, size_t threads) {
+	frequencies f = {size[0], size[3], size[4], size[1], size[2],   x, kernel,
+	                 scale,   bias,    mix,     out_scale, out_bias, y};
+	work_pool pool = {in_turn, NULL, threads};
+	return frequencies_compute(kind, &f, &pool);
 }
 */
 import "C"
@@ -68,6 +78,17 @@ func kernelGradient(kind Kind, s sizes, x, dy []float32, threads int) ([]float32
 		return nil, errMemory
 	}
 	return dkernel, nil
+}
+
+// frequencyFeatures does the same for frequencies_compute; inputs and outputs of the sizes are the
+// channels of the first and the second layer.
+func frequencyFeatures(kind Kind, s sizes, x, kernel, scale, bias, mix, outScale, outBias []float32, threads int) ([]float32, error) {
+	y := make([]float32, s[0]*s[2]*s[3]*s[4])
+	if C.lookup(kind.c(), s.c(), address(x), address(kernel), address(scale), address(bias), address(mix), address(outScale),
+		address(outBias), address(y), C.size_t(threads)) != 0 {
+		return nil, errMemory
+	}
+	return y, nil
 }
 
 func flag(b bool) C.int {

@@ -2,6 +2,9 @@
 
 #include "operators.h"
 
+#include "frequencies.h"
+#include "winograd.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +185,37 @@ static status *kernel_gradient(void *kernel, void *context) {
 	return winograd_kernel_gradient(o->kind, &g, &pool) ? failure(o->api, "out of memory") : NULL;
 }
 
+// is_vector reports whether an argument has one number for each of n channels.
+static int is_vector(const tensor *t, size_t n) { return t->data && t->rank == 1 && t->size[0] == n; }
+
+static status *frequency_features(void *kernel, void *context) {
+	const operation *o = kernel;
+	enum { side = frequencies_side };
+	tensor x, w, scale, bias, mix, out_scale, out_bias;
+	tensor *arguments[] = {&x, &w, &scale, &bias, &mix, &out_scale, &out_bias};
+	for (size_t i = 0; i < 7; i++) {
+		status *s = read_input(o->api, context, i, arguments[i]);
+		if (s) return s;
+	}
+	if (!x.data || x.rank != 4 || x.size[1] != 1 || x.size[2] % side || x.size[3] % side)
+		return failure(o->api, "expected coefficients [N, 1, H, W], H and W multiples of 8");
+	if (!w.data || w.rank != 4 || w.size[1] != frequencies_planes || w.size[2] != 3 || w.size[3] != 3 || !is_vector(&scale, w.size[0]) ||
+	    !is_vector(&bias, w.size[0]))
+		return failure(o->api, "expected a kernel [K, 21, 3, 3], and a scale and a bias for each of its outputs");
+	if (!mix.data || mix.rank != 4 || mix.size[0] > frequencies_most_outputs || mix.size[1] != w.size[0] || mix.size[2] * mix.size[3] != 1 ||
+	    !is_vector(&out_scale, mix.size[0]) || !is_vector(&out_bias, mix.size[0]))
+		return failure(o->api, "expected a second kernel [C, K, 1, 1], C at most 8, and a scale and a bias for each of its outputs");
+	float *y;
+	size_t size[4] = {x.size[0], mix.size[0] * side * side, x.size[2] / side, x.size[3] / side};
+	status *s = write_output(o->api, context, size, &y);
+	if (s) return s;
+	threads t = {o->api, context};
+	frequencies f = {x.size[0], x.size[2], x.size[3], w.size[0], mix.size[0], x.data, w.data, scale.data, bias.data,
+	                 mix.data,  out_scale.data, out_bias.data, y};
+	work_pool pool = {run_on_threads, &t, o->threads};
+	return frequencies_compute(o->kind, &f, &pool) ? failure(o->api, "out of memory") : NULL;
+}
+
 static status *create(const definition *d, interface api, const void *info, void **kernel) {
 	operation *o = malloc(sizeof *o);
 	if (!o) return failure(api, "out of memory");
@@ -200,11 +234,13 @@ static void *create_never(const definition *d, interface api, const void *info) 
 static void compute_never(void *kernel, void *context) {}
 static const char *convolve_name(const definition *d) { return "Convolve5x5"; }
 static const char *gradient_name(const definition *d) { return "KernelGradient5x5"; }
+static const char *frequency_name(const definition *d) { return "FrequencyFeatures"; }
 static const char *provider(const definition *d) { return "CPUExecutionProvider"; }
 static int float_type(const definition *d, size_t i) { return element_float; }
 static size_t one(const definition *d) { return 1; }
 static size_t two(const definition *d) { return 2; }
 static size_t four(const definition *d) { return 4; }
+static size_t seven(const definition *d) { return 7; }
 static int required(const definition *d, size_t i) { return argument_required; }
 static int first_required(const definition *d, size_t i) { return i < 2 ? argument_required : argument_optional; }
 static int default_memory(const definition *d, size_t i) { return 0; }
@@ -221,18 +257,20 @@ static definition common(processor kind, size_t threads) {
 
 void *operators_domain(const void *base, processor kind, size_t threads, char **error) {
 	interface api = api_of(base);
-	definition *d = malloc(2 * sizeof *d);
+	enum { count = 3 };
+	definition *d = malloc(count * sizeof *d);
 	if (!api || !d) {
 		*error = strdup(api ? "out of memory" : "the library lacks version 17 of the interface");
 		free(d);
 		return NULL;
 	}
-	d[0] = d[1] = common(kind, threads);
+	d[0] = d[1] = d[2] = common(kind, threads);
 	d[0].name = convolve_name, d[0].input_count = four, d[0].compute_or_fail = convolve;
 	d[1].name = gradient_name, d[1].input_count = two, d[1].compute_or_fail = kernel_gradient;
+	d[2].name = frequency_name, d[2].input_count = seven, d[2].compute_or_fail = frequency_features, d[2].input_kind = required;
 	void *domain = NULL;
 	status *s = CALL(api, slot_create_domain, const char *, void **)("declip", &domain);
-	for (size_t i = 0; i < 2 && !s; i++) s = CALL(api, slot_domain_add, void *, const definition *)(domain, &d[i]);
+	for (size_t i = 0; i < count && !s; i++) s = CALL(api, slot_domain_add, void *, const definition *)(domain, &d[i]);
 	*error = text(api, s);
 	return *error ? NULL : domain;
 }

@@ -1,10 +1,10 @@
-// The convolutions as operators of ONNX Runtime.
+// The operators for sessions of ONNX Runtime.
 #ifndef DECLIP_OPERATORS_H
 #define DECLIP_OPERATORS_H
 
 #include <stddef.h>
 
-#include "winograd.h"
+#include "work.h"
 
 // operators_domain makes a set of operators for sessions with the given number of threads, which must
 // exist until the process ends. base is the result of OrtGetApiBase. On failure it returns NULL and,

@@ -1,4 +1,4 @@
-// What all operators are told about the processor and its threads.
+// The processor and its threads, for all operators.
 #ifndef DECLIP_WORK_H
 #define DECLIP_WORK_H
 
