@@ -16,6 +16,7 @@ import (
 // networkOptions are the flags that override what is detected from a model's file.
 type networkOptions struct {
 	arch, layer, decoder string
+	input                int
 	clip                 []string
 }
 
@@ -24,6 +25,7 @@ func (o *networkOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.arch, "arch", "", "backbone, such as ViT-L/14, RN50 or ViT-L/14,RN50 (default: detected from the file)")
 	f.StringVar(&o.layer, "layer", "", "layer of the backbone that the decoder reads, such as layer20 (default: detected from the file)")
 	f.StringVar(&o.decoder, "decoder", "", "decoder: linear, attention or conv-K (default: detected from the file)")
+	f.IntVar(&o.input, "input", 0, "scale pictures to squares of `N` pixels for pscc-net; it was trained at 256 (default: their own size)")
 	addClipFlag(f, &o.clip)
 }
 
@@ -33,7 +35,7 @@ func addClipFlag(f *pflag.FlagSet, files *[]string) {
 }
 
 func (o *networkOptions) override() network.Override {
-	return network.Override{Arch: o.arch, Layer: o.layer, Decoder: o.decoder}
+	return network.Override{Arch: o.arch, Layer: o.layer, Decoder: o.decoder, Input: o.input}
 }
 
 // engineOptions are the flags that control how a network runs.
@@ -84,7 +86,7 @@ func (o *modelOptions) check(cmd *cobra.Command) error { return checkThreads(cmd
 // open opens the models, with the other options of o.
 func (a *app) open(cmd *cobra.Command, m modelOptions, o localize.Options) (*localize.Model, error) {
 	o.Library, o.Device, o.Threads, o.LowMemory = a.library, m.engine.device, m.engine.threads, m.engine.lowMemory
-	o.Arch, o.Layer, o.Decoder, o.Backbones = m.network.arch, m.network.layer, m.network.decoder, m.network.clip
+	o.Arch, o.Layer, o.Decoder, o.Input, o.Backbones = m.network.arch, m.network.layer, m.network.decoder, m.network.input, m.network.clip
 	o.Notice = a.notice
 	model, err := localize.OpenSeveral(m.models, o)
 	return model, wrongNetwork(cmd, m.network, sayClip(err))

@@ -3,6 +3,7 @@ package localize
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/declip/declip/internal/models"
@@ -15,7 +16,8 @@ import (
 // Errors that callers may want to distinguish with errors.Is. Each is wrapped in an error that
 // names the file or model.
 var (
-	// ErrNoLibrary: ONNX Runtime's shared library was not found. The message lists the ways to get it.
+	// ErrNoLibrary: ONNX Runtime's shared library was not found. The message lists the ways to get
+	// it.
 	ErrNoLibrary = engine.ErrNoLibrary
 	// ErrNoModel: no built-in model, file or installed model has this name.
 	ErrNoModel = models.ErrNotFound
@@ -51,8 +53,11 @@ type Options struct {
 	// Arch, Layer and Decoder, such as "ViT-L/14", "layer20" and "conv-20",
 	// override what a model's file says, or fill in what it does not say.
 	Arch, Layer, Decoder string
-	// Backbones are files with CLIP's weights, for models that come without them. Without these files,
-	// the models directory is searched.
+	// Input is the side in pixels of the square that PSCC-Net gets pictures scaled to; 0: their own
+	// size. Other networks refuse it.
+	Input int
+	// Backbones are files with CLIP's weights, for models that come without them. Without these
+	// files, the models directory is searched.
 	Backbones []string
 	// Each asks for Result.Each.
 	Each bool
@@ -110,8 +115,13 @@ func checkThreshold(threshold float64) error {
 
 // open opens the files, recognises the networks in them and loads these.
 func (m *Model) open(o Options) error {
+	alone, parts, err := models.Joined(m.names)
+	if err != nil {
+		return err
+	}
+	m.names = alone
 	var beside []*weights.File
-	for _, name := range o.Backbones {
+	for _, name := range slices.Concat(o.Backbones, parts) {
 		f, err := m.openFile(name)
 		if err != nil {
 			return err
@@ -120,7 +130,7 @@ func (m *Model) open(o Options) error {
 	}
 	var networks []*network.Pretrained
 	for _, name := range m.names {
-		n, opened, err := models.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder}, beside)
+		n, opened, err := models.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Input: o.Input}, beside)
 		m.files = append(m.files, opened...)
 		if err != nil {
 			return err

@@ -55,7 +55,8 @@ type Picture struct {
 	// several pictures of the file. nil for files without fault.
 	Warnings []string
 
-	file []byte // of a JPEG picture, for its coefficients; nil for other formats
+	file  []byte  // of a JPEG picture, for its coefficients; nil for other formats
+	alpha []uint8 // [Height, Width], see OverWhite; nil for opaque pictures
 }
 
 // New wraps pixels that come from no file: Format is empty and Orientation is 1.
@@ -113,6 +114,7 @@ func DecodeContext(ctx context.Context, data []byte, limits Limits) (*Picture, e
 		if c.format == "jpeg" {
 			p.file = data
 		}
+		p.alpha = alphaOf(c.image)
 		return p, nil
 	})
 }

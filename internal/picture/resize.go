@@ -9,22 +9,51 @@ import "math"
 // keeps its size is not filtered. width, height and the picture's own sides
 // must be positive. The result may share memory with p only if nothing changes.
 func Resize(p *RGB, width, height int) *RGB {
-	pix := resample(p.Pix, p.Width, p.Height, width, height, 3)
+	pix := resample(p.Pix, p.Width, p.Height, width, height, 3, triangleKernel)
+	return &RGB{Pix: pix, Width: width, Height: height}
+}
+
+// ResizeCubic is Resize with the samples of Pillow's Image.resize(size, BICUBIC).
+func ResizeCubic(p *RGB, width, height int) *RGB {
+	pix := resample(p.Pix, p.Width, p.Height, width, height, 3, cubicKernel)
 	return &RGB{Pix: pix, Width: width, Height: height}
 }
 
 // ResizeGray is Resize for one channel.
 func ResizeGray(g *Gray, width, height int) *Gray {
-	pix := resample(g.Pix, g.Width, g.Height, width, height, 1)
+	pix := resample(g.Pix, g.Width, g.Height, width, height, 1, triangleKernel)
 	return &Gray{Pix: pix, Width: width, Height: height}
 }
 
-func resample(pix []uint8, sw, sh, dw, dh, channels int) []uint8 {
+// kernel is the weight of a sample by its distance in samples, 0 from support on.
+type kernel struct {
+	support float64
+	at      func(distance float64) float64
+}
+
+var (
+	triangleKernel = kernel{1, func(d float64) float64 { return max(0, 1-math.Abs(d)) }}
+	cubicKernel    = kernel{2, keys}
+)
+
+// keys is Keys' cubic kernel (1981) with a = -0.5.
+func keys(d float64) float64 {
+	const a = -0.5
+	switch d = math.Abs(d); {
+	case d < 1:
+		return float64(float64((float64((a+2)*d)-(a+3))*d)*d) + 1
+	case d < 2:
+		return (float64((float64((d-5)*d)+8)*d) - 4) * a
+	}
+	return 0
+}
+
+func resample(pix []uint8, sw, sh, dw, dh, channels int, k kernel) []uint8 {
 	if sw != dw {
-		pix = resampleRows(pix, sw, sh, dw, channels)
+		pix = resampleRows(pix, sw, sh, dw, channels, k)
 	}
 	if sh != dh {
-		pix = resampleColumns(pix, sh, dh, dw*channels)
+		pix = resampleColumns(pix, sh, dh, dw*channels, k)
 	}
 	return pix
 }
@@ -38,13 +67,13 @@ type filter struct {
 	weights [][]int32
 }
 
-// triangle builds Pillow's coefficients. Each product is rounded to float64 by
+// filter builds Pillow's coefficients. Each product is rounded to float64 by
 // itself (the conversions keep the compiler from fusing it with a sum), or the
 // last bit would differ on processors with fused multiply-add.
-func triangle(in, out int) filter {
+func (k kernel) filter(in, out int) filter {
 	scale := float64(in) / float64(out)
-	support := max(scale, 1)
-	inverse := 1 / support
+	support := k.support * max(scale, 1)
+	inverse := 1 / max(scale, 1)
 	f := filter{first: make([]int, out), weights: make([][]int32, out)}
 	raw := make([]float64, 2*int(math.Ceil(support))+1)
 	store := make([]int32, 0, out*len(raw))
@@ -54,7 +83,7 @@ func triangle(in, out int) filter {
 		to := min(int(center+support+0.5), in)
 		sum := 0.0
 		for i := range raw[:to-from] {
-			w := max(0, 1-math.Abs(float64((float64(i+from)-center+0.5)*inverse)))
+			w := k.at(float64((float64(i+from) - center + 0.5) * inverse))
 			raw[i] = w
 			sum += w
 		}
@@ -63,15 +92,15 @@ func triangle(in, out int) filter {
 			if sum != 0 {
 				w /= sum
 			}
-			store = append(store, int32(0.5+float64(w*(1<<weightBits))))
+			store = append(store, int32(math.Copysign(0.5, w)+float64(w*(1<<weightBits))))
 		}
 		f.first[x], f.weights[x] = from, store[start:len(store):len(store)]
 	}
 	return f
 }
 
-func resampleRows(pix []uint8, sw, h, dw, channels int) []uint8 {
-	f := triangle(sw, dw)
+func resampleRows(pix []uint8, sw, h, dw, channels int, k kernel) []uint8 {
+	f := k.filter(sw, dw)
 	out := make([]uint8, dw*h*channels)
 	inBands(h, 16, func(y0, y1 int) {
 		for y := y0; y < y1; y++ {
@@ -111,8 +140,8 @@ func (f *filter) row1(dst, src []uint8) {
 }
 
 // resampleColumns filters down the columns of rows of n bytes each.
-func resampleColumns(pix []uint8, sh, dh, n int) []uint8 {
-	f := triangle(sh, dh)
+func resampleColumns(pix []uint8, sh, dh, n int, k kernel) []uint8 {
+	f := k.filter(sh, dh)
 	out := make([]uint8, dh*n)
 	inBands(dh, 8, func(y0, y1 int) {
 		sum := make([]int32, n)

@@ -6,10 +6,20 @@ import "math"
 // PyTorch's interpolate(mode="bilinear", align_corners=False) without
 // antialiasing does. Sides must be positive.
 func ResizeFloat(src []float32, sw, sh, dw, dh int) []float32 {
+	return resizeFloat(src, sw, sh, dw, dh, linear)
+}
+
+// ResizeCorners is ResizeFloat with align_corners=True: samples are points, of which those in the
+// corners keep their places.
+func ResizeCorners(src []float32, sw, sh, dw, dh int) []float32 {
+	return resizeFloat(src, sw, sh, dw, dh, linearCorners)
+}
+
+func resizeFloat(src []float32, sw, sh, dw, dh int, taps func(in, out int) []tap) []float32 {
 	if sw == dw && sh == dh {
 		return append([]float32(nil), src...)
 	}
-	xs, ys := linear(sw, dw), linear(sh, dh)
+	xs, ys := taps(sw, dw), taps(sh, dh)
 	out := make([]float32, dw*dh)
 	inBands(dh, 16, func(y0, y1 int) {
 		// Two source rows, widened, are kept: when enlarging, many output rows
@@ -48,12 +58,28 @@ func linear(in, out int) []tap {
 	scale := float64(float32(in) / float32(out))
 	taps := make([]tap, out)
 	for o := range taps {
-		s := max(scale*(float64(o)+0.5)-0.5, 0)
-		a := min(int(s), in-1)
-		w := float32(s - float64(a))
-		taps[o] = tap{a: a, b: min(a+1, in-1), wa: 1 - w, wb: w}
+		taps[o] = tapAt(max(scale*(float64(o)+0.5)-0.5, 0), in)
 	}
 	return taps
+}
+
+func linearCorners(in, out int) []tap {
+	scale := 0.0
+	if out > 1 {
+		scale = float64(float32(in-1) / float32(out-1))
+	}
+	taps := make([]tap, out)
+	for o := range taps {
+		taps[o] = tapAt(scale*float64(o), in)
+	}
+	return taps
+}
+
+// tapAt is the tap of a place among in samples.
+func tapAt(s float64, in int) tap {
+	a := min(int(s), in-1)
+	w := float32(s - float64(a))
+	return tap{a: a, b: min(a+1, in-1), wa: 1 - w, wb: w}
 }
 
 func widen(dst, src []float32, xs []tap) {

@@ -43,6 +43,9 @@ var networks = map[string]Network{
 
 // For returns what the network of a Spec needs. An unknown network is an error.
 func For(spec network.Spec) (Network, error) {
+	if spec.Arch == network.ArchPSCCNet {
+		return pscc{spec.Input}, nil
+	}
 	n, ok := networks[spec.Arch]
 	if !ok {
 		return nil, fmt.Errorf("%w: no pictures can be prepared for %v", network.ErrSpec, spec)

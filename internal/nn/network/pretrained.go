@@ -34,7 +34,12 @@ func (u Use) Features() Features { return u.Backbone.tower.features(u.Layer) }
 
 // Override replaces what a file says about itself, or supplies what it does not say. Empty fields
 // replace nothing.
-type Override struct{ Arch, Layer, Decoder string }
+type Override struct {
+	Arch, Layer, Decoder string
+	// Input is the side in pixels of the square that pictures are scaled to, for a network that
+	// otherwise sees them at their own size and takes both: PSCC-Net.
+	Input int
+}
 
 // MissingBackboneError says that a file holds a decoder without its backbones.
 type MissingBackboneError struct {
@@ -88,6 +93,9 @@ func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pret
 		}
 		pool = append(pool, other.Backbones...)
 	}
+	if o.Input != 0 {
+		return nil, fmt.Errorf("%w: %s holds a network with a fixed input: --input cannot be used", ErrSpec, f.Path())
+	}
 	spec := c.Stated
 	override(&spec.Arch, o.Arch)
 	override(&spec.Layer, o.Layer)
@@ -129,11 +137,21 @@ func openLite(c *FileContents, o Override) (*Pretrained, error) {
 }
 
 func openWhole(f *weights.File, n wholeNetwork, o Override) (*Pretrained, error) {
-	if o != (Override{}) {
+	spec := n.spec()
+	if o.Arch != "" || o.Layer != "" || o.Decoder != "" {
 		return nil, fmt.Errorf("%w: %s holds %v, which has a fixed architecture: --arch, --layer and --decoder cannot be used",
-			ErrSpec, f.Path(), n.spec())
+			ErrSpec, f.Path(), spec)
 	}
-	m := &Pretrained{spec: n.spec(), whole: n, file: f}
+	if o.Input != 0 {
+		if spec.Arch != ArchPSCCNet {
+			return nil, fmt.Errorf("%w: %s holds %v, which takes pictures at their own size: --input cannot be used", ErrSpec, f.Path(), spec)
+		}
+		if o.Input < 32 || o.Input > maxSide {
+			return nil, fmt.Errorf("%w: input of %d pixels: expected 32 to %d", ErrSpec, o.Input, maxSide)
+		}
+		spec.Input = o.Input
+	}
+	m := &Pretrained{spec: spec, whole: n, file: f}
 	return m, m.check()
 }
 

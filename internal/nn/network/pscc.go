@@ -13,9 +13,9 @@ import (
 // tensors. Its three parts are published as three files.
 //
 // A high-resolution network gives four maps of features, from the picture's size down to an eighth
-// of it. They are resized to squares of 256 pixels and less. From coarse to fine, each gives a mask,
-// which weighs the features of the next one. From the same four squares, a classifier computes the
-// picture's score.
+// of it. They are resized to squares of 256 pixels and less. From coarse to fine, each gives a
+// mask, which weighs the features of the next one. From the same four squares, a classifier
+// computes the picture's score.
 type pscc struct {
 	parts    [psccParts]layout
 	backbone hrnet
@@ -61,6 +61,15 @@ type MissingPartsError struct {
 
 func (e *MissingPartsError) Error() string {
 	return fmt.Sprintf("%s holds a part of %s: it needs %s, too", e.Path, e.Arch, strings.Join(e.Files, " and "))
+}
+
+// PSCCFiles are the names of the files with the parts of PSCC-Net, as they are published.
+func PSCCFiles() []string {
+	var list []string
+	for _, part := range psccFiles {
+		list = append(list, part.file)
+	}
+	return list
 }
 
 // PSCCPart says whether a file holds a part of PSCC-Net, but not all.
@@ -156,7 +165,8 @@ func (n *pscc) spec() Spec { return Spec{Arch: ArchPSCCNet, Mode: ModeWhole} }
 // resized to the picture with aligned corners.
 func (n *pscc) build(b *builder, height, width int) []graph.Output {
 	b.part = &part{&n.parts[psccBackbone], "backbone."}
-	features := b.psccFeatures(b.g.Input(PortImage, 1, 3, height, width), n.backbone)
+	rows := max(64, psccStripBytes/(4*n.backbone.outer*width))
+	features := b.psccFeatures(b.g.Input(PortImage, 1, 3, height, width), n.backbone, rows&^1)
 	for i, x := range features {
 		features[i] = graph.Resize(x, psccSide>>i, psccSide>>i, true)
 	}
@@ -233,12 +243,11 @@ const psccStripBytes = 96 << 20
 
 // psccFeatures adds the backbone. The layers before its branches are the widest, at the picture's
 // size: of large pictures they run over strips of rows, each with as many rows around it as its
-// results depend on.
-func (b *builder) psccFeatures(image *graph.Node, n hrnet) []*graph.Node {
-	height, width := size(image)
-	rows := max(64, psccStripBytes/(4*n.outer*width)) &^ 1 // even: the second branch has half the rows
+// results depend on. The number of rows is even, because the second branch has half of them.
+func (b *builder) psccFeatures(image *graph.Node, n hrnet, rows int) []*graph.Node {
+	height, _ := size(image)
 	if rows >= height {
-		return b.hrBranches(b.hrHead(image, n), n)
+		return b.hrnet(image, n)
 	}
 	halo := (n.blocks + 4) &^ 1 // two convolutions of the stem, one of each bottleneck and one behind them
 	var large, small []*graph.Node

@@ -11,6 +11,7 @@ import (
 
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/engine/enginetest"
+	"github.com/declip/declip/internal/nn/graph"
 	"github.com/declip/declip/internal/nn/network/networktest"
 	"github.com/declip/declip/internal/nn/weights"
 )
@@ -124,5 +125,41 @@ func TestPSCC(t *testing.T) {
 	var missing *MissingPartsError
 	if !errors.As(err, &missing) || !slices.Equal(missing.Files, []string{"NLCDetection.pth"}) {
 		t.Errorf("without the masks: got %v", err)
+	}
+}
+
+// Strips of rows change nothing.
+func TestPSCCStrips(t *testing.T) {
+	e := enginetest.Open(t)
+	g := networktest.ReadGolden(t, filepath.Join("testdata", "pscc.json"))
+	n, err := recognisePSCC(networktest.Store(t, networktest.Tensors(g.Rules), nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	net := n.(*pscc)
+	const height, width = 45, 22
+	run := func(rows int) map[string]*engine.Tensor {
+		b := newBuilder(graph.New(), false)
+		b.part = &part{layout: &net.parts[psccBackbone]}
+		var outputs []graph.Output
+		for i, x := range b.psccFeatures(b.g.Input(PortImage, 1, 3, height, width), net.backbone, rows) {
+			outputs = append(outputs, graph.Output{Name: fmt.Sprint("branch", i), Node: x})
+		}
+		p, err := b.program(outputs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return runProgram(t, e, p, false, map[string]*engine.Tensor{PortImage: levels(t, height, width, 255)})
+	}
+	want := run(height)
+	for _, rows := range []int{2, 8, 44} {
+		for name, got := range run(rows) {
+			golden := networktest.GoldenTensor{Shape: want[name].Shape(), Data: want[name].Float32s()}
+			if !slices.Equal(got.Shape(), golden.Shape) {
+				t.Errorf("strips of %d rows: %s has shape %v, expected %v", rows, name, got.Shape(), golden.Shape)
+			} else if largest, off := golden.Largest(got.Float32s()); !(off <= 1e-6*largest) {
+				t.Errorf("strips of %d rows: %s is off by %g of %g", rows, name, off, largest)
+			}
+		}
 	}
 }

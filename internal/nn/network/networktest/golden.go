@@ -19,6 +19,7 @@ type Golden struct {
 type GoldenCase struct {
 	File          string
 	Height, Width int
+	Input         int // the side that the file's picture is scaled to; 0: it is not
 	Outputs       map[string]GoldenTensor
 }
 
@@ -52,8 +53,8 @@ func ReadGolden(t testing.TB, path string) (g Golden) {
 	return g
 }
 
-// Largest is the largest value of a golden output, and the largest difference of got from it; this is
-// NaN if a value is.
+// Largest is the largest value of a golden output, and the largest difference of got from it; this
+// is NaN if a value is.
 func (g GoldenTensor) Largest(got []float32) (value, difference float64) {
 	for i, want := range g.Data {
 		value = max(value, math.Abs(float64(want)))

@@ -1,0 +1,46 @@
+package published
+
+import (
+	"context"
+
+	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/picture"
+)
+
+// pscc takes the picture's levels divided by 255: at the picture's size, or scaled to side x side
+// pixels if side is not 0. Transparent pictures are laid over white.
+type pscc struct{ side int }
+
+// The maps of features take about 400 bytes for each pixel of the picture: psccMost pixels need
+// 6 GB.
+const psccMost = 16_000_000
+
+func (n pscc) Input(_ context.Context, p *picture.Picture) (*Input, error) {
+	rgb := p.OverWhite()
+	if n.side > 0 {
+		rgb = picture.ResizeCubic(rgb, n.side, n.side)
+	}
+	if rgb.Width*rgb.Height > psccMost {
+		return nil, tooLarge("PSCC-Net", p, psccMost)
+	}
+	image, err := engine.NewTensor([]int{1, 3, rgb.Height, rgb.Width}, planes(rgb, 255))
+	if err != nil {
+		return nil, err
+	}
+	return &Input{Height: rgb.Height, Width: rgb.Width, Tensors: map[string]*engine.Tensor{network.PortImage: image}}, nil
+}
+
+// Answer resizes the finest mask to the picture.
+func (pscc) Answer(_ context.Context, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
+	mask, err := mapOf(outputs, network.PortProbabilities)
+	if err != nil {
+		return nil, err
+	}
+	score, err := scoreOf(outputs)
+	if err != nil {
+		return nil, err
+	}
+	prob := picture.ResizeCorners(mask.Prob, mask.Width, mask.Height, p.Width, p.Height)
+	return &Answer{Raw: mask, Prob: prob, Score: score}, nil
+}

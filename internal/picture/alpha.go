@@ -1,0 +1,57 @@
+package picture
+
+import "image"
+
+// alphaOf is the alpha of a decoded picture, 0 to 255 for each pixel; nil if it is opaque, and for
+// formats whose readers drop alpha (TIFF, BMP, PNM, HEIC and AVIF).
+func alphaOf(m image.Image) []uint8 {
+	b := m.Bounds()
+	alpha := make([]uint8, 0, b.Dx()*b.Dy())
+	switch m := m.(type) {
+	case *image.NRGBA:
+		if m.Opaque() {
+			return nil
+		}
+		for y := range b.Dy() {
+			for x := range b.Dx() {
+				alpha = append(alpha, m.Pix[y*m.Stride+4*x+3])
+			}
+		}
+	case *image.NRGBA64:
+		if m.Opaque() {
+			return nil
+		}
+		for y := range b.Dy() {
+			for x := range b.Dx() {
+				alpha = append(alpha, m.Pix[y*m.Stride+8*x+6]) // the high byte
+			}
+		}
+	case *image.Paletted:
+		if m.Opaque() {
+			return nil
+		}
+		for y := range b.Dy() {
+			for _, i := range m.Pix[y*m.Stride:][:b.Dx()] {
+				_, _, _, a := m.Palette[i].RGBA()
+				alpha = append(alpha, uint8(a>>8))
+			}
+		}
+	default:
+		return nil
+	}
+	return alpha
+}
+
+// OverWhite is the picture on a white background, v a + 255 (1 - a), rounded down; the picture's
+// own pixels if it is opaque. Elsewhere alpha is dropped.
+func (p *Picture) OverWhite() *RGB {
+	if p.alpha == nil {
+		return p.RGB
+	}
+	out := NewRGB(p.Width, p.Height)
+	for i, v := range p.Pix {
+		a := float32(p.alpha[i/3]) / 255
+		out.Pix[i] = uint8(float32(float32(v)*a) + float32((1-a)*255))
+	}
+	return out
+}
