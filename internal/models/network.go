@@ -13,7 +13,7 @@ import (
 
 // OpenNetwork opens a model by its name, as Open does, and recognises the network in it. extra are
 // files with backbones that a decoder may lack, or with the other parts of a network; what is in
-// none of them is looked up beside the model's file and in the models directory. name may also be a
+// none of them is looked up next to the model's file and in the models directory. name may also be a
 // directory with the parts of a network. opened are the files that OpenNetwork opened, the model's
 // own first, and is set even if there is an error: the caller closes them after the last use of the
 // model.
@@ -82,7 +82,7 @@ func openParts(missing *network.MissingPartsError) (opened []*weights.File, err 
 		}
 		f, err := weights.Open(path)
 		if errors.Is(err, os.ErrNotExist) {
-			return opened, fmt.Errorf("%w: %s is neither beside it nor in %s", ErrNotFound, name, dir)
+			return opened, fmt.Errorf("%w: %s is neither next to it nor in %s", ErrNotFound, name, dir)
 		}
 		if err != nil {
 			return opened, err
