@@ -40,7 +40,12 @@ func (d *download) attempt(ctx context.Context) error {
 	if err != nil {
 		return d.failed(ctx, err)
 	}
-	defer answer.Body.Close()
+	defer func() { answer.Body.Close() }()
+	if d.request.Confirm && isPage(answer) {
+		if answer, err = d.confirm(req, answer); err != nil {
+			return err
+		}
+	}
 	if err := d.accept(answer); err != nil {
 		return err
 	}
@@ -124,7 +129,7 @@ func (d *download) accept(answer *http.Response) error {
 		}
 		return err
 	}
-	if kind := answer.Header.Get("Content-Type"); strings.HasPrefix(strings.ToLower(kind), "text/html") {
+	if isPage(answer) {
 		return d.remote(errors.New("got a web page instead of a file: is there a login page or a proxy in between?"), false)
 	}
 	if packed := answer.Header.Get("Content-Encoding"); packed != "" && packed != "identity" {
@@ -138,6 +143,11 @@ func (d *download) accept(answer *http.Response) error {
 	}
 	d.wantCRC = googleCRC(answer.Header)
 	return d.room()
+}
+
+// isPage reports whether an answer is a web page.
+func isPage(answer *http.Response) bool {
+	return strings.HasPrefix(strings.ToLower(answer.Header.Get("Content-Type")), "text/html")
 }
 
 // checkSize discards the part if its file cannot have the expected length. n is the file's length,

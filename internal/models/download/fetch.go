@@ -62,6 +62,9 @@ type Request struct {
 	// redirect never leads from https to http.
 	URL       string
 	AllowHTTP bool
+	// Confirm answers the question that Google Drive asks before it sends a large file, which it has
+	// not scanned for viruses.
+	Confirm bool
 	// Path is the path of the complete file. Its directory is created if needed.
 	Path string
 	// Size is the expected length in bytes; 0: unknown.
