@@ -165,3 +165,37 @@ func TestNamesAreConstants(t *testing.T) {
 		})
 	}
 }
+
+// wallClock lists the files that may take a time apart, which the wall clock then decides: it may
+// be set back or forward at any moment. Everything else compares times that time.Now gave, or
+// stored ones for equality.
+var wallClock = map[string]string{
+	"internal/nn/network/digest.go":             "a file's time, for equality",
+	"internal/train/tensorboard/event.go":       "the format asks for it; order is by step",
+	"internal/train/tensorboard/tensorboard.go": "names of files, which are made to sort behind the existing ones",
+}
+
+// Durations are measured with times that have a monotonic clock.
+func TestNoWallClock(t *testing.T) {
+	used := map[string]bool{}
+	for _, s := range sources(t) {
+		if s.test || !s.house() {
+			continue
+		}
+		ast.Inspect(s.tree, func(n ast.Node) bool {
+			f, ok := n.(*ast.SelectorExpr)
+			if !ok || !slices.Contains([]string{"Unix", "UnixMilli", "UnixMicro", "UnixNano"}, f.Sel.Name) {
+				return true
+			}
+			if used[s.file] = true; wallClock[s.file] == "" {
+				t.Errorf("%s: %s takes the wall clock: keep the time.Time, or time.Since a start", s.at(n), f.Sel.Name)
+			}
+			return true
+		})
+	}
+	for file := range wallClock {
+		if !used[file] {
+			t.Errorf("%s does not take the wall clock: remove it from the list", file)
+		}
+	}
+}

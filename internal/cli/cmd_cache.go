@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -29,11 +30,18 @@ func cacheDir(cmd *cobra.Command) *string {
 	return cmd.Flags().String("cache", "", "`directory` of the cache (default: declip/features in the user's cache directory)")
 }
 
+// errNoDefaultCache is wrapped by the error of orDefaultCache if there is no default.
+var errNoDefaultCache = errors.New("--cache can name one")
+
 func orDefaultCache(dir string) (string, error) {
 	if dir != "" {
 		return dir, nil
 	}
-	return features.DefaultDir()
+	dir, err := features.DefaultDir()
+	if err != nil {
+		return "", fmt.Errorf("%w (%w)", err, errNoDefaultCache)
+	}
+	return dir, nil
 }
 
 func (a *app) newCacheInfo() *cobra.Command {

@@ -186,7 +186,12 @@ func (a *app) newTrain() *cobra.Command {
 			if err := required(cmd, "data", "out"); err != nil {
 				return err
 			}
-			if err := o.settleCache(cmd); err != nil {
+			err := o.settleCache(cmd)
+			if errors.Is(err, errNoDefaultCache) { // as with a cache that cannot be opened
+				a.notice(fmt.Sprintf("%v; continuing without it", err))
+				err = nil
+			}
+			if err != nil {
 				return err
 			}
 			if err := o.sets.check(cmd); err != nil {

@@ -25,7 +25,8 @@ type listener struct {
 	places chan struct{}
 	closed chan struct{}
 	once   sync.Once
-	warned atomic.Int64 // when the last failed Accept was reported, in seconds
+	began  time.Time
+	warned atomic.Int64 // when the last failed Accept was reported, since began; 0: never
 }
 
 // connReport receives what no handler can report.
@@ -35,7 +36,7 @@ type connReport struct {
 }
 
 func newListener(l net.Listener, conns int, report connReport) *listener {
-	return &listener{Listener: l, report: report, places: make(chan struct{}, conns), closed: make(chan struct{})}
+	return &listener{Listener: l, report: report, began: time.Now(), places: make(chan struct{}, conns), closed: make(chan struct{})}
 }
 
 // acceptWarnings is the least time between two reports of failed calls of Accept. Without free file
@@ -60,9 +61,9 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // warn reports an error of Accept, but not each one of a series.
 func (l *listener) warn(err error) {
-	now := time.Now().Unix()
-	last := l.warned.Load()
-	if errors.Is(err, net.ErrClosed) || now-last < int64(acceptWarnings/time.Second) || !l.warned.CompareAndSwap(last, now) {
+	// Not by the wall clock, which may be set back.
+	now, last := int64(time.Since(l.began)), l.warned.Load()
+	if errors.Is(err, net.ErrClosed) || last != 0 && now-last < int64(acceptWarnings) || !l.warned.CompareAndSwap(last, now) {
 		return
 	}
 	l.report.failed(err)

@@ -201,7 +201,7 @@ func (s *Session) Run(ctx context.Context, inputs, outputs map[string]*Tensor) (
 func (s *Session) call(ctx context.Context, in, out []ort.Value) error {
 	if ctx == nil || ctx.Done() == nil {
 		if err := s.session.Run(in, out); err != nil {
-			return fmt.Errorf("run model: %w", err)
+			return runError(err)
 		}
 		return nil
 	}
@@ -226,7 +226,7 @@ func (s *Session) call(ctx context.Context, in, out []ort.Value) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("run model: %w", err)
+		return runError(err)
 	}
 	return nil
 }

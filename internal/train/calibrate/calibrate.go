@@ -114,7 +114,7 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	}
 	folder, err := os.MkdirTemp("", "declip-calibrate-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("temporary directory for maps: %w (TMPDIR can name another place)", err)
 	}
 	defer os.RemoveAll(folder)
 	blobs := o.Blobs || net.Spec().Blobs

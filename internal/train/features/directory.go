@@ -1,7 +1,9 @@
 package features
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,8 +31,12 @@ func (c *Cache) scan() error {
 			continue
 		}
 		// A shard that is being created or removed lacks a file.
-		if s, err := openShard(c.options.Dir, name); err == nil {
+		s, err := openShard(c.options.Dir, name)
+		switch {
+		case err == nil:
 			c.shards[name] = s
+		case !errors.Is(err, fs.ErrNotExist):
+			c.warn("open", fmt.Errorf("feature cache %s: some of it cannot be read and is computed again: %w", c.options.Dir, err))
 		}
 	}
 	for name, s := range c.shards {
