@@ -120,7 +120,10 @@ func (p *pipeline[R]) decodeAll(ctx context.Context, inputs []input, to chan<- [
 		return send(ctx, to, full)
 	}
 	for _, in := range inputs {
-		w := p.decode(in)
+		w := p.decode(ctx, in)
+		if ctx.Err() != nil { // a picture that was stopped has not failed
+			return context.Cause(ctx)
+		}
 		if held+w.pixels > pixelsEach*int64(p.batch) {
 			if err := flush(); err != nil {
 				return err
@@ -136,12 +139,12 @@ func (p *pipeline[R]) decodeAll(ctx context.Context, inputs []input, to chan<- [
 	return flush()
 }
 
-func (p *pipeline[R]) decode(in input) *work[R] {
+func (p *pipeline[R]) decode(ctx context.Context, in input) *work[R] {
 	w := &work[R]{input: in, err: in.err}
 	if w.err == nil {
 		defer w.did(time.Now())
 		w.err = w.catch(func() (err error) {
-			w.decoded, err = picture.Open(in.path, picture.Limits{MaxPixels: p.maxPixels})
+			w.decoded, err = picture.OpenContext(ctx, in.path, picture.Limits{MaxPixels: p.maxPixels})
 			return err
 		})
 	}

@@ -122,7 +122,7 @@ func (u *untouched) Load(ctx context.Context, i int) (Sample, error) {
 	if ctx.Err() != nil {
 		return Sample{}, context.Cause(ctx)
 	}
-	d, err := picture.Open(u.paths[i], u.limits)
+	d, err := picture.OpenContext(ctx, u.paths[i], u.limits)
 	if err != nil {
 		return Sample{}, err
 	}

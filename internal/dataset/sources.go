@@ -50,7 +50,7 @@ func (it *item) readMask(limits picture.Limits, rule MaskRule) (mask *picture.Gr
 // open decodes the item's picture. The error names it.
 func (it *item) open(ctx context.Context, limits picture.Limits) (*picture.Picture, error) {
 	if it.inside == nil {
-		return picture.Open(it.Image, limits)
+		return picture.OpenContext(ctx, it.Image, limits)
 	}
 	data, err := it.inside.bytes()
 	if err != nil {

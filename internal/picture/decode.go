@@ -65,25 +65,35 @@ func New(p *RGB) *Picture { return &Picture{RGB: p, Orientation: 1} }
 // Open reads a picture file as Pillow's convert("RGB") would give it. Errors name
 // the file; see Decode.
 func Open(path string, limits Limits) (*Picture, error) {
+	return OpenContext(context.Background(), path, limits)
+}
+
+// OpenContext is Open, but stops with the error of ctx soon after ctx has ended.
+func OpenContext(ctx context.Context, path string, limits Limits) (*Picture, error) {
 	data, err := readFile(path, limits)
 	if err != nil {
 		return nil, err
 	}
-	d, err := Decode(data, limits)
+	d, err := DecodeContext(ctx, data, limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return d, nil
 }
 
-// OpenGray reads a picture file as Pillow's convert("L") would give it: the way
-// masks are read. Errors name the file.
+// OpenGray is OpenGrayContext without a context.
 func OpenGray(path string, limits Limits) (*Gray, error) {
+	return OpenGrayContext(context.Background(), path, limits)
+}
+
+// OpenGrayContext reads a picture file as Pillow's convert("L") would give it: the way
+// masks are read. Errors name the file.
+func OpenGrayContext(ctx context.Context, path string, limits Limits) (*Gray, error) {
 	data, err := readFile(path, limits)
 	if err != nil {
 		return nil, err
 	}
-	g, err := DecodeGray(data, limits)
+	g, err := DecodeGrayContext(ctx, data, limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -119,10 +129,15 @@ func DecodeContext(ctx context.Context, data []byte, limits Limits) (*Picture, e
 	})
 }
 
-// DecodeGray is Decode followed by the conversion of Pillow's convert("L").
+// DecodeGray is DecodeGrayContext without a context.
 func DecodeGray(data []byte, limits Limits) (*Gray, error) {
+	return DecodeGrayContext(context.Background(), data, limits)
+}
+
+// DecodeGrayContext is DecodeContext followed by the conversion of Pillow's convert("L").
+func DecodeGrayContext(ctx context.Context, data []byte, limits Limits) (*Gray, error) {
 	return guarded(func() (*Gray, error) {
-		c, err := decode(context.Background(), data, limits)
+		c, err := decode(ctx, data, limits)
 		if err != nil {
 			return nil, err
 		}
@@ -230,16 +245,16 @@ func (c *content) readPixels(ctx context.Context, data []byte) (err error) {
 		c.image, c.warnings, err = decodePNG(ctx, data)
 		return err
 	case "webp":
-		c.image, c.warnings, err = decodeWebP(data)
+		c.image, c.warnings, err = decodeWebP(ctx, data)
 		return err
 	case "gif":
-		m, err = gif.Decode(data)
+		m, err = gif.Decode(ctx, data)
 	case "tiff":
-		m, err = tiff.Decode(data, jpegInTIFF)
+		m, err = tiff.Decode(ctx, data, new(stripDecoder).decode)
 	case "bmp":
-		m, err = bmp.Decode(data)
+		m, err = bmp.Decode(ctx, data)
 	case "pnm":
-		m, err = pnm.Decode(data)
+		m, err = pnm.Decode(ctx, data)
 	case "heic", "avif":
 		m, err = heif.Decode(ctx, data)
 	}

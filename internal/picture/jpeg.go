@@ -34,16 +34,19 @@ func convertJPEG(m *jpeg.Picture) (image.Image, *[64]uint16) {
 	return inkToRGB(m), nil
 }
 
-// jpegInTIFF decodes a strip or tile of a TIFF file; see tiff.JPEG.
-func jpegInTIFF(stream []byte, width, height int, ycc bool) (*raster.Image, error) {
-	f, err := jpeg.Open(stream)
+// stripDecoder decodes the strips or tiles of one TIFF file.
+type stripDecoder struct{ work jpeg.Budget }
+
+// decode is a tiff.JPEG.
+func (s *stripDecoder) decode(ctx context.Context, stream []byte, width, height int, ycc bool) (*raster.Image, error) {
+	f, err := jpeg.OpenPart(stream, &s.work)
 	if err != nil {
 		return nil, err
 	}
 	if w, h := f.Size(); w != width || h > height {
 		return nil, fmt.Errorf("a JPEG stream of %d x %d pixels, expected %d x %d", w, h, width, height)
 	}
-	m, err := f.Decode()
+	m, err := f.DecodeContext(ctx)
 	if err != nil {
 		return nil, err
 	}

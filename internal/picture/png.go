@@ -72,7 +72,7 @@ func decodePNG(ctx context.Context, data []byte) (image.Image, raster.Warnings, 
 	}
 	m, err := png.Decode(&contextReader{ctx, bytes.NewReader(c.join())})
 	if err != nil && strings.Contains(err.Error(), "too much pixel data") {
-		if c.idat, err = h.cutPixels(c.idat); err != nil {
+		if c.idat, err = h.cutPixels(ctx, c.idat); err != nil {
 			return nil, nil, err
 		}
 		c.Warn("more rows than the header gives are ignored")
@@ -168,12 +168,12 @@ func pngChunkOf(kind string, body []byte) []byte {
 }
 
 // cutPixels packs the bytes of the pixels that the header gives, and no more, into a chunk.
-func (h pngHeader) cutPixels(idat [][]byte) ([][]byte, error) {
+func (h pngHeader) cutPixels(ctx context.Context, idat [][]byte) ([][]byte, error) {
 	packed := make([][]byte, len(idat))
 	for i, chunk := range idat {
 		packed[i] = chunk[8 : len(chunk)-4]
 	}
-	r, err := zlib.NewReader(bytes.NewReader(slices.Concat(packed...)))
+	r, err := zlib.NewReader(&contextReader{ctx, bytes.NewReader(slices.Concat(packed...))})
 	if err != nil {
 		return nil, err
 	}

@@ -15,13 +15,19 @@ type Stored struct {
 	Lossy  bool   // samples are rounded, so equal values in the original may differ here
 }
 
-// OpenStored reads a picture file without converting its samples. Errors are those of Open.
+// OpenStored is OpenStoredContext without a context.
 func OpenStored(path string, limits Limits) (*Stored, error) {
+	return OpenStoredContext(context.Background(), path, limits)
+}
+
+// OpenStoredContext reads a picture file without converting its samples. It stops with the error of
+// ctx soon after ctx has ended. Other errors are those of Open.
+func OpenStoredContext(ctx context.Context, path string, limits Limits) (*Stored, error) {
 	data, err := readFile(path, limits)
 	if err != nil {
 		return nil, err
 	}
-	s, err := DecodeStored(data, limits)
+	s, err := guarded(func() (*Stored, error) { return decodeStored(ctx, data, limits) })
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -30,11 +36,11 @@ func OpenStored(path string, limits Limits) (*Stored, error) {
 
 // DecodeStored is OpenStored for the bytes of a file. Errors are those of Decode.
 func DecodeStored(data []byte, limits Limits) (*Stored, error) {
-	return guarded(func() (*Stored, error) { return decodeStored(data, limits) })
+	return guarded(func() (*Stored, error) { return decodeStored(context.Background(), data, limits) })
 }
 
-func decodeStored(data []byte, limits Limits) (*Stored, error) {
-	c, err := decode(context.Background(), data, limits)
+func decodeStored(ctx context.Context, data []byte, limits Limits) (*Stored, error) {
+	c, err := decode(ctx, data, limits)
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,15 @@ package picture
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"image"
+	"runtime"
 
 	"golang.org/x/image/webp"
 
+	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture/raster"
 )
 
@@ -24,20 +27,20 @@ func webpSize(data []byte) (width, height int, err error) {
 
 // decodeWebP gives *RGB for lossy pictures, converted as libwebp does, and the
 // decoder's own picture for lossless ones. Of an animation it takes the first frame.
-func decodeWebP(data []byte) (image.Image, raster.Warnings, error) {
+func decodeWebP(ctx context.Context, data []byte) (image.Image, raster.Warnings, error) {
 	var w raster.Warnings
 	if frame := webpChunk(data, "ANMF"); frame != nil {
 		w.Warn("the picture is animated; the first frame is used")
-		m, err := firstFrame(data, frame)
+		m, err := firstFrame(ctx, data, frame)
 		return m, w, err
 	}
-	m, err := decodeStill(data)
+	m, err := decodeStill(ctx, data)
 	return m, w, err
 }
 
 // firstFrame draws the first frame of an animation on its canvas, which is black where the frame
 // does not reach.
-func firstFrame(data, frame []byte) (image.Image, error) {
+func firstFrame(ctx context.Context, data, frame []byte) (image.Image, error) {
 	width, height, err := webpSize(data)
 	if err != nil {
 		return nil, err
@@ -59,7 +62,7 @@ func firstFrame(data, frame []byte) (image.Image, error) {
 	if c.Width != w || c.Height != h {
 		return nil, fmt.Errorf("a frame of %d x %d pixels holds a picture of %d x %d", w, h, c.Width, c.Height)
 	}
-	m, err := decodeStill(still)
+	m, err := decodeStill(ctx, still)
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +93,8 @@ func stillWebP(chunks, size []byte) []byte {
 	return b
 }
 
-func decodeStill(data []byte) (image.Image, error) {
-	m, err := webp.Decode(bytes.NewReader(data))
+func decodeStill(ctx context.Context, data []byte) (image.Image, error) {
+	m, err := readStill(ctx, data)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +105,34 @@ func decodeStill(data []byte) (image.Image, error) {
 		return videoToRGB(&m.YCbCr), nil
 	}
 	return m, nil
+}
+
+// webpDecodes holds a value for each file that is being decoded.
+var webpDecodes = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+// readStill is webp.Decode. That ends with the error of its reader, but it reads all data of a
+// lossy picture before it decodes any, and of a lossless picture of one colour it reads next to
+// nothing. When ctx ends, readStill does not wait for it. The decoder then works for at most 50 ns
+// a pixel, and there are never more of them than processors.
+func readStill(ctx context.Context, data []byte) (image.Image, error) {
+	r := &contextReader{ctx, bytes.NewReader(data)}
+	select {
+	case webpDecodes <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	var m image.Image // not read if the decoder is left alone
+	done := parallel.Go(func() (err error) {
+		defer func() { <-webpDecodes }()
+		m, err = webp.Decode(r)
+		return err
+	})
+	select {
+	case err := <-done:
+		return m, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // videoToRGB converts the planes of a lossy WebP as libwebp does. They differ

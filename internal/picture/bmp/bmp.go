@@ -1,6 +1,7 @@
 package bmp
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -185,8 +186,9 @@ func (h *header) grey() bool {
 	return len(h.palette) > 0
 }
 
-// Decode decodes a bitmap. A file that ends too early is io.ErrUnexpectedEOF (wrapped).
-func Decode(data []byte) (*raster.Image, error) {
+// Decode decodes a bitmap. It stops with the error of ctx within milliseconds after ctx has ended.
+// A file that ends too early is io.ErrUnexpectedEOF (wrapped).
+func Decode(ctx context.Context, data []byte) (*raster.Image, error) {
 	h, err := readHeader(data)
 	if err != nil {
 		return nil, err
@@ -206,10 +208,14 @@ func Decode(data []byte) (*raster.Image, error) {
 		return nil, io.ErrUnexpectedEOF
 	}
 	m := raster.New(h.width, h.height, channels)
+	watch := raster.NewWatch(ctx)
 	if runs {
-		return m, h.readRuns(m, pixels)
+		return m, h.readRuns(watch, m, pixels)
 	}
 	for y := range h.height {
+		if err := watch.Spend(h.width); err != nil {
+			return nil, err
+		}
 		row := pixels[int64(y)*stride:]
 		out := m.Row(h.height - 1 - y)
 		if h.topDown {
@@ -266,9 +272,15 @@ func (h *header) convertFields(out, row []uint8) {
 }
 
 // readRuns decodes run-length coded pixels. Pixels that the code passes over have the first colour.
-func (h *header) readRuns(m *raster.Image, code []byte) error {
-	for i := 0; i < len(m.Pix); i += m.Channels {
-		copy(m.Pix[i:i+m.Channels], h.palette[0][:])
+func (h *header) readRuns(watch *raster.Watch, m *raster.Image, code []byte) error {
+	for y := range m.Height {
+		if err := watch.Spend(m.Width); err != nil {
+			return err
+		}
+		row := m.Row(y)
+		for i := 0; i < len(row); i += m.Channels {
+			copy(row[i:i+m.Channels], h.palette[0][:])
+		}
 	}
 	x, y := 0, 0
 	put := func(v byte) {
@@ -279,10 +291,13 @@ func (h *header) readRuns(m *raster.Image, code []byte) error {
 	}
 	for len(code) >= 2 && y < h.height {
 		n, v := int(code[0]), code[1]
+		if err := watch.Spend(1 + n); err != nil {
+			return err
+		}
 		code = code[2:]
 		switch {
 		case n > 0:
-			h.putRun(put, n, func(i int) byte { return v })
+			h.putRun(put, min(n, h.width-x), func(i int) byte { return v })
 		case v == 0:
 			x, y = 0, y+1
 		case v == 1:
@@ -299,7 +314,7 @@ func (h *header) readRuns(m *raster.Image, code []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			literal := code
-			h.putRun(put, int(v), func(i int) byte { return literal[i] })
+			h.putRun(put, min(int(v), h.width-x), func(i int) byte { return literal[i] })
 			code = code[min(size+size&1, len(code)):] // runs of literals end at an even byte
 		}
 	}
@@ -309,9 +324,9 @@ func (h *header) readRuns(m *raster.Image, code []byte) error {
 	return nil
 }
 
-// putRun puts n pixels, which at gives byte by byte.
+// putRun puts n pixels, which at gives byte by byte. Beyond the end of a row n is not positive.
 func (h *header) putRun(put func(byte), n int, at func(int) byte) {
-	for i := range n {
+	for i := range max(n, 0) {
 		if h.bits == 8 {
 			put(at(i))
 		} else {

@@ -37,7 +37,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		width, height, err := ReadSize(data)
 		if err != nil {
-			if _, err := Decode(data); err == nil {
+			if _, err := Decode(t.Context(), data); err == nil {
 				t.Fatal("decoded without a header")
 			}
 			return
@@ -45,7 +45,7 @@ func FuzzDecode(f *testing.F) {
 		if width > 1<<16/height {
 			return
 		}
-		m, err := Decode(data)
+		m, err := Decode(t.Context(), data)
 		if err != nil {
 			return
 		}

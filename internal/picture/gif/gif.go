@@ -2,6 +2,7 @@ package gif
 
 import (
 	"compress/lzw"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -109,8 +110,9 @@ func (h *header) frame(data []byte) error {
 	return h.table(data, b[9])
 }
 
-// Decode decodes the first frame. A file that ends too early is io.ErrUnexpectedEOF (wrapped).
-func Decode(data []byte) (*raster.Image, error) {
+// Decode decodes the first frame. It stops with the error of ctx within milliseconds after ctx has
+// ended. A file that ends too early is io.ErrUnexpectedEOF (wrapped).
+func Decode(ctx context.Context, data []byte) (*raster.Image, error) {
 	h, err := readHeader(data)
 	if err != nil {
 		return nil, err
@@ -125,11 +127,17 @@ func Decode(data []byte) (*raster.Image, error) {
 	colours := h.colours()
 	m := raster.New(h.width, h.height, 3)
 	m.Warnings = h.Warnings
-	h.background(m, colours)
+	watch := raster.NewWatch(ctx)
+	if err := h.background(watch, m, colours); err != nil {
+		return nil, err
+	}
 	r := lzw.NewReader(&blocks{data: data, at: h.at + 1}, lzw.LSB, depth)
 	defer r.Close()
 	row := make([]uint8, h.frameWidth)
 	for i := range h.frameHeight {
+		if err := watch.Spend(len(row)); err != nil {
+			return nil, err
+		}
 		if _, err := io.ReadFull(r, row); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
@@ -160,14 +168,21 @@ func (h *header) colours() *[256][3]uint8 {
 }
 
 // background fills the screen where the frame does not cover it.
-func (h *header) background(m *raster.Image, colours *[256][3]uint8) {
+func (h *header) background(watch *raster.Watch, m *raster.Image, colours *[256][3]uint8) error {
 	if h.frameWidth == h.width && h.frameHeight == h.height {
-		return
+		return nil
 	}
 	c := colours[max(h.transparent, 0)]
-	for i := 0; i+2 < len(m.Pix); i += 3 {
-		copy(m.Pix[i:i+3], c[:])
+	for y := range m.Height {
+		if err := watch.Spend(m.Width); err != nil {
+			return err
+		}
+		row := m.Row(y)
+		for i := 0; i+2 < len(row); i += 3 {
+			copy(row[i:i+3], c[:])
+		}
 	}
+	return nil
 }
 
 // place is the row of the frame that is stored as the i-th: interlaced ones come in four passes.

@@ -138,7 +138,7 @@ func decodeHEIC(ctx context.Context, data []byte, h header) (*raster.Image, erro
 	if err != nil {
 		return nil, err
 	}
-	return p.convert(b), nil
+	return p.convert(raster.NewWatch(ctx), b)
 }
 
 func decodeAVIF(ctx context.Context, data []byte, h header) (*raster.Image, error) {
@@ -163,12 +163,16 @@ func decodeAVIF(ctx context.Context, data []byte, h header) (*raster.Image, erro
 	if err != nil {
 		return nil, err
 	}
-	m := fromRGBA(b, h.stored[0], h.stored[1], sample)
+	watch := raster.NewWatch(ctx)
+	m, err := fromRGBA(watch, b, h.stored[0], h.stored[1], sample)
+	if err != nil {
+		return nil, err
+	}
 	if v[3] > 1 {
 		m.Warn("the picture is animated; the first frame is used")
 	}
 	for _, t := range h.transforms {
-		if m, err = transform(m, t); err != nil {
+		if m, err = transform(watch, m, t); err != nil {
 			return nil, err
 		}
 	}
@@ -177,10 +181,13 @@ func decodeAVIF(ctx context.Context, data []byte, h header) (*raster.Image, erro
 
 // fromRGBA takes back the multiplication by alpha and drops it. Samples have one byte or two, of
 // which the high one is taken; it comes second.
-func fromRGBA(b []byte, width, height, sample int) *raster.Image {
+func fromRGBA(watch *raster.Watch, b []byte, width, height, sample int) (*raster.Image, error) {
 	m := raster.New(width, height, 3)
 	high := sample - 1
 	for i := range width * height {
+		if err := watch.Spend(1); err != nil {
+			return nil, err
+		}
 		px := b[4*sample*i:]
 		alpha := int(px[3*sample+high])
 		for c := range 3 {
@@ -191,11 +198,11 @@ func fromRGBA(b []byte, width, height, sample int) *raster.Image {
 			m.Pix[3*i+c] = uint8(v)
 		}
 	}
-	return m
+	return m, nil
 }
 
 // transform applies a rotation, a mirroring or a cropping (ISO/IEC 23008-12, 6.5).
-func transform(m *raster.Image, p property) (*raster.Image, error) {
+func transform(watch *raster.Watch, m *raster.Image, p property) (*raster.Image, error) {
 	if len(p.body) == 0 {
 		return nil, io.ErrUnexpectedEOF
 	}
@@ -204,18 +211,18 @@ func transform(m *raster.Image, p property) (*raster.Image, error) {
 	case "irot": // anticlockwise
 		switch p.body[0] & 3 {
 		case 1:
-			return remap(m, h, w, func(x, y int) (int, int) { return w - 1 - y, x }), nil
+			return remap(watch, m, h, w, func(x, y int) (int, int) { return w - 1 - y, x })
 		case 2:
-			return remap(m, w, h, func(x, y int) (int, int) { return w - 1 - x, h - 1 - y }), nil
+			return remap(watch, m, w, h, func(x, y int) (int, int) { return w - 1 - x, h - 1 - y })
 		case 3:
-			return remap(m, h, w, func(x, y int) (int, int) { return y, h - 1 - x }), nil
+			return remap(watch, m, h, w, func(x, y int) (int, int) { return y, h - 1 - x })
 		}
 		return m, nil
 	case "imir":
 		if p.body[0]&1 == 0 {
-			return remap(m, w, h, func(x, y int) (int, int) { return x, h - 1 - y }), nil
+			return remap(watch, m, w, h, func(x, y int) (int, int) { return x, h - 1 - y })
 		}
-		return remap(m, w, h, func(x, y int) (int, int) { return w - 1 - x, y }), nil
+		return remap(watch, m, w, h, func(x, y int) (int, int) { return w - 1 - x, y })
 	}
 	f := fields{b: p.body}
 	var n [8]int64
@@ -230,20 +237,23 @@ func transform(m *raster.Image, p property) (*raster.Image, error) {
 	if cw < 1 || ch < 1 || left < 0 || top < 0 || left+cw > w || top+ch > h {
 		return nil, errors.New("cropping beyond the picture")
 	}
-	return remap(m, cw, ch, func(x, y int) (int, int) { return left + x, top + y }), nil
+	return remap(watch, m, cw, ch, func(x, y int) (int, int) { return left + x, top + y })
 }
 
 // remap makes a picture of w x h pixels, each of which is the pixel of m at from(x, y).
-func remap(m *raster.Image, w, h int, from func(x, y int) (int, int)) *raster.Image {
+func remap(watch *raster.Watch, m *raster.Image, w, h int, from func(x, y int) (int, int)) (*raster.Image, error) {
 	out := raster.New(w, h, m.Channels)
 	out.Warnings = m.Warnings
 	n := m.Channels
 	for y := range h {
+		if err := watch.Spend(w); err != nil {
+			return nil, err
+		}
 		row := out.Row(y)
 		for x := range w {
 			fx, fy := from(x, y)
 			copy(row[n*x:n*x+n], m.Row(fy)[n*fx:])
 		}
 	}
-	return out
+	return out, nil
 }

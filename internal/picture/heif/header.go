@@ -16,6 +16,10 @@ type header struct {
 	ranged        bool // the file says whether the range is full
 }
 
+// maxTransforms is the largest number of transformations of a picture. MIAF (ISO/IEC 23000-22)
+// allows one of each kind; each copies the picture.
+const maxTransforms = 6
+
 // ReadSize reads the size in pixels after rotation and cropping.
 func ReadSize(data []byte) (width, height int, err error) {
 	h, err := readHeader(data)
@@ -40,7 +44,9 @@ func readHeader(data []byte) (header, error) {
 			h.width, h.height = int(w), int(v)
 			h.stored = [2]int{h.width, h.height}
 		case "irot", "imir", "clap":
-			h.transforms = append(h.transforms, p)
+			if h.transforms = append(h.transforms, p); len(h.transforms) > maxTransforms {
+				return h, fmt.Errorf("more than %d rotations, mirrorings and croppings", maxTransforms)
+			}
 		case "colr":
 			h.readColour(p.body)
 		}

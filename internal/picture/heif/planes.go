@@ -42,13 +42,13 @@ func newPlanes(h header, colour, chroma int) *planes {
 }
 
 // convert makes pixels of the decoder's memory.
-func (p *planes) convert(b []byte) *raster.Image {
+func (p *planes) convert(watch *raster.Watch, b []byte) (*raster.Image, error) {
 	if p.colour == colourGrey {
 		m := raster.New(p.width, p.height, 1)
 		for y := range p.height {
 			copy(m.Row(y), b[y*p.stride:])
 		}
-		return m
+		return m, nil
 	}
 	m := raster.New(p.width, p.height, 3)
 	if p.colour == colourRGB {
@@ -58,11 +58,14 @@ func (p *planes) convert(b []byte) *raster.Image {
 				copy(row[3*x:3*x+3], in[4*x:])
 			}
 		}
-		return m
+		return m, nil
 	}
 	c := p.coefficients()
 	rows := (p.height + p.dy - 1) / p.dy
 	for y := range p.height {
+		if err := watch.Spend(3 * p.width); err != nil {
+			return nil, err
+		}
 		luma := b[y*p.stride:]
 		cb := b[p.chroma+y/p.dy*p.cStride:]
 		cr := b[p.chroma+(rows+y/p.dy)*p.cStride:]
@@ -71,7 +74,7 @@ func (p *planes) convert(b []byte) *raster.Image {
 			c.convert(row[3*x:3*x+3], luma[x], cb[x/p.dx], cr[x/p.dx])
 		}
 	}
-	return m
+	return m, nil
 }
 
 // coefficients are those of a conversion of YCbCr to RGB.

@@ -12,11 +12,11 @@ type component struct {
 	h, v   int // sampling factors
 	table  int // quantisation
 	quant  *[64]int32
-	blocks int     // in a row, including padding to whole MCUs
-	rows   int     // of blocks
-	coef   []int16 // 64 for each block in the order of the file; nil if they are not kept
-	pix    []uint8 // nil if only coefficients are wanted
-	seen   bool    // a scan has brought samples
+	blocks int       // in a row, including padding to whole MCUs
+	rows   int       // of blocks
+	coef   [][]int16 // of chunkBlocks blocks each, in the order of the file; nil if they are not kept
+	pix    []uint8   // nil if only coefficients are wanted
+	seen   bool      // a scan has brought samples
 	// missing has for each coefficient of a progressive file how many bits scans still have to
 	// bring, -1: all.
 	missing [64]int8
@@ -65,8 +65,12 @@ func (d *decoder) frame(b []byte, progressive bool) error {
 	return nil
 }
 
+// chunkBlocks is the number of blocks, 8 MiB of coefficients, that get memory at once. Memory that
+// was used before is cleared, which takes long for all blocks of a large picture.
+const chunkBlocks = 1 << 16
+
 // allocate takes memory for the samples.
-func (d *decoder) allocate() {
+func (d *decoder) allocate() error {
 	p, maxH, maxV := &d.picture, d.maxH, d.maxV
 	d.mcusX, d.mcusY = ceil(p.Width, 8*maxH), ceil(p.Height, 8*maxV)
 	for i := range d.components {
@@ -81,7 +85,12 @@ func (d *decoder) allocate() {
 			}
 		}
 		if d.progressive || d.coefficients && i == 0 {
-			c.coef = make([]int16, 64*c.blocks*c.rows)
+			for left := c.blocks * c.rows; left > 0; left -= chunkBlocks {
+				if err := d.ctx.Err(); err != nil {
+					return err
+				}
+				c.coef = append(c.coef, make([]int16, 64*min(left, chunkBlocks)))
+			}
 		}
 		p.Planes = append(p.Planes, Plane{
 			ID: c.id, Pix: c.pix, Stride: 8 * c.blocks,
@@ -89,6 +98,7 @@ func (d *decoder) allocate() {
 			Horizontal: maxH / c.h, Vertical: maxV / c.v,
 		})
 	}
+	return nil
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
@@ -105,5 +115,6 @@ func (c *component) coefficients(x, y int) *[64]int16 {
 	if c.coef == nil {
 		return nil
 	}
-	return (*[64]int16)(c.coef[64*(y*c.blocks+x):])
+	block := y*c.blocks + x
+	return (*[64]int16)(c.coef[block/chunkBlocks][64*(block%chunkBlocks):])
 }

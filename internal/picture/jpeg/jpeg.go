@@ -82,6 +82,7 @@ type decoder struct {
 	ctx          context.Context // of Decode
 	coefficients bool            // only those of the first component are wanted
 	work         int64           // blocks of the scans so far, see maxWork
+	budget       *Budget         // shared with other streams, or nil
 }
 
 // Decode is Open and File.Decode.
@@ -99,8 +100,11 @@ type File struct{ d decoder }
 // Open reads a file's header, and those of its scans if it is progressive. It takes no memory for
 // samples. Errors wrap io.ErrUnexpectedEOF if the file ends too early, and ErrWork if it would take
 // too much work to decode.
-func Open(data []byte) (*File, error) {
-	f := &File{decoder{data: data, picture: Picture{Adobe: -1}, conditioning: defaultConditioning}}
+func Open(data []byte) (*File, error) { return OpenPart(data, nil) }
+
+// OpenPart is Open for one of several streams that share a budget of work.
+func OpenPart(data []byte, b *Budget) (*File, error) {
+	f := &File{decoder{data: data, picture: Picture{Adobe: -1}, conditioning: defaultConditioning, budget: b}}
 	err := f.d.header()
 	if err == nil {
 		err = f.d.checkWork()
@@ -129,7 +133,9 @@ func (f *File) Decode() (*Picture, error) { return f.DecodeContext(context.Backg
 func (f *File) DecodeContext(ctx context.Context) (*Picture, error) {
 	d := &f.d
 	d.ctx = ctx
-	if err := d.decode(); err != nil {
+	err := d.decode()
+	d.settle()
+	if err != nil {
 		return nil, fmt.Errorf("jpeg: %w", err)
 	}
 	for i, c := range d.components {
@@ -168,7 +174,9 @@ func (d *decoder) header() error {
 
 // decode reads the scans and the segments between them.
 func (d *decoder) decode() error {
-	d.allocate()
+	if err := d.allocate(); err != nil {
+		return err
+	}
 	for {
 		marker, err := d.nextMarker()
 		if err != nil && d.refined() {
@@ -312,7 +320,7 @@ func (d *decoder) finish() error {
 					return err
 				}
 			}
-			for k, v := range c.coef[64*at : 64*at+64] {
+			for k, v := range c.coefficients(at%c.blocks, at/c.blocks) {
 				block[unzigzag[k]] = int32(v) * c.quant[k]
 			}
 			c.samples(&block, at%c.blocks, at/c.blocks)

@@ -130,8 +130,15 @@ func (s *scan) run() error {
 			across, down = ceil(plane.Width, 8), ceil(plane.Height, 8)
 		}
 	}
+	blocks := 0 // of an MCU
+	for _, p := range s.parts {
+		blocks += p.h * p.v
+	}
+	if single {
+		blocks = 1
+	}
 	for mcu := range across * down {
-		if mcu%checkBlocks == 0 {
+		if mcu%max(checkBlocks/blocks, 1) == 0 {
 			if err := s.d.ctx.Err(); err != nil {
 				return err
 			}

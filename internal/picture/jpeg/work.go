@@ -10,7 +10,7 @@ import (
 // of pixels suggests.
 var ErrWork = errors.New("too much work to decode")
 
-// checkBlocks is the number of blocks, or MCUs, between two looks at the context. They take about a
+// checkBlocks is the number of blocks between two looks at the context. They take about a
 // millisecond.
 const checkBlocks = 1 << 14
 
@@ -20,7 +20,12 @@ const checkBlocks = 1 << 14
 const (
 	freeWork     = 16_000_000 // that any file may take
 	workPerBlock = 24         // that a file may take in addition, for each of its blocks
+	streamWork   = 16         // that the header of a part counts as
 )
+
+// Budget is what streams that are parts of one picture may take in addition to workPerBlock. The
+// zero value is a full one. It is not safe for concurrent use.
+type Budget struct{ used int64 }
 
 // maxWork is the number of blocks that all scans may have together.
 func (d *decoder) maxWork() int64 {
@@ -28,7 +33,23 @@ func (d *decoder) maxWork() int64 {
 	for i := range d.components {
 		blocks += d.componentBlocks(i)
 	}
-	return freeWork + workPerBlock*blocks
+	free := int64(freeWork)
+	if d.budget != nil {
+		free -= d.budget.used
+	}
+	return max(free, 0) + workPerBlock*blocks
+}
+
+// settle takes what the stream has cost from the budget of all parts.
+func (d *decoder) settle() {
+	if d.budget == nil {
+		return
+	}
+	blocks := int64(0)
+	for i := range d.components {
+		blocks += d.componentBlocks(i)
+	}
+	d.budget.used += max(d.work-workPerBlock*blocks, 0) + streamWork
 }
 
 // componentBlocks is the number of blocks of a component, without padding.
@@ -69,7 +90,7 @@ func (d *decoder) checkWork() error {
 	if !d.progressive {
 		return nil
 	}
-	probe := decoder{data: d.data, at: d.at, picture: d.picture, components: d.components, maxH: d.maxH, maxV: d.maxV}
+	probe := decoder{data: d.data, at: d.at, picture: d.picture, components: d.components, maxH: d.maxH, maxV: d.maxV, budget: d.budget}
 	for {
 		marker, err := probe.nextMarker()
 		if err != nil || marker == markEOI {

@@ -105,13 +105,42 @@ func TestDecodeStopsWithItsContext(t *testing.T) {
 		return ctx, err
 	}
 	whole, err := look(1 << 30)
-	// 31 scans, and the transform.
-	if want := 32 * (65536 / checkBlocks); err != nil || whole.looks != want {
+	// The memory, 31 scans, and the transform.
+	if want := 1 + 32*(65536/checkBlocks); err != nil || whole.looks != want {
 		t.Errorf("%d looks at the context, expected %d; error %v", whole.looks, want, err)
 	}
 	for n := 1; n < whole.looks; n += 25 {
 		if ctx, err := look(n); !errors.Is(err, context.Canceled) || ctx.looks != n {
 			t.Fatalf("error %v after %d looks, expected an end at look %d", err, ctx.looks, n)
+		}
+	}
+}
+
+// Each strip of a TIFF file may be a stream of its own. Together they have the work of one file.
+func TestPartsShareABudget(t *testing.T) {
+	var b Budget
+	data := manyScans(4096, 64, 150)
+	parts := 0
+	for ; parts < 1000; parts++ {
+		f, err := OpenPart(data, &b)
+		if errors.Is(err, ErrWork) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Decode(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const each = 4096 * (151 - workPerBlock)
+	if parts < freeWork/each || parts > freeWork/each+2 {
+		t.Errorf("%d parts with %d blocks more than their own are decoded", parts, each)
+	}
+	var ordinary Budget
+	for range 2000 {
+		if _, err := OpenPart(manyScans(256, 256, 3), &ordinary); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package pnm
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -158,8 +159,9 @@ func (h *header) readPAM(r *reader) error {
 	return errors.New("the header does not end")
 }
 
-// Decode decodes a picture. A file that ends too early is io.ErrUnexpectedEOF (wrapped).
-func Decode(data []byte) (*raster.Image, error) {
+// Decode decodes a picture. It stops with the error of ctx within milliseconds after ctx has ended.
+// A file that ends too early is io.ErrUnexpectedEOF (wrapped).
+func Decode(ctx context.Context, data []byte) (*raster.Image, error) {
 	h, r, err := readHeader(data)
 	if err != nil {
 		return nil, err
@@ -173,15 +175,19 @@ func Decode(data []byte) (*raster.Image, error) {
 		channels = 3
 	}
 	m := raster.New(h.width, h.height, channels)
+	watch := raster.NewWatch(ctx)
 	switch h.kind {
 	case '1':
-		return m, h.readBitsText(m, r)
+		return m, h.readBitsText(watch, m, r)
 	case '2', '3':
-		return m, h.readText(m, r)
+		return m, h.readText(watch, m, r)
 	case '4':
-		h.readBits(m, rest)
+		err = h.readBits(watch, m, rest)
 	default:
-		h.readBytes(m, rest)
+		err = h.readBytes(watch, m, rest)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if size := h.least(); h.kind > '3' && int64(len(rest)) > size && Is(bytes.TrimLeft(rest[size:], " \t\r\n")) {
 		m.Warn("the file has more than one picture, of which the first is used")
@@ -216,10 +222,13 @@ func (h *header) scale() []uint8 {
 }
 
 // readBitsText reads digits, with or without spaces between them; 1 is black.
-func (h *header) readBitsText(m *raster.Image, r *reader) error {
+func (h *header) readBitsText(watch *raster.Watch, m *raster.Image, r *reader) error {
 	for i := 0; i < len(m.Pix); r.at++ {
 		if r.at >= len(r.data) {
 			return io.ErrUnexpectedEOF
+		}
+		if err := watch.Spend(1); err != nil {
+			return err
 		}
 		switch c := r.data[r.at]; {
 		case c == '0' || c == '1':
@@ -234,10 +243,13 @@ func (h *header) readBitsText(m *raster.Image, r *reader) error {
 	return nil
 }
 
-func (h *header) readText(m *raster.Image, r *reader) error {
+func (h *header) readText(watch *raster.Watch, m *raster.Image, r *reader) error {
 	scale := h.scale()
 	for i := range m.Pix {
 		v, err := r.number(65535)
+		if err == nil {
+			err = watch.Spend(10) // a number costs as much as ten samples of bytes
+		}
 		if err != nil {
 			return err
 		}
@@ -246,23 +258,30 @@ func (h *header) readText(m *raster.Image, r *reader) error {
 	return nil
 }
 
-func (h *header) readBits(m *raster.Image, b []byte) {
+func (h *header) readBits(watch *raster.Watch, m *raster.Image, b []byte) error {
 	stride := (h.width + 7) / 8
 	for y := range h.height {
+		if err := watch.Spend(h.width); err != nil {
+			return err
+		}
 		row, out := b[y*stride:], m.Row(y)
 		for x := range out {
 			out[x] = 255 * (1 - row[x/8]>>(7-x&7)&1)
 		}
 	}
+	return nil
 }
 
-func (h *header) readBytes(m *raster.Image, b []byte) {
+func (h *header) readBytes(watch *raster.Watch, m *raster.Image, b []byte) error {
 	if h.most == 255 && h.depth == m.Channels {
 		copy(m.Pix, b)
-		return
+		return nil
 	}
 	scale := h.scale()
 	for i := range h.width * h.height {
+		if err := watch.Spend(1); err != nil {
+			return err
+		}
 		for c := range m.Channels {
 			k := i*h.depth + c
 			var v int
@@ -274,4 +293,5 @@ func (h *header) readBytes(m *raster.Image, b []byte) {
 			m.Pix[i*m.Channels+c] = scale[v]
 		}
 	}
+	return nil
 }

@@ -33,8 +33,10 @@ type Warnings []string
 
 // Warn adds a warning.
 func (w *Warnings) Warn(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if len(*w) < maxWarnings && !slices.Contains(*w, text) {
+	if len(*w) >= maxWarnings { // damage at every byte must not cost a text for each
+		return
+	}
+	if text := fmt.Sprintf(format, args...); !slices.Contains(*w, text) {
 		*w = append(*w, text)
 	}
 }

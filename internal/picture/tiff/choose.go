@@ -49,7 +49,7 @@ func (f *file) directories(first int64) (pages, nested []*directory, err error) 
 		return nil, nil, errors.New("the file has no directory")
 	}
 	for _, p := range pages {
-		offsets, _ := p.uints(tagSubDirectories) // damaged ones hold no picture
+		offsets, _ := p.uints(tagSubDirectories, maxDirectories) // damaged ones hold no picture
 		for _, at := range offsets {
 			if at := offset64(at); !seen[at] && len(seen) < maxDirectories {
 				seen[at] = true
@@ -64,7 +64,7 @@ func (f *file) directories(first int64) (pages, nested []*directory, err error) 
 
 // is tells whether a directory's number is the given one.
 func (d *directory) is(tag uint16, value uint64) bool {
-	v, err := d.uints(tag)
+	v, err := d.uints(tag, 1)
 	return err == nil && len(v) > 0 && v[0] == value
 }
 

@@ -1,6 +1,7 @@
 package tiff
 
 import (
+	"io"
 	"math"
 
 	"github.com/declip/declip/internal/picture/raster"
@@ -194,7 +195,11 @@ func (p *painter) subsampledPart(i, rows int, out func(int) []uint8) error {
 	row := make([]byte, across*unit)
 	ycc := p.ycc()
 	for top := 0; top < rows; top += dy {
-		if err := readFull(r, row); err != nil {
+		err := readFull(r, row)
+		if err == nil {
+			err = p.watch.Spend(len(row))
+		}
+		if err != nil {
 			return err
 		}
 		for k := 0; k < dy && top+k < rows; k++ {
@@ -205,7 +210,7 @@ func (p *painter) subsampledPart(i, rows int, out func(int) []uint8) error {
 			}
 		}
 	}
-	return nil
+	return p.settle([]io.Reader{r})
 }
 
 // lab8 and lab16 convert CIE L*a*b* (TIFF 6.0, section 23) and ICC L*a*b* (Adobe's technical

@@ -1,6 +1,7 @@
 package tiff
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,11 +12,12 @@ import (
 // JPEG decodes a JPEG stream of the given width and of at most the given height in pixels. It
 // converts YCbCr colours to RGB if ycc is true and leaves samples as they are if not, regardless
 // of what the stream says.
-type JPEG func(stream []byte, width, height int, ycc bool) (*raster.Image, error)
+type JPEG func(ctx context.Context, stream []byte, width, height int, ycc bool) (*raster.Image, error)
 
-// Decode decodes the first full picture of a file to grey or RGB. A file that ends too early is
-// io.ErrUnexpectedEOF (wrapped), one of a camera's sensor ErrCameraRaw.
-func Decode(data []byte, decodeJPEG JPEG) (*raster.Image, error) {
+// Decode decodes the first full picture of a file to grey or RGB. It stops with the error of ctx
+// within milliseconds after ctx has ended. A file that ends too early is io.ErrUnexpectedEOF
+// (wrapped), one of a camera's sensor ErrCameraRaw.
+func Decode(ctx context.Context, data []byte, decodeJPEG JPEG) (*raster.Image, error) {
 	d, warnings, err := choose(data)
 	if err != nil {
 		return nil, err
@@ -25,7 +27,8 @@ func Decode(data []byte, decodeJPEG JPEG) (*raster.Image, error) {
 		return nil, err
 	}
 	defer l.close()
-	p := &painter{layout: l, jpeg: decodeJPEG, image: raster.New(l.width, l.height, l.channels)}
+	l.watch = raster.NewWatch(ctx)
+	p := &painter{layout: l, ctx: ctx, jpeg: decodeJPEG, image: raster.New(l.width, l.height, l.channels)}
 	p.image.Warnings = warnings
 	if l.compression == compressionOldJPEG {
 		return p.oldJPEG()
@@ -51,6 +54,7 @@ func (l *layout) partName() string {
 // painter decodes a picture.
 type painter struct {
 	*layout
+	ctx     context.Context //nolint:containedctx // of Decode
 	jpeg    JPEG
 	image   *raster.Image
 	convert func(out []uint8, row []byte) // one row of uncompressed pixels to the result's
@@ -65,10 +69,17 @@ func (l *layout) rowBytes(n int) int { return (l.partWidth*n*l.bits + 7) / 8 }
 // maxRowBytes bounds the memory for rows: 64 samples of 8 bytes of a million pixels.
 const maxRowBytes = 512 << 20
 
+// maxBytes bounds the bytes of all rows with the parts of tiles outside the picture: 40 for each of
+// 100 million pixels. Some compressions make a thousand of them from one byte of the file.
+const maxBytes = 4 << 30
+
 // prepare makes room for rows and chooses how they are converted.
 func (p *painter) prepare() error {
 	if int64(p.partWidth)*int64(p.layout.samples)*int64(p.bits) > 8*maxRowBytes {
 		return fmt.Errorf("rows of %d pixels with %d samples of %d bits", p.partWidth, p.layout.samples, p.bits)
+	}
+	if row := int64(p.rowBytes(p.layout.samples)) * int64(p.across); row > maxBytes/int64(p.height) {
+		return fmt.Errorf("%w: %d rows of %d bytes", ErrWork, p.height, row)
 	}
 	if p.compression != compressionJPEG {
 		p.whole = make([]byte, p.rowBytes(p.layout.samples))
@@ -103,6 +114,9 @@ func (p *painter) part(x, y int, use func(out []uint8, row []byte)) error {
 	case p.subsampleX*p.subsampleY > 1:
 		return p.subsampledPart(y*p.across+x, rows, out)
 	}
+	if err := p.watch.Spend(partWork); err != nil {
+		return err
+	}
 	planes := 1
 	if p.separate {
 		planes = p.layout.samples
@@ -118,10 +132,30 @@ func (p *painter) part(x, y int, use func(out []uint8, row []byte)) error {
 		}
 	}
 	for k := range rows {
-		if err := p.readRow(readers); err != nil {
+		err := p.readRow(readers)
+		if err == nil {
+			err = p.watch.Spend(len(p.whole))
+		}
+		if err != nil {
 			return err
 		}
 		use(out(k), p.whole)
+	}
+	return p.settle(readers)
+}
+
+// partWork is what a strip or tile costs before its first row, in samples: some decompressors take
+// tens of kilobytes of memory.
+const partWork = 10_000
+
+// settle counts the bytes that decompressors of the file's own bytes have read.
+func (p *painter) settle(readers []io.Reader) error {
+	for _, r := range readers {
+		if r, ok := r.(interface{ taken() int }); ok {
+			if err := p.charge(r.taken()); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -158,6 +192,9 @@ func readFull(r io.Reader, b []byte) error {
 	return err
 }
 
+// freeTables is the size of tables that are copied to each strip or tile without being counted.
+const freeTables = 4096
+
 // jpegPart decodes a strip or tile that is a JPEG stream; its tables may be in a tag of the
 // directory.
 func (p *painter) jpegPart(i, rows int, out func(int) []uint8) error {
@@ -172,6 +209,9 @@ func (p *painter) jpegPart(i, rows int, out func(int) []uint8) error {
 	if err != nil {
 		return err
 	}
+	if err := p.charge(max(len(tables)-freeTables, 0)); err != nil {
+		return err
+	}
 	if len(tables) > 4 && len(stream) > 2 { // less the tables' end and the stream's start
 		stream = append(tables[:len(tables)-2:len(tables)-2], stream[2:]...)
 	}
@@ -179,7 +219,7 @@ func (p *painter) jpegPart(i, rows int, out func(int) []uint8) error {
 	if p.tiled {
 		height = p.partHeight
 	}
-	m, err := p.jpeg(stream, p.partWidth, height, p.photometric == colourYCbCr)
+	m, err := p.jpeg(p.ctx, stream, p.partWidth, height, p.photometric == colourYCbCr)
 	if err != nil {
 		return err
 	}
@@ -210,7 +250,7 @@ func (p *painter) oldJPEG() (*raster.Image, error) {
 	if at == 0 || err != nil || len(stream) < 4 {
 		return nil, errors.New("JPEG compression of the old kind (6) is not supported")
 	}
-	m, err := p.jpeg(stream, p.width, p.height, p.photometric == colourYCbCr)
+	m, err := p.jpeg(p.ctx, stream, p.width, p.height, p.photometric == colourYCbCr)
 	if err != nil {
 		return nil, err
 	}

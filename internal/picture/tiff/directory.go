@@ -205,14 +205,15 @@ func (d *directory) raw(tag uint16) ([]byte, error) {
 	return b, nil
 }
 
-// uints returns the whole numbers of a tag, nil if the tag is missing.
-func (d *directory) uints(tag uint16) ([]uint64, error) {
+// uints returns the whole numbers of a tag, at most the given number of them, nil if the tag is
+// missing. All pages of a file may share one value that is as long as the file.
+func (d *directory) uints(tag uint16, most int) ([]uint64, error) {
 	b, err := d.raw(tag)
 	if err != nil || b == nil {
 		return nil, err
 	}
 	e := d.entries[tag]
-	values := make([]uint64, e.count)
+	values := make([]uint64, min(e.count, uint64(most)))
 	for i := range values {
 		switch e.kind {
 		case kindByte, kindUndefined:
@@ -232,7 +233,7 @@ func (d *directory) uints(tag uint16) ([]uint64, error) {
 
 // uint returns the first number of a tag, or fallback if the tag is missing.
 func (d *directory) uint(tag uint16, fallback uint64) (uint64, error) {
-	v, err := d.uints(tag)
+	v, err := d.uints(tag, 1)
 	if err != nil || len(v) == 0 {
 		return fallback, err
 	}

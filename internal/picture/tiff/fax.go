@@ -103,6 +103,8 @@ func newFax(data []byte, kind, width int, twoDim bool) *fax {
 	return &fax{data: data, kind: kind, width: width, twoDim: twoDim, reference: []int{width}}
 }
 
+func (f *fax) taken() int { return f.at / 8 }
+
 // peek returns the next n bits, at most 16; zeros follow the end.
 func (f *fax) peek(n int) int {
 	v, at := 0, f.at>>3

@@ -1,6 +1,7 @@
 package tiff
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,7 +46,7 @@ func FuzzDecode(f *testing.F) {
 		if width > 1<<16/height {
 			return
 		}
-		m, err := Decode(data, noJPEG)
+		m, err := Decode(t.Context(), data, noJPEG)
 		if err != nil {
 			return
 		}
@@ -56,6 +57,6 @@ func FuzzDecode(f *testing.F) {
 }
 
 // noJPEG replaces the decoder of JPEG streams, which has tests of its own.
-func noJPEG(_ []byte, width, height int, _ bool) (*raster.Image, error) {
+func noJPEG(_ context.Context, _ []byte, width, height int, _ bool) (*raster.Image, error) {
 	return raster.New(width, height, 3), nil
 }

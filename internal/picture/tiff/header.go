@@ -56,6 +56,9 @@ const (
 	formatUint, formatInt, formatFloat, formatUndefined = 1, 2, 3, 4
 )
 
+// maxSamples is the largest number of samples of a pixel.
+const maxSamples = 64
+
 // layout is how a picture is stored.
 type layout struct {
 	*directory
@@ -76,8 +79,10 @@ type layout struct {
 	subsampleX          int // YCbCr
 	subsampleY          int
 	palette             [256][3]uint8
-	channels            int // of the result: 1 or 3
-	charged             int // bytes of strips that were read as a whole
+	channels            int      // of the result: 1 or 3
+	sorted              []uint64 // offsets, for strips without lengths
+	charged             int      // bytes of strips that were read
+	watch               *raster.Watch
 	idle                []*zstd.Decoder
 	weights, references []float64
 }
@@ -118,8 +123,8 @@ func (l *layout) readNumbers() error {
 		*n.to = int(min(v, math.MaxInt32))
 	}
 	l.reversed, l.separate = order == 2, planar == 2 && l.samples > 1
-	if l.samples < 1 || l.samples > 64 {
-		return fmt.Errorf("%d samples a pixel, 1 to 64 are read", l.samples)
+	if l.samples < 1 || l.samples > maxSamples {
+		return fmt.Errorf("%d samples a pixel, 1 to %d are read", l.samples, maxSamples)
 	}
 	if l.photometric == math.MaxUint16 { // not allowed, and seen
 		l.photometric = blackIsZero
@@ -132,7 +137,7 @@ func (l *layout) readNumbers() error {
 
 // readSamples reads what the samples are.
 func (l *layout) readSamples() error {
-	bits, err := l.uints(tagBits)
+	bits, err := l.uints(tagBits, maxSamples)
 	if err != nil {
 		return err
 	}
@@ -194,7 +199,7 @@ func (l *layout) readColour() error {
 	if l.samples < l.colours {
 		return fmt.Errorf("%d samples a pixel, its kind of colour (%d) takes %d", l.samples, l.photometric, l.colours)
 	}
-	extra, err := l.uints(tagExtraSamples)
+	extra, err := l.uints(tagExtraSamples, maxSamples)
 	if err != nil {
 		return err
 	}
@@ -225,7 +230,7 @@ func (l *layout) readPalette() error {
 	if l.bits > 8 {
 		return fmt.Errorf("palette indices of %d bits, 1 to 8 are read", l.bits)
 	}
-	colours, err := l.uints(tagPalette)
+	colours, err := l.uints(tagPalette, 3<<8)
 	if err != nil {
 		return err
 	}
@@ -254,7 +259,7 @@ func (l *layout) readYCbCr() error {
 	if l.bits != 8 || l.samples != 3 || l.separate {
 		return errors.New("YCbCr colours are supported with 8 bits, three samples a pixel and one plane only")
 	}
-	sampling, err := l.uints(tagYCbCrSampling)
+	sampling, err := l.uints(tagYCbCrSampling, 2)
 	if err != nil {
 		return err
 	}
@@ -292,18 +297,18 @@ func (l *layout) readParts() error {
 		l.partWidth, l.partHeight = int(w), int(h)
 	}
 	l.across, l.down = (l.width+l.partWidth-1)/l.partWidth, (l.height+l.partHeight-1)/l.partHeight
-	if l.offsets, err = l.uints(offsets); err != nil {
+	want := l.across * l.down
+	if l.separate {
+		want *= l.samples
+	}
+	if l.offsets, err = l.uints(offsets, want); err != nil {
 		return err
 	}
-	if l.counts, err = l.uints(counts); err != nil {
+	if l.counts, err = l.uints(counts, want); err != nil {
 		return err
 	}
 	if l.compression == compressionOldJPEG {
 		return nil // the stream has its own tags
-	}
-	want := l.across * l.down
-	if l.separate {
-		want *= l.samples
 	}
 	if len(l.offsets) < want {
 		return fmt.Errorf("%d strips or tiles, the size takes %d", len(l.offsets), want)

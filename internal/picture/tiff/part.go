@@ -47,10 +47,11 @@ func (l *layout) partBytes(i int) ([]byte, error) {
 		n = uint64(len(l.data)) - uint64(at)
 	default:
 		n = uint64(len(l.data)) - uint64(at)
-		for _, other := range l.offsets {
-			if other > uint64(at) {
-				n = min(n, other-uint64(at))
-			}
+		if l.sorted == nil {
+			l.sorted = slices.Sorted(slices.Values(l.offsets))
+		}
+		if i, _ := slices.BinarySearch(l.sorted, uint64(at)+1); i < len(l.sorted) {
+			n = min(n, l.sorted[i]-uint64(at))
 		}
 	}
 	b := l.data[at:]
@@ -80,14 +81,14 @@ func (l *layout) part(i int) (io.Reader, error) {
 	case compressionNone:
 		return bytes.NewReader(b), nil
 	case compressionPackBits:
-		return &packBits{data: b}, nil
+		return &packBits{data: b, size: len(b)}, nil
 	case compressionLZW:
 		if len(b) > 1 && b[0] == 0 && b[1]&1 == 1 {
 			return nil, errors.New("LZW codes in the order of old writers are not supported")
 		}
-		return lzw.NewReader(bytes.NewReader(b), lzw.MSB, 8), nil
+		return lzw.NewReader(l.source(b), lzw.MSB, 8), nil
 	case compressionDeflate, compressionOldDeflate:
-		return zlib.NewReader(bytes.NewReader(b))
+		return zlib.NewReader(l.source(b))
 	case compressionZstd:
 		return l.newZstd(b)
 	case faxModified, faxGroup3, faxGroup4:
@@ -99,13 +100,63 @@ func (l *layout) part(i int) (io.Reader, error) {
 	return nil, fmt.Errorf("compression %d is not supported", l.compression)
 }
 
+// ErrWork is in errors about files that would take much longer to decode than their number of
+// pixels suggests.
+var ErrWork = errors.New("too much work to decode")
+
 // charge bounds the work of a file whose strips or tiles overlap: each of thousands could be as
 // long as the file.
 func (l *layout) charge(n int) error {
 	if l.charged += n; l.charged > 4*len(l.data)+1<<20 {
-		return errors.New("strips or tiles overlap")
+		return fmt.Errorf("%w: strips or tiles overlap", ErrWork)
 	}
 	return nil
+}
+
+// source is compressed data of which the bytes that are read are charged. Compressed data may be
+// long without holding a pixel.
+type source struct {
+	data   []byte
+	layout *layout
+	err    error
+}
+
+func (l *layout) source(b []byte) *source { return &source{data: b, layout: l} }
+
+// ReadByte is part of io.ByteReader: without it, decompressors read ahead.
+func (s *source) ReadByte() (byte, error) {
+	if err := s.spend(1); err != nil {
+		return 0, err
+	}
+	b := s.data[0]
+	s.data = s.data[1:]
+	return b, nil
+}
+
+// Read is part of io.Reader.
+func (s *source) Read(p []byte) (int, error) {
+	n := min(len(p), len(s.data), 1<<16)
+	if err := s.spend(n); err != nil {
+		return 0, err
+	}
+	copy(p, s.data[:n])
+	s.data = s.data[n:]
+	return n, nil
+}
+
+// spend counts n bytes before they are read. An error that comes with bytes, or only once, would be
+// lost: io.ReadFull ignores it.
+func (s *source) spend(n int) error {
+	if s.err == nil && len(s.data) == 0 {
+		s.err = io.EOF
+	}
+	if s.err == nil {
+		s.err = s.layout.charge(n)
+	}
+	if s.err == nil {
+		s.err = s.layout.watch.Spend(n)
+	}
+	return s.err
 }
 
 // zstdReader gives its decoder back for the next strip or tile, because making one is slow.
@@ -126,9 +177,9 @@ func (l *layout) newZstd(b []byte) (io.Reader, error) {
 	if n := len(l.idle); n > 0 {
 		r := l.idle[n-1]
 		l.idle = l.idle[:n-1]
-		return zstdReader{r, l}, r.Reset(bytes.NewReader(b))
+		return zstdReader{r, l}, r.Reset(l.source(b))
 	}
-	r, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+	r, err := zstd.NewReader(l.source(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(64<<20))
 	return zstdReader{r, l}, err
 }
@@ -154,10 +205,14 @@ func (l *layout) fax(b []byte) (io.Reader, error) {
 // packBits reads runs of bytes (TIFF 6.0, section 9).
 type packBits struct {
 	data    []byte
+	size    int // of data at first
 	literal int // bytes to come as they are
 	repeat  int // times that the next byte is still to be repeated
 }
 
+func (p *packBits) taken() int { return p.size - len(p.data) }
+
+// Read is part of io.Reader.
 func (p *packBits) Read(out []byte) (int, error) {
 	n := 0
 	for n < len(out) {

@@ -76,7 +76,7 @@ func TestReducedFirst(t *testing.T) {
 		"nothing but a reduced":   {build(pixels, rgb(8, long(tagNewSubfileType, 1))), 1, "only picture"},
 		"a second that is broken": {build(pixels, rgb(8), nil)[:8+12+2+12*8+4+6+20], 1, ""},
 	} {
-		m, err := Decode(c.data, noJPEG)
+		m, err := Decode(t.Context(), c.data, noJPEG)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -130,12 +130,12 @@ func TestRefused(t *testing.T) {
 		"a huge tile":      {change(long(tagTileWidth, 1<<20), long(tagTileHeight, 16)), "tiles of 1048576 x 16"},
 		"no palette":       {change(short(tagPhotometric, 3), short(tagSamples, 1), short(tagBits, 8)), "palette of 0 numbers"},
 	} {
-		_, err := Decode(c.data, noJPEG)
+		_, err := Decode(t.Context(), c.data, noJPEG)
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
 		}
 	}
-	if _, err := Decode(change(long(tagStripOffsets, 1<<30)), noJPEG); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := Decode(t.Context(), change(long(tagStripOffsets, 1<<30)), noJPEG); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a strip behind the end: %v, want %v", err, io.ErrUnexpectedEOF)
 	}
 }
@@ -159,7 +159,7 @@ func TestLab16(t *testing.T) {
 		{"ICC", colourICCLab, pixels(65280, 32768, 32768, 35447, uint16(32768+int(a)), uint16(32768+int(b)))},
 	} {
 		fields := with(with(rgb(8), short(tagBits, 16, 16, 16)), short(tagPhotometric, c.colour))
-		m, err := Decode(build(c.data, with(fields, long(tagStripCounts, 12))), noJPEG)
+		m, err := Decode(t.Context(), build(c.data, with(fields, long(tagStripCounts, 12))), noJPEG)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -189,10 +189,10 @@ func TestOverlappingStrips(t *testing.T) {
 	fields := with(with(rgb(8), long(tagHeight, rows)), long(tagStripOffsets, offsets...))
 	fields = with(with(fields, long(tagStripCounts, counts...)), long(tagRowsPerStrip, 1))
 	pixels := make([]byte, 1<<20)
-	if _, err := Decode(build(pixels, with(fields, short(tagFillOrder, 2))), noJPEG); err == nil || !strings.Contains(err.Error(), "overlap") {
+	if _, err := Decode(t.Context(), build(pixels, with(fields, short(tagFillOrder, 2))), noJPEG); err == nil || !strings.Contains(err.Error(), "overlap") {
 		t.Errorf("reversed bits: %v, want %q", err, "overlap")
 	}
-	if _, err := Decode(build(pixels, with(fields, short(tagCompression, 7))), noJPEG); err == nil || !strings.Contains(err.Error(), "overlap") {
+	if _, err := Decode(t.Context(), build(pixels, with(fields, short(tagCompression, 7))), noJPEG); err == nil || !strings.Contains(err.Error(), "overlap") {
 		t.Errorf("JPEG: %v, want %q", err, "overlap")
 	}
 }
