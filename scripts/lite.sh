@@ -103,4 +103,4 @@ train stage6 --data "$work/varied.csv" --init "$work/stage5/best.safetensors" --
 
 echo "lite: calibrating"
 "$declip" calibrate -m "$work/stage6/best.safetensors" --data "$work/valid" --pristine "$work/untouched-valid" \
-	--copies --double-jpeg --blobs --max-flagged 0.06 -o internal/models/models/lite.safetensors
+	--copies --double-jpeg --blobs --max-flagged 0.06 --force -o internal/models/models/lite.safetensors

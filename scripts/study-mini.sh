@@ -57,7 +57,7 @@ training=(--steps 400 --seed 1)
 from="${training[*]} $(listing "$photos/train" | sha256sum)"
 if ! made autoencoder.safetensors "$from"; then
 	echo "study-mini: training the autoencoder of the family latent"
-	"$declip" forge train-autoencoder --photos "$photos/train" --out "$codec" "${training[@]}"
+	"$declip" forge train-autoencoder --photos "$photos/train" --force --out "$codec" "${training[@]}"
 	stamp autoencoder.safetensors "$from"
 fi
 

@@ -28,6 +28,7 @@ type calibrateOptions struct {
 	maxFlagged           float64
 	limit                int
 	json, copies, blobs  bool
+	force                bool
 	doubleJPEG           bool
 	detectors            []string
 	device               string
@@ -46,6 +47,7 @@ func (o *calibrateOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.doubleJPEG, "double-jpeg", false, "short for --detectors double-jpeg: areas that lack the picture's earlier JPEG compression")
 	f.BoolVar(&o.blobs, "blobs", false, "drop small and low-confidence regions (xceptionnet-lite)")
 	f.StringVarP(&o.out, "out", "o", "", "`file` for the calibrated model")
+	addForceFlag(f, &o.force)
 	addLimitFlag(f, &o.limit)
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	addEngineFlags(f, &o.device, &o.threads)
@@ -113,8 +115,8 @@ split "valid" of a data set is used if it has splits.
 }
 
 func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
-	if err := checkDirOf(o.out); err != nil { // before the work, not after it
-		return fmt.Errorf("output directory: %w", err)
+	if err := checkNew(o.out, o.force); err != nil { // before the work, not after it
+		return err
 	}
 	source, sets, err := openSources(ctx, o.data, o.pristine, o.limit, o.sets.into(dataset.Options{DefaultSplit: "valid"}, a.notice))
 	if err != nil {

@@ -20,6 +20,7 @@ type dataCheckOptions struct {
 	dataOptions
 	json       bool
 	sheet      string
+	force      bool
 	sheetCount int
 	shown      int
 }
@@ -29,6 +30,7 @@ func (o *dataCheckOptions) AddFlags(f *pflag.FlagSet) {
 	o.dataOptions.AddFlags(f)
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	f.StringVar(&o.sheet, "sheet", "", "also write a PNG `file` of pictures with the outlines of their masks")
+	addForceFlag(f, &o.force)
 	f.IntVar(&o.sheetCount, "sheet-pictures", 48, "pictures on the sheet")
 	f.IntVar(&o.shown, "show", 20, "findings of each kind that are listed; 0: all")
 }
@@ -77,7 +79,7 @@ are probably inverted. The exit code is 1 if there are errors.
 
 func (a *app) runDataCheck(cmd *cobra.Command, o dataCheckOptions, name string) error {
 	if o.sheet != "" { // before the work, not after it
-		if err := checkDirOf(o.sheet); err != nil {
+		if err := checkNew(o.sheet, o.force); err != nil {
 			return fmt.Errorf("--sheet: %w", err)
 		}
 	}

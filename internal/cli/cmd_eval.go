@@ -3,8 +3,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +21,7 @@ type evalOptions struct {
 	pristine  string
 	json      bool
 	csv       string
+	force     bool
 	threshold float64
 	limit     int
 	batch     int
@@ -62,6 +61,7 @@ func (o *evalOptions) AddFlags(f *pflag.FlagSet) {
 	section(f, "Output", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 		f.StringVar(&o.csv, "csv", "", "also write a `file` with one row per picture, model and perturbation")
+		addForceFlag(f, &o.force)
 	})
 }
 
@@ -145,7 +145,7 @@ func (a *app) newEval() *cobra.Command {
 
 func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 	if o.csv != "" { // before the work, not after it
-		if err := checkDirOf(o.csv); err != nil {
+		if err := checkNew(o.csv, o.force); err != nil {
 			return fmt.Errorf("--csv: %w", err)
 		}
 	}
@@ -197,18 +197,6 @@ func (a *app) openPredictor(cmd *cobra.Command, o evalOptions, source dataset.So
 		return nil, nil, err
 	}
 	return evaluate.Models(model, o.models...), func() { model.Close() }, nil
-}
-
-// checkDirOf checks that the directory of a file to write exists.
-func checkDirOf(path string) error {
-	dir := filepath.Dir(path)
-	switch info, err := os.Stat(dir); {
-	case err != nil:
-		return err
-	case !info.IsDir():
-		return fmt.Errorf("%s is not a directory", dir)
-	}
-	return nil
 }
 
 // dataNames is the name of several data sets together in results.

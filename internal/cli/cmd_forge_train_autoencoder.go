@@ -17,6 +17,7 @@ import (
 type autoencoderOptions struct {
 	photos, out string
 	config      autoencoder.Config
+	force       bool
 	device      string
 	threads     int
 }
@@ -27,6 +28,7 @@ func (o *autoencoderOptions) AddFlags(f *pflag.FlagSet) {
 	*c = autoencoder.DefaultConfig()
 	f.StringVar(&o.photos, "photos", "", "`directory` of real photographs, searched recursively")
 	f.StringVarP(&o.out, "out", "o", "", "`file` for the autoencoder")
+	addForceFlag(f, &o.force)
 	f.IntVar(&c.Steps, "steps", c.Steps, "training steps")
 	f.IntVar(&c.Batch, "batch-size", c.Batch, "crops per step")
 	f.IntVar(&c.Crop, "crop-size", c.Crop, "side of a crop in pixels")
@@ -64,8 +66,8 @@ The same photographs, options, seed and threads give the same weights.`,
 }
 
 func (a *app) runTrainAutoencoder(cmd *cobra.Command, o autoencoderOptions) error {
-	if err := checkDirOf(o.out); err != nil { // before the work, not after it
-		return fmt.Errorf("output directory: %w", err)
+	if err := checkNew(o.out, o.force); err != nil { // before the work, not after it
+		return err
 	}
 	names, err := forge.Photos(o.photos)
 	if err != nil {

@@ -16,8 +16,9 @@ import (
 // convertOptions are the flags of "declip models convert".
 type convertOptions struct {
 	networkOptions
-	out  string
-	fp16 bool
+	out   string
+	force bool
+	fp16  bool
 }
 
 func (a *app) newModelsConvert() *cobra.Command {
@@ -47,12 +48,13 @@ A backbone without a decoder can be converted, too; --layer cuts it.`,
 	}
 	o.AddFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.out, "out", "o", "", "`file` for the result")
+	addForceFlag(cmd.Flags(), &o.force)
 	cmd.Flags().BoolVar(&o.fp16, "fp16", false, "store matrices and kernels in half precision")
 	return cmd
 }
 
 func (a *app) runModelsConvert(ctx context.Context, o convertOptions, name string) error {
-	x, err := a.toWrite(o.networkOptions, name, o.out)
+	x, err := a.toWrite(o.networkOptions, name, o.out, o.force)
 	if err != nil {
 		return err
 	}
@@ -85,10 +87,7 @@ func (a *app) runModelsConvert(ctx context.Context, o convertOptions, name strin
 
 // toWrite opens a model to be written to out in another form. out must not be one of the model's
 // files.
-func (a *app) toWrite(o networkOptions, name, out string) (*examined, error) {
-	if err := checkDirOf(out); err != nil { // before the work, not after it
-		return nil, fmt.Errorf("output directory: %w", err)
-	}
+func (a *app) toWrite(o networkOptions, name, out string, force bool) (*examined, error) {
 	x, err := examine(name, o)
 	if err != nil {
 		return nil, err
@@ -99,9 +98,13 @@ func (a *app) toWrite(o networkOptions, name, out string) (*examined, error) {
 			return nil, fmt.Errorf("%s is a file of the model itself: choose another file with -o", out)
 		}
 	}
-	if x.problem != nil {
+	err = x.problem
+	if err == nil {
+		err = checkNew(out, force) // before the work, not after it
+	}
+	if err != nil {
 		x.close()
-		return nil, x.problem
+		return nil, err
 	}
 	return x, nil
 }

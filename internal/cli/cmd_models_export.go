@@ -15,7 +15,8 @@ import (
 // exportOptions are the flags of "declip models export".
 type exportOptions struct {
 	networkOptions
-	out string
+	out   string
+	force bool
 }
 
 func (a *app) newModelsExport() *cobra.Command {
@@ -49,11 +50,12 @@ precision (run "declip models convert --fp16" first).`,
 	}
 	o.AddFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.out, "out", "o", "", "`file` for the result")
+	addForceFlag(cmd.Flags(), &o.force)
 	return cmd
 }
 
 func (a *app) runModelsExport(ctx context.Context, o exportOptions, name string) error {
-	x, err := a.toWrite(o.networkOptions, name, o.out)
+	x, err := a.toWrite(o.networkOptions, name, o.out, o.force)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 		addEpochFlags(f, c)
 		f.StringVar(&c.Supervision, "supervision", c.Supervision, supervisionUsage)
 		f.BoolVar(&c.Resume, "resume", false, "continue from last.safetensors in the output directory, if it exists")
+		f.BoolVar(&c.Force, "force", false, "replace the results of an earlier training in the output directory")
 		f.Int64Var(&c.SaveSteps, "save-steps", c.SaveSteps, "write last.safetensors every N steps (default: after each epoch)")
 		f.BoolVar(&c.SkipBad, "skip-bad", false, skipBadUsage)
 	})
@@ -164,7 +165,7 @@ Use a trained network as a model by its path: declip localize -m FILE.
 
 --resume continues an interrupted training with the same options; only --epochs,
 --max-time and --valid-limit may change. Without --resume, an output directory
-that contains a training is refused.
+that contains a training, or the log of one, is refused; --force replaces it.
 
 The same data, options, seed and threads give the same weights.
 

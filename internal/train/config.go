@@ -152,6 +152,7 @@ type OptimizerOptions struct {
 type OutputOptions struct {
 	Out    string `json:"-"` // directory for best.safetensors, last.safetensors and log.jsonl
 	Resume bool   `json:"-"` // continue from Out/last.safetensors if it exists
+	Force  bool   `json:"-"` // replace the results of another training in Out
 	// SaveSteps writes last.safetensors every SaveSteps steps as well as after each epoch; 0 means
 	// only after each epoch.
 	SaveSteps int64 `json:"-"`

@@ -91,6 +91,49 @@ func TestResumeNeedsLast(t *testing.T) {
 	}
 }
 
+// Each result of a training alone keeps another one from starting in its directory, until Force
+// removes all of them.
+func TestNoResultIsReplaced(t *testing.T) {
+	c := config(t, open(t))
+	c.Epochs = 2
+	s := mustRun(t, c)
+	log := filepath.Join(c.Out, logFile)
+	kept := map[string]string{s.Last: read(t, s.Last), s.Best: read(t, s.Best), log: read(t, log)}
+	for path, data := range kept {
+		c.Out = t.TempDir()
+		alone := filepath.Join(c.Out, filepath.Base(path))
+		if err := os.WriteFile(alone, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, resume := range []bool{false, true} {
+			if c.Resume = resume; resume && path == s.Last {
+				continue // that is what resuming is for
+			}
+			if _, err := Run(context.Background(), c); !errors.Is(err, ErrOccupied) || !strings.Contains(err.Error(), "--force") {
+				t.Errorf("%s alone, resuming %t: got error %v, expected ErrOccupied", filepath.Base(path), resume, err)
+			}
+			if read(t, alone) != data {
+				t.Errorf("%s was changed", alone)
+			}
+		}
+		c.Resume, c.Force = false, true
+		c.Epochs = 1
+		if s := mustRun(t, c); s.State.Epoch != 1 || strings.Count(read(t, filepath.Join(c.Out, logFile)), `"event":"epoch"`) != 1 {
+			t.Errorf("%s alone, with Force: %d epochs, or the old log is left", filepath.Base(path), s.State.Epoch)
+		}
+		c.Force, c.Epochs = false, 2
+	}
+	// A run that was killed before its first checkpoint left a log of one epoch at most.
+	c.Out, c.Resume = t.TempDir(), true
+	first, _, _ := strings.Cut(kept[log], "\n")
+	if err := os.WriteFile(filepath.Join(c.Out, logFile), []byte(first+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s := mustRun(t, c); s.State.Epoch != 2 {
+		t.Errorf("got %d epochs after a run that was killed early, expected 2", s.State.Epoch)
+	}
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -50,6 +50,8 @@ func (c Config) Validate() error {
 		return errors.New("training options: no directory for the results")
 	case err != nil:
 		return err
+	case c.Resume && c.Force:
+		return errors.New("training options: --resume continues the results that --force replaces: choose one")
 	case c.FineTune && c.Init == "" && !c.onBackbones():
 		return fmt.Errorf("training options: fine-tuning is for backbones in files of their own; all of %s is trained anyway", c.Spec.Arch)
 	case c.Network != nil || c.Init != "": // the network exists already

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -108,26 +109,66 @@ func (t *trainer) claimOutput() error {
 	if err := t.lockOutput(); err != nil {
 		return err
 	}
-	has := map[string]bool{}
-	for _, name := range []string{lastFile, bestFile} {
-		_, err := os.Lstat(filepath.Join(t.config.Out, name))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("output: %w", err)
-		}
-		has[name] = err == nil
+	has, err := t.results()
+	if err != nil {
+		return err
 	}
 	switch {
-	case t.config.Resume && has[bestFile] && !has[lastFile]:
-		return fmt.Errorf("%w: %s has %s but no %s to resume from; restore it, or choose another directory",
+	case t.config.Force: // openOutput removes them, when data and options are checked
+		return nil
+	case t.config.Resume && has[lastFile]:
+		t.resumed = true
+		return nil
+	case t.config.Resume && has[bestFile]:
+		return fmt.Errorf("%w: %s has %s but no %s to resume from; restore it, choose another directory, or use --force",
 			ErrOccupied, t.config.Out, bestFile, lastFile)
 	case t.config.Resume:
-		t.resumed = has[lastFile]
-		return nil
+		return t.checkLog()
 	}
-	for _, name := range []string{lastFile, bestFile} {
+	for _, name := range resultFiles {
 		if has[name] {
-			return fmt.Errorf("%w: %s has %s; resume it, or choose another directory", ErrOccupied, t.config.Out, name)
+			return fmt.Errorf("%w: %s has %s; resume it, choose another directory, or use --force", ErrOccupied, t.config.Out, name)
 		}
+	}
+	return nil
+}
+
+// resultFiles are the files of a training that another one must not replace.
+var resultFiles = []string{lastFile, bestFile, logFile}
+
+// results tells which result files the output directory has. An empty log is none.
+func (t *trainer) results() (map[string]bool, error) {
+	has := map[string]bool{}
+	for _, name := range resultFiles {
+		info, err := os.Lstat(filepath.Join(t.config.Out, name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("output: %w", err)
+		}
+		has[name] = err == nil && (name != logFile || info.Size() > 0)
+	}
+	return has, nil
+}
+
+// removeResults removes what the new training would otherwise leave next to its own results.
+func (t *trainer) removeResults() error {
+	for _, name := range resultFiles {
+		if err := os.Remove(filepath.Join(t.config.Out, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("output: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkLog refuses to start over in a directory whose checkpoints are gone: its log would be cut. A
+// log of one epoch may be that of a run killed before its first checkpoint.
+func (t *trainer) checkLog() error {
+	data, err := os.ReadFile(filepath.Join(t.config.Out, logFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("output: %w", err)
+	}
+	if n := bytes.Count(data, []byte(`"event":"epoch"`)); n > 1 {
+		return fmt.Errorf("%w: %s has a %s of %d epochs but no %s to resume from; restore it, choose another directory, or use --force",
+			ErrOccupied, t.config.Out, logFile, n, lastFile)
 	}
 	return nil
 }
@@ -138,6 +179,11 @@ func (t *trainer) openOutput(ctx context.Context) (err error) {
 			return fmt.Errorf("output: %w", err)
 		}
 		if err := t.claimOutput(); err != nil {
+			return err
+		}
+	}
+	if t.config.Force {
+		if err := t.removeResults(); err != nil {
 			return err
 		}
 	}

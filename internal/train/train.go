@@ -63,7 +63,7 @@ type trainer struct {
 
 // Run trains as configured and writes best.safetensors, last.safetensors and log.jsonl into the
 // output directory. Existing results are resumed with Config.Resume, never overwritten
-// (ErrOccupied).
+// (ErrOccupied), unless Config.Force is set.
 //
 // When ctx ends, Run finishes the current step, writes last.safetensors and returns ctx's cause;
 // the Summary says Interrupted. When the loss is not a number, the error wraps ErrNotFinite and the
