@@ -110,23 +110,11 @@ func Decode(data []byte, limits Limits) (*Picture, error) {
 
 // DecodeContext is Decode, but stops with the error of ctx soon after ctx has ended.
 func DecodeContext(ctx context.Context, data []byte, limits Limits) (*Picture, error) {
-	return guarded(func() (*Picture, error) {
-		c, err := decode(ctx, data, limits)
-		if err != nil {
-			return nil, err
-		}
-		rgb := FromImage(c.image)
-		if c.steps != nil {
-			steps := *c.steps // a copy, so that the samples can be freed
-			rgb.Steps = &steps
-		}
-		p := &Picture{RGB: rgb, Format: c.format, Orientation: c.orientation(data), Warnings: c.warnings}
-		if c.format == "jpeg" {
-			p.file = data
-		}
-		p.alpha = alphaOf(c.image)
-		return p, nil
-	})
+	f, err := Inspect(data)
+	if err != nil {
+		return nil, err
+	}
+	return f.Decode(ctx, limits)
 }
 
 // DecodeGray is DecodeGrayContext without a context.
@@ -137,7 +125,7 @@ func DecodeGray(data []byte, limits Limits) (*Gray, error) {
 // DecodeGrayContext is DecodeContext followed by the conversion of Pillow's convert("L").
 func DecodeGrayContext(ctx context.Context, data []byte, limits Limits) (*Gray, error) {
 	return guarded(func() (*Gray, error) {
-		c, err := decode(ctx, data, limits)
+		c, err := open(ctx, data, limits)
 		if err != nil {
 			return nil, err
 		}
@@ -153,8 +141,11 @@ func DecodeGrayContext(ctx context.Context, data []byte, limits Limits) (*Gray, 
 
 // Header reads the format and the size in pixels from a file's header, without decoding.
 func Header(data []byte) (format string, width, height int, err error) {
-	h, err := guarded(func() (header, error) { return readHeader(data) })
-	return h.format, h.width, h.height, err
+	f, err := Inspect(data)
+	if err != nil {
+		return "", 0, 0, err
+	}
+	return f.header.format, f.header.width, f.header.height, nil
 }
 
 // header is what a file says before its pixels.
@@ -213,12 +204,19 @@ func (h *header) readSize(data []byte) (err error) {
 	return err
 }
 
-// decode reads the header once, checks it against the limits and continues with the pixels.
-func decode(ctx context.Context, data []byte, limits Limits) (c content, err error) {
-	parallel.Point("decode")
-	if c.header, err = readHeader(data); err != nil {
+// open reads the header and decodes.
+func open(ctx context.Context, data []byte, limits Limits) (content, error) {
+	h, err := readHeader(data)
+	if err != nil {
 		return content{}, err
 	}
+	return h.decode(ctx, data, limits)
+}
+
+// decode checks the header against the limits and continues with the pixels.
+func (from header) decode(ctx context.Context, data []byte, limits Limits) (content, error) {
+	parallel.Point("decode")
+	c := content{header: from}
 	// Both factors are below 2^32, so their product may exceed int64 only above 2^63: compare by
 	// division.
 	w, h := c.width, c.height

@@ -40,7 +40,7 @@ func DecodeStored(data []byte, limits Limits) (*Stored, error) {
 }
 
 func decodeStored(ctx context.Context, data []byte, limits Limits) (*Stored, error) {
-	c, err := decode(ctx, data, limits)
+	c, err := open(ctx, data, limits)
 	if err != nil {
 		return nil, err
 	}

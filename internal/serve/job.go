@@ -18,6 +18,8 @@ type job struct {
 	file   upload
 	sha256 string        // digest of the file, in hexadecimal
 	pixels int64         // width times height, from the picture's header
+	bytes  int64         // estimate of the memory that work on the picture takes
+	opened *picture.File // its header has been read
 	done   chan struct{} // closed when the result or the error is set
 
 	mu       sync.Mutex
@@ -36,17 +38,19 @@ func newJob(ctx context.Context, m *modelQueue, file upload) *job {
 
 // inspect reads the header of the picture and refuses pictures of more than maxPixels pixels.
 func (j *job) inspect(maxPixels int64) error {
-	_, width, height, err := picture.Header(j.file.data)
+	opened, err := picture.Inspect(j.file.data)
 	if err != nil {
 		return wrapped(j.file.data, err)
 	}
+	width, height := opened.Size()
 	// Both factors are below 2^32, so their product may exceed int64: compare by division.
 	if int64(width) > maxPixels/int64(height) {
 		return problemf(http.StatusRequestEntityTooLarge, codeLarge, "the picture has %d x %d pixels, the limit is %d pixels in total", width, height, maxPixels)
 	}
 	sum := sha256.Sum256(j.file.data)
 	j.sha256 = hex.EncodeToString(sum[:])
-	j.pixels = int64(width) * int64(height)
+	j.opened, j.pixels = opened, int64(width)*int64(height)
+	j.bytes = min(bytesPerPixel*j.pixels+opened.Extra(), j.model.work.size)
 	return nil
 }
 
@@ -94,14 +98,11 @@ func (j *job) leave() {
 	}
 }
 
-// memory is an estimate of the bytes that work on the picture takes.
-func (j *job) memory() int64 { return bytesPerPixel * j.pixels }
-
 // reserve notes that the job holds its memory.
 func (j *job) reserve() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.reserved = j.memory()
+	j.reserved = j.bytes
 }
 
 // free returns the job's memory to the budget. The caller holds j.mu.

@@ -205,7 +205,7 @@ func TestMemoryLimit(t *testing.T) {
 
 func TestQueueLimitsPixelsOfABatch(t *testing.T) {
 	q := newQueue(8)
-	jobs := []*job{{pixels: 10}, {pixels: 10}, {pixels: 100}, {pixels: 1}}
+	jobs := []*job{{bytes: 10}, {bytes: 10}, {bytes: 100}, {bytes: 1}}
 	if !q.put(jobs...) || q.put(make([]*job, 5)...) {
 		t.Fatal("expected room for 4 jobs, and not for 5 more")
 	}

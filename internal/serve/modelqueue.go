@@ -66,7 +66,7 @@ func newModelQueue(m Model, c Config, work *budget, network chan struct{}, s *st
 
 // run is one worker: it takes jobs until ctx ends. No panic ends it.
 func (m *modelQueue) run(ctx context.Context) {
-	limit := m.config.memoryWork() / bytesPerPixel / workersPerModel
+	limit := m.config.memoryWork() / workersPerModel
 	for ctx.Err() == nil {
 		err := parallel.Catch(func() error {
 			if jobs := m.queue.take(ctx, m.batch, limit, m.config.MaxWait); len(jobs) > 0 {
@@ -140,7 +140,7 @@ func (m *modelQueue) localizeEach(jobs []*job, decoded []*picture.Picture) error
 func (m *modelQueue) reserve(ctx context.Context, jobs []*job) error {
 	total := int64(0)
 	for _, j := range jobs {
-		total += j.memory()
+		total += j.bytes
 	}
 	if err := m.work.take(ctx, total); err != nil {
 		return err
@@ -181,7 +181,7 @@ func (m *modelQueue) decodePicture(j *job) (*picture.Picture, error) {
 	if err := j.ctx.Err(); err != nil {
 		return nil, err
 	}
-	p, err := picture.DecodeContext(j.ctx, j.file.data, picture.Limits{MaxPixels: m.config.MaxPixels})
+	p, err := j.opened.Decode(j.ctx, picture.Limits{MaxPixels: m.config.MaxPixels})
 	if err != nil {
 		return nil, badPicture(err)
 	}

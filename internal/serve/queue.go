@@ -50,13 +50,13 @@ func (q *queue) length() int {
 	return len(q.waiting)
 }
 
-// take waits for a job and returns it with those behind it: at most n jobs, of at most pixels
-// pixels in total. A single job may have more pixels. If there are fewer jobs than n, take waits
+// take waits for a job and returns it with those behind it: at most n jobs, of at most room
+// bytes in total. A single job may take more. If there are fewer jobs than n, take waits
 // for more, up to the given time. It returns nil when ctx ends.
-func (q *queue) take(ctx context.Context, n int, pixels int64, wait time.Duration) []*job {
+func (q *queue) take(ctx context.Context, n int, room int64, wait time.Duration) []*job {
 	var deadline <-chan time.Time
 	for {
-		jobs, waiting, changed := q.takeFull(n, pixels, wait <= 0)
+		jobs, waiting, changed := q.takeFull(n, room, wait <= 0)
 		if len(jobs) > 0 {
 			return jobs
 		}
@@ -68,7 +68,7 @@ func (q *queue) take(ctx context.Context, n int, pixels int64, wait time.Duratio
 		select {
 		case <-changed:
 		case <-deadline:
-			if jobs, _, _ := q.takeFull(n, pixels, true); len(jobs) > 0 {
+			if jobs, _, _ := q.takeFull(n, room, true); len(jobs) > 0 {
 				return jobs
 			}
 			deadline = nil // the jobs that were there have left
@@ -81,10 +81,10 @@ func (q *queue) take(ctx context.Context, n int, pixels int64, wait time.Duratio
 // takeFull takes the first jobs if waiting could not make the batch larger, or in any case if
 // partial is true. Otherwise it reports whether jobs wait, and gives the channel that is closed
 // when another one arrives.
-func (q *queue) takeFull(n int, pixels int64, partial bool) (jobs []*job, waiting bool, changed <-chan struct{}) {
+func (q *queue) takeFull(n int, room int64, partial bool) (jobs []*job, waiting bool, changed <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	size, full := q.fitting(n, pixels)
+	size, full := q.fitting(n, room)
 	if !full && !partial {
 		return nil, size > 0, q.changed
 	}
@@ -95,12 +95,12 @@ func (q *queue) takeFull(n int, pixels int64, partial bool) (jobs []*job, waitin
 
 // fitting gives the number of jobs at the front that make a batch, and whether waiting could not
 // make the batch larger.
-func (q *queue) fitting(n int, pixels int64) (size int, full bool) {
+func (q *queue) fitting(n int, room int64) (size int, full bool) {
 	for _, j := range q.waiting {
-		if size == n || size > 0 && j.pixels > pixels {
+		if size == n || size > 0 && j.bytes > room {
 			return size, true
 		}
-		pixels -= j.pixels
+		room -= j.bytes
 		size++
 	}
 	return size, size == n

@@ -31,11 +31,21 @@ func timeLimit(h header) time.Duration {
 
 var errTime = errors.New("decoding takes too long")
 
-// Decode decodes the primary picture of a HEIC or AVIF file. It ends when ctx ends.
+// running holds a value for each decoder that runs. Each may take sandbox.MaxMemory.
+var running = make(chan struct{}, 2)
+
+// Decode decodes the primary picture of a HEIC or AVIF file. It ends when ctx ends. At most two run
+// at once; others wait.
 func Decode(ctx context.Context, data []byte) (*raster.Image, error) {
 	h, err := readHeader(data)
 	if err != nil {
 		return nil, err
+	}
+	select {
+	case running <- struct{}{}:
+		defer func() { <-running }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(h), errTime)
 	defer cancel()
