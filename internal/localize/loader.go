@@ -59,7 +59,7 @@ func newLoader(e *engine.Engine) *loader {
 func (l *loader) load(p network.Program, o LoadOptions, to **engine.Session, describe func(error) error) {
 	l.group.Go(func() error {
 		parallel.Point("load")
-		s, err := l.engine.Load(p.ONNX, engine.SessionOptions{ExternalFolder: p.Folder, LowMemory: o.LowMemory})
+		s, err := l.engine.Load(p.ONNX, engine.SessionOptions{ExternalFolder: p.Folder, LowMemory: o.LowMemory, Private: true})
 		if err != nil {
 			return describe(err)
 		}

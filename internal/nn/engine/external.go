@@ -115,6 +115,17 @@ type weightsFiles struct {
 	files map[string]weightsFile
 }
 
+// checkPrivate returns an error if a user other than root and the current one can write to a file
+// or replace it.
+func (w *weightsFiles) checkPrivate() error {
+	for _, f := range w.files {
+		if err := checkTrusted(f.path, currentUser()); err != nil {
+			return fmt.Errorf("%s: in low memory, a file that another user cuts off ends the process: %w", f.path, err)
+		}
+	}
+	return nil
+}
+
 type weightsFile struct {
 	*os.File
 	path string

@@ -36,7 +36,13 @@ func (e *Engine) Load(model []byte, o SessionOptions) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	mapped, err := e.createWithWeights(s, model, o, files, list)
+	mapped := false
+	if o.LowMemory && o.Private {
+		err = files.checkPrivate()
+	}
+	if err == nil {
+		mapped, err = e.createWithWeights(s, model, o, files, list)
+	}
 	if err == nil {
 		err = files.checkPaths()
 	}

@@ -32,6 +32,9 @@ type SessionOptions struct {
 	// have. A file that is truncated in the middle of a run still kills the process by SIGBUS, which
 	// cannot be caught. Replacing a file by renaming is safe.
 	LowMemory bool
+	// Private refuses mapped weights files that other users can write to or replace. Reading a mapped
+	// file that is cut off at that moment ends the process, which nothing in the process can prevent.
+	Private bool
 	// NoArena returns memory to the system after each operation instead of keeping it for the next
 	// one and the next run. The peak within a run is about the same; between runs the process keeps
 	// only the weights. Large activations (tens of MB) take up to twice as long, because the system

@@ -1,0 +1,43 @@
+//go:build unix
+
+package engine
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// In low memory, weights that another user can cut off or replace are refused.
+func TestMappedWeightsArePrivate(t *testing.T) {
+	folder, model := addend(t, 16, 1)
+	names, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("files %q: %v", names, err)
+	}
+	low := SessionOptions{ExternalFolder: folder, LowMemory: true, Private: true}
+	for _, c := range []struct {
+		file, folder os.FileMode
+		options      SessionOptions
+		refused      bool
+	}{
+		{0o644, 0o755, low, false},
+		{0o664, 0o775, low, false},
+		{0o666, 0o755, low, true},
+		{0o644, 0o777, low, true},
+		{0o666, 0o755, SessionOptions{ExternalFolder: folder, Private: true}, false},
+		{0o666, 0o755, SessionOptions{ExternalFolder: folder, LowMemory: true}, false},
+	} {
+		if err := errors.Join(os.Chmod(names[0], c.file), os.Chmod(folder, c.folder)); err != nil {
+			t.Fatal(err)
+		}
+		s, err := open(t).Load(model, c.options)
+		if errors.Is(err, errUntrusted) != c.refused || err == nil == c.refused {
+			t.Errorf("modes %v and %v, %+v: error %v, refused should be %t", c.file, c.folder, c.options, err, c.refused)
+		}
+		if err == nil {
+			s.Close()
+		}
+	}
+}
