@@ -59,10 +59,11 @@ func (d DType) Size() int {
 // Graph is a set of formulas that share inputs and parameters. It is not safe
 // for concurrent building.
 type Graph struct {
-	calls    []*call
-	named    map[string]*Node
-	err      error
-	winograd bool // see Winograd
+	calls     []*call
+	named     map[string]*Node
+	err       error
+	winograd  bool // see Winograd
+	winograd3 bool // see Winograd3x3
 }
 
 // New returns an empty graph.

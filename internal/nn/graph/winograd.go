@@ -10,6 +10,7 @@ import (
 const (
 	winogradDomain   = "declip"
 	winogradForward  = "Convolve5x5"
+	winogradSmall    = "Convolve3x3"
 	winogradToKernel = "KernelGradient5x5"
 	winogradChannels = 16
 )
@@ -123,4 +124,90 @@ func ConvNormReLU(x, w, b *Node, o ConvOptions, scale, shift, mean, variance *No
 	}
 	factor := Div(scale, Sqrt(Add(variance, scalar(variance, eps))))
 	return apply1(winogradConv{relu: true}, x, w, Add(Mul(Sub(b, mean), factor), shift), factor)
+}
+
+// Winograd3x3 makes ConvNorm use the operators of package operators for 3 x 3 convolutions that keep
+// the size of their maps, where the numbers of channels are multiples of 16. It is for inference
+// and must be called before they are added. Rounding differs from that of plain convolutions, so
+// only networks that have always used it do.
+func (g *Graph) Winograd3x3() { g.winograd3 = true }
+
+// NormOf holds the parameters of a batch norm with given statistics, a vector of one value for each
+// channel each.
+type NormOf struct {
+	Scale, Shift, Mean, Variance *Node
+	Eps                          float64
+}
+
+// ConvNorm is BatchNorm(Conv(x, w, b, o), ...), plus the map sum, and a ReLU of that if relu is set;
+// b and sum may be nil. Where Graph.Winograd3x3 was called, the norm is part of the convolution, so
+// that no pass over the maps is left for it.
+func ConvNorm(x, w, b *Node, o ConvOptions, norm NormOf, sum *Node, relu bool) *Node {
+	if x == nil || w == nil || !x.graph.winograd3 || len(w.shape) != 4 || len(x.shape) != 4 {
+		y := BatchNorm(Conv(x, w, b, o), norm.Scale, norm.Shift, norm.Mean, norm.Variance, norm.Eps)
+		return finished(y, sum, relu)
+	}
+	factor := Div(norm.Scale, Sqrt(Add(norm.Variance, scalar(x, norm.Eps))))
+	shift := Sub(norm.Shift, Mul(norm.Mean, factor))
+	if b != nil {
+		shift = Add(shift, Mul(b, factor))
+	}
+	if (conv{o.filled()}).byWinograd3x3(x, w) {
+		in := []*Node{x, w, shift, factor}
+		if sum != nil {
+			in = append(in, sum)
+		}
+		return apply1(winograd3x3{relu}, in...)
+	}
+	return finished(Conv(x, Mul(w, Reshape(factor, -1, 1, 1, 1)), shift, o), sum, relu)
+}
+
+// finished adds sum to y, unless it is nil, and a ReLU.
+func finished(y, sum *Node, relu bool) *Node {
+	if sum != nil {
+		y = Add(y, sum)
+	}
+	if relu {
+		y = ReLU(y)
+	}
+	return y
+}
+
+// fewestTiles is the smallest number of tiles of 6 x 6 for which transforming the kernels pays.
+const fewestTiles = 9
+
+// byWinograd3x3 reports whether a convolution is one that ConvNorm makes an operator of.
+func (k conv) byWinograd3x3(x, w *Node) bool {
+	const tile = 6
+	tiles := (x.shape[2] + tile - 1) / tile * ((x.shape[3] + tile - 1) / tile)
+	return k.ConvOptions == ConvOptions{Stride: 1, Pad: 1, Dilation: 1, Groups: 1} && w.shape[2] == 3 && w.shape[3] == 3 &&
+		x.shape[1]%winogradChannels == 0 && w.shape[0]%winogradChannels == 0 && tiles >= fewestTiles
+}
+
+// winograd3x3 is a 3 x 3 convolution that keeps the size of the maps, x [N,C,H,W], w [K,C,3,3], bias
+// [K], scale [K] and perhaps a map [N,K,H,W]: conv * scale + bias + map; with relu, negative values
+// become 0.
+type winograd3x3 struct{ relu bool }
+
+func (winograd3x3) name() string { return "3 x 3 Winograd convolution" }
+
+func (winograd3x3) infer(in []*Node) ([]value, error) {
+	out, err := winogradConv{}.infer(in[:4])
+	if err == nil && len(in) > 4 {
+		err = wantShape("map to add", in[4], out[0].shape...)
+	}
+	return out, err
+}
+
+func (k winograd3x3) emit(e *encoder, _ *call, in, out []string) {
+	relu := 0
+	if k.relu {
+		relu = 1
+	}
+	e.nodeIn(winogradDomain, winogradSmall, in, out, attrInt("relu", relu))
+}
+
+func (winograd3x3) gradient(c *call, _ []*Node) []*Node {
+	c.out[0].graph.fail(errors.New("a 3 x 3 Winograd convolution has no gradient: it is for inference"))
+	return make([]*Node, len(c.in))
 }

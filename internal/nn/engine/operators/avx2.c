@@ -8,6 +8,7 @@
 #endif
 #define LANES 8
 #define WIDE 2
+#define TAPS 5
 #define NAME(f) winograd_##f##_avx2
 #define FREQUENCIES frequencies_compute_avx2
 #include "build.h"

@@ -8,6 +8,7 @@
 #endif
 #define LANES 16
 #define WIDE 4
+#define TAPS 5
 #define NAME(f) winograd_##f##_avx512
 #define FREQUENCIES frequencies_compute_avx512
 #include "build.h"

@@ -63,6 +63,8 @@ static void input_band(const maps *m, size_t band, size_t channel, vec *strip, f
 	}
 }
 
+#if TAPS == 5
+
 // gradient_band does the same for the output's gradient.
 static void gradient_band(const maps *m, size_t band, size_t channel, vec *strip, float *to, const layout *l, size_t p) {
 	size_t size = m->across * tile;
@@ -74,6 +76,15 @@ static void gradient_band(const maps *m, size_t band, size_t channel, vec *strip
 		float *at = place(to, l, p + t, channel);
 		UNROLL for (int i = 0; i < points; i++) store(at + i * l->points, v[i]);
 	}
+}
+
+#endif
+
+// add_row adds values of another map, and applies the ReLU after the sum.
+INLINE vec add_row(const winograd_conv *c, vec v, const float *sum) {
+	vec zero = {0};
+	v += load(sum);
+	return c->relu ? (vec)(~(v < zero) & (vec_index)v) : v;
 }
 
 // output_band is the inverse step: it turns the points of a band's tiles in LANES channels into values
@@ -94,12 +105,14 @@ static void output_band(const winograd_conv *c, const maps *m, size_t band, size
 			values_of_points(half + i * span, r, 1, 1);
 			UNROLL for (int j = 0; j < tile; j++) {
 				vec y = r[j] * scale + bias;
-				if (c->relu) y = (vec)(~(y < zero) & (vec_index)y); // NaN stays NaN
+				if (c->relu && !c->sum) y = (vec)(~(y < zero) & (vec_index)y); // NaN stays NaN
 				strip[i * size + t * tile + j] = y;
 			}
 		}
 	}
-	float *first = c->y + (band / m->down * c->outputs + channel) * plane;
+	size_t start = (band / m->down * c->outputs + channel) * plane;
+	float *first = c->y + start;
+	const float *sum = c->sum ? c->sum + start : NULL;
 	for (size_t i = 0; i < tile && band % m->down * tile + i < m->height; i++) {
 		float *row = first + (band % m->down * tile + i) * m->width;
 		size_t x = 0;
@@ -107,9 +120,19 @@ static void output_band(const winograd_conv *c, const maps *m, size_t band, size
 			vec v[LANES];
 			UNROLL for (int k = 0; k < LANES; k++) v[k] = strip[i * size + x + k];
 			transpose(v);
+			if (sum) {
+				UNROLL for (int k = 0; k < LANES; k++) v[k] = add_row(c, v[k], sum + (row - first) + k * plane + x);
+			}
 			UNROLL for (int k = 0; k < LANES; k++) store(row + k * plane + x, v[k]);
 		}
 		for (; x < m->width; x++)
-			for (int k = 0; k < LANES; k++) row[k * plane + x] = strip[i * size + x][k];
+			for (int k = 0; k < LANES; k++) {
+				float v = strip[i * size + x][k];
+				if (sum) {
+					v += sum[(size_t)(row - first) + k * plane + x];
+					if (c->relu && v < 0) v = 0;
+				}
+				row[k * plane + x] = v;
+			}
 	}
 }

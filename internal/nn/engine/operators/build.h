@@ -1,5 +1,5 @@
-// The whole implementation for one kind of processor. A file that includes this defines LANES, WIDE
-// (vectors of a row of a product that are kept in registers), NAME and FREQUENCIES, after the pragma that names the
+// The whole implementation for one kind of processor. A file that includes this defines LANES, TAPS,
+// WIDE (vectors of a row of a product that are kept in registers), NAME and FREQUENCIES, after the pragma that names the
 // processor.
 #include "frequencies.h"
 #include "scratch.h"
@@ -17,5 +17,7 @@
 #include "kernels.h"
 #include "product.h"
 #include "convolve.h"
+#if TAPS == 5
 #include "gradient.h"
 #include "lookup.h"
+#endif

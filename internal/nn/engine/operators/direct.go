@@ -11,12 +11,12 @@ static void in_turn(void *context, void (*work)(void *, size_t), size_t count, v
 }
 
 static int convolve(processor kind, const size_t *size, const float *x, const float *kernel,
-                    const float *scale, const float *bias, float *y, int adjoint, int relu,
-                    size_t threads) {
+                    const float *scale, const float *bias, const float *sum, float *y, int adjoint,
+                    int relu, int taps, size_t threads) {
 	winograd_conv c = {size[0], size[1], size[2], size[3], size[4], x,
-	                   kernel,  scale,   bias,    y,       adjoint, relu};
+	                   kernel,  scale,   bias,    y,       adjoint, relu, sum};
 	work_pool pool = {in_turn, NULL, threads};
-	return winograd_convolve(kind, &c, &pool);
+	return taps == 3 ? winograd_convolve_3x3(kind, &c, &pool) : winograd_convolve(kind, &c, &pool);
 }
 
 static int kernel_gradient(processor kind, const size_t *size, const float *x, const float *dy,
@@ -60,12 +60,19 @@ func address(values []float32) *C.float {
 	return (*C.float)(&values[0])
 }
 
-// convolve computes a convolution without ONNX Runtime, for tests of every kind of processor (tests
-// cannot call C themselves). The work is divided as for the given number of threads; see
-// winograd_convolve.
-func convolve(kind Kind, s sizes, x, kernel, scale, bias []float32, adjoint, relu bool, threads int) ([]float32, error) {
+// convolution is one without ONNX Runtime, for tests of every kind of processor (tests cannot call C
+// themselves). Slices may be nil as in winograd_conv.
+type convolution struct {
+	taps             int // of the kernel in each direction: 3 or 5
+	scale, bias, sum []float32
+	adjoint, relu    bool
+}
+
+// run computes it; the work is divided as for the given number of threads. See winograd_convolve.
+func (c convolution) run(kind Kind, s sizes, x, kernel []float32, threads int) ([]float32, error) {
 	y := make([]float32, s[0]*s[2]*s[3]*s[4])
-	if C.convolve(kind.c(), s.c(), address(x), address(kernel), address(scale), address(bias), address(y), flag(adjoint), flag(relu), C.size_t(threads)) != 0 {
+	if C.convolve(kind.c(), s.c(), address(x), address(kernel), address(c.scale), address(c.bias), address(c.sum), address(y),
+		flag(c.adjoint), flag(c.relu), C.int(c.taps), C.size_t(threads)) != 0 {
 		return nil, errMemory
 	}
 	return y, nil

@@ -4,6 +4,10 @@
 INLINE void transform_kernels(const float *from, size_t stride, int adjoint, float *to, size_t apart) {
 	enum { size = taps * taps };
 	vec g[size], half[span * taps], u[points];
+#if TAPS == 3
+	for (int k = 0; k < size; k++)
+		for (int i = 0; i < LANES; i++) g[k][i] = from[i * stride + k];
+#else
 	// Rows of 25 values, one for each lane: two or more squares, of which the last overlaps.
 	for (int at = 0; at < size; at += LANES) {
 		int start = at + LANES <= size ? at : size - LANES;
@@ -12,10 +16,13 @@ INLINE void transform_kernels(const float *from, size_t stride, int adjoint, flo
 		transpose(v);
 		for (int i = 0; i < LANES; i++) g[adjoint ? size - 1 - start - i : start + i] = v[i];
 	}
+#endif
 	UNROLL for (int j = 0; j < taps; j++) kernel_points(g + j, half + j, taps, taps);
 	UNROLL for (int i = 0; i < span; i++) kernel_points(half + i * taps, u + i * span, 1, 1);
 	UNROLL for (int i = 0; i < points; i++) store(to + i * apart, u[i]);
 }
+
+#if TAPS == 5
 
 // add_kernels transforms the gradients of LANES kernels back and adds them to the values in place.
 INLINE void add_kernels(const float *from, size_t apart, float *to, int fresh) {
@@ -40,3 +47,5 @@ INLINE void add_kernels(const float *from, size_t apart, float *to, int fresh) {
 		}
 	}
 }
+
+#endif

@@ -4,7 +4,8 @@
 #include "winograd.h"
 
 #define KIND(kind)                                                                  \
-	int winograd_convolve_##kind(const winograd_conv *, const work_pool *);     \
+	int winograd_convolve_##kind(const winograd_conv *, const work_pool *);         \
+	int winograd_convolve_3x3_##kind(const winograd_conv *, const work_pool *);     \
 	int winograd_kernel_gradient_##kind(const winograd_grad *, const work_pool *);  \
 	int frequencies_compute_##kind(const frequencies *, const work_pool *)
 KIND(avx2);
@@ -12,6 +13,10 @@ KIND(avx512);
 
 int winograd_convolve(processor kind, const winograd_conv *c, const work_pool *pool) {
 	return kind == processor_avx512 ? winograd_convolve_avx512(c, pool) : winograd_convolve_avx2(c, pool);
+}
+
+int winograd_convolve_3x3(processor kind, const winograd_conv *c, const work_pool *pool) {
+	return kind == processor_avx512 ? winograd_convolve_3x3_avx512(c, pool) : winograd_convolve_3x3_avx2(c, pool);
 }
 
 int winograd_kernel_gradient(processor kind, const winograd_grad *g, const work_pool *pool) {

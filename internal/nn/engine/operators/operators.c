@@ -69,13 +69,14 @@ typedef struct definition {
 	// Our own members.
 	processor kind;
 	size_t threads;
+	size_t taps; // of a convolution's kernel, in each direction
 } definition;
 
 // operation is a node of a model.
 typedef struct {
 	interface api;
 	processor kind;
-	size_t threads;
+	size_t threads, taps;
 	int adjoint, relu;
 } operation;
 
@@ -146,25 +147,28 @@ static int is_map(const tensor *t) { return t->data && t->rank == 4 && t->size[1
 
 static status *convolve(void *kernel, void *context) {
 	const operation *o = kernel;
-	tensor x, w, bias, scale;
-	tensor *arguments[] = {&x, &w, &bias, &scale};
-	for (size_t i = 0; i < 4; i++) {
+	tensor x, w, bias, scale, sum = {0};
+	tensor *arguments[] = {&x, &w, &bias, &scale, &sum};
+	for (size_t i = 0; i < (o->taps == 3 ? 5 : 4); i++) {
 		status *s = read_input(o->api, context, i, arguments[i]);
 		if (s) return s;
 	}
 	size_t in = o->adjoint ? 0 : 1, out = 1 - in;
-	if (!is_map(&x) || !w.data || w.rank != 4 || w.size[in] != x.size[1] || w.size[out] % winograd_channels || w.size[2] != 5 || w.size[3] != 5)
-		return failure(o->api, "expected x [N, C, H, W] and a kernel [K, C, 5, 5], C and K multiples of 16");
+	if (!is_map(&x) || !w.data || w.rank != 4 || w.size[in] != x.size[1] || w.size[out] % winograd_channels || w.size[2] != o->taps || w.size[3] != o->taps)
+		return failure(o->api, "expected x [N, C, H, W] and a kernel [K, C, 5, 5] or [K, C, 3, 3], C and K multiples of 16");
 	if ((bias.data && bias.size[0] != w.size[out]) || (scale.data && scale.size[0] != w.size[out]))
 		return failure(o->api, "expected a bias and a scale for each channel of the output");
 	float *y;
 	size_t size[4] = {x.size[0], w.size[out], x.size[2], x.size[3]};
+	if (sum.data && (sum.rank != 4 || memcmp(sum.size, size, sizeof size))) return failure(o->api, "expected a map of the output's shape to add");
 	status *s = write_output(o->api, context, size, &y);
 	if (s) return s;
 	threads t = {o->api, context};
-	winograd_conv c = {x.size[0], x.size[1], size[1], x.size[2], x.size[3], x.data, w.data, scale.data, bias.data, y, o->adjoint, o->relu};
+	winograd_conv c = {x.size[0], x.size[1], size[1], x.size[2], x.size[3], x.data, w.data, scale.data, bias.data, y, o->adjoint, o->relu,
+	                   sum.data};
 	work_pool pool = {run_on_threads, &t, o->threads};
-	return winograd_convolve(o->kind, &c, &pool) ? failure(o->api, "out of memory") : NULL;
+	int failed = o->taps == 3 ? winograd_convolve_3x3(o->kind, &c, &pool) : winograd_convolve(o->kind, &c, &pool);
+	return failed ? failure(o->api, "out of memory") : NULL;
 }
 
 static status *kernel_gradient(void *kernel, void *context) {
@@ -219,7 +223,7 @@ static status *frequency_features(void *kernel, void *context) {
 static status *create(const definition *d, interface api, const void *info, void **kernel) {
 	operation *o = malloc(sizeof *o);
 	if (!o) return failure(api, "out of memory");
-	*o = (operation){.api = api, .kind = d->kind, .threads = d->threads};
+	*o = (operation){.api = api, .kind = d->kind, .threads = d->threads, .taps = d->taps};
 	struct { const char *name; int *to; } attributes[] = {{"adjoint", &o->adjoint}, {"relu", &o->relu}};
 	for (size_t i = 0; i < 2; i++) {
 		int64_t value = 0;
@@ -233,6 +237,7 @@ static status *create(const definition *d, interface api, const void *info, void
 static void *create_never(const definition *d, interface api, const void *info) { return NULL; }
 static void compute_never(void *kernel, void *context) {}
 static const char *convolve_name(const definition *d) { return "Convolve5x5"; }
+static const char *small_name(const definition *d) { return "Convolve3x3"; }
 static const char *gradient_name(const definition *d) { return "KernelGradient5x5"; }
 static const char *frequency_name(const definition *d) { return "FrequencyFeatures"; }
 static const char *provider(const definition *d) { return "CPUExecutionProvider"; }
@@ -240,6 +245,7 @@ static int float_type(const definition *d, size_t i) { return element_float; }
 static size_t one(const definition *d) { return 1; }
 static size_t two(const definition *d) { return 2; }
 static size_t four(const definition *d) { return 4; }
+static size_t five(const definition *d) { return 5; }
 static size_t seven(const definition *d) { return 7; }
 static int required(const definition *d, size_t i) { return argument_required; }
 static int first_required(const definition *d, size_t i) { return i < 2 ? argument_required : argument_optional; }
@@ -257,17 +263,18 @@ static definition common(processor kind, size_t threads) {
 
 void *operators_domain(const void *base, processor kind, size_t threads, char **error) {
 	interface api = api_of(base);
-	enum { count = 3 };
+	enum { count = 4 };
 	definition *d = malloc(count * sizeof *d);
 	if (!api || !d) {
 		*error = strdup(api ? "out of memory" : "the library lacks version 17 of the interface");
 		free(d);
 		return NULL;
 	}
-	d[0] = d[1] = d[2] = common(kind, threads);
-	d[0].name = convolve_name, d[0].input_count = four, d[0].compute_or_fail = convolve;
+	for (size_t i = 0; i < count; i++) d[i] = common(kind, threads);
+	d[0].name = convolve_name, d[0].input_count = four, d[0].compute_or_fail = convolve, d[0].taps = 5;
 	d[1].name = gradient_name, d[1].input_count = two, d[1].compute_or_fail = kernel_gradient;
 	d[2].name = frequency_name, d[2].input_count = seven, d[2].compute_or_fail = frequency_features, d[2].input_kind = required;
+	d[3].name = small_name, d[3].input_count = five, d[3].compute_or_fail = convolve, d[3].taps = 3;
 	void *domain = NULL;
 	status *s = CALL(api, slot_create_domain, const char *, void **)("declip", &domain);
 	for (size_t i = 0; i < count && !s; i++) s = CALL(api, slot_domain_add, void *, const definition *)(domain, &d[i]);

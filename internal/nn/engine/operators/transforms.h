@@ -1,4 +1,4 @@
-// The transforms of F(4 x 4, 5 x 5) in one dimension; each works on vectors that are a number of places apart.
+// The transforms of F(4 x 4, 5 x 5) and F(6 x 6, 3 x 3), which share their points, in one dimension; each works on vectors that are a number of places apart.
 
 // input: 8 values of the input to 8 points.
 INLINE void input_points(vec *v, int step) {
@@ -16,6 +16,8 @@ INLINE void input_points(vec *v, int step) {
 	v[5 * step] = even + odd;
 	v[6 * step] = even - odd;
 }
+
+#if TAPS == 5
 
 // kernel: 5 taps to 8 points.
 INLINE void kernel_points(const vec *g, vec *u, int from, int to) {
@@ -73,3 +75,37 @@ INLINE void output_points(const vec *y, vec *m, int from, int to) {
 	m[5 * to] = even + odd;
 	m[6 * to] = even - odd;
 }
+
+#else // 3
+
+// kernel: 3 taps to 8 points.
+INLINE void kernel_points(const vec *g, vec *u, int from, int to) {
+	vec g0 = g[0], g1 = g[from], g2 = g[2 * from];
+	const float one = -2.0f / 9, two = 1.0f / 90, half = 32.0f / 45;
+	u[0] = g0;
+	u[7 * to] = g2;
+	vec even = (g0 + g2) * one, odd = g1 * one;
+	u[to] = even + odd;
+	u[2 * to] = even - odd;
+	even = (g0 + g2 * 4.0f) * two, odd = g1 * (2.0f * two);
+	u[3 * to] = even + odd;
+	u[4 * to] = even - odd;
+	even = (g0 + g2 * 0.25f) * half, odd = g1 * (0.5f * half);
+	u[5 * to] = even + odd;
+	u[6 * to] = even - odd;
+}
+
+// output: 8 points to 6 values.
+INLINE void values_of_points(const vec *m, vec *y, int from, int to) {
+	vec s1 = m[from] + m[2 * from], d1 = m[from] - m[2 * from];
+	vec s2 = m[3 * from] + m[4 * from], d2 = m[3 * from] - m[4 * from];
+	vec s3 = m[5 * from] + m[6 * from], d3 = m[5 * from] - m[6 * from];
+	y[0] = m[0] + s1 + s2 + s3;
+	y[to] = d1 + d2 * 2.0f + d3 * 0.5f;
+	y[2 * to] = s1 + s2 * 4.0f + s3 * 0.25f;
+	y[3 * to] = d1 + d2 * 8.0f + d3 * 0.125f;
+	y[4 * to] = s1 + s2 * 16.0f + s3 * 0.0625f;
+	y[5 * to] = d1 + d2 * 32.0f + d3 * 0.03125f + m[7 * from];
+}
+
+#endif

@@ -6,9 +6,9 @@ typedef float vec_any __attribute__((vector_size(LANES * 4), aligned(4), may_ali
 typedef int vec_index __attribute__((vector_size(LANES * 4)));
 
 enum {
-	taps = 5,    // of the kernel, in each direction
-	tile = 4,    // values of the output that are computed together
-	span = 8,    // values of the input that these depend on: tile + taps - 1
+	taps = TAPS, // of the kernel, in each direction
+	span = 8,    // values of the input that a tile depends on
+	tile = span - taps + 1, // values of the output that are computed together
 	points = 64, // span * span products
 	panel = 64,  // channels in a panel; the last one may have fewer
 	rows = 6,    // of a product that are computed at a time

@@ -1,0 +1,16 @@
+//go:build amd64 && (linux || darwin)
+
+// Kernels of 3 x 3, for processors with AVX2: 16 registers of 8 floats.
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma")
+#endif
+#define LANES 8
+#define WIDE 2
+#define TAPS 3
+#define NAME(f) winograd_##f##_3x3_avx2
+#include "build.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
