@@ -1,7 +1,10 @@
 #!/usr/bin/python3
-"""Writes internal/nn/network/testdata/catnet.json: PyTorch's logits for CAT-Net with few channels, whole and without pixels.
+"""Writes PyTorch's results for CAT-Net with few channels, whole and without pixels.
 
-Needs Debian's python3-torch; the tests themselves don't. Weights are made by the rule of network.py. Inputs too: pixels
+internal/nn/network/testdata/catnet.json has logits, internal/localize/published/testdata/catnet.json the maps of the picture
+files in that folder, every STEP-th row and column.
+
+Needs Debian's python3-torch, python3-pil and libjpeg-turbo-progs; the tests themselves don't. Weights are made by the rule of network.py. Inputs too: pixels
 are values of "image", coefficients 30 u^3 rounded, for values u of "coefficients", steps 1 + |30 v| rounded.
 """
 import base64
@@ -11,10 +14,13 @@ import os
 import numpy as np
 import torch
 
-from catnet_torch import Tensors, forward
+from catnet_torch import Tensors, forward, map_of
 from network import uniform
 
-OUT = os.path.join(os.path.dirname(__file__), "..", "..", "internal", "nn", "network", "testdata", "catnet.json")
+INTERNAL = os.path.join(os.path.dirname(__file__), "..", "..", "internal")
+OUT = os.path.join(INTERNAL, "nn", "network", "testdata", "catnet.json")
+PICTURES = os.path.join(INTERNAL, "localize", "published", "testdata")
+STEP = 5
 SIZES = {
     "stem": 6, "inner": 5, "outer": 12, "bottlenecks": 2, "blocks": 2,
     "widths": [4, 6, 8, 10], "modules": [1, 2, 1],
@@ -30,6 +36,22 @@ def inputs(height, width):
     return [torch.from_numpy(a.astype(np.float32)) for a in (image, coefficients, steps)]
 
 
+def encoded(array):
+    return base64.b64encode(array.astype("<f4").tobytes()).decode()
+
+
+def maps():
+    """The maps of picture files: every layout of JPEG, and formats that are stored as JPEG first."""
+    cases = []
+    for name in sorted(os.listdir(PICTURES)):
+        if name.endswith((".jpg", ".png", ".mpo")):
+            for pixels in (True, False):
+                m = map_of(Tensors(), SIZES, os.path.join(PICTURES, name), pixels)
+                print(name, pixels, m.shape, m.mean(), m.std())
+                cases.append({"picture": name, "pixels": pixels, "map": encoded(m[::STEP, ::STEP])})
+    return cases
+
+
 def main():
     cases = []
     for pixels in (True, False):
@@ -39,10 +61,11 @@ def main():
             difference = (logits[:, 1] - logits[:, 0]).numpy()
             print(pixels, difference.shape, difference.mean(), difference.std())
             cases.append({"pixels": pixels, "height": height, "width": width,
-                          "logits": base64.b64encode(difference.astype("<f4").tobytes()).decode()})
-    with open(OUT, "w") as f:
-        json.dump({"sizes": SIZES, "cases": cases}, f, indent=1)
-        f.write("\n")
+                          "logits": encoded(difference)})
+    for path, content in (OUT, cases), (os.path.join(PICTURES, "catnet.json"), maps()):
+        with open(path, "w") as f:
+            json.dump({"sizes": SIZES, "cases": content}, f, indent=1)
+            f.write("\n")
 
 
 main()

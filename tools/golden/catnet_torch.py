@@ -2,10 +2,14 @@
 
 Tensors have the published names. Sizes are those of SIZES or any others; weights are made by the rule of network.py.
 """
+import io
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
+import jpegfile
 from network import uniform
 
 SIZES = {
@@ -149,3 +153,30 @@ def forward(t, sizes, image, coefficients, steps):
         xs = xs[:1] + [torch.cat(pair, 1) for pair in zip(xs[1:], ds)]
         xs = [F.relu(t.unit(x, f"transition4.{i}.0", f"transition4.{i}.1", w)) for i, (x, w) in enumerate(zip(xs, sizes["joined"]))]
         return last_layer(t, t.stage(xs, "stage5", sizes["joined"], 1, sizes["blocks"]))
+
+
+def read_picture(path):
+    """A file to image [1, 3, H, W], coefficients [1, H, W], steps [1, 8, 8] and the picture's height and width."""
+    with open(path, "rb") as f:
+        data = f.read()
+    picture = Image.open(io.BytesIO(data))
+    if picture.format != "JPEG":
+        again = io.BytesIO()
+        picture.convert("RGB").save(again, "JPEG", quality=100, subsampling=0)
+        data = again.getvalue()
+        picture = Image.open(again)
+    coefficients, steps = jpegfile.read(data)
+    levels = np.asarray(picture.convert("RGB")).astype(np.float32)
+    height, width = levels.shape[:2]
+    image = np.full((*coefficients.shape, 3), 127.5, np.float32)
+    image[:height, :width] = levels
+    image = torch.from_numpy((image - 127.5) / 127.5).permute(2, 0, 1)
+    return image[None], torch.from_numpy(coefficients.astype(np.float32))[None], torch.from_numpy(steps.astype(np.float32))[None], height, width
+
+
+def map_of(t, sizes, path, pixels):
+    """The probabilities of manipulation [H, W] of a file's picture."""
+    image, coefficients, steps, height, width = read_picture(path)
+    logits = forward(t, sizes, image if pixels else None, coefficients, steps)
+    logits = F.interpolate(logits, coefficients.shape[1:], mode="bilinear", align_corners=False)
+    return torch.softmax(logits, 1)[0, 1, :height, :width].numpy()

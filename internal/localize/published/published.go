@@ -38,6 +38,7 @@ type Answer struct {
 
 // networks lists the networks by their Spec.Arch.
 var networks = map[string]Network{
+	network.ArchCATNet: catNet{pixels: true}, network.ArchCATNetDCT: catNet{},
 	network.ArchTruFor: truFor{},
 }
 
