@@ -1,17 +1,19 @@
 package dataset
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"github.com/declip/declip/internal/picture"
 )
 
 // Augment changes a picture at random without moving its pixels, so that the mask stays valid. It
-// does not write to its argument: it returns a new picture, or the same one for no change.
-type Augment func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error)
+// does not write to its argument: it returns a new picture, or the same one for no change. A new
+// picture that was read from a JPEG file has that file's coefficients.
+type Augment func(r *rand.Rand, p *picture.Picture) (*picture.Picture, error)
 
 // apply runs augmentations one after the other.
-func apply(list []Augment, r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
+func apply(list []Augment, r *rand.Rand, p *picture.Picture) (*picture.Picture, error) {
 	var err error
 	for _, augment := range list {
 		if p, err = augment(r, p); err != nil {
@@ -24,7 +26,7 @@ func apply(list []Augment, r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
 // Tone changes brightness and contrast of the given share of pictures by up to strength (0.2 means
 // a factor in [0.8, 1.2] and a shift of up to 0.2*64 levels).
 func Tone(share, strength float64) Augment {
-	return func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
+	return func(r *rand.Rand, p *picture.Picture) (*picture.Picture, error) {
 		hit, gain, shift := r.Float64() < share, 1+strength*(2*r.Float64()-1), 64*strength*(2*r.Float64()-1)
 		if !hit {
 			return p, nil
@@ -37,27 +39,30 @@ func Tone(share, strength float64) Augment {
 		for i, v := range p.Pix {
 			out.Pix[i] = table[v]
 		}
-		return out, nil
+		return picture.New(out), nil
 	}
 }
 
 // Recompress saves the given share of pictures as JPEG (4:2:0), at a quality drawn evenly from
 // [low, high], and reads them back.
 func Recompress(share float64, low, high int) Augment {
-	return func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
+	return func(r *rand.Rand, p *picture.Picture) (*picture.Picture, error) {
 		hit, quality := r.Float64() < share, low+r.IntN(max(high-low, 0)+1)
 		if !hit {
 			return p, nil
 		}
-		out, _, err := picture.ThroughJPEG(p, quality)
-		return out, err
+		file, err := picture.EncodeJPEG(p.RGB, quality)
+		if err != nil {
+			return nil, err
+		}
+		return picture.Decode(file, picture.Limits{MaxPixels: math.MaxInt64})
 	}
 }
 
 // Noise adds Gaussian noise to the given share of pictures. Its standard deviation is drawn evenly
 // from (0, sigma] levels.
 func Noise(share, sigma float64) Augment {
-	return func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
+	return func(r *rand.Rand, p *picture.Picture) (*picture.Picture, error) {
 		hit, sd := r.Float64() < share, sigma*r.Float64()
 		if !hit {
 			return p, nil
@@ -66,6 +71,6 @@ func Noise(share, sigma float64) Augment {
 		for i, v := range p.Pix {
 			out.Pix[i] = uint8(min(max(float64(v)+sd*r.NormFloat64()+0.5, 0), 255))
 		}
-		return out, nil
+		return picture.New(out), nil
 	}
 }

@@ -18,8 +18,10 @@ type Batch struct {
 	Step   int64     // position in the endless sequence of batches
 	Images []float32 // [N,3,H,W], normalised
 	Target []float32 // [N,1,h,w], in [0,1]
-	Names  []string  // of the pictures, [N]
-	Labels []float32 // of the whole pictures, [N]: 1 = manipulated, 0 = untouched
+	// Of makers whose Shape has Coefficients: [N,1,H,W] and [N,1,8,8].
+	Coefficients, Steps []float32
+	Names               []string  // of the pictures, [N]
+	Labels              []float32 // of the whole pictures, [N]: 1 = manipulated, 0 = untouched
 	// Skipped lists the pictures left out of this batch and of those made from the same pictures.
 	Skipped []Skipped
 	loader  *Loader
@@ -122,6 +124,7 @@ func (l *Loader) newBatch() *Batch {
 	shape, n := l.maker.Shape(), l.options.BatchSize
 	return &Batch{
 		Images: make([]float32, n*shape.image()), Target: make([]float32, n*shape.target()),
+		Coefficients: make([]float32, n*shape.coefficients()), Steps: make([]float32, n*shape.steps()),
 		Names: make([]string, n), Labels: make([]float32, n), loader: l,
 	}
 }
@@ -260,13 +263,18 @@ func (l *Loader) make(sample Sample, b *block, n, index int, position int64) err
 	for i, batch := range b.batches {
 		batch.Names[n], batch.Labels[n] = sample.Name, label
 		draws[i] = Draw{
-			Random: l.random(index, position, i),
-			Image:  batch.Images[n*shape.image() : (n+1)*shape.image()],
-			Target: batch.Target[n*shape.target() : (n+1)*shape.target()],
+			Random:       l.random(index, position, i),
+			Image:        share(batch.Images, n, shape.image()),
+			Target:       share(batch.Target, n, shape.target()),
+			Coefficients: share(batch.Coefficients, n, shape.coefficients()),
+			Steps:        share(batch.Steps, n, shape.steps()),
 		}
 	}
 	return l.maker.Make(sample, draws)
 }
+
+// share is example n of a batch's values.
+func share(values []float32, n, size int) []float32 { return values[n*size : (n+1)*size] }
 
 // uniformMask gives every pixel the label of the whole picture.
 func uniformMask(p *picture.RGB, label float32) *picture.Gray {

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"github.com/declip/declip/internal/forensics/jpeggrid"
@@ -13,10 +14,26 @@ import (
 type Shape struct {
 	Height, Width             int
 	TargetHeight, TargetWidth int
+	Coefficients              bool // with JPEG's coefficients [1,Height,Width] and steps [1,8,8]
 }
 
 func (s Shape) image() int  { return 3 * s.Height * s.Width }
 func (s Shape) target() int { return s.TargetHeight * s.TargetWidth }
+
+// coefficients and steps are 0 for examples without them.
+func (s Shape) coefficients() int {
+	if !s.Coefficients {
+		return 0
+	}
+	return s.Height * s.Width
+}
+
+func (s Shape) steps() int {
+	if !s.Coefficients {
+		return 0
+	}
+	return blockSide * blockSide
+}
 
 // Maker turns samples into training examples.
 type Maker interface {
@@ -31,6 +48,9 @@ type Draw struct {
 	Random *rand.Rand
 	Image  []float32 // [3,H,W], normalised
 	Target []float32 // [1,h,w], share of each cell that was manipulated, in [0,1]
+	// For Shape.Coefficients; see picture.Coefficients.
+	Coefficients []float32 // [1,H,W]
+	Steps        []float32 // [1,8,8]
 }
 
 // Resize is the published way: the whole picture is resized to Size x Size with Pillow's bilinear
@@ -52,11 +72,11 @@ func (m Resize) Make(s Sample, draws []Draw) error {
 	small := picture.Resize(s.Picture, m.Size, m.Size)
 	mask := picture.ResizeGray(s.Mask, m.Target, m.Target)
 	for _, d := range draws {
-		augmented, err := apply(m.Augment, d.Random, small)
+		augmented, err := apply(m.Augment, d.Random, picture.New(small))
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
-		m.Normalization.Planes(d.Image, augmented)
+		m.Normalization.Planes(d.Image, augmented.RGB)
 		boxAverage(d.Target, mask, 1)
 	}
 	return nil
@@ -66,18 +86,27 @@ func (m Resize) Make(s Sample, draws []Draw) error {
 // their origins are multiples of 8 in the stored pixels or, with Grid, in the picture's grid of
 // JPEG blocks, and turns map 8 x 8 blocks onto 8 x 8 blocks.
 type Crop struct {
-	Size          int     // pixels, a multiple of 8 and of Stride
-	Stride        int     // pixels of the picture per cell of the target: Target side = Size/Stride
-	Inside        float64 // share of a manipulated picture's crops with a manipulated pixel
-	Grid          bool    // origins are on the picture's grid of JPEG blocks, if jpeggrid finds one
-	Turn          bool    // flips and quarter turns, all eight with the same probability
+	Size   int     // pixels, a multiple of 8 and of Stride
+	Stride int     // pixels of the picture per cell of the target: Target side = Size/Stride
+	Inside float64 // share of a manipulated picture's crops with a manipulated pixel
+	Grid   bool    // origins are on the picture's grid of JPEG blocks, if jpeggrid finds one
+	Turn   bool    // flips and quarter turns, all eight with the same probability
+	// Target, if not 0, is the side of the target, to which the mask is resized with aligned corners;
+	// Stride is not used then.
+	Target int
+	// Coefficients adds those of JPEG's blocks; see coefficients.go.
+	Coefficients  bool
 	Normalization picture.Normalization
 	Augment       []Augment // applied to the crop, in order
 }
 
 // Shape implements Maker.
 func (m Crop) Shape() Shape {
-	return Shape{Height: m.Size, Width: m.Size, TargetHeight: m.Size / m.Stride, TargetWidth: m.Size / m.Stride}
+	side := m.Target
+	if side == 0 {
+		side = m.Size / m.Stride
+	}
+	return Shape{Height: m.Size, Width: m.Size, TargetHeight: side, TargetWidth: side, Coefficients: m.Coefficients}
 }
 
 // Validate reports the first value that Make cannot work with.
@@ -85,7 +114,7 @@ func (m Crop) Validate() error {
 	if m.Size <= 0 || m.Size%8 != 0 {
 		return fmt.Errorf("crop size %d: expected a positive multiple of 8", m.Size)
 	}
-	if m.Stride <= 0 || m.Size%m.Stride != 0 {
+	if m.Target == 0 && (m.Stride <= 0 || m.Size%m.Stride != 0) {
 		return fmt.Errorf("crop size %d is not a multiple of the network's output stride %d", m.Size, m.Stride)
 	}
 	if m.Inside < 0 || m.Inside > 1 {
@@ -103,6 +132,14 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 	if m.Grid {
 		grid, _ = jpeggrid.Detect(s.Picture)
 	}
+	var file *coded
+	if m.Coefficients {
+		var err error
+		if file, err = decodeCoefficients(s.Whole()); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		s.Picture = file.rgb
+	}
 	inside := indexMask(s.Mask)
 	for _, d := range draws {
 		x, y := m.origin(d.Random, s.Mask, inside, grid)
@@ -110,16 +147,31 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 		if m.Turn {
 			turn = d.Random.IntN(8)
 		}
-		crop := turnRGB(cutRGB(s.Picture, x, y, m.Size), turn)
+		unchanged := picture.New(turnRGB(cutRGB(s.Picture, x, y, m.Size), turn))
 		mask := turnGray(cutGray(s.Mask, x, y, m.Size), turn)
-		crop, err := apply(m.Augment, d.Random, crop)
+		crop, err := apply(m.Augment, d.Random, unchanged)
+		if err == nil && m.Coefficients {
+			crop, err = file.fill(d, place{x, y, m.Size, turn}, crop, crop == unchanged)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
-		m.Normalization.Planes(d.Image, crop)
-		boxAverage(d.Target, mask, m.Stride)
+		m.Normalization.Planes(d.Image, crop.RGB)
+		m.target(d.Target, mask)
+		if m.Coefficients {
+			file.clear(d, place{x, y, m.Size, turn}, m.Stride)
+		}
 	}
 	return nil
+}
+
+// target turns the mask of a crop into its target.
+func (m Crop) target(dst []float32, mask *picture.Gray) {
+	if m.Target == 0 {
+		boxAverage(dst, mask, m.Stride)
+		return
+	}
+	alignCorners(dst, mask, m.Target)
 }
 
 // origin draws the upper left corner of a crop: anywhere or, for the share Inside, so that the crop
@@ -198,6 +250,25 @@ func boxAverage(dst []float32, mask *picture.Gray, side int) {
 				}
 			}
 			dst[y*w+x] = float32(sum) * scale
+		}
+	}
+}
+
+// alignCorners resizes a square mask, divided by 255, to side x side samples, of which those in the
+// corners are the mask's: the inverse of how PSCC-Net's map is brought to a picture's size.
+func alignCorners(dst []float32, mask *picture.Gray, side int) {
+	step := float64(mask.Width-1) / float64(max(side-1, 1))
+	for y := range side {
+		top, down := math.Modf(float64(y) * step)
+		for x := range side {
+			left, right := math.Modf(float64(x) * step)
+			at := func(dy, dx int) float64 {
+				row, column := min(int(top)+dy, mask.Height-1), min(int(left)+dx, mask.Width-1)
+				return float64(mask.Pix[row*mask.Width+column])
+			}
+			upper := (1-right)*at(0, 0) + right*at(0, 1)
+			lower := (1-right)*at(1, 0) + right*at(1, 1)
+			dst[y*side+x] = float32(((1-down)*upper + down*lower) / 255)
 		}
 	}
 }

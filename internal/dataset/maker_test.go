@@ -152,7 +152,7 @@ func TestResizeIsPillows(t *testing.T) {
 }
 
 func TestAugment(t *testing.T) {
-	p := picture.NewRGB(64, 64)
+	p := picture.New(picture.NewRGB(64, 64))
 	for i := range p.Pix {
 		p.Pix[i] = uint8(i * 7)
 	}

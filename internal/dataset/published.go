@@ -13,8 +13,8 @@ import (
 // GaussianBlur convolves with a 5 x 5 Gaussian whose standard deviation is drawn evenly from
 // [low, high] pixels. Beyond the border it reads the mirror image, without repeating the border.
 func GaussianBlur(low, high float64) Augment {
-	return func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
-		return blur5(p, low+(high-low)*r.Float64()), nil
+	return func(r *rand.Rand, p *picture.Picture) (*picture.Picture, error) {
+		return picture.New(blur5(p.RGB, low+(high-low)*r.Float64())), nil
 	}
 }
 
@@ -63,8 +63,8 @@ func reflected(i, size int) int {
 // 1+strength], and the hue by a share of the colour circle drawn evenly from [-strength, strength],
 // in random order.
 func ColorJitter(strength float64) Augment {
-	return func(r *rand.Rand, p *picture.RGB) (*picture.RGB, error) {
-		order := r.Perm(4)
+	return func(r *rand.Rand, given *picture.Picture) (*picture.Picture, error) {
+		p, order := given.RGB, r.Perm(4)
 		var draw [4]float64
 		for i := range draw {
 			draw[i] = strength * (2*r.Float64() - 1)
@@ -81,7 +81,7 @@ func ColorJitter(strength float64) Augment {
 				p = turnHue(p, draw[3])
 			}
 		}
-		return p, nil
+		return picture.New(p), nil
 	}
 }
 

@@ -54,7 +54,7 @@ func TestPublishedAugmentations(t *testing.T) {
 // is.
 func TestAugmentationsDraw(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	p := picture.NewRGB(20, 12)
+	p := picture.New(picture.NewRGB(20, 12))
 	for i := range p.Pix {
 		p.Pix[i] = uint8(r.IntN(256))
 	}
