@@ -68,8 +68,8 @@ func (r *Runner) Run(ctx context.Context, p *picture.Picture) (Output, error) {
 }
 
 // Predict is Run for callers that need the probabilities at the picture's size only.
-func (r *Runner) Predict(ctx context.Context, rgb *picture.RGB) ([]float32, error) {
-	out, err := r.Run(ctx, picture.New(rgb))
+func (r *Runner) Predict(ctx context.Context, p *picture.Picture) ([]float32, error) {
+	out, err := r.Run(ctx, p)
 	return out.Prob, err
 }
 

@@ -33,10 +33,31 @@ func (c Config) maker(spec network.Spec) dataset.Maker {
 	if c.Augment.JPEG > 0 {
 		augment = append(augment, dataset.Recompress(c.Augment.JPEG, c.Augment.JPEGLow, c.Augment.JPEGHigh))
 	}
-	norm := picture.Normalization{Mean: network.Mean, Std: network.Std}
+	norm := normalization(spec.Arch)
+	if spec.Mode == network.ModeWhole {
+		crop := dataset.Crop{Size: c.CropSize, Inside: c.Inside, Turn: c.Augment.Turn, Normalization: norm, Augment: augment}
+		side, _ := spec.MapSize(c.CropSize, c.CropSize)
+		if spec.Arch == network.ArchPSCCNet { // its map has a size of its own
+			crop.Target = side
+		} else {
+			crop.Stride, crop.Coefficients = c.CropSize/side, true
+		}
+		return crop
+	}
 	if spec.Mode == network.ModeTiles {
 		return dataset.Crop{Size: c.CropSize, Stride: spec.Stride, Inside: c.Inside, Turn: c.Augment.Turn, Grid: spec.DCT > 0,
 			Normalization: norm, Augment: augment}
 	}
 	return dataset.Resize{Size: spec.Input, Target: spec.Output, Normalization: norm, Augment: augment}
+}
+
+// normalization is what a network's pictures are normalised by.
+func normalization(arch string) picture.Normalization {
+	switch arch {
+	case network.ArchCATNet, network.ArchCATNetDCT: // -1 to 1
+		return picture.Normalization{Mean: [3]float32{0.5, 0.5, 0.5}, Std: [3]float32{0.5, 0.5, 0.5}}
+	case network.ArchPSCCNet: // 0 to 1
+		return picture.Normalization{Std: [3]float32{1, 1, 1}}
+	}
+	return picture.Normalization{Mean: network.Mean, Std: network.Std}
 }

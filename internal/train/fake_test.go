@@ -60,7 +60,7 @@ func (m tiny) Params() []network.Param {
 	}
 }
 
-func (m tiny) Build(g *graph.Graph, inputs []*graph.Node, train bool) (*graph.Node, map[string]*graph.Node) {
+func (m tiny) Build(g *graph.Graph, inputs []*graph.Node, train bool) network.Built {
 	half := graph.ConvOptions{Stride: 2, Pad: 1, Dilation: 1, Groups: 1}
 	x := graph.Conv(inputs[0], g.Param("conv1.weight", 6, 3, 3, 3), nil, half)
 	scale, bias := g.Param("bn.weight", 6), g.Param("bn.bias", 6)
@@ -73,7 +73,8 @@ func (m tiny) Build(g *graph.Graph, inputs []*graph.Node, train bool) (*graph.No
 	} else {
 		x = graph.BatchNorm(x, scale, bias, mean, variance, 1e-5)
 	}
-	return graph.Conv(graph.ReLU(x), g.Param("conv2.weight", 1, 6, 3, 3), g.Param("conv2.bias", 1), half), updates
+	logits := graph.Conv(graph.ReLU(x), g.Param("conv2.weight", 1, 6, 3, 3), g.Param("conv2.bias", 1), half)
+	return network.Built{Logits: logits, Updates: updates}
 }
 
 // patches is a source of n grey pictures, most of them with a noisy rectangle that the mask marks.
@@ -191,8 +192,8 @@ func near(a, b, tolerance float64) bool { return math.Abs(a-b) <= tolerance }
 
 // groupPredict predicts with the only model of a group.
 func groupPredict(group *localize.Group) Predict {
-	return func(ctx context.Context, p *picture.RGB) ([]float32, error) {
-		outputs, err := group.Run(ctx, []*picture.Picture{picture.New(p)})
+	return func(ctx context.Context, p *picture.Picture) ([]float32, error) {
+		outputs, err := group.Run(ctx, []*picture.Picture{p})
 		if err != nil {
 			return nil, err
 		}

@@ -26,25 +26,21 @@ func (f *formula) build(shape dataset.Shape) error {
 	if f.config.Supervision == Detection {
 		target = f.g.Input(inLabel, n, 1, 1, 1)
 	}
-	logits, updates := f.forward(shape)
+	built := f.forward(shape)
 	if err := f.g.Err(); err != nil {
 		return err
 	}
-	if got := logits.Shape(); len(got) != 4 || got[2] != shape.TargetHeight || got[3] != shape.TargetWidth {
+	if got := built.Logits.Shape(); len(got) != 4 || got[2] != shape.TargetHeight || got[3] != shape.TargetWidth {
 		return fmt.Errorf("the network's map has shape %v, expected %v", got, []int{n, 1, shape.TargetHeight, shape.TargetWidth})
 	}
-	if f.config.Supervision == Detection {
-		logits = graph.ReduceMean(logits, []int{2, 3}, true)
-	}
-	loss := f.loss(logits, target)
+	loss := f.total(built, target)
 	f.output(outLoss, graph.Reshape(loss, 1))
 	f.differentiate(loss)
 	f.fixed = map[string]graph.Initializer{}
 	for _, p := range f.network.Params() { // in a fixed order: the same bytes each time
-		if node := updates[p.Name]; node != nil {
+		if node := built.Updates[p.Name]; node != nil {
 			f.output(newValue+p.Name, node)
 		} else if !p.Trainable {
-			// As a constant it can be merged with its neighbours and packed.
 			// As a constant it can be merged with its neighbours and packed.
 			f.fixed[p.Name] = network.Initializer(p)
 		}
@@ -53,7 +49,7 @@ func (f *formula) build(shape dataset.Shape) error {
 }
 
 // forward adds the network and its inputs.
-func (f *formula) forward(shape dataset.Shape) (logits *graph.Node, updates map[string]*graph.Node) {
+func (f *formula) forward(shape dataset.Shape) network.Built {
 	input := func(name string, dims ...int) *graph.Node {
 		f.given = append(f.given, name)
 		return f.g.Input(name, append([]int{f.config.BatchSize}, dims...)...)
@@ -63,9 +59,49 @@ func (f *formula) forward(shape dataset.Shape) (logits *graph.Node, updates map[
 		inputs = append(inputs, input(network.FeatureInput(i), u.Features().Shape()[1:]...))
 	}
 	if inputs == nil {
-		inputs = append(inputs, input(inImage, 3, shape.Height, shape.Width))
+		for _, port := range f.network.Spec().Inputs() {
+			name := inputOf[port]
+			inputs = append(inputs, input(name, exampleShape(name, shape)...))
+		}
 	}
 	return f.network.Build(f.g, inputs, true)
+}
+
+// exampleShape is the shape of one example's input.
+func exampleShape(name string, s dataset.Shape) []int {
+	switch name {
+	case inCoefficients:
+		return []int{1, s.Height, s.Width}
+	case inSteps:
+		return []int{1, 8, 8}
+	case inLabel:
+		return []int{1, 1, 1}
+	}
+	return []int{3, s.Height, s.Width}
+}
+
+// total is the loss of all that the network gives: its map, its coarser maps against the target
+// averaged to their sizes, and its score of the whole picture against the label. Each counts once.
+func (f *formula) total(built network.Built, target *graph.Node) *graph.Node {
+	if f.config.Supervision == Detection {
+		loss := f.loss(graph.ReduceMean(built.Logits, []int{2, 3}, true), target)
+		if built.Score != nil {
+			loss = graph.Add(loss, graph.BCEWithLogits(built.Score, target))
+		}
+		return loss
+	}
+	loss := f.loss(built.Logits, target)
+	for _, z := range built.Coarser {
+		// Half the size without aligned corners: the mean of 2 x 2 cells.
+		target = graph.Resize(target, z.Dim(2), z.Dim(3), false)
+		loss = graph.Add(loss, f.loss(z, target))
+	}
+	if built.Score != nil {
+		f.given = append(f.given, inLabel)
+		label := f.g.Input(inLabel, f.config.BatchSize, 1, 1, 1)
+		loss = graph.Add(loss, graph.BCEWithLogits(built.Score, label))
+	}
+	return loss
 }
 
 func (f *formula) output(name string, node *graph.Node) {
@@ -77,9 +113,12 @@ func (f *formula) output(name string, node *graph.Node) {
 func (f *formula) loss(z, t *graph.Node) *graph.Node {
 	g, l := f.g, f.config.Loss
 	var loss *graph.Node
-	if l.Positive == 1 {
+	switch {
+	case l.Balanced:
+		loss = f.balanced(z, t)
+	case l.Positive == 1:
 		loss = graph.BCEWithLogits(z, t)
-	} else {
+	default:
 		positive := graph.Mul(graph.Scale(t, l.Positive), graph.Softplus(graph.Neg(z)))
 		negative := graph.Mul(graph.Sub(g.Scalar(1), t), graph.Softplus(z))
 		loss = graph.ReduceMean(graph.Add(positive, negative), nil, false)
@@ -94,6 +133,16 @@ func (f *formula) loss(z, t *graph.Node) *graph.Node {
 	total := graph.Add(graph.Add(sum(p), sum(t)), slack)
 	dice := graph.Sub(g.Scalar(1), graph.ReduceMean(graph.Div(overlap, total), nil, false))
 	return graph.Add(loss, graph.Scale(dice, l.Dice))
+}
+
+// balanced is the mean of two means: of the cross-entropy over the batch's manipulated cells,
+// weighed by Positive, and over its untouched cells. A part of less than a cell counts less.
+func (f *formula) balanced(z, t *graph.Node) *graph.Node {
+	part := func(share, logits *graph.Node, weight float64) *graph.Node {
+		area := graph.Max(graph.ReduceSum(share, nil, false), f.g.Scalar(1))
+		return graph.Scale(graph.Div(graph.ReduceSum(graph.Mul(share, graph.Softplus(logits)), nil, false), area), weight/2)
+	}
+	return graph.Add(part(t, graph.Neg(z), f.config.Loss.Positive), part(graph.Sub(f.g.Scalar(1), t), z, 1))
 }
 
 // differentiate adds the gradients of the loss with respect to all trained parameters that it

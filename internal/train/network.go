@@ -37,7 +37,7 @@ func (c Config) openNetwork() (Network, []*weights.File, error) {
 // end.
 func (c Config) onBackbones() bool {
 	switch c.Spec.Arch {
-	case network.ArchLite:
+	case network.ArchLite, network.ArchCATNet, network.ArchCATNetDCT, network.ArchPSCCNet:
 		return false
 	case network.ArchXception:
 		return c.Spec.Frozen
@@ -48,10 +48,13 @@ func (c Config) onBackbones() bool {
 // openInit opens the checkpoint to start from: a network in one piece, or a decoder whose backbones
 // are in its file, in BackboneFiles or in the models directory.
 func (c Config) openInit() (Network, []*weights.File, error) {
-	if whole, err := endToEnd(c.Init); err != nil || whole {
-		if err != nil {
-			return nil, nil, fmt.Errorf("weights to start from: %w", err)
-		}
+	kind, err := kindOf(c.Init)
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("weights to start from: %w", err)
+	case kind == kindWhole:
+		return c.openPublished()
+	case kind == kindEndToEnd:
 		n, err := c.thawed(c.Init)
 		return n, nil, err
 	}
@@ -97,23 +100,60 @@ func (c Config) thawed(path string) (*network.Network, error) {
 	return n, nil
 }
 
-// endToEnd says whether a file is a checkpoint of declip with a network that is trained as a whole.
-func endToEnd(path string) (bool, error) {
+// openPublished opens a file with another author's network, whether they or declip trained it. Its
+// other parts are found as for localizing.
+func (c Config) openPublished() (Network, []*weights.File, error) {
+	if c.FineTune || c.Thaw || c.ThawContext {
+		return nil, nil, fmt.Errorf("weights to start from: all of %s is trained anyway: leave out --fine-tune, --thaw-backbone and --thaw-context", c.Init)
+	}
+	parts, err := openAll(c.BackboneFiles)
+	if err != nil {
+		return nil, parts, err
+	}
+	m, opened, err := models.OpenNetwork(c.Init, network.Override{}, parts)
+	files := append(parts, opened...)
+	if err != nil {
+		return nil, files, fmt.Errorf("weights to start from: %w", err)
+	}
+	n, err := network.Trainable(m)
+	if err != nil {
+		return nil, files, fmt.Errorf("weights to start from: %w", err)
+	}
+	return n, files, nil
+}
+
+// What a file to start from holds.
+type kind int
+
+const (
+	kindHead     kind = iota // a decoder on backbones, or what is no network at all
+	kindEndToEnd             // declip's network that is trained as a whole
+	kindWhole                // another author's network
+)
+
+// kindOf finds out what a file to start from holds.
+func kindOf(path string) (kind, error) {
 	file, err := weights.Open(path)
 	if err != nil {
-		return false, err
+		return kindHead, err
 	}
 	defer file.Close()
+	if network.PublishedArch(file) != "" {
+		return kindWhole, nil
+	}
 	if file.Metadata()[network.SpecKey] == "" {
-		return false, nil
+		return kindHead, nil
 	}
 	contents, err := network.Recognise(file)
 	if err != nil {
-		return false, err
+		return kindHead, err
 	}
 	arch := contents.Stated.Arch
 	_, plain := file.Tensor("conv1.weight") // in a fine-tuned network its names have a prefix
-	return arch == network.ArchLite || arch == network.ArchXception && plain, nil
+	if arch == network.ArchLite || arch == network.ArchXception && plain {
+		return kindEndToEnd, nil
+	}
+	return kindHead, nil
 }
 
 func openNetwork(path string) (*network.Network, error) {

@@ -90,7 +90,7 @@ func TestEvaluate(t *testing.T) {
 		masks[&s.Picture.Pix[0]] = prob
 		loaded = append(loaded, s)
 	}
-	truth := func(_ context.Context, p *picture.RGB) ([]float32, error) { return masks[&p.Pix[0]], nil }
+	truth := func(_ context.Context, p *picture.Picture) ([]float32, error) { return masks[&p.Pix[0]], nil }
 	results, err := Evaluate(context.Background(), loaded, truth, ScoreOptions{Workers: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestEvaluate(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	all := func(_ context.Context, p *picture.RGB) ([]float32, error) {
+	all := func(_ context.Context, p *picture.Picture) ([]float32, error) {
 		prob := make([]float32, p.Width*p.Height)
 		for i := range prob {
 			prob[i] = 0.75

@@ -60,7 +60,7 @@ func (s Score) by(criterion string) float64 {
 
 // Predict gives the probability of manipulation for each pixel of a picture, row by row. It must be
 // safe for concurrent use.
-type Predict func(ctx context.Context, p *picture.RGB) ([]float32, error)
+type Predict func(ctx context.Context, p *picture.Picture) ([]float32, error)
 
 // ScoreOptions say which pictures are scored, and how.
 type ScoreOptions struct {
@@ -141,7 +141,7 @@ func loadAndScore(ctx context.Context, source dataset.Source, i int, predict Pre
 // score scores the map of one picture, which look is shown, too.
 func score(ctx context.Context, sample dataset.Sample, predict Predict, look func(prob []float32)) (PictureScore, error) {
 	r := PictureScore{Name: sample.Name, Method: sample.Method}
-	prob, err := predict(ctx, sample.Picture)
+	prob, err := predict(ctx, sample.Whole())
 	if err != nil {
 		return r, err
 	}

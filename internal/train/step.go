@@ -24,13 +24,21 @@ type Network interface {
 
 // Names of the step graph's inputs and outputs that are not parameters.
 const (
-	inImage  = "step.image"  // [N,3,H,W]; a head's inputs are network.FeatureInput(i)
-	inTarget = "step.target" // [N,1,h,w]
-	inLabel  = "step.label"  // [N,1,1,1]: the target in detection
-	outLoss  = "step.loss"   // [1]
-	newValue = "new."        // prefix of the running statistics that replace those of that name
-	gradOf   = "gradient."   // prefix of a parameter's gradient
+	inImage        = "step.image"        // [N,3,H,W]; a head's inputs are network.FeatureInput(i)
+	inCoefficients = "step.coefficients" // [N,1,H,W]
+	inSteps        = "step.steps"        // [N,1,8,8]
+	inTarget       = "step.target"       // [N,1,h,w]
+	// The label is the target in detection, and that of a network's score of whole pictures.
+	inLabel  = "step.label" // [N,1,1,1]
+	outLoss  = "step.loss"  // [1]
+	newValue = "new."       // prefix of the running statistics that replace those of that name
+	gradOf   = "gradient."  // prefix of a parameter's gradient
 )
+
+// inputOf names the step's input for a port of the network.
+var inputOf = map[string]string{
+	network.PortImage: inImage, network.PortCoefficients: inCoefficients, network.PortSteps: inSteps,
+}
 
 // Step runs training steps: a session computes the loss and the gradients, and the optimizer moves
 // the parameters. All memory that it needs in Go is allocated at the start.
@@ -152,8 +160,10 @@ func ports(list []engine.Port) map[string]bool {
 	return names
 }
 
-// Run takes the step of the given number, from 0, on a batch: pictures [N, 3, H, W], or a head's
-// features, and a target. After an error, or a loss that is not a number, the parameters are
+// Given names the inputs derived from the pictures, in the order in which Run takes them.
+func (s *Step) Given() []string { return s.given }
+
+// Run takes the step of the given number, from 0, on a batch: the inputs of Given and a target. After an error, or a loss that is not a number, the parameters are
 // unchanged.
 func (s *Step) Run(ctx context.Context, given []*engine.Tensor, target *engine.Tensor, number int64, rate float64) (loss, norm float64, err error) {
 	s.inputs[s.target] = target

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/declip/declip/internal/dataset"
@@ -157,14 +158,10 @@ func (t *trainer) takeStep(ctx context.Context, batch *dataset.Batch, waited tim
 	return nil
 }
 
-// batchTensors are the inputs of a step for a batch: the pictures or their features, and the
-// target.
+// batchTensors are the inputs of a step for a batch: what the pictures give, or their features, and
+// the target.
 func (t *trainer) batchTensors(ctx context.Context, b *dataset.Batch) (given []*engine.Tensor, target *engine.Tensor, err error) {
 	n, shape := t.config.BatchSize, t.loader.Shape()
-	images, err := engine.NewTensor([]int{n, 3, shape.Height, shape.Width}, b.Images)
-	if err != nil {
-		return nil, nil, err
-	}
 	if t.config.Supervision == Detection {
 		target, err = engine.NewTensor([]int{n, 1, 1, 1}, b.Labels)
 	} else {
@@ -174,13 +171,53 @@ func (t *trainer) batchTensors(ctx context.Context, b *dataset.Batch) (given []*
 		return nil, nil, err
 	}
 	if t.stepFeatures == nil {
-		return []*engine.Tensor{images}, target, nil
+		given, err = exampleTensors(t.step.Given(), b, n, shape)
+		return given, target, err
+	}
+	images, err := engine.NewTensor([]int{n, 3, shape.Height, shape.Width}, b.Images)
+	if err != nil {
+		return nil, nil, err
 	}
 	given, err = t.stepFeatures.Features(ctx, images)
 	if err != nil {
 		return nil, nil, err
 	}
 	return given[:len(t.network.Uses())], target, nil
+}
+
+// exampleTensors are the named inputs of a step for a batch of n pictures.
+func exampleTensors(names []string, b *dataset.Batch, n int, shape dataset.Shape) (list []*engine.Tensor, err error) {
+	for _, name := range names {
+		var data []float32
+		switch name {
+		case inImage:
+			data = b.Images
+		case inCoefficients:
+			data = b.Coefficients
+		case inSteps:
+			data = b.Steps
+		case inLabel:
+			data = cropLabels(b, n)
+		}
+		x, err := engine.NewTensor(append([]int{n}, exampleShape(name, shape)...), data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		list = append(list, x)
+	}
+	return list, nil
+}
+
+// cropLabels are 1 for examples of which a cell is manipulated: a crop of a manipulated picture may
+// be untouched.
+func cropLabels(b *dataset.Batch, n int) []float32 {
+	labels, size := make([]float32, n), len(b.Target)/n
+	for i := range labels {
+		if slices.Max(b.Target[i*size:(i+1)*size]) > 0.5 {
+			labels[i] = 1
+		}
+	}
+	return labels
 }
 
 // logEvery is the number of steps between two logged ones: about 20 per epoch are logged.

@@ -60,7 +60,7 @@ func (t *trainer) validate(ctx context.Context, params []network.Param) (score *
 // predictor runs the network with the given weights, until done is called.
 func (t *trainer) predictor(params []network.Param) (predict Predict, done func() error, err error) {
 	if t.features == nil {
-		r, err := localize.New(t.engine, snapshot{t.network, params})
+		r, err := localize.New(t.engine, snapshot{t.network, params, t.form()})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -83,11 +83,21 @@ func (t *trainer) predictor(params []network.Param) (predict Predict, done func(
 type snapshot struct {
 	Network
 	params []network.Param
+	form   network.Form
+}
+
+// form is how the network is written for validation. Other authors' networks are localized with in
+// the engine's own form, declip's in the plain one.
+func (t *trainer) form() network.Form {
+	if t.network.Spec().Mode == network.ModeWhole {
+		return network.Form{Winograd: t.engine.Winograd()}
+	}
+	return network.Plain
 }
 
 // Inference implements localize.Network.
 func (s snapshot) Inference(height, width int) ([]byte, error) {
-	return network.Inference(s.Network, s.params, network.Plain, height, width)
+	return network.Inference(s.Network, s.params, s.form, height, width)
 }
 
 // headPredictor runs a decoder on the features of a picture.
@@ -97,7 +107,8 @@ type headPredictor struct {
 	side     int // of the backbones' input in pixels
 }
 
-func (p headPredictor) predict(ctx context.Context, rgb *picture.RGB) ([]float32, error) {
+func (p headPredictor) predict(ctx context.Context, whole *picture.Picture) ([]float32, error) {
+	rgb := whole.RGB
 	image, err := localize.Scaled([]*picture.RGB{rgb}, p.side)
 	if err != nil {
 		return nil, err

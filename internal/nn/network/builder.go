@@ -45,6 +45,14 @@ type part struct {
 	scope string // precedes the parameters' names in the graph, so that parts don't share names
 }
 
+// part is what the builder needs of a layout; nil for a network whose parameters are in memory.
+func (l *layout) part(scope string) *part {
+	if l.file == nil {
+		return nil
+	}
+	return &part{l, scope}
+}
+
 // graphName is the parameter's name in the graph.
 func (d declared) graphName() string {
 	if d.part == nil {
@@ -109,7 +117,11 @@ func declare(spec Spec) ([]declared, error) {
 		side = spec.Input
 	}
 	b := newBuilder(graph.New(), false)
-	b.network(spec, b.g.Input(PortImage, graph.Open, 3, side, side))
+	var inputs []*graph.Node
+	for _, port := range spec.Inputs() {
+		inputs = append(inputs, b.g.Input(port, append([]int{graph.Open}, portShape(port, side, side)...)...))
+	}
+	b.batch(spec, inputs)
 	if err := b.g.Err(); err != nil {
 		return nil, fmt.Errorf("%v: %w", spec, err)
 	}

@@ -89,6 +89,32 @@ func (d *dctStream) read(l *layout) (err error) {
 	return nil
 }
 
+// sizedCATNet makes the network without files.
+func sizedCATNet(s Sizes) *catNet {
+	n := &catNet{dct: dctStream{planes: s.DCT.Planes, blocks: s.DCT.Blocks, outputs: s.DCT.Outputs}}
+	for i, stage := range s.DCT.Stages {
+		n.dct.stages[i] = sizedStage(fmt.Sprintf("dc_stage%d", i+3), stage)
+	}
+	if s.Stages != nil {
+		pixels := sizedHRNet(s, 2, false)
+		n.pixels, n.joined = &pixels, sizedStage("stage5", *s.Joined)
+	}
+	return n
+}
+
+func (n *catNet) sizes() (s Sizes) {
+	if n.pixels != nil {
+		joined := n.joined.sizes()
+		s = n.pixels.sizes()
+		s.Joined = &joined
+	}
+	s.DCT = &DCTSizes{Planes: n.dct.planes, Blocks: n.dct.blocks, Outputs: n.dct.outputs}
+	for _, stage := range n.dct.stages {
+		s.DCT.Stages = append(s.DCT.Stages, stage.sizes())
+	}
+	return s
+}
+
 func (n *catNet) spec() Spec {
 	if n.pixels == nil {
 		return Spec{Arch: ArchCATNetDCT, Mode: ModeWhole}
@@ -102,14 +128,22 @@ func (n *catNet) spec() Spec {
 // in that row and column of the block's pixels; PortSteps [1, 1, 8, 8]. Output: PortLogits at a
 // quarter of the size, or an eighth without pixels.
 func (n *catNet) build(b *builder, height, width int) []graph.Output {
-	b.part = &part{layout: &n.layout}
+	var inputs []*graph.Node
+	if n.pixels != nil {
+		inputs = append(inputs, b.g.Input(PortImage, 1, 3, height, width))
+	}
+	inputs = append(inputs, b.g.Input(PortCoefficients, 1, 1, height, width), b.g.Input(PortSteps, 1, 1, dctSide, dctSide))
+	return []graph.Output{{Name: PortLogits, Node: n.batch(b, inputs).Logits}}
+}
+
+// batch takes the inputs of build for N pictures.
+func (n *catNet) batch(b *builder, inputs []*graph.Node) Built {
+	b.part = n.layout.part("")
 	var image *graph.Node
 	if n.pixels != nil {
-		image = b.g.Input(PortImage, 1, 3, height, width)
+		image, inputs = inputs[0], inputs[1:]
 	}
-	coefficients := b.g.Input(PortCoefficients, 1, 1, height, width)
-	steps := b.g.Input(PortSteps, 1, 1, dctSide, dctSide)
-	return []graph.Output{{Name: PortLogits, Node: b.catNet(n, image, coefficients, steps)}}
+	return Built{Logits: b.catNet(n, image, inputs[0], inputs[1]), Updates: b.updates}
 }
 
 // catNet adds the network for image [N, 3, H, W], coefficients [N, 1, H, W] and steps [N, 1, 8, 8]
@@ -206,6 +240,11 @@ func (b *builder) lastLayer(xs []*graph.Node) *graph.Node {
 	x = b.conv(x, "last_layer.0", convSpec{out: channels(x), kernel: 1, bias: true, kind: initHe})
 	x = graph.ReLU(b.norm(x, "last_layer.1", initOne))
 	x = b.conv(x, "last_layer.3", convSpec{out: 2, kernel: 1, bias: true, kind: initUniform})
-	// The probability of two classes' softmax is the sigmoid of the difference of their logits.
+	return againstFirst(x)
+}
+
+// againstFirst turns the logits of two classes into one logit of the second, [N, 2, h, w] to [N, 1,
+// h, w]: the probability of the classes' softmax is the sigmoid of the logits' difference.
+func againstFirst(x *graph.Node) *graph.Node {
 	return graph.Sub(graph.Slice(x, 1, 1, 2), graph.Slice(x, 1, 0, 1))
 }

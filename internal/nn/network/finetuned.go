@@ -82,9 +82,9 @@ func (f *FineTuned) Params() []Param { return f.params }
 func (f *FineTuned) Uses() []Use { return nil }
 
 // Build adds the network to g; see Builder.
-func (f *FineTuned) Build(g *graph.Graph, inputs []*graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node) {
+func (f *FineTuned) Build(g *graph.Graph, inputs []*graph.Node, train bool) Built {
 	b, logits := f.build(g, inputs[0], train)
-	return logits, b.updates
+	return Built{Logits: logits, Updates: b.updates}
 }
 
 // Metadata is the metadata of a file with this network.

@@ -12,7 +12,7 @@ import (
 func TestFrozenBackbone(t *testing.T) {
 	n := mustNew(t, pyramid(), 1)
 	g := graph.New()
-	_, updates := n.Build(g, []*graph.Node{g.Input("image", 2, 3, 64, 64)}, true)
+	updates := n.Build(g, []*graph.Node{g.Input("image", 2, 3, 64, 64)}, true).Updates
 	if err := g.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestFrozenTrunk(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := graph.New()
-	_, updates := n.Build(g, []*graph.Node{g.Input("image", 2, 3, 64, 64)}, true)
+	updates := n.Build(g, []*graph.Node{g.Input("image", 2, 3, 64, 64)}, true).Updates
 	if err := g.Err(); err != nil {
 		t.Fatal(err)
 	}

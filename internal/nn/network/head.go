@@ -132,10 +132,10 @@ func (h *Head) Params() []Param { return h.params }
 func (h *Head) Uses() []Use { return h.model.uses }
 
 // Build adds the decoder to g; see Builder.
-func (h *Head) Build(g *graph.Graph, features []*graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node) {
+func (h *Head) Build(g *graph.Graph, features []*graph.Node, train bool) Built {
 	b := newBuilder(g, train)
 	b.stacked = true
-	return h.model.decoder.build(b, features, h.model.shapes), b.updates
+	return Built{Logits: h.model.decoder.build(b, features, h.model.shapes), Updates: b.updates}
 }
 
 // Metadata is the metadata of a file with this head: its Spec, and the backbones that it was

@@ -27,6 +27,29 @@ type hrStage struct {
 	widths  []int // channels of the branches, from the largest map to the smallest
 }
 
+// sizedHRNet makes a high-resolution network without a file.
+func sizedHRNet(s Sizes, stride int, corners bool) hrnet {
+	n := hrnet{stride: stride, stem: s.Stem, inner: s.Inner, outer: s.Outer, blocks: s.Bottlenecks, corners: corners}
+	for i, stage := range s.Stages {
+		n.stages[i] = sizedStage(fmt.Sprintf("stage%d", i+2), stage)
+	}
+	return n
+}
+
+func sizedStage(name string, s StageSizes) hrStage {
+	return hrStage{name: name, modules: s.Modules, blocks: s.Blocks, widths: s.Widths}
+}
+
+func (n hrnet) sizes() Sizes {
+	s := Sizes{Stem: n.stem, Inner: n.inner, Outer: n.outer, Bottlenecks: n.blocks}
+	for _, stage := range n.stages {
+		s.Stages = append(s.Stages, stage.sizes())
+	}
+	return s
+}
+
+func (s hrStage) sizes() StageSizes { return StageSizes{Modules: s.modules, Blocks: s.blocks, Widths: s.widths} }
+
 // readHRNet reads the sizes of a high-resolution network off its tensors.
 func readHRNet(l *layout, stride int, corners bool) (hrnet, error) {
 	n := hrnet{stride: stride, corners: corners, blocks: l.count("layer1.%d.conv1.weight")}

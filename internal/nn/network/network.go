@@ -49,9 +49,12 @@ type Spec struct {
 	Mode string `json:"mode"`
 	ResizeOptions
 	TileOptions
-	// Widths are the channels of a conv decoder's four stages, or of conv1, conv2, block1 and
-	// block2 of xceptionnet-lite.
+	// Widths are the channels of a conv decoder's four stages, of conv1, conv2, block1 and block2 of
+	// xceptionnet-lite, or of the branches of cat-net, cat-net-dct and pscc-net, whose other channels
+	// then change in proportion.
 	Widths []int `json:"widths,omitempty"`
+	// Sizes are those of cat-net, cat-net-dct and pscc-net; nil for the published ones.
+	Sizes *Sizes `json:"sizes,omitempty"`
 	LiteOptions
 	// Detectors name the detectors without a network whose findings are added to xceptionnet-lite's
 	// map (package forensics).
@@ -297,13 +300,13 @@ func (n *Network) Metadata() (map[string]string, error) {
 func (n *Network) Uses() []Use { return nil }
 
 // Build adds the network to g; see Builder.
-func (n *Network) Build(g *graph.Graph, inputs []*graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node) {
-	b := newBuilder(g, train)
-	return b.network(n.spec, inputs[0]), b.updates
+func (n *Network) Build(g *graph.Graph, inputs []*graph.Node, train bool) Built {
+	return newBuilder(g, train).batch(n.spec, inputs)
 }
 
 // Inference returns the ONNX bytes of the network with its weights inside: input PortImage [N, 3,
-// height, width], normalised by Mean and Std, the batch open; output PortLogits [N, 1, h, w].
+// height, width], normalised by Mean and Std, the batch open; output PortLogits [N, 1, h, w]. Those
+// of a network of ModeWhole are the ports of Pretrained.Program.
 func (n *Network) Inference(height, width int) ([]byte, error) {
 	return Inference(n, n.params, Plain, height, width)
 }
@@ -314,31 +317,50 @@ type Builder interface {
 	// Uses lists the features of frozen backbones that the network takes, in the order of its
 	// inputs; nil for a network that takes pictures.
 	Uses() []Use
-	// Build adds the network to g and returns its logits [N, 1, h, w]. inputs are the features of
-	// Uses, or one normalised picture [N, 3, H, W]. If train is set, batch norm uses the statistics
-	// of the batch, and updates holds the new running statistics by parameter name; otherwise
-	// updates is empty. Parameters become g.Param nodes of their names.
-	Build(g *graph.Graph, inputs []*graph.Node, train bool) (logits *graph.Node, updates map[string]*graph.Node)
+	// Build adds the network to g. inputs are the features of Uses or, for a network that takes
+	// pictures, those of Spec.Inputs. If train is set, batch norm uses the statistics of the batch.
+	// Parameters become g.Param nodes of their names.
+	Build(g *graph.Graph, inputs []*graph.Node, train bool) Built
+}
+
+// Built is what a network computes of a batch.
+type Built struct {
+	Logits *graph.Node // [N, 1, h, w]
+	// Coarser are the logits of more maps, each smaller than the one before; nil for most networks.
+	Coarser []*graph.Node
+	// Score is the logit of the whole picture, [N, 1, 1, 1]; nil for most networks.
+	Score *graph.Node
+	// Updates are the new running statistics in training, by the parameters' names.
+	Updates map[string]*graph.Node
 }
 
 // Inference returns the ONNX bytes of a network with the given values of its parameters inside.
 // The inputs are FeatureInput(0), ... for the features of b's Uses, or PortImage
 // [N, 3, height, width] for a network that takes pictures; the output is PortLogits [N, 1, h, w].
+//
+// A network of ModeWhole has the ports of Pretrained.Program.
 func Inference(b Builder, params []Param, form Form, height, width int) ([]byte, error) {
+	if b.Spec().Mode == ModeWhole {
+		return wholeInference(b.Spec(), params, form, height, width)
+	}
 	g := form.Graph()
 	inputs := featureInputs(g, b.Uses())
 	if inputs == nil {
 		inputs = append(inputs, g.Input(PortImage, graph.Open, 3, height, width))
 	}
-	logits, _ := b.Build(g, inputs, false)
+	logits := b.Build(g, inputs, false).Logits
 	if err := g.Err(); err != nil {
 		return nil, fmt.Errorf("%v for %d x %d pixels: %w", b.Spec(), width, height, err)
 	}
+	return g.Encode([]graph.Output{{Name: PortLogits, Node: logits}}, initializers(params))
+}
+
+func initializers(params []Param) map[string]graph.Initializer {
 	inits := make(map[string]graph.Initializer, len(params))
 	for _, p := range params {
 		inits[p.Name] = Initializer(p)
 	}
-	return g.Encode([]graph.Output{{Name: PortLogits, Node: logits}}, inits)
+	return inits
 }
 
 // Initializer returns a parameter's values for a graph.

@@ -83,7 +83,7 @@ func TestShapes(t *testing.T) {
 	} {
 		n := mustNew(t, c.spec, 1)
 		g := graph.New()
-		logits, _ := n.Build(g, []*graph.Node{g.Input("image", graph.Open, 3, c.height, c.width)}, false)
+		logits := n.Build(g, []*graph.Node{g.Input("image", graph.Open, 3, c.height, c.width)}, false).Logits
 		if err := g.Err(); err != nil || !slices.Equal(logits.Shape(), c.want) {
 			t.Errorf("%v: logits %v, %v: expected %v", n.Spec(), logits.Shape(), err, c.want)
 		}

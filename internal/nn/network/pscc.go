@@ -161,62 +161,88 @@ func (n *pscc) readSizes() (err error) {
 
 func (n *pscc) spec() Spec { return Spec{Arch: ArchPSCCNet, Mode: ModeWhole} }
 
+// sized makes the network without files.
+func sizedPSCC(s Sizes) *pscc {
+	n := &pscc{backbone: sizedHRNet(s, 1, true), final: s.PSCC.Final, classes: s.PSCC.Hidden}
+	for i := range n.scales {
+		n.scales[i] = psccScale{n.backbone.stages[2].widths[i], s.PSCC.Cuts[i], s.PSCC.Inner[i]}
+	}
+	return n
+}
+
+func (n *pscc) sizes() Sizes {
+	s := n.backbone.sizes()
+	s.PSCC = &PSCCSizes{Final: n.final, Hidden: n.classes}
+	for _, scale := range n.scales {
+		s.PSCC.Cuts, s.PSCC.Inner = append(s.PSCC.Cuts, scale.cut), append(s.PSCC.Inner, scale.inner)
+	}
+	return s
+}
+
 // build takes PortImage, levels in [0,1]. The probabilities are a map of psccSide x psccSide, to be
 // resized to the picture with aligned corners.
 func (n *pscc) build(b *builder, height, width int) []graph.Output {
-	b.part = &part{&n.parts[psccBackbone], "backbone."}
+	out := n.batch(b, []*graph.Node{b.g.Input(PortImage, 1, 3, height, width)})
+	return []graph.Output{{Name: PortProbabilities, Node: graph.Sigmoid(out.Logits)}, {Name: PortScore, Node: graph.Reshape(graph.Sigmoid(out.Score), 1)}}
+}
+
+// batch takes one input, pictures [N, 3, H, W].
+func (n *pscc) batch(b *builder, inputs []*graph.Node) Built {
+	b.part = n.parts[psccBackbone].part("backbone.")
+	_, width := size(inputs[0])
 	rows := max(64, psccStripBytes/(4*n.backbone.outer*width))
-	features := b.psccFeatures(b.g.Input(PortImage, 1, 3, height, width), n.backbone, rows&^1)
+	features := b.psccFeatures(inputs[0], n.backbone, rows&^1)
 	for i, x := range features {
 		features[i] = graph.Resize(x, psccSide>>i, psccSide>>i, true)
 	}
-	b.part = &part{&n.parts[psccMasks], "masks."}
-	mask := b.psccMasks(features, n.scales)
-	b.part = &part{&n.parts[psccDetection], "detection."}
-	return []graph.Output{{Name: PortProbabilities, Node: mask}, {Name: PortScore, Node: b.psccScore(features, n)}}
+	b.part = n.parts[psccMasks].part("masks.")
+	masks := b.psccMasks(features, n.scales)
+	b.part = n.parts[psccDetection].part("detection.")
+	return Built{Logits: masks[0], Coarser: masks[1:], Score: b.psccScore(features, n), Updates: b.updates}
 }
 
-// psccMasks adds the masks from coarse to fine and returns the finest, [1, 1, side, side].
-func (b *builder) psccMasks(features []*graph.Node, scales [psccScales]psccScale) *graph.Node {
-	var mask *graph.Node
+// psccMasks adds the masks from coarse to fine and returns their logits from fine to coarse, the
+// finest being [N, 1, side, side].
+func (b *builder) psccMasks(features []*graph.Node, scales [psccScales]psccScale) []*graph.Node {
+	masks := make([]*graph.Node, psccScales)
 	for i := psccScales - 1; i >= 0; i-- {
 		x := features[i]
-		if mask != nil {
+		if i < psccScales-1 {
 			h, w := size(x)
-			x = graph.Mul(x, graph.Resize(mask, h, w, true))
+			x = graph.Mul(x, graph.Resize(graph.Sigmoid(masks[i+1]), h, w, true))
 		}
-		mask = b.psccMask(x, fmt.Sprintf("getmask%d", i+1), scales[i])
+		masks[i] = b.psccMask(x, fmt.Sprintf("getmask%d", i+1), scales[i])
 	}
-	return mask
+	return masks
 }
 
-// psccMask adds the mask [1, 1, h, w] of one scale from its features [1, C, h, w].
+// psccMask adds the logits [N, 1, h, w] of one scale's mask from its features [N, C, h, w].
 func (b *builder) psccMask(x *graph.Node, name string, s psccScale) *graph.Node {
 	height, width := size(x)
 	rows := s.width * s.cut * s.cut
 	places := height * width / (s.cut * s.cut)
 	// Each plane is cut into strips of whole rows, which become channels of their own.
-	cut := graph.Reshape(x, 1, rows, 1, places)
+	cut := graph.Reshape(x, -1, rows, 1, places)
 	project := func(which string) *graph.Node {
-		y := b.conv(cut, name+"."+which, convSpec{out: rows, kernel: 1, bias: true, kind: initHe})
-		return graph.Reshape(y, 1, 1, rows, places)
+		y := b.conv(cut, name+"."+which, convSpec{out: rows, kernel: 1, bias: true, kind: initUniform})
+		return graph.Reshape(y, -1, 1, rows, places)
 	}
 	value, query, key := project("g"), project("theta"), project("phi")
-	bySpace := graph.Reshape(attend(query, key, value), 1, s.width, height, width)
-	similar := graph.Softmax(graph.MatMul(query, graph.Transpose(key, 0, 1, 3, 2)), -1) // [1, 1, rows, rows]
+	bySpace := graph.Reshape(attend(query, key, value), -1, s.width, height, width)
+	similar := graph.Softmax(graph.MatMul(query, graph.Transpose(key, 0, 1, 3, 2)), -1) // [N, 1, rows, rows]
 	// The published network reads this product, places x rows, as if it were rows x places. It was
 	// trained that way.
-	byChannel := graph.Reshape(graph.MatMul(graph.Transpose(value, 0, 1, 3, 2), similar), 1, s.width, height, width)
-	layer := convSpec{out: s.width, kernel: 1, bias: true, kind: initHe}
+	byChannel := graph.Reshape(graph.MatMul(graph.Transpose(value, 0, 1, 3, 2), similar), -1, s.width, height, width)
+	layer := convSpec{out: s.width, kernel: 1, bias: true, kind: initUniform}
 	weighted := func(y *graph.Node, weight, gamma string) *graph.Node {
 		return graph.Mul(b.param(name+"."+gamma, []int{1}, initOne, 0), b.conv(y, name+"."+weight, layer))
 	}
 	x = graph.Add(graph.Add(x, weighted(bySpace, "W_s", "gamma_s")), weighted(byChannel, "W_c", "gamma_c"))
 	x = graph.ReLU(b.conv(x, name+".getmask.0", convSpec{out: s.inner, kernel: 3, pad: 1, bias: true, kind: initHe}))
-	return graph.Sigmoid(b.conv(x, name+".getmask.2", convSpec{out: 1, kernel: 3, pad: 1, bias: true, kind: initHe}))
+	return b.conv(x, name+".getmask.2", convSpec{out: 1, kernel: 3, pad: 1, bias: true, kind: initUniform})
 }
 
-// psccScore adds the classifier: four maps of features to the probability [1] that the picture is
+// psccScore adds the classifier: four maps of features to the logits [N, 1, 1, 1] that pictures are
 // manipulated.
 func (b *builder) psccScore(features []*graph.Node, n *pscc) *graph.Node {
 	var sum *graph.Node
@@ -234,8 +260,7 @@ func (b *builder) psccScore(features []*graph.Node, n *pscc) *graph.Node {
 	x := graph.ReduceMean(b.convNormThenReLU(sum, "final_layer.0", "final_layer.1", last), []int{2, 3}, true)
 	x = graph.ReLU(b.mapLinear(x, "classifier.0", n.classes, true))
 	const classes = 2 // untouched, manipulated
-	x = graph.Softmax(b.mapLinear(x, "classifier.2", classes, true), 1)
-	return graph.Reshape(graph.Slice(x, 1, 1, 2), 1)
+	return againstFirst(b.mapLinear(x, "classifier.2", classes, true))
 }
 
 // psccStripBytes is the size of the widest map of a strip, see psccFeatures.
@@ -243,10 +268,11 @@ const psccStripBytes = 96 << 20
 
 // psccFeatures adds the backbone. The layers before its branches are the widest, at the picture's
 // size: of large pictures they run over strips of rows, each with as many rows around it as its
-// results depend on. The number of rows is even, because the second branch has half of them.
+// results depend on. The number of rows is even, because the second branch has half of them. In
+// training they run at once, for the statistics of the whole batch.
 func (b *builder) psccFeatures(image *graph.Node, n hrnet, rows int) []*graph.Node {
 	height, _ := size(image)
-	if rows >= height {
+	if rows >= height || b.train {
 		return b.hrnet(image, n)
 	}
 	halo := (n.blocks + 4) &^ 1 // two convolutions of the stem, one of each bottleneck and one behind them

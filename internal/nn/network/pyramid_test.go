@@ -58,7 +58,7 @@ func TestPyramidSides(t *testing.T) {
 	n := mustNew(t, pyramid(), 1)
 	for _, side := range [][2]int{{8, 8}, {32, 96}, {72, 200}} {
 		g := graph.New()
-		y, _ := n.Build(g, []*graph.Node{g.Input("image", 1, 3, side[0], side[1])}, false)
+		y := n.Build(g, []*graph.Node{g.Input("image", 1, 3, side[0], side[1])}, false).Logits
 		if err := g.Err(); err != nil || !slices.Equal(y.Shape(), []int{1, 1, side[0] / 4, side[1] / 4}) {
 			t.Errorf("%d x %d pixels: logits %v, %v", side[1], side[0], y.Shape(), err)
 		}

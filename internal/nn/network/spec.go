@@ -39,8 +39,11 @@ func (s Spec) complete() (Spec, error) {
 		return s.completeXception()
 	case ArchLite:
 		return s.completeLite()
+	case ArchCATNet, ArchCATNetDCT, ArchPSCCNet:
+		return s.completePublished()
 	}
-	return s, fmt.Errorf("%w: arch %q: expected %s or %s", ErrSpec, s.Arch, ArchXception, ArchLite)
+	return s, fmt.Errorf("%w: arch %q: expected %s, %s, %s, %s or %s", ErrSpec, s.Arch,
+		ArchXception, ArchLite, ArchCATNet, ArchCATNetDCT, ArchPSCCNet)
 }
 
 func (s Spec) completeXception() (Spec, error) {
