@@ -153,23 +153,33 @@ func (a *app) showLicence(e models.Entry, address string) {
 	if e.Licence.Note != "" {
 		fmt.Fprintf(a.stderr, "              %s\n", e.Licence.Note)
 	}
+	if e.Licence.Attribution != "" {
+		fmt.Fprintf(a.stderr, "  authors     %s\n", e.Licence.Attribution)
+	}
 	fmt.Fprintf(a.stderr, "              %s\n", e.Licence.URL)
 }
 
 // explainPull adds to the error of a failed download what can be done.
 func (a *app) explainPull(ctx context.Context, e models.Entry, path, address string, err error) error {
-	if info, e := os.Stat(path + download.PartSuffix); e == nil && info.Size() > 0 && !errors.Is(err, download.ErrBusy) {
-		a.say("%s of %s are kept; the same command resumes the download\n", sizeText(info.Size()), path)
+	part, pathErr := e.Download()
+	if pathErr != nil {
+		return err
+	}
+	if info, e := os.Stat(part + download.PartSuffix); e == nil && info.Size() > 0 && !errors.Is(err, download.ErrBusy) {
+		a.say("%s of %s are kept; the same command resumes the download\n", sizeText(info.Size()), part)
 	}
 	err = fmt.Errorf("%s: %w", e.Name, err)
 	var remote *download.RemoteError
 	if ctx.Err() != nil || !errors.As(err, &remote) {
 		return err
 	}
-	reason := "If it keeps failing,"
+	reason, what := "If it keeps failing,", "the file"
+	if e.Archive != nil {
+		what = e.Archive.Member + " from it"
+	}
 	if remote.Unreachable {
 		reason = "Without a network here (proxies are taken from HTTPS_PROXY),"
 	}
-	return fmt.Errorf("%w\n%s download\n  %s\non another machine, put the file at\n  %s\nor name a mirror with --from or %s",
-		err, reason, address, path, mirrorVariable)
+	return fmt.Errorf("%w\n%s download\n  %s\non another machine, put %s at\n  %s\nor name a mirror with --from or %s",
+		err, reason, address, what, path, mirrorVariable)
 }

@@ -11,9 +11,13 @@ type Entry struct {
 	Name string `json:"name"`
 	// File is the file's name at the publisher and in the models directory.
 	File string `json:"file"`
-	// URL is the address of the file.
+	// URL is the address of the file, or of the archive that has it.
 	URL string `json:"url"`
-	// SHA256 is the published digest in hexadecimal, empty if none is published.
+	// Archive is the zip file at URL that has the file; nil if URL is the file's.
+	Archive *Archive `json:"archive,omitempty"`
+	// Size is the file's in bytes; 0 if none is known.
+	Size int64 `json:"size,omitempty"`
+	// SHA256 is the file's digest in hexadecimal, empty if none is known.
 	SHA256 string `json:"sha256,omitempty"`
 	// About describes the contents of the file.
 	About string `json:"about"`
@@ -25,6 +29,14 @@ type Entry struct {
 	Licence Licence `json:"licence"`
 }
 
+// Archive is a zip file that has a published file.
+type Archive struct {
+	File   string `json:"file"`   // its name
+	Member string `json:"member"` // the published file's path inside
+	Size   int64  `json:"size"`   // bytes
+	SHA256 string `json:"sha256"`
+}
+
 // Licence describes the publisher's terms of use.
 type Licence struct {
 	// Weights is the licence of the weights themselves, or NotStated.
@@ -33,6 +45,8 @@ type Licence struct {
 	Code string `json:"code"`
 	// Note describes the publisher's other requests.
 	Note string `json:"note,omitempty"`
+	// Attribution names the authors, where the terms or good manners ask for it.
+	Attribution string `json:"attribution,omitempty"`
 	// URL is the address of the terms.
 	URL string `json:"url"`
 }
@@ -53,7 +67,7 @@ var declipLicence = Licence{
 	URL:     "https://github.com/bit-ml/DeCLIP#license",
 }
 
-// Catalogue lists the published files: CLIP's backbones, then DeCLIP's models.
+// Catalogue lists the published files: CLIP's backbones, DeCLIP's models, then other authors'.
 func Catalogue() []Entry {
 	list := []Entry{
 		clip("ViT-L/14", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),
@@ -67,7 +81,7 @@ func Catalogue() []Entry {
 			list = append(list, declipFusion(t))
 		}
 	}
-	return list
+	return append(list, others()...)
 }
 
 // clip describes a backbone published by OpenAI. The digest is part of its address.

@@ -12,11 +12,18 @@ func TestCatalogue(t *testing.T) {
 	seen := map[string]bool{}
 	for _, e := range Catalogue() {
 		u, err := url.Parse(e.URL)
-		if err != nil || u.Scheme != "https" || path.Base(u.Path) != e.File {
-			t.Errorf("%s: address %s (%v): expected https and the file %s", e.Name, e.URL, err, e.File)
+		file := e.File
+		if e.Archive != nil {
+			file = e.Archive.File
 		}
-		if sum, err := hex.DecodeString(e.SHA256); e.SHA256 != "" && (err != nil || len(sum) != 32 || !strings.Contains(e.URL, e.SHA256)) {
-			t.Errorf("%s: digest %q is none, or not the one in the address", e.Name, e.SHA256)
+		if err != nil || u.Scheme != "https" || path.Base(u.Path) != file && !asks(e.URL) {
+			t.Errorf("%s: address %s (%v): expected https and the file %s", e.Name, e.URL, err, file)
+		}
+		if sum, err := hex.DecodeString(e.SHA256); e.SHA256 != "" && (err != nil || len(sum) != 32) {
+			t.Errorf("%s: digest %q is none", e.Name, e.SHA256)
+		}
+		if strings.HasPrefix(e.About, "CLIP ") && !strings.Contains(e.URL, e.SHA256) {
+			t.Errorf("%s: digest %q is not the one in the address", e.Name, e.SHA256)
 		}
 		if e.About == "" || e.TrainedOn == "" || e.Licence.Weights == "" || e.Licence.Code == "" || !strings.HasPrefix(e.Licence.URL, "https://") {
 			t.Errorf("%s: something is not said: %+v", e.Name, e)
@@ -53,6 +60,9 @@ func TestLookup(t *testing.T) {
 		"ViT_layer20_conv-20_repaint-p2-9k": "declip-vit-repaint",
 		"ViT_layer20+RN50_layer3_conv-20_lama.pth": "declip-fusion-lama",
 		"vit_layer20_conv-20_cocosd":               "declip-vit-cocosd",
+		"trufor.pth.tar":                           "trufor",
+		"PSCC":                                     "pscc",
+		"hrnet.pth":                                "pscc",
 	} {
 		if e, ok := Lookup(name); !ok || e.Name != want {
 			t.Errorf("%s is %q, expected %q", name, e.Name, want)

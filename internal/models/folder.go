@@ -12,7 +12,7 @@ import (
 
 // suffixes are the suffixes of weights files, in the order in which they are tried for a name
 // without one.
-var suffixes = []string{suffix, ".pt", ".pth", ".bin", ".ckpt"}
+var suffixes = []string{suffix, ".pt", ".pth", ".bin", ".ckpt", ".pth.tar"}
 
 // noteSuffix is the suffix of the digest files that Pull writes next to its downloads.
 const noteSuffix = ".sha256"
@@ -26,6 +26,11 @@ func Base(name string) string {
 		}
 	}
 	return base
+}
+
+// isWeights reports whether a file's name has the suffix of a file that can be opened.
+func isWeights(name string) bool {
+	return slices.ContainsFunc(suffixes, func(ending string) bool { return strings.HasSuffix(name, ending) })
 }
 
 // Dir returns the models directory: $DECLIP_MODELS, else declip/models in the user's cache. It
@@ -78,14 +83,27 @@ func Contents() ([]Stored, error) {
 		}
 		s := Stored{
 			Name: name, Path: filepath.Join(dir, name), Size: info.Size(),
-			Partial: partial, Weights: !partial && slices.Contains(suffixes, filepath.Ext(name)),
+			Partial: partial, Weights: !partial && isWeights(name),
 		}
 		if entry, ok := Lookup(name); ok && entry.File == name {
 			s.Name, s.Published = entry.Name, &entry
 		}
+		if entry, ok := inArchive(name); ok { // it is removed once the file is taken out
+			s.Name, s.Published, s.Partial, s.Weights = entry.Name, &entry, true, false
+		}
 		list = append(list, s)
 	}
 	return list, nil
+}
+
+// inArchive is the entry whose archive has the given name.
+func inArchive(name string) (Entry, bool) {
+	for _, e := range Catalogue() {
+		if e.Archive != nil && e.Archive.File == name {
+			return e, true
+		}
+	}
+	return Entry{}, false
 }
 
 // Installed lists the models in the models directory by the names that Open takes: the catalogue's
@@ -98,7 +116,7 @@ func Installed() []string {
 	var names []string
 	for _, s := range contents {
 		if s.Weights && s.Published == nil {
-			s.Name = strings.TrimSuffix(s.Name, filepath.Ext(s.Name))
+			s.Name = Base(s.Name)
 		}
 		if s.Weights && !slices.Contains(names, s.Name) {
 			names = append(names, s.Name)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,10 +55,16 @@ func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 		}
 		recorded = want != ""
 	}
-	result, err := o.Client.Get(ctx, download.Request{
-		URL: address, AllowHTTP: o.Mirror != "", Path: file, SHA256: want,
+	request := download.Request{
+		URL: address, AllowHTTP: o.Mirror != "", Confirm: asks(address), Path: file, Size: e.Size, SHA256: want,
 		Check: readable, Progress: o.Progress, Notice: o.Notice,
-	})
+	}
+	var result download.Result
+	if e.Archive == nil {
+		result, err = o.Client.Get(ctx, request)
+	} else {
+		result, err = getMember(ctx, o.Client, e, request)
+	}
 	if errors.Is(err, download.ErrMismatch) && recorded {
 		err = fmt.Errorf("%w; that is the digest of the first download: to accept another file, remove %s", err, file+noteSuffix)
 	}
@@ -101,13 +108,31 @@ func (e Entry) Path() (string, error) {
 	return filepath.Join(dir, e.File), nil
 }
 
+// Download returns the path that the download is written to: the file's, or its archive's.
+func (e Entry) Download() (string, error) {
+	path, err := e.Path()
+	if err == nil && e.Archive != nil {
+		path = filepath.Join(filepath.Dir(path), e.Archive.File)
+	}
+	return path, err
+}
+
 // Address returns the address to download from: the publisher's, or that of the file of the same
-// name in mirror.
+// name in mirror. It is the archive's for a file in one.
 func (e Entry) Address(mirror string) (string, error) {
 	if mirror == "" {
 		return e.URL, nil
 	}
+	if e.Archive != nil {
+		return download.MirrorAddress(mirror, e.Archive.File)
+	}
 	return download.MirrorAddress(mirror, e.File)
+}
+
+// asks reports whether the server at an address asks before it sends large files.
+func asks(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Hostname() == "drive.google.com" || u.Hostname() == "drive.usercontent.google.com")
 }
 
 // Digest returns the SHA-256 that a file should have, and how it is known; want is empty if nothing
