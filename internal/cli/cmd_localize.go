@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/models"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -109,6 +110,8 @@ receives
   STEM.prob.png     the probability, scaled to 0 to 255, at the picture's size
   STEM.mask.png     255 where the probability exceeds the threshold, else 0
   STEM.overlay.png  a heat map over the picture, with the outline of the mask
+  STEM.confidence.png  with a model that says where its map is reliable (trufor):
+                    0 to 255 for a confidence of 0 to 1
   STEM.npy          with --npy: the network's output, float32
 
 A second picture with the same STEM is named STEM-EXT, a third one STEM-EXT-2.
@@ -165,7 +168,11 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 	saveMemory()
 	write := resultWriter{out: o.out, npy: o.npy}
 	if o.each {
-		write.labels = modelLabels(o.models)
+		names, err := models.Alone(o.models)
+		if err != nil {
+			return err
+		}
+		write.labels = modelLabels(names)
 	}
 	inputs, leftOut := collect(paths, o.out)
 	for _, l := range leftOut {

@@ -73,6 +73,14 @@ func (x *examined) open(name string, o networkOptions) error {
 
 // judge sets the kind and the problem from the error of opening the network.
 func (x *examined) judge(err error) {
+	if part := (*network.MissingPartsError)(nil); errors.As(err, &part) {
+		x.kind, x.problem = kindUnknown, err
+		return
+	}
+	if x.model != nil && x.model.Spec().Mode == network.ModeWhole {
+		x.kind = kindModel // of another author: it has no backbone and no decoder of their own
+		return
+	}
 	x.contents, x.problem = network.Recognise(x.file)
 	switch {
 	case x.problem != nil:

@@ -69,7 +69,7 @@ func resultText(w *work[*localized]) string {
 
 func filesText(f files) string {
 	text := f.Overlay
-	for _, path := range []string{f.Mask, f.Prob, f.NPY} {
+	for _, path := range []string{f.Mask, f.Prob, f.Confidence, f.NPY} {
 		if path != "" {
 			text += ", " + filepath.Base(path)
 		}

@@ -21,11 +21,13 @@ type files struct {
 	Prob    string `json:"prob"`
 	Mask    string `json:"mask"`
 	Overlay string `json:"overlay"`
-	NPY     string `json:"npy,omitempty"`
+	// Confidence is left out for models that give none.
+	Confidence string `json:"confidence,omitempty"`
+	NPY        string `json:"npy,omitempty"`
 }
 
 // resultSuffixes are appended to a stem to name the results.
-var resultSuffixes = []string{".prob.png", ".mask.png", ".overlay.png", ".npy"}
+var resultSuffixes = []string{".prob.png", ".mask.png", ".overlay.png", ".confidence.png", ".npy"}
 
 // localized is the result of a picture: that of all models together, and with --each those of the
 // models in their order.
@@ -82,7 +84,7 @@ func (o resultWriter) write(w *work[*localized]) error {
 		return nil
 	}
 	for _, f := range append(l.each, l.files) {
-		for _, path := range []string{f.Prob, f.Mask, f.Overlay, f.NPY} {
+		for _, path := range []string{f.Prob, f.Mask, f.Overlay, f.Confidence, f.NPY} {
 			if path != "" {
 				os.Remove(path)
 			}
@@ -103,6 +105,10 @@ func (o resultWriter) writeMap(group *parallel.Group, base string, r *localize.R
 	png(f.Overlay, func() image.Image { return r.Overlay(rgb) })
 	png(f.Prob, r.Gray)
 	png(f.Mask, r.Mask)
+	if r.Confidence != nil {
+		f.Confidence = base + ".confidence.png"
+		png(f.Confidence, r.ConfidenceGray)
+	}
 	if o.npy {
 		f.NPY = base + ".npy"
 		group.Go(func() error { return npy.Write(f.NPY, []int{r.Raw.Height, r.Raw.Width}, r.Raw.Prob) })

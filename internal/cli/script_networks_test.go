@@ -18,8 +18,8 @@ import (
 )
 
 // scriptPublished writes a small network in a published layout, with the further tensors of the
-// published files: published FILE vit|fusion|clip-vit|clip-rn. "vit" is a model, "fusion" a decoder
-// for the other two.
+// published files: published FILE vit|fusion|clip-vit|clip-rn|trufor|pscc. "vit" is a model,
+// "fusion" a decoder for the next two; "trufor" and "pscc" are other authors' networks.
 func scriptPublished(ts *testscript.TestScript, _ bool, args []string) {
 	var rules []networktest.Rule
 	metadata := map[string]string{}
@@ -49,6 +49,12 @@ func scriptPublished(ts *testscript.TestScript, _ bool, args []string) {
 		rules = withText(networktest.ViT("visual.", 64, 8, 3, 4), "")
 	case "clip-rn":
 		rules = withText(networktest.ResNet("visual.", 16, [4]int{1, 1, 1, 1}, 1), "")
+	case "trufor", "pscc":
+		text, err := os.ReadFile(filepath.Join("..", "nn", "network", "testdata", args[1]+".json"))
+		ts.Check(err)
+		var golden networktest.Golden
+		ts.Check(json.Unmarshal(text, &golden))
+		rules = golden.Rules
 	default:
 		ts.Fatalf("published: %q is unknown", args[1])
 	}

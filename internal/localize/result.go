@@ -123,6 +123,15 @@ func (r *Result) toMap() *picture.Map {
 // Gray is the probability map as an 8-bit picture: 0 is 0, 255 is 1.
 func (r *Result) Gray() image.Image { return r.toMap().ToGray() }
 
+// ConfidenceGray is Confidence as an 8-bit picture: 0 is 0, 255 is 1. It is nil if there is none.
+func (r *Result) ConfidenceGray() image.Image {
+	if r.Confidence == nil {
+		return nil
+	}
+	m := picture.Map{Prob: r.Confidence, Width: r.Width, Height: r.Height}
+	return m.ToGray()
+}
+
 // Mask is the picture's size, 255 where the probability exceeds Threshold and 0
 // elsewhere.
 func (r *Result) Mask() image.Image { return r.toMap().Mask(r.Threshold) }

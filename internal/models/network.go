@@ -13,10 +13,10 @@ import (
 
 // OpenNetwork opens a model by its name, as Open does, and recognises the network in it. extra are
 // files with backbones that a decoder may lack, or with the other parts of a network; what is in
-// none of them is looked up next to the model's file and in the models directory. name may also be a
-// directory with the parts of a network. opened are the files that OpenNetwork opened, the model's
-// own first, and is set even if there is an error: the caller closes them after the last use of the
-// model.
+// none of them is looked up next to the model's file and in the models directory. name may also be
+// a directory with the parts of a network. opened are the files that OpenNetwork opened, the
+// model's own first, and is set even if there is an error: the caller closes them after the last
+// use of the model.
 func OpenNetwork(name string, o network.Override, extra []*weights.File) (m *network.Pretrained, opened []*weights.File, err error) {
 	if first, ok := firstPart(name); ok {
 		name = first
@@ -114,6 +114,12 @@ func Joined(names []string) (alone, parts []string, err error) {
 		}
 	}
 	return alone, found[1:], nil
+}
+
+// Alone lists those of the names of models that are opened on their own, see Joined.
+func Alone(names []string) ([]string, error) {
+	alone, _, err := Joined(names)
+	return alone, err
 }
 
 // isPart says whether a name is that of a file with a part of a network. Files that cannot be

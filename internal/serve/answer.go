@@ -51,6 +51,8 @@ type mapURLs struct {
 	Prob    string `json:"prob"`
 	Mask    string `json:"mask,omitempty"`
 	Overlay string `json:"overlay,omitempty"`
+	// Confidence is left out for models that give none.
+	Confidence string `json:"confidence,omitempty"`
 	Expires string `json:"expires,omitempty"` // of links, RFC 3339
 }
 
@@ -62,7 +64,13 @@ func (s *Server) newAnswer(ctx context.Context, p params, j *job, start time.Tim
 		return nil, err
 	}
 	a := &answer{}
+	if p.view == viewConfidence && result.Confidence == nil {
+		return nil, problemf(http.StatusBadRequest, codeRequest, "view=%s: model %q gives no confidence", p.view, j.model.Name)
+	}
 	for _, view := range p.views() {
+		if view == viewConfidence && result.Confidence == nil {
+			continue
+		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -107,6 +115,8 @@ func draw(view string, r *localize.Result, d *picture.Picture) image.Image {
 		return r.Mask()
 	case viewOverlay:
 		return r.Overlay(d.RGB)
+	case viewConfidence:
+		return r.ConfidenceGray()
 	}
 	return r.Gray()
 }

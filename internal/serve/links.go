@@ -51,10 +51,16 @@ func (l *links) add(maps []namedPNG, base string) (*mapURLs, error) {
 	}
 	l.stored[id], l.order, l.used = k, append(l.order, id), l.used+k.size
 	at := base + routeMaps + id + "/"
-	return &mapURLs{
+	urls := &mapURLs{
 		Prob: at + viewProb + mapExt, Mask: at + viewMask + mapExt, Overlay: at + viewOverlay + mapExt,
 		Expires: k.expires.UTC().Format(time.RFC3339),
-	}, nil
+	}
+	for _, m := range maps {
+		if m.name == viewConfidence {
+			urls.Confidence = at + viewConfidence + mapExt
+		}
+	}
+	return urls, nil
 }
 
 // get finds a map; nil if there is none, or its link has expired.

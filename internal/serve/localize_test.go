@@ -86,6 +86,33 @@ func TestLinks(t *testing.T) {
 	refused(t, s.do(http.MethodGet, "/v1/maps/NOPE/prob.png", nil), http.StatusNotFound, codeNotFound)
 }
 
+// A confidence is among the maps of models that give one, and of no others.
+func TestConfidence(t *testing.T) {
+	s := start(t, testConfig(), Model{Name: "sure", Localizer: &fake{sure: true}}, Model{Name: "other", Localizer: &fake{}})
+	data := picturePNG(t, 64, 32)
+	view := s.post("/v1/localize?model=sure&view=confidence", data, "Accept", "image/png")
+	if c, err := png.DecodeConfig(bytes.NewReader(view.body)); err != nil || c.Width != 64 || c.Height != 32 {
+		t.Fatalf("status %d, %+v, %v", view.status, c, err)
+	}
+	for _, maps := range []string{"data", "prob", "links"} {
+		got := decode[resultBody](t, s.post("/v1/localize?model=sure&maps="+maps, data))
+		if got.Maps == nil || got.Score != 0.75 || got.ScoreKind != "network" {
+			t.Fatalf("maps=%s: got %+v", maps, got)
+		}
+		sent, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(got.Maps.Confidence, dataURL))
+		if maps == "links" {
+			sent, err = s.do(http.MethodGet, got.Maps.Confidence, nil).body, nil
+		}
+		if err != nil || !bytes.Equal(sent, view.body) {
+			t.Errorf("maps=%s: the confidence differs from the view (%v)", maps, err)
+		}
+		if other := decode[resultBody](t, s.post("/v1/localize?model=other&maps="+maps, data)); other.Maps.Confidence != "" {
+			t.Errorf("maps=%s: a model without a confidence gave one", maps)
+		}
+	}
+	refused(t, s.post("/v1/localize?model=other&view=confidence", data, "Accept", "image/png"), http.StatusBadRequest, codeRequest)
+}
+
 func TestModels(t *testing.T) {
 	s := start(t, configured(func(c *Config) { c.Version = "v1" }), Model{Name: "a", Localizer: &fake{}}, Model{Name: "b", Localizer: &fake{}, KnownLimits: []string{"none"}})
 	got := decode[modelsBody](t, s.do(http.MethodGet, "/v1/models", nil))

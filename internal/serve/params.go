@@ -21,13 +21,14 @@ const (
 // Values of query parameters.
 const (
 	mapsData  = "data"
-	mapsProb  = "prob" // as data, but the probabilities only
+	mapsProb  = "prob" // as data, but what the network gives only: probabilities and confidence
 	mapsLinks = "links"
 	mapsNone  = "none"
 
-	viewProb    = "prob"
-	viewMask    = "mask"
-	viewOverlay = "overlay"
+	viewProb       = "prob"
+	viewMask       = "mask"
+	viewOverlay    = "overlay"
+	viewConfidence = "confidence" // of models that give one
 
 	maskRLE       = "rle"
 	maskRLEString = "rle-string"
@@ -36,7 +37,7 @@ const (
 // Values that each parameter may have; the first is the default.
 var (
 	mapsValues = []string{mapsData, mapsProb, mapsLinks, mapsNone}
-	viewValues = []string{viewProb, viewMask, viewOverlay}
+	viewValues = []string{viewProb, viewMask, viewOverlay, viewConfidence}
 	maskValues = []string{"", maskRLE, maskRLEString}
 )
 
@@ -112,7 +113,7 @@ func (p params) views() []string {
 	case p.maps == mapsNone:
 		return nil
 	case p.maps == mapsProb:
-		return []string{viewProb}
+		return []string{viewProb, viewConfidence}
 	}
 	return viewValues
 }

@@ -30,6 +30,7 @@ type fake struct {
 	hold    chan struct{} // if not nil, each batch waits until it can receive
 	deaf    bool          // does not notice that ctx ends
 	panics  bool
+	sure    bool // gives a confidence and a score of its own
 
 	mu      sync.Mutex
 	batches []int
@@ -75,6 +76,9 @@ func (f *fake) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) (
 		r, err := r.WithThreshold(r.Threshold) // fills in the regions
 		if err != nil {
 			return nil, err
+		}
+		if f.sure {
+			r.Confidence, r.Score, r.ScoreKind = r.Prob, 0.75, localize.ScoreNetwork
 		}
 		list = append(list, r)
 	}

@@ -9,6 +9,9 @@ export const percent = (share) => {
 
 export const probability = (p) => p.toFixed(2);
 
+// scoreText is a picture's score, and says if the network itself gave it.
+export const scoreText = ({ score, score_kind: kind }) => `${probability(score)}${kind === 'network' ? ', given by the network' : ''}`;
+
 export const bytes = (n) => (n < 1e6 ? `${Math.max(1, Math.round(n / 1e3))} kB` : `${(n / 1e6).toFixed(n < 1e7 ? 1 : 0)} MB`);
 
 export const megapixels = (n) => `${(n / 1e6).toFixed(n < 1e7 ? 1 : 0)} megapixels`;

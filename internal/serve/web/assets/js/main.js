@@ -109,6 +109,7 @@ function enqueue(item) {
     const job = queue.add(async (signal, onProgress) => {
       const { maps, ...answer } = await api.localize(item.file, { model: name, signal, onProgress });
       job.map = unpack(maps.prob);
+      job.confidence = maps.confidence && unpack(maps.confidence);
       return answer;
     }, { first: item === state.current });
     job.item = item;
@@ -201,6 +202,7 @@ function show(item, result) {
   $('panel').hidden = false;
   controls.enable(true);
   verdictPanel($('verdict'), answer);
+  $('save-confidence').parentElement.hidden = !result.confidence;
   aboutPanel($('about'), { file: item.file, kind: item.kind, answer, model: result.model });
   result.setThreshold(controls.isOwn ? answer.threshold : controls.threshold);
   if (!result.scene.picture) notice(`This browser cannot show ${item.kind.label} pictures: the map is shown on a plain background.`);
@@ -241,7 +243,7 @@ function probe(p) {
   if (p !== null) $('probe').textContent = `Probability here: ${p.toFixed(2)}`;
 }
 
-for (const [id, act] of [['save-report', 'saveReport'], ['print-report', 'printReport'], ['save-overlay', 'saveOverlay'], ['save-mask', 'saveMask'], ['save-json', 'saveJSON']]) {
+for (const [id, act] of [['save-report', 'saveReport'], ['print-report', 'printReport'], ['save-overlay', 'saveOverlay'], ['save-mask', 'saveMask'], ['save-confidence', 'saveConfidence'], ['save-json', 'saveJSON']]) {
   $(id).addEventListener('click', async () => {
     try {
       await state.result?.[act]();

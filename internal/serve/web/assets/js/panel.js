@@ -1,7 +1,7 @@
 // The side panel: what the result means, the marked parts, and facts about the file.
 
 import { make } from './dom.js';
-import { bytes, count, percent, probability, whereabouts } from './format.js';
+import { bytes, count, percent, probability, scoreText, whereabouts } from './format.js';
 import { uprightBox } from './orient.js';
 import { grade, limits } from './verdict.js';
 
@@ -64,6 +64,6 @@ export function aboutPanel(root, { file, kind, answer, model }) {
       ...(answer.warnings ?? []).flatMap((text) => row('Warning', text)),
       ...row('SHA-256', make('code', {}, answer.sha256)),
       ...row('Model', answer.model, model.description ? make('small', {}, model.description) : null),
-      ...row('Score', probability(answer.score)),
+      ...row('Score', scoreText(answer)),
       ...(answer.orientation > 1 ? row('Orientation', `${answer.orientation} (EXIF). The page shows it upright; mask and JSON are in stored pixels.`) : []))));
 }

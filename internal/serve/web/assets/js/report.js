@@ -2,7 +2,7 @@
 // analysis. The same article is printed, and saved as a file without references to others.
 
 import { make } from './dom.js';
-import { bytes, count, moment, percent, probability, whereabouts } from './format.js';
+import { bytes, count, moment, percent, probability, scoreText, whereabouts } from './format.js';
 import { uprightBox } from './orient.js';
 import { grade, limits } from './verdict.js';
 
@@ -92,7 +92,7 @@ function facts({ file, kind, answer, model, version, threshold, fraction, own })
     ['Program', version ? `declip ${version}` : 'declip'],
     ['Threshold', own ? probability(threshold) : `${probability(threshold)}, set by hand (the model's is ${probability(answer.threshold)})`],
     ['Over threshold', `${percent(fraction)} of the picture`],
-    ['Score', probability(answer.score)],
+    ['Score', scoreText(answer)],
     ['Picture', `${answer.width} × ${answer.height} pixels, ${kind.label}, ${bytes(file.size)}`],
     ['SHA-256', make('code', {}, answer.sha256)],
   ];

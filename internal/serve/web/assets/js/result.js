@@ -9,7 +9,7 @@ import { resultJSON, save } from './save.js';
 
 export class Result {
   constructor({ item, model, version, at, scene }, stage, say) {
-    Object.assign(this, { file: item.file, kind: item.kind, answer: item.job.answer, model, version, at, scene, stage, say });
+    Object.assign(this, { file: item.file, kind: item.kind, answer: item.job.answer, confidence: item.job.confidence, model, version, at, scene, stage, say });
     this.asked = 0;
   }
 
@@ -85,6 +85,11 @@ export class Result {
 
   async saveMask() {
     save(await this.scene.map.mask(this.threshold), `${stem(this.file.name)}.mask.png`);
+  }
+
+  // saveConfidence saves the map of how reliable the model holds its map to be.
+  async saveConfidence() {
+    save(this.confidence, `${stem(this.file.name)}.confidence.png`);
   }
 
   async saveOverlay() {
