@@ -197,6 +197,7 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 	if err != nil {
 		return err
 	}
+	a.noticeLimits(o.config)
 	a.greet(listener.Addr(), o, models)
 	err = server.Serve(cmd.Context(), listener)
 	return err
