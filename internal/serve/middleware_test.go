@@ -117,7 +117,7 @@ func TestPublicAddresses(t *testing.T) {
 		{"192.168.1.1:80", false}, {"169.254.169.254:80", false}, {"100.64.0.1:80", false}, {"192.0.0.8:80", false}, {"198.18.0.1:80", false}, {"224.0.0.1:80", false},
 		{"240.0.0.1:80", false}, {"255.255.255.255:80", false}, {"[::1]:80", false}, {"[::]:80", false}, {"[fe80::1]:80", false}, {"[fc00::1]:80", false},
 		{"[fd00:ec2::254]:80", false}, {"[ff02::1]:80", false}, {"[::ffff:127.0.0.1]:80", false}, {"[::ffff:10.0.0.1]:80", false}, {"[64:ff9b::7f00:1]:80", false},
-		{"[2002:7f00:1::]:80", false}, {"[2001:0:1::1]:80", false}, {"[::7f00:1]:80", false},
+		{"[2002:7f00:1::]:80", false}, {"[::ffff:0:7f00:1]:80", false}, {"[2001:0:1::1]:80", false}, {"[::7f00:1]:80", false},
 	} {
 		if err := publicOnly(netip.MustParseAddrPort(c.addr)); (err == nil) != c.ok {
 			t.Errorf("%s: %v, expected public %v", c.addr, err, c.ok)
