@@ -28,6 +28,7 @@ type Row struct {
 // File is an open file. It is safe for concurrent use. It is closed when it is no longer reachable.
 type File struct {
 	name    string
+	reader  io.ReaderAt
 	file    *parquet.File
 	hasMask bool
 	columns map[string]int // numbers of leaf columns
@@ -80,11 +81,14 @@ func Open(name string) (*File, error) {
 // open reads the directory of a file.
 func open(r io.ReaderAt, size int64) (f *File, err error) {
 	defer parallel.Recover(&err) // the library panics at some damaged files
-	file, err := parquet.OpenFile(r, size, parquet.SkipBloomFilters(true))
+	if err := checkFooter(r, size); err != nil {
+		return nil, err
+	}
+	file, err := parquet.OpenFile(r, size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
 	if err != nil {
 		return nil, err
 	}
-	f = &File{file: file, columns: map[string]int{}}
+	f = &File{reader: r, file: file, columns: map[string]int{}}
 	for _, name := range []string{imageColumn, maskColumn, pathColumn, keyColumn, labelColumn} {
 		if leaf, ok := file.Schema().Lookup(strings.Split(name, ".")...); ok {
 			if leaf.MaxRepetitionLevel > 0 {
@@ -104,9 +108,6 @@ func open(r io.ReaderAt, size int64) (f *File, err error) {
 		return nil, fmt.Errorf("no column %s: its columns are %q", imageColumn, names(file))
 	}
 	_, f.hasMask = f.columns[maskColumn]
-	if n := file.NumRows(); n < 0 || n > maxRows {
-		return nil, fmt.Errorf("%d rows: expected at most %d", n, maxRows)
-	}
 	return f, nil
 }
 
@@ -174,6 +175,9 @@ func (f *File) values(g, column int) (values []parquet.Value, err error) {
 	}()
 	defer parallel.Recover(&err)
 	rows := f.file.RowGroups()[g].NumRows()
+	if err := checkPages(f.reader, f.file.Size(), &f.file.Metadata().RowGroups[g].Columns[column].MetaData, rows); err != nil {
+		return nil, err
+	}
 	pages := f.file.RowGroups()[g].ColumnChunks()[column].Pages()
 	defer pages.Close()
 	buffer := make([]parquet.Value, 64)
