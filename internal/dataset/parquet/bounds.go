@@ -26,7 +26,7 @@ var magic = [4]byte{'P', 'A', 'R', '1'}
 func checkFooter(r io.ReaderAt, size int64) error {
 	const head, tail = 4, 8 // "PAR1"; the footer's length and "PAR1"
 	if size < head+tail {
-		return fmt.Errorf("%d bytes are no Parquet file", size)
+		return fmt.Errorf("%d bytes are too few for a Parquet file", size)
 	}
 	var first [head]byte
 	var last [tail]byte
