@@ -25,6 +25,23 @@ func DefaultConfig() Config {
 	}
 }
 
+// DefaultConfigFor is DefaultConfig for an architecture. Other authors' networks learn slower, from
+// larger crops in smaller batches, and with weights for the small share of manipulated pixels.
+func DefaultConfigFor(arch string) Config {
+	c := DefaultConfig()
+	switch arch {
+	case network.ArchCATNet, network.ArchCATNetDCT:
+		c.Loss.Positive = 5 // published: weights 0.5 and 2.5
+		c.CropSize = 512    // published
+	case network.ArchPSCCNet:
+		c.Loss.Balanced = true
+	default:
+		return c
+	}
+	c.Spec.Arch, c.BatchSize, c.LR = arch, 8, 1e-4
+	return c
+}
+
 // Completed fills in the settings that follow from others: an empty BestBy depends on the
 // supervision, an empty Spec.Arch means the published baseline.
 func (c Config) Completed() Config {

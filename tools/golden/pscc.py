@@ -157,6 +157,9 @@ class PSCC:
 
     def mask(self, s, k):
         """The mask [N, 1, h, w] at one scale from features [N, c, h, w]."""
+        return torch.sigmoid(self.mask_logits(s, k))
+
+    def mask_logits(self, s, k):
         at, (n, c, h, w), cut = f"getmask{k}.", s.shape, self.s.cuts[k - 1]
         m, places = c * cut * cut, h * w // (cut * cut)
         rows = s.reshape(n, m, places, 1)
@@ -167,7 +170,7 @@ class PSCC:
         yc = (g.transpose(1, 2) @ channel).reshape(n, c, h, w)  # places x channels, read as channels x places
         z = s + self.t[at + "gamma_s"] * self.conv(ys, at + "W_s") + self.t[at + "gamma_c"] * self.conv(yc, at + "W_c")
         z = F.relu(self.conv(z, at + "getmask.0", padding=1))
-        return torch.sigmoid(self.conv(z, at + "getmask.2", padding=1))
+        return self.conv(z, at + "getmask.2", padding=1)
 
     def detection(self, maps):
         y = self.bottleneck(maps[0], "incre_modules.0.0.")

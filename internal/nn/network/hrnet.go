@@ -48,7 +48,9 @@ func (n hrnet) sizes() Sizes {
 	return s
 }
 
-func (s hrStage) sizes() StageSizes { return StageSizes{Modules: s.modules, Blocks: s.blocks, Widths: s.widths} }
+func (s hrStage) sizes() StageSizes {
+	return StageSizes{Modules: s.modules, Blocks: s.blocks, Widths: s.widths}
+}
 
 // readHRNet reads the sizes of a high-resolution network off its tensors.
 func readHRNet(l *layout, stride int, corners bool) (hrnet, error) {

@@ -117,7 +117,6 @@ func Trainable(m *Pretrained) (*Network, error) {
 	return n, nil
 }
 
-
 // PublishedArch is the Arch of the other author's network that a file holds, or a part of; "" for
 // other files.
 func PublishedArch(f *weights.File) string {
