@@ -53,7 +53,7 @@ type mapURLs struct {
 	Overlay string `json:"overlay,omitempty"`
 	// Confidence is left out for models that give none.
 	Confidence string `json:"confidence,omitempty"`
-	Expires string `json:"expires,omitempty"` // of links, RFC 3339
+	Expires    string `json:"expires,omitempty"` // of links, RFC 3339
 }
 
 // newAnswer encodes the result of a finished job. start is when the whole picture had arrived.

@@ -40,7 +40,9 @@ func readPublished(t *testing.T) (cases []publishedCase) {
 
 // small are the sizes of the golden copies.
 func small(arch string) *network.Sizes {
-	stage := func(widths ...int) network.StageSizes { return network.StageSizes{Modules: 1, Blocks: 1, Widths: widths} }
+	stage := func(widths ...int) network.StageSizes {
+		return network.StageSizes{Modules: 1, Blocks: 1, Widths: widths}
+	}
 	if arch == network.ArchPSCCNet {
 		return &network.Sizes{Stem: [2]int{6, 6}, Inner: 6, Outer: 24, Bottlenecks: 1,
 			Stages: []network.StageSizes{stage(3, 4), stage(3, 4, 5), stage(3, 4, 5, 6)},
