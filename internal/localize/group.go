@@ -87,8 +87,7 @@ func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
 			if err != nil {
 				return nil, err
 			}
-			// Not in low memory: such networks have small weights and large maps.
-			return e.Load(program.ONNX, engine.SessionOptions{ExternalFolder: program.Folder})
+			return e.Load(program.ONNX, engine.SessionOptions{ExternalFolder: program.Folder, LowMemory: mapped(mb.spec)})
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Path(), err)

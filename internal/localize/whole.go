@@ -19,6 +19,13 @@ type wholeRun struct {
 	out     Output
 }
 
+// mapped reports whether a network in one piece leaves its weights in their file. Most have small
+// weights and large maps, for which packing pays. CAT-Net has half a gigabyte of weights, which
+// packing copies twice, and takes longer for that than for a picture of 512 x 512 pixels.
+func mapped(spec network.Spec) bool {
+	return spec.Arch == network.ArchCATNet || spec.Arch == network.ArchCATNetDCT
+}
+
 func (r *Runner) runWhole(ctx context.Context, p *picture.Picture) (Output, error) {
 	run := &wholeRun{Runner: r, picture: p}
 	if err := runSteps(ctx, wholeSteps, run); err != nil {

@@ -126,10 +126,10 @@ func ConvNormReLU(x, w, b *Node, o ConvOptions, scale, shift, mean, variance *No
 	return apply1(winogradConv{relu: true}, x, w, Add(Mul(Sub(b, mean), factor), shift), factor)
 }
 
-// Winograd3x3 makes ConvNorm use the operators of package operators for 3 x 3 convolutions that keep
-// the size of their maps, where the numbers of channels are multiples of 16. It is for inference
-// and must be called before they are added. Rounding differs from that of plain convolutions, so
-// only networks that have always used it do.
+// Winograd3x3 makes ConvNorm use the operators of package operators for 3 x 3 convolutions that
+// keep the size of their maps, where the numbers of channels are multiples of 16. It is for
+// inference and must be called before they are added. Rounding differs from that of plain
+// convolutions, so a network that has run without it keeps doing so.
 func (g *Graph) Winograd3x3() { g.winograd3 = true }
 
 // NormOf holds the parameters of a batch norm with given statistics, a vector of one value for each
@@ -139,9 +139,9 @@ type NormOf struct {
 	Eps                          float64
 }
 
-// ConvNorm is BatchNorm(Conv(x, w, b, o), ...), plus the map sum, and a ReLU of that if relu is set;
-// b and sum may be nil. Where Graph.Winograd3x3 was called, the norm is part of the convolution, so
-// that no pass over the maps is left for it.
+// ConvNorm is BatchNorm(Conv(x, w, b, o), ...), plus the map sum, and a ReLU of that if relu is
+// set; b and sum may be nil. Where Graph.Winograd3x3 was called, the norm is part of the
+// convolution, so that no pass over the maps is left for it.
 func ConvNorm(x, w, b *Node, o ConvOptions, norm NormOf, sum *Node, relu bool) *Node {
 	if x == nil || w == nil || !x.graph.winograd3 || len(w.shape) != 4 || len(x.shape) != 4 {
 		y := BatchNorm(Conv(x, w, b, o), norm.Scale, norm.Shift, norm.Mean, norm.Variance, norm.Eps)
@@ -174,7 +174,9 @@ func finished(y, sum *Node, relu bool) *Node {
 }
 
 // fewestTiles is the smallest number of tiles of 6 x 6 for which transforming the kernels pays.
-const fewestTiles = 9
+// Against ONNX Runtime's convolutions, one thread of an AMD EPYC (Zen 5) takes 0.5 to 0.6 of the
+// time with 121 tiles or more, as much with 36 and three times as much with 9.
+const fewestTiles = 30
 
 // byWinograd3x3 reports whether a convolution is one that ConvNorm makes an operator of.
 func (k conv) byWinograd3x3(x, w *Node) bool {
@@ -184,9 +186,9 @@ func (k conv) byWinograd3x3(x, w *Node) bool {
 		x.shape[1]%winogradChannels == 0 && w.shape[0]%winogradChannels == 0 && tiles >= fewestTiles
 }
 
-// winograd3x3 is a 3 x 3 convolution that keeps the size of the maps, x [N,C,H,W], w [K,C,3,3], bias
-// [K], scale [K] and perhaps a map [N,K,H,W]: conv * scale + bias + map; with relu, negative values
-// become 0.
+// winograd3x3 is a 3 x 3 convolution that keeps the size of the maps, x [N,C,H,W], w [K,C,3,3],
+// bias [K], scale [K] and perhaps a map [N,K,H,W]: conv * scale + bias + map; with relu, negative
+// values become 0.
 type winograd3x3 struct{ relu bool }
 
 func (winograd3x3) name() string { return "3 x 3 Winograd convolution" }

@@ -37,8 +37,6 @@ const (
 // catNetMark is a tensor that CAT-Net has, and no other network.
 const catNetMark = "dc_layer0_dil.0.weight"
 
-func init() { wholeKinds = append(wholeKinds, recogniseCATNet) }
-
 func recogniseCATNet(f *weights.File, _ []*weights.File) (wholeNetwork, error) {
 	list := prefixes(f, catNetMark)
 	if len(list) == 0 {
@@ -128,6 +126,9 @@ func (n *catNet) spec() Spec {
 // in that row and column of the block's pixels; PortSteps [1, 1, 8, 8]. Output: PortLogits at a
 // quarter of the size, or an eighth without pixels.
 func (n *catNet) build(b *builder, height, width int) []graph.Output {
+	if b.form.Winograd {
+		b.g.Winograd3x3()
+	}
 	var inputs []*graph.Node
 	if n.pixels != nil {
 		inputs = append(inputs, b.g.Input(PortImage, 1, 3, height, width))

@@ -104,6 +104,32 @@ func (c catNetCase) compare(t *testing.T, got *engine.Tensor) {
 	}
 }
 
+// With numbers of channels and sizes for which our own convolutions are used, both forms agree.
+func TestCATNetForms(t *testing.T) {
+	e := enginetest.Open(t)
+	sizes := readCATNet(t).Sizes
+	sizes.Stem, sizes.Inner, sizes.Outer = 16, 16, 32
+	sizes.Widths, sizes.DCTWidths, sizes.Joined = []int{16, 32, 48, 64}, []int{32, 16, 16}, []int{16, 16, 24, 32}
+	m, err := OpenPretrained(networktest.Store(t, networktest.Tensors(sizes.Rules(true)), nil), Override{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := catNetCase{Pixels: true, Height: 264, Width: 320}
+	var logits [2]*engine.Tensor
+	for i, form := range []Form{Plain, {Winograd: e.Winograd()}} {
+		p, err := m.ProgramIn(form, c.Height, c.Width)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logits[i] = runProgram(t, e, p, i == 1, c.inputs(t))[PortLogits]
+	}
+	for i, w := range logits[0].Float32s() {
+		if d := math.Abs(sigmoid(w) - sigmoid(logits[1].Float32s()[i])); !(d <= 2e-5) {
+			t.Fatalf("probability %d differs by %g", i, d)
+		}
+	}
+}
+
 // Every published tensor is used, in a file with a prefix too, and one that is missing is named.
 func TestCATNetTensors(t *testing.T) {
 	g := readCATNet(t)

@@ -181,7 +181,7 @@ func (b *builder) hrFuse(xs []*graph.Node, name string, widths []int, corners bo
 func (b *builder) hrWay(xs []*graph.Node, name string, from, to int, widths []int, corners bool) *graph.Node {
 	x, at := xs[from], fmt.Sprintf("%s.%d.%d", name, to, from)
 	if from > to {
-		x = b.convNorm(x, at+".0", at+".1", convSpec{out: widths[to], kernel: 1, kind: initHe})
+		x = b.convUnit(x, at+".0", at+".1", convSpec{out: widths[to], kernel: 1, kind: initHe}, nil, false)
 		h, w := size(xs[to])
 		return graph.Resize(x, h, w, corners)
 	}
@@ -189,7 +189,7 @@ func (b *builder) hrWay(xs []*graph.Node, name string, from, to int, widths []in
 		step, c := fmt.Sprintf("%s.%d", at, k), convSpec{out: widths[from], kernel: 3, stride: 2, pad: 1, kind: initHe}
 		if k == to-from-1 {
 			c.out = widths[to]
-			return b.convNorm(x, step+".0", step+".1", c)
+			return b.convUnit(x, step+".0", step+".1", c, nil, false)
 		}
 		x = b.convNormThenReLU(x, step+".0", step+".1", c)
 	}
@@ -200,8 +200,7 @@ func (b *builder) hrWay(xs []*graph.Node, name string, from, to int, widths []in
 func (b *builder) basicBlock(x *graph.Node, name string, width int) *graph.Node {
 	c := convSpec{out: width, kernel: 3, pad: 1, kind: initHe}
 	y := b.convNormThenReLU(x, name+".conv1", name+".bn1", c)
-	y = b.convNorm(y, name+".conv2", name+".bn2", c)
-	return graph.ReLU(graph.Add(y, b.shortcut(x, name, width)))
+	return b.convUnit(y, name+".conv2", name+".bn2", c, b.shortcut(x, name, width), true)
 }
 
 // residualBottleneck adds 1x1, 3x3 and 1x1 convolutions of inner, inner and outer channels next to
@@ -209,8 +208,8 @@ func (b *builder) basicBlock(x *graph.Node, name string, width int) *graph.Node 
 func (b *builder) residualBottleneck(x *graph.Node, name string, inner, outer int) *graph.Node {
 	y := b.convNormThenReLU(x, name+".conv1", name+".bn1", convSpec{out: inner, kernel: 1, kind: initHe})
 	y = b.convNormThenReLU(y, name+".conv2", name+".bn2", convSpec{out: inner, kernel: 3, pad: 1, kind: initHe})
-	y = b.convNorm(y, name+".conv3", name+".bn3", convSpec{out: outer, kernel: 1, kind: initHe})
-	return graph.ReLU(graph.Add(y, b.shortcut(x, name, outer)))
+	last := convSpec{out: outer, kernel: 1, kind: initHe}
+	return b.convUnit(y, name+".conv3", name+".bn3", last, b.shortcut(x, name, outer), true)
 }
 
 // shortcut is x, with a pointwise convolution if its channels differ from those of the block.
@@ -218,10 +217,29 @@ func (b *builder) shortcut(x *graph.Node, name string, width int) *graph.Node {
 	if channels(x) == width {
 		return x
 	}
-	return b.convNorm(x, name+".downsample.0", name+".downsample.1", convSpec{out: width, kernel: 1, kind: initHe})
+	return b.convUnit(x, name+".downsample.0", name+".downsample.1", convSpec{out: width, kernel: 1, kind: initHe}, nil, false)
 }
 
 // convNormThenReLU is convNorm and the ReLU after it.
 func (b *builder) convNormThenReLU(x *graph.Node, conv, norm string, c convSpec) *graph.Node {
-	return graph.ReLU(b.convNorm(x, conv, norm, c))
+	return b.convUnit(x, conv, norm, c, nil, true)
+}
+
+// convUnit is a convolution and the batch norm after it, plus sum, which may be nil, and a ReLU of
+// that if relu is set.
+func (b *builder) convUnit(x *graph.Node, conv, norm string, c convSpec, sum *graph.Node, relu bool) *graph.Node {
+	if b.train && !b.frozen {
+		y := b.norm(b.conv(x, conv, c), norm, initOne)
+		if sum != nil {
+			y = graph.Add(y, sum)
+		}
+		if relu {
+			y = graph.ReLU(y)
+		}
+		return y
+	}
+	w, bias, o := b.kernel(x, conv, c)
+	scale, shift, mean, variance := b.statistics(c.out, norm, initOne)
+	n := graph.NormOf{Scale: scale, Shift: shift, Mean: mean, Variance: variance, Eps: bnEps}
+	return graph.ConvNorm(x, w, bias, o, n, sum, relu)
 }

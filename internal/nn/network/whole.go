@@ -29,6 +29,7 @@ type wholeNetwork interface {
 var wholeKinds = []func(f *weights.File, others []*weights.File) (wholeNetwork, error){
 	recogniseTruFor,
 	recognisePSCC,
+	recogniseCATNet,
 }
 
 // recogniseWhole finds out which other author's network is in a file; nil if none is.

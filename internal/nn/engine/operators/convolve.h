@@ -23,7 +23,7 @@ static void kernels_item(void *arg, size_t item) {
 		for (size_t i = input; i < input + inputs_together; i++) {
 			const float *from = c->kernel + (c->adjoint ? i * c->outputs + o : o * c->inputs + i) * taps * taps;
 			float *to = k->kernels + (p * c->inputs + i) * panel + o % panel;
-			transform_kernels(from, stride, c->adjoint, to, k->panels * c->inputs * panel);
+			transform_kernels(from, stride, c->adjoint, o == 0 && i == 0, to, k->panels * c->inputs * panel);
 		}
 }
 

@@ -60,8 +60,8 @@ func address(values []float32) *C.float {
 	return (*C.float)(&values[0])
 }
 
-// convolution is one without ONNX Runtime, for tests of every kind of processor (tests cannot call C
-// themselves). Slices may be nil as in winograd_conv.
+// convolution is one without ONNX Runtime, for tests of every kind of processor (tests cannot call
+// C themselves). Slices may be nil as in winograd_conv.
 type convolution struct {
 	taps             int // of the kernel in each direction: 3 or 5
 	scale, bias, sum []float32

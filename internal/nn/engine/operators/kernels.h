@@ -1,22 +1,23 @@
 // Kernels, transformed and back.
 
-// transform_kernels transforms the kernels of LANES outputs and one input: to [points][...] with points apart.
-INLINE void transform_kernels(const float *from, size_t stride, int adjoint, float *to, size_t apart) {
+// transform_kernels transforms the kernels of LANES outputs and one input: to [points][...] with points apart. first: they
+// are those of the first input.
+INLINE void transform_kernels(const float *from, size_t stride, int adjoint, int first, float *to, size_t apart) {
 	enum { size = taps * taps };
 	vec g[size], half[span * taps], u[points];
-#if TAPS == 3
-	for (int k = 0; k < size; k++)
-		for (int i = 0; i < LANES; i++) g[k][i] = from[i * stride + k];
-#else
-	// Rows of 25 values, one for each lane: two or more squares, of which the last overlaps.
+	// Rows of taps * taps values, one for each lane: squares, of which the last overlaps with the one before, or with the
+	// kernel before.
 	for (int at = 0; at < size; at += LANES) {
 		int start = at + LANES <= size ? at : size - LANES;
+		if (start < 0 && first) start = 0; // there is no kernel before, but one behind
 		vec v[LANES];
-		UNROLL for (int i = 0; i < LANES; i++) v[i] = load(from + i * stride + start);
+		UNROLL for (int i = 0; i < LANES; i++) v[i] = load(from + i * (ptrdiff_t)stride + start);
 		transpose(v);
-		for (int i = 0; i < LANES; i++) g[adjoint ? size - 1 - start - i : start + i] = v[i];
+		for (int i = 0; i < LANES; i++) {
+			int tap = start + i;
+			if (tap >= 0 && tap < size) g[adjoint ? size - 1 - tap : tap] = v[i];
+		}
 	}
-#endif
 	UNROLL for (int j = 0; j < taps; j++) kernel_points(g + j, half + j, taps, taps);
 	UNROLL for (int i = 0; i < span; i++) kernel_points(half + i * taps, u + i * span, 1, 1);
 	UNROLL for (int i = 0; i < points; i++) store(to + i * apart, u[i]);
