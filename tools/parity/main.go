@@ -87,6 +87,9 @@ func run(python, program string, threads int, only string, pictures []string) er
 	if err := p.networks(); err != nil {
 		return err
 	}
+	if err := p.whole(); err != nil {
+		return err
+	}
 	if err := p.training(python, filepath.Join(filepath.Dir(program), "training_torch.py"), threads); err != nil {
 		return err
 	}

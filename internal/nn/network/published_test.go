@@ -82,6 +82,9 @@ func TestTruFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	compareOutputs(t, g, m, Plain, 256)
+	if enginetest.Open(t).Winograd() {
+		compareOutputs(t, g, m, Form{Winograd: true}, 256)
+	}
 }
 
 // psccStored stores the tensors of the golden rules as three files, as they are published.

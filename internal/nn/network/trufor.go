@@ -112,7 +112,10 @@ func (b *builder) noiseprint(x *graph.Node, n *truFor) *graph.Node {
 	first.bias, last.bias, last.out = true, true, 1
 	x = graph.ReLU(b.conv(x, "dncnn.0", first))
 	for i := range n.noiseLayers {
-		x = b.convNormReLU(x, fmt.Sprintf("dncnn.%d", 3*i+2), layer, fmt.Sprintf("dncnn.%d", 3*i+3))
+		w, _, o := b.kernel(x, fmt.Sprintf("dncnn.%d", 3*i+2), layer)
+		norm := graph.NormOf{Eps: bnEps}
+		norm.Scale, norm.Shift, norm.Mean, norm.Variance = b.statistics(n.noiseWidth, fmt.Sprintf("dncnn.%d", 3*i+3), initHe)
+		x = graph.ConvNorm(x, w, nil, o, norm, nil, true)
 	}
 	return b.conv(x, fmt.Sprintf("dncnn.%d", 3*n.noiseLayers+2), last)
 }

@@ -47,5 +47,8 @@ func recogniseWhole(f *weights.File, others []*weights.File) (wholeNetwork, erro
 func buildAlone(n wholeNetwork, form Form, height, width int) (*builder, []graph.Output) {
 	b := newBuilder(form.Graph(), false)
 	b.form = form
+	if form.Winograd {
+		b.g.Winograd3x3()
+	}
 	return b, n.build(b, height, width)
 }
