@@ -38,7 +38,7 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	})
 	section(f, "Network", func(f *pflag.FlagSet) {
 		addNetworkFlags(f, c)
-		f.StringVar(&c.Init, "init", "", "checkpoint `file` whose network and weights to start from")
+		f.StringVar(&c.Init, "init", "", "checkpoint `file` whose network and weights to start from: declip's, or a published one of CAT-Net or PSCC-Net")
 		f.StringVar(&c.Backbone, "backbone", "", backboneUsage)
 		f.BoolVar(&c.Spec.Frozen, "freeze-backbone", false, freezeUsage)
 		f.BoolVar(&c.FineTune, "fine-tune", false, "also train the backbones of --clip, or of the model of --init; the cost is printed at start")
@@ -118,11 +118,11 @@ func (o *trainOptions) settleCache(cmd *cobra.Command) error {
 // addNetworkFlags declares which network is trained.
 func addNetworkFlags(f *pflag.FlagSet, c *train.Config) {
 	s := &c.Spec
-	f.StringVar(&s.Arch, "arch", s.Arch, "backbone: ViT-L/14, RN50, \"ViT-L/14,RN50\" or another one of CLIP; xceptionnet, xceptionnet-lite")
+	f.StringVar(&s.Arch, "arch", s.Arch, "backbone: ViT-L/14, RN50, \"ViT-L/14,RN50\" or another one of CLIP; xceptionnet, xceptionnet-lite; or a whole network: cat-net, cat-net-dct, pscc-net")
 	f.StringVar(&s.Layer, "layer", s.Layer, "layer of the backbone that the decoder reads, such as layer20 (default: the last)")
 	f.StringArrayVar(&c.BackboneFiles, "clip", nil, "`file` with a backbone; repeatable (default: searched in the models directory)")
 	f.StringVar(&s.Decoder, "decoder", s.Decoder, "decoder: linear, attention, conv-4, conv-12 or conv-20; of xceptionnet-lite: context or pyramid (default: linear, context)")
-	f.IntSliceVar(&s.Widths, "widths", nil, "channels of a conv decoder's four stages; xceptionnet-lite: of conv1, conv2, block1, block2")
+	f.IntSliceVar(&s.Widths, "widths", nil, "channels of a conv decoder's four stages; xceptionnet-lite: of conv1, conv2, block1, block2; cat-net, pscc-net: of the branches (cat-net-dct has three)")
 	f.IntVar(&s.Context, "context", 0, "xceptionnet-lite: channels of the context decoder")
 	f.IntVar(&s.Pyramid, "pyramid", 0, "xceptionnet-lite: channels of the pyramid decoder")
 	f.IntSliceVar(&s.Dilations, "dilations", nil, "xceptionnet-lite: dilations of the decoder's blocks")
@@ -141,12 +141,13 @@ func addOptimizerFlags(f *pflag.FlagSet, c *train.Config) {
 	f.Int64Var(&c.Warmup, "warmup", c.Warmup, "steps over which the learning rate rises, with the cosine schedule")
 	f.Float64Var(&c.Average, "average", c.Average, "decay of the moving average of the weights; 0: no average")
 	f.Float64Var(&c.Loss.Positive, "loss-positive", c.Loss.Positive, "weight of manipulated pixels in the cross-entropy")
+	f.BoolVar(&c.Loss.Balanced, "loss-balanced", c.Loss.Balanced, "let the manipulated and the untouched pixels of a batch count the same (default with pscc-net)")
 	f.Float64Var(&c.Loss.Dice, "loss-dice", c.Loss.Dice, "weight of the Dice loss, which is added to the cross-entropy")
 }
 
 // addExampleFlags declares how training examples are made of pictures.
 func addExampleFlags(f *pflag.FlagSet, c *train.Config) {
-	f.IntVar(&c.CropSize, "crop-size", c.CropSize, "side of a crop in pixels, for xceptionnet-lite (xceptionnet uses the whole picture, resized)")
+	f.IntVar(&c.CropSize, "crop-size", c.CropSize, "side of a crop in pixels, for xceptionnet-lite, cat-net and pscc-net (xceptionnet uses the whole picture, resized)")
 	f.IntVar(&c.Draws, "draws", c.Draws, "crops per decoded picture")
 	f.Float64Var(&c.Inside, "inside", c.Inside, "share of the crops of manipulated pictures that contain part of the mask")
 	f.StringVar(&c.Augment.Kind, "augment", "none", "augmentation of the paper: none, blur, color_jitter, jpeg_compression or all")
@@ -169,10 +170,38 @@ that contains a training, or the log of one, is refused; --force replaces it.
 
 The same data, options, seed and threads give the same weights.
 
+cat-net, cat-net-dct and pscc-net are CAT-Net v2, its part over JPEG's
+coefficients, and PSCC-Net. Their defaults differ: batches of 8, a learning rate
+of 1e-4, for CAT-Net crops of 512 pixels and a weight of 5 for manipulated pixels,
+for PSCC-Net the balanced loss.
+
 ` + dataHelp + `
 
 If a data set has splits and none is named, "train" of --data and "valid" of
 --valid are used.`
+
+// suit replaces the defaults of flags that were not given by those that suit the network.
+func (o *trainOptions) suit(f *pflag.FlagSet) {
+	arch := o.config.Spec.Arch
+	if o.config.Init != "" {
+		arch = train.PublishedArch(o.config.Init)
+	}
+	suited, c := train.DefaultConfigFor(arch), &o.config
+	if c.Supervision == train.Detection {
+		suited.Loss = train.DefaultConfig().Loss // labels have no areas to weigh
+	}
+	for name, set := range map[string]func(){
+		"batch-size":    func() { c.BatchSize = suited.BatchSize },
+		"crop-size":     func() { c.CropSize = suited.CropSize },
+		"lr":            func() { c.LR = suited.LR },
+		"loss-positive": func() { c.Loss.Positive = suited.Loss.Positive },
+		"loss-balanced": func() { c.Loss.Balanced = suited.Loss.Balanced },
+	} {
+		if !f.Changed(name) {
+			set()
+		}
+	}
+}
 
 func (a *app) newTrain() *cobra.Command {
 	var o trainOptions
@@ -195,6 +224,7 @@ func (a *app) newTrain() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			o.suit(cmd.Flags())
 			if err := o.sets.check(cmd); err != nil {
 				return err
 			}

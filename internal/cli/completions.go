@@ -21,7 +21,7 @@ import (
 // sets, models or files are completed in other ways.
 func flagCompletions() map[string][]string {
 	return map[string][]string{
-		"arch":          {"ViT-L/14", "RN50", "ViT-L/14,RN50", network.ArchXception, network.ArchLite},
+		"arch":          {"ViT-L/14", "RN50", "ViT-L/14,RN50", network.ArchXception, network.ArchLite, network.ArchCATNet, network.ArchCATNetDCT, network.ArchPSCCNet},
 		"augment":       {"none", "blur", "color_jitter", "jpeg_compression", "all"},
 		"best-by":       {"iou", "f1", train.ByAP, "balanced"},
 		"cache-dtype":   {"fp32", "fp16"},

@@ -71,6 +71,9 @@ func supervisionText(c train.Config) string {
 		return "detection: cross-entropy of a map's mean logit"
 	}
 	text := "localization: cross-entropy of each pixel"
+	if c.Loss.Balanced {
+		text += ", manipulated and untouched ones counting the same"
+	}
 	if c.Loss.Positive != 1 {
 		text += fmt.Sprintf(", weight %g for manipulated ones", c.Loss.Positive)
 	}

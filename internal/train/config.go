@@ -189,8 +189,8 @@ type Augment struct {
 type Loss struct {
 	// Positive weighs the manipulated part of the binary cross-entropy. Published: 1.
 	Positive float64 `json:"positive"`
-	// Balanced makes the manipulated and the untouched cells of a batch count the same, whatever their
-	// areas: the cross-entropy is the mean of the means over either kind.
+	// Balanced makes the manipulated and the untouched cells of a batch count the same: the
+	// cross-entropy is the mean of the means over either kind.
 	Balanced bool `json:"balanced,omitempty"`
 	// Dice weighs the Dice loss, the mean over the batch's pictures of 1 - (2 sum(p t) + s) /
 	// (sum(p) + sum(t) + s) with probabilities p, targets t and s a hundredth of the picture's

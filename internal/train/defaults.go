@@ -142,7 +142,7 @@ func (o ObjectiveOptions) objectiveChecks() []check {
 		{slices.Contains([]string{Localization, Detection}, o.Supervision),
 			fmt.Sprintf("supervision %q: want localization or detection", o.Supervision)},
 		{!detection || o.BestBy == ByAP, fmt.Sprintf("best by %q: want ap in detection", o.BestBy)},
-		{!detection || o.Loss.Positive == 1 && o.Loss.Dice == 0, "loss: detection has no weights and no Dice loss"},
+		{!detection || o.Loss.Positive == 1 && o.Loss.Dice == 0 && !o.Loss.Balanced, "loss: detection has no weights and no Dice loss"},
 		{slices.Contains([]string{ByIoU, ByF1, ByAP, ByBalanced}, o.BestBy),
 			fmt.Sprintf("best by %q: want iou, f1, ap or balanced", o.BestBy)},
 	}
@@ -153,6 +153,8 @@ func (c Config) startChecks() []check {
 	return []check{
 		{!c.FineTune || !c.Spec.Frozen, "a backbone can't be frozen and fine-tuned"},
 		{!c.Thaw || !c.ThawContext, "--thaw-backbone and --thaw-context exclude each other"},
+		{c.Backbone == "" || !c.otherAuthors(), fmt.Sprintf("%s has no backbone of its own: start from a whole file (--init)", c.Spec.Arch)},
+		{len(c.BackboneFiles) == 0 || c.Init != "" || !c.otherAuthors(), fmt.Sprintf("%s takes no backbone's file", c.Spec.Arch)},
 		{c.Init != "" || !c.Thaw && !c.ThawContext, "there is no checkpoint (--init) whose backbone could be thawed"},
 	}
 }

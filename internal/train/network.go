@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/declip/declip/internal/models"
@@ -37,12 +38,17 @@ func (c Config) openNetwork() (Network, []*weights.File, error) {
 // end.
 func (c Config) onBackbones() bool {
 	switch c.Spec.Arch {
-	case network.ArchLite, network.ArchCATNet, network.ArchCATNetDCT, network.ArchPSCCNet:
+	case network.ArchLite:
 		return false
 	case network.ArchXception:
 		return c.Spec.Frozen
 	}
-	return true
+	return !c.otherAuthors()
+}
+
+// otherAuthors is true for other authors' networks, which are trained end to end.
+func (c Config) otherAuthors() bool {
+	return slices.Contains([]string{network.ArchCATNet, network.ArchCATNetDCT, network.ArchPSCCNet}, c.Spec.Arch)
 }
 
 // openInit opens the checkpoint to start from: a network in one piece, or a decoder whose backbones
@@ -122,11 +128,22 @@ func (c Config) openPublished() (Network, []*weights.File, error) {
 	return n, files, nil
 }
 
+// PublishedArch is the Arch of another author's network in a file to start from; "" for other files
+// and for those that cannot be read, which Run reports.
+func PublishedArch(path string) string {
+	file, err := weights.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	return network.PublishedArch(file)
+}
+
 // What a file to start from holds.
 type kind int
 
 const (
-	kindHead     kind = iota // a decoder on backbones, or what is no network at all
+	kindHead     kind = iota // a decoder on backbones, or something unknown
 	kindEndToEnd             // declip's network that is trained as a whole
 	kindWhole                // another author's network
 )

@@ -163,8 +163,8 @@ func ports(list []engine.Port) map[string]bool {
 // Given names the inputs derived from the pictures, in the order in which Run takes them.
 func (s *Step) Given() []string { return s.given }
 
-// Run takes the step of the given number, from 0, on a batch: the inputs of Given and a target. After an error, or a loss that is not a number, the parameters are
-// unchanged.
+// Run takes the step of the given number, from 0, on a batch: the inputs of Given and a target.
+// After an error, or a loss that is not a number, the parameters are unchanged.
 func (s *Step) Run(ctx context.Context, given []*engine.Tensor, target *engine.Tensor, number int64, rate float64) (loss, norm float64, err error) {
 	s.inputs[s.target] = target
 	for i, t := range given {

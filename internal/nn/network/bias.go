@@ -9,6 +9,9 @@ import (
 // and returns that parameter. After the last layer the map is only enlarged with weights that sum
 // to one, so that the shift is exact. A probability p becomes 1 / (1 + exp(-(logit(p) + by))).
 func (n *Network) ShiftLogits(by float64) (Param, error) {
+	if n.spec.Mode == ModeWhole {
+		return Param{}, fmt.Errorf("%v can't be calibrated: choose a threshold instead", n.spec)
+	}
 	if len(n.params) == 0 {
 		return Param{}, fmt.Errorf("%v has no parameters", n.spec)
 	}

@@ -105,6 +105,9 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Path(), err)
 	}
+	if _, err := net.ShiftLogits(0); err != nil { // before hours of maps
+		return nil, fmt.Errorf("%s: %w", file.Path(), err)
+	}
 	if err := o.addDetectors(net); err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Path(), err)
 	}
