@@ -64,8 +64,8 @@ func luma(coefficients, steps []float32, side int) []float64 {
 
 var levels255 = picture.Normalization{Std: [3]float32{1. / 255, 1. / 255, 1. / 255}}
 
-// The luma of a crop's pixels must be that of its coefficients, in all eight turns, whether they are
-// the file's own or those of an augmentation.
+// The luma of a crop's pixels must be that of its coefficients, in all eight turns, whether these
+// are the file's own or those of an augmentation.
 func TestCropCoefficients(t *testing.T) {
 	for name, c := range map[string]struct {
 		quality int

@@ -144,7 +144,7 @@ func toMap(x *graph.Node, height, width int) *graph.Node {
 func (b *builder) mapLinear(x *graph.Node, name string, out int, bias bool) *graph.Node {
 	in := channels(x)
 	d := declared{name: name + ".weight", shape: []int{out, in}, as: []int{out, in, 1, 1}, kind: initUniform, fanIn: in, trainable: true}
-	if b.part == nil { // its parameters are in memory, and trained, in the shape in which they are stored
+	if b.part == nil { // parameters in memory are trained in the shape in which they are stored
 		d.as = nil
 	}
 	weight := graph.Reshape(b.declare(d), out, in, 1, 1)

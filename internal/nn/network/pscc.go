@@ -229,7 +229,8 @@ func (b *builder) psccMask(x *graph.Node, name string, s psccScale) *graph.Node 
 	}
 	value, query, key := project("g"), project("theta"), project("phi")
 	bySpace := graph.Reshape(attend(query, key, value), -1, s.width, height, width)
-	similar := graph.Softmax(graph.MatMul(query, graph.Transpose(key, 0, 1, 3, 2)), -1) // [N, 1, rows, rows]
+	// [N, 1, rows, rows]
+	similar := graph.Softmax(graph.MatMul(query, graph.Transpose(key, 0, 1, 3, 2)), -1)
 	// The published network reads this product, places x rows, as if it were rows x places. It was
 	// trained that way.
 	byChannel := graph.Reshape(graph.MatMul(graph.Transpose(value, 0, 1, 3, 2), similar), -1, s.width, height, width)
@@ -275,7 +276,8 @@ func (b *builder) psccFeatures(image *graph.Node, n hrnet, rows int) []*graph.No
 	if rows >= height || b.train {
 		return b.hrnet(image, n)
 	}
-	halo := (n.blocks + 4) &^ 1 // two convolutions of the stem, one of each bottleneck and one behind them
+	// Two convolutions of the stem, one of each bottleneck and one behind them.
+	halo := (n.blocks + 4) &^ 1
 	var large, small []*graph.Node
 	for from := 0; from < height; from += rows {
 		to := min(from+rows, height)

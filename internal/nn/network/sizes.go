@@ -7,7 +7,7 @@ import (
 )
 
 // Sizes are the numbers of channels and layers of CAT-Net or PSCC-Net. They are read from the
-// tensors of files; a new network has the published ones unless its Spec says otherwise.
+// tensors of files; a new network has the published ones unless its Spec has others.
 type Sizes struct {
 	// The network over pixels; unused by the network over coefficients alone.
 	Stem        [2]int       `json:"stem"`           // channels of the first two convolutions

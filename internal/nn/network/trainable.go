@@ -37,8 +37,8 @@ func (b *builder) batch(spec Spec, inputs []*graph.Node) Built {
 }
 
 // Inputs lists the inputs of a network that takes pictures: PortImage [N, 3, H, W] and, for
-// CAT-Net, PortCoefficients [N, 1, H, W] and PortSteps [N, 1, 8, 8]. The image is normalised by Mean
-// and Std, but for cat-net its levels are in [-1,1], for pscc-net in [0,1].
+// CAT-Net, PortCoefficients [N, 1, H, W] and PortSteps [N, 1, 8, 8]. The image is normalised by
+// Mean and Std, but for cat-net its levels are in [-1,1], for pscc-net in [0,1].
 func (s Spec) Inputs() []string {
 	switch s.Arch {
 	case ArchCATNet:
