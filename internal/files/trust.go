@@ -1,6 +1,6 @@
-package engine
+package files
 
 import "errors"
 
-// errUntrusted is returned (wrapped) for a library that someone else could have put in its place.
-var errUntrusted = errors.New("is not trusted")
+// ErrUntrusted is returned (wrapped) for a file that someone else could have put in its place.
+var ErrUntrusted = errors.New("is not trusted")

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package engine
+package files
 
 import (
 	"fmt"
@@ -14,13 +14,13 @@ import (
 // maxLinks is how many symbolic links a path may go through; Linux allows as many.
 const maxLinks = 40
 
-// checkTrusted returns an error (errUntrusted) unless only root and the user uid can decide what an
-// absolute path leads to. It follows the path one name at a time, through symbolic links, from the
+// CheckTrusted returns an error (ErrUntrusted) unless only root and the user uid can decide what an
+// absolute path leads to: code in a file there may be executed. It follows the path one name at a time, through symbolic links, from the
 // root directory. Every directory, link and the file itself must belong to root or uid. None may be
 // writable by everyone, except for directories with the sticky bit on the way, such as /tmp, where
 // users cannot replace the files of others. Group-writable files are accepted: groups of one
 // user are usual.
-func checkTrusted(path string, uid uint32) error {
+func CheckTrusted(path string, uid uint32) error {
 	const separator = string(filepath.Separator)
 	rest := strings.Split(filepath.Clean(path), separator)
 	current, links := separator, 0
@@ -79,7 +79,7 @@ func checkOwnerAndMode(path string, uid uint32, sticky bool) error {
 		return err
 	}
 	if info.Mode().Perm()&0o002 != 0 && (!sticky || info.Mode()&fs.ModeSticky == 0) {
-		return fmt.Errorf("%w: everyone can write to %s", errUntrusted, path)
+		return fmt.Errorf("%w: everyone can write to %s", ErrUntrusted, path)
 	}
 	return nil
 }
@@ -87,23 +87,23 @@ func checkOwnerAndMode(path string, uid uint32, sticky bool) error {
 func checkOwner(path string, info fs.FileInfo, uid uint32) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return fmt.Errorf("%w: the owner of %s is unknown", errUntrusted, path)
+		return fmt.Errorf("%w: the owner of %s is unknown", ErrUntrusted, path)
 	}
 	if stat.Uid != 0 && stat.Uid != uid {
-		return fmt.Errorf("%w: %s belongs to user %d, expected root or user %d", errUntrusted, path, stat.Uid, uid)
+		return fmt.Errorf("%w: %s belongs to user %d, expected root or user %d", ErrUntrusted, path, stat.Uid, uid)
 	}
 	return nil
 }
 
-// currentUser returns the user whose rights the process has.
-func currentUser() uint32 { return uint32(os.Geteuid()) }
+// CurrentUser returns the user whose rights the process has.
+func CurrentUser() uint32 { return uint32(os.Geteuid()) }
 
-// ownedByUser reports whether a file belongs to the current user.
-func ownedByUser(path string) bool {
+// OwnedByUser reports whether a file belongs to the current user.
+func OwnedByUser(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil {
 		return false
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && stat.Uid == currentUser()
+	return ok && stat.Uid == CurrentUser()
 }

@@ -1,9 +1,11 @@
-package engine
+package files
 
-// checkTrusted accepts every file: the places that are searched on Windows are the user's own and
+// CheckTrusted accepts every file: the places that declip uses on Windows are the user's own and
 // Program Files, which only administrators can write to.
-func checkTrusted(string, uint32) error { return nil }
+func CheckTrusted(string, uint32) error { return nil }
 
-func currentUser() uint32 { return 0 }
+// CurrentUser returns 0: the number has no meaning on Windows.
+func CurrentUser() uint32 { return 0 }
 
-func ownedByUser(string) bool { return true }
+// OwnedByUser accepts every file, as CheckTrusted does.
+func OwnedByUser(string) bool { return true }

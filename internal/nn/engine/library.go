@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
+
+	"github.com/declip/declip/internal/files"
 )
 
 // LibraryVariable is the environment variable that names the library, or a directory that contains
@@ -49,12 +51,12 @@ func findLibrary(option string) (library, error) {
 }
 
 // search returns the first library in places that can be used. A file is opened only after
-// checkTrusted, because opening a library executes its code.
+// files.CheckTrusted, because opening a library executes its code.
 func search(places []place) (library, error) {
 	var passed []string
 	for _, place := range places {
 		for _, path := range place.libraries() {
-			if err := checkTrusted(path, currentUser()); err != nil {
+			if err := files.CheckTrusted(path, files.CurrentUser()); err != nil {
 				passed = append(passed, fmt.Sprintf("%s is refused: %v", path, err))
 				continue
 			}
@@ -166,7 +168,7 @@ func executableDir() (string, bool) {
 func checkout(dir string) (string, bool) {
 	for range 3 {
 		if isModuleRoot(dir) {
-			return dir, ownedByUser(dir)
+			return dir, files.OwnedByUser(dir)
 		}
 		dir = filepath.Dir(dir)
 	}

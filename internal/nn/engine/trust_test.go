@@ -3,11 +3,12 @@
 package engine
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/declip/declip/internal/files"
 )
 
 // plant makes a file with the name of a library in a new directory.
@@ -23,77 +24,6 @@ func plant(t *testing.T, dirMode, fileMode os.FileMode) (dir, file string) {
 		t.Fatal(err)
 	}
 	return dir, file
-}
-
-func TestTrust(t *testing.T) {
-	me := currentUser()
-	stranger := me + 4242
-	check := func(name, path string, uid uint32, offender string) {
-		t.Helper()
-		err := checkTrusted(path, uid)
-		if offender == "" && err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if offender != "" && (!errors.Is(err, errUntrusted) || !strings.Contains(err.Error(), offender)) {
-			t.Errorf("%s: got error %v, expected errUntrusted that names %s", name, err, offender)
-		}
-	}
-	_, good := plant(t, 0o755, 0o644)
-	check("own file", good, me, "")
-	_, group := plant(t, 0o775, 0o664)
-	check("group-writable", group, me, "")
-	_, file := plant(t, 0o755, 0o666)
-	check("world-writable file", file, me, "everyone can write to "+file)
-	dir, file := plant(t, 0o777, 0o644)
-	check("world-writable directory", file, me, "everyone can write to "+dir)
-	dir, file = plant(t, 0o777|os.ModeSticky, 0o644)
-	check("library directly in a sticky directory", file, me, dir)
-	below := filepath.Join(dir, "below", "lib.so")
-	write(t, below, "")
-	check("below a sticky directory", below, me, "")
-	if me == 0 { // only root can give a file away
-		owned := filepath.Join(filepath.Dir(good), "foreign.so")
-		write(t, owned, "")
-		if err := os.Chown(owned, int(stranger), -1); err != nil {
-			t.Fatal(err)
-		}
-		check("file of another user", owned, me, "belongs to user")
-		check("own file below a directory of root", owned, stranger, "")
-	} else {
-		check("directory of another user", good, stranger, "belongs to user")
-	}
-}
-
-// A link is as trusted as what it leads to and every directory on the way.
-func TestTrustFollowsLinks(t *testing.T) {
-	_, good := plant(t, 0o755, 0o644)
-	dir, planted := plant(t, 0o777, 0o644)
-	link := func(target, name string) string {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.Symlink(target, path); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	if err := checkTrusted(link(good, "good.so"), currentUser()); err != nil {
-		t.Errorf("link to an own file: %v", err)
-	}
-	for name, path := range map[string]string{
-		"file":      link(planted, "bad.so"),
-		"directory": filepath.Join(link(dir, "lib"), filepath.Base(planted)),
-		"twice":     link(link(planted, "a.so"), "b.so"),
-	} {
-		if err := checkTrusted(path, currentUser()); !errors.Is(err, errUntrusted) || !strings.Contains(err.Error(), dir) {
-			t.Errorf("%s: got error %v, expected errUntrusted that names %s", name, err, dir)
-		}
-	}
-	loop := filepath.Join(t.TempDir(), "loop")
-	if err := os.Symlink(loop, loop); err != nil {
-		t.Fatal(err)
-	}
-	if err := checkTrusted(loop, currentUser()); err == nil {
-		t.Error("a link to itself is accepted")
-	}
 }
 
 // A library that others could have planted is not opened: the search continues and reports it.
@@ -121,7 +51,7 @@ func TestCheckout(t *testing.T) {
 	if got, ok := checkout(filepath.Join(root, "bin")); !ok || got != root {
 		t.Errorf("got %q, %v, expected %s", got, ok, root)
 	}
-	if currentUser() != 0 {
+	if files.CurrentUser() != 0 {
 		return
 	}
 	if err := os.Chown(root, 4242, -1); err != nil { // only root can give a directory away
