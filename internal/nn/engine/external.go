@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 	"strconv"
 
+
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/declip/declip/internal/files"
 )
 
 // ErrWeightsChanged is returned (wrapped) when a weights file is truncated, overwritten or replaced
@@ -119,7 +122,7 @@ type weightsFiles struct {
 // or replace it.
 func (w *weightsFiles) checkPrivate() error {
 	for _, f := range w.files {
-		if err := checkTrusted(f.path, currentUser()); err != nil {
+		if err := files.CheckTrusted(f.path, files.CurrentUser()); err != nil {
 			return fmt.Errorf("%s: in low memory, a file that another user cuts off ends the process: %w", f.path, err)
 		}
 	}

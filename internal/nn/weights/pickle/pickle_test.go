@@ -45,8 +45,8 @@ func (testRules) Build(object, state any) error {
 
 func (testRules) Persistent(id any) (any, error) {
 	text, ok := id.(string)
-	if !ok {
-		return nil, fmt.Errorf("%s is no id", Kind(id))
+	if !ok || strings.HasPrefix(text, "persistent ") { // an object cannot be an id, and must not grow
+		return nil, fmt.Errorf("%s is not an id", Kind(id))
 	}
 	return "persistent " + text, nil
 }
@@ -206,7 +206,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"\x8c\x01f)\x81":                           "a str is called",
 		"cok\nbad\n)R":                             "REDUCE: bad call",
 		"NNb":                                      "BUILD: None has no state",
-		"K\x01Q":                                   "BINPERSID: an int is no id",
+		"K\x01Q":                                   "BINPERSID: an int is not an id",
 	} {
 		if _, err := decode(pickle); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, expected %q in it", pickle, err, want)
