@@ -18,8 +18,8 @@ import (
 )
 
 // scriptPublished writes a small network in a published layout, with the further tensors of the
-// published files: published FILE vit|fusion|clip-vit|clip-rn|trufor|pscc. "vit" is a model,
-// "fusion" a decoder for the next two; "trufor" and "pscc" are other authors' networks.
+// published files: published FILE vit|fusion|clip-vit|clip-rn|trufor|pscc|catnet. "vit" is a
+// model, "fusion" a decoder for the next two; the last three are other authors' networks.
 func scriptPublished(ts *testscript.TestScript, _ bool, args []string) {
 	var rules []networktest.Rule
 	metadata := map[string]string{}
@@ -55,6 +55,12 @@ func scriptPublished(ts *testscript.TestScript, _ bool, args []string) {
 		var golden networktest.Golden
 		ts.Check(json.Unmarshal(text, &golden))
 		rules = golden.Rules
+	case "catnet":
+		text, err := os.ReadFile(filepath.Join("..", "nn", "network", "testdata", "catnet.json"))
+		ts.Check(err)
+		var golden struct{ Sizes networktest.CATNet }
+		ts.Check(json.Unmarshal(text, &golden))
+		rules = golden.Sizes.Rules(true)
 	default:
 		ts.Fatalf("published: %q is unknown", args[1])
 	}

@@ -63,6 +63,7 @@ func TestLookup(t *testing.T) {
 		"trufor.pth.tar":                           "trufor",
 		"PSCC":                                     "pscc",
 		"hrnet.pth":                                "pscc",
+		"CAT_full_v2.pth.tar":                      "cat-net",
 	} {
 		if e, ok := Lookup(name); !ok || e.Name != want {
 			t.Errorf("%s is %q, expected %q", name, e.Name, want)

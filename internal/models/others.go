@@ -1,7 +1,22 @@
 package models
 
 // others lists the files of other authors' networks.
-func others() []Entry { return append(psccNet(), truFor) }
+func others() []Entry { return append(psccNet(), catNet, truFor) }
+
+var catNet = Entry{
+	Name: "cat-net", File: "CAT_full_v2.pth.tar", Size: 915_503_873,
+	SHA256:    "f82aaafdd1142775231feedcea0bb7027f7370561d9e8d107465454001865989",
+	URL:       "https://drive.google.com/uc?export=download&id=1tyOKVdx6UMys2OcNpUj9r6scxNIpcoLE",
+	About:     "CAT-Net v2: map of a picture, from its pixels and the coefficients of its JPEG file",
+	TrainedOn: "CASIA v2, FantasticReality, IMD2020, tampered COCO and RAISE",
+	Licence: Licence{
+		Weights: "CC BY 4.0 (attribution; commercial use is allowed)",
+		Code:    "Apache 2.0",
+		Attribution: "M.-J. Kwon, S.-H. Nam, I.-J. Yu, H.-K. Lee, C. Kim: Learning JPEG compression artifacts for image manipulation " +
+			"detection and localization, IJCV 2022",
+		URL: "https://github.com/mjkwon2021/CAT-Net#license",
+	},
+}
 
 var truFor = Entry{
 	Name: "trufor", File: "trufor.pth.tar", Size: 281_496_429,
