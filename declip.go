@@ -54,6 +54,9 @@ type Options struct {
 	// Arch, Layer and Decoder, such as "ViT-L/14", "layer20" and "conv-20",
 	// override what a model's file says, or fill in what it does not say.
 	Arch, Layer, Decoder string
+	// Input is the side in pixels of the square that PSCC-Net gets pictures scaled
+	// to; 0: their own size. Other networks refuse it.
+	Input int
 	// Backbones are files with CLIP's weights, for models that come without
 	// them. Without these files, the models directory is searched.
 	Backbones []string
@@ -82,7 +85,7 @@ func Open(name string, o Options) (*Model, error) {
 func OpenSeveral(names []string, o Options) (*Model, error) {
 	m, err := localize.OpenSeveral(names, localize.Options{
 		Library: o.Library, Device: o.Device, Threads: o.Threads, Threshold: o.Threshold, LowMemory: o.LowMemory,
-		Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Backbones: o.Backbones, Each: o.Each,
+		Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Input: o.Input, Backbones: o.Backbones, Each: o.Each,
 	})
 	if err != nil {
 		return nil, err

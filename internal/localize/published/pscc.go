@@ -12,9 +12,9 @@ import (
 // pixels if side is not 0. Transparent pictures are laid over white.
 type pscc struct{ side int }
 
-// The maps of features take about 400 bytes for each pixel of the picture: psccMost pixels need
-// 6 GB.
-const psccMost = 16_000_000
+// psccMost limits pictures at their own size: the backbone's maps need about 2 GB for each
+// megapixel.
+const psccMost = 4_000_000
 
 func (n pscc) Input(_ context.Context, p *picture.Picture) (*Input, error) {
 	rgb := p.OverWhite()
@@ -22,7 +22,7 @@ func (n pscc) Input(_ context.Context, p *picture.Picture) (*Input, error) {
 		rgb = picture.ResizeCubic(rgb, n.side, n.side)
 	}
 	if rgb.Width*rgb.Height > psccMost {
-		return nil, tooLarge("PSCC-Net", p, psccMost)
+		return nil, tooLarge("PSCC-Net", p, psccMost, ": use --input 256")
 	}
 	image, err := engine.NewTensor([]int{1, 3, rgb.Height, rgb.Width}, planes(rgb, 255))
 	if err != nil {

@@ -58,8 +58,8 @@ func tooSmall(network string, p *picture.Picture, least int) error {
 	return fmt.Errorf("picture of %d x %d pixels: %s needs at least %d x %d", p.Width, p.Height, network, least, least)
 }
 
-// tooLarge is the error for a picture of more than most pixels.
-func tooLarge(network string, p *picture.Picture, most int) error {
-	return fmt.Errorf("%w: %d x %d pixels, and %s takes at most %d at the picture's own size: use --input 256", picture.ErrTooLarge,
-		p.Width, p.Height, network, most)
+// tooLarge is the error for a picture of more than most pixels; hint says what else can be done.
+func tooLarge(network string, p *picture.Picture, most int, hint string) error {
+	return fmt.Errorf("%w: %d x %d pixels, and %s takes at most %d at the picture's own size%s", picture.ErrTooLarge,
+		p.Width, p.Height, network, most, hint)
 }

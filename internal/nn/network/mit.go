@@ -98,15 +98,18 @@ func (b *builder) mitPerceptron(x *graph.Node, name string, s mitStage) *graph.N
 	return b.mapLinear(graph.GELU(y), name+".fc2", s.width, true)
 }
 
-// largestScores is how many scores attend computes at a time: 16 MiB of them. Large pictures have
-// more than fit into memory.
-const largestScores = 4 << 20
+// attend computes largestScores scores at a time, 16 MiB of them, but in at most mostParts parts:
+// large pictures have more scores than fit into memory, and each part is some nodes of the program.
+const (
+	largestScores = 4 << 20
+	mostParts     = 64
+)
 
 // attend is attention, softmax(query^T key) over the keys, times the values. All are [N, heads, C,
 // places], the scale is in the keys. The result is shaped as query.
 func attend(query, key, value *graph.Node) *graph.Node {
 	places := query.Dim(3)
-	step := max(1, largestScores/max(1, query.Dim(1)*key.Dim(3)))
+	step := max(1, largestScores/max(1, query.Dim(1)*key.Dim(3)), (places+mostParts-1)/mostParts)
 	var parts []*graph.Node
 	for from := 0; from < places; from += step {
 		part := query
