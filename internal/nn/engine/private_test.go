@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/declip/declip/internal/files"
 )
 
 // In low memory, weights that another user can cut off or replace are refused.
@@ -33,7 +35,7 @@ func TestMappedWeightsArePrivate(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := open(t).Load(model, c.options)
-		if errors.Is(err, errUntrusted) != c.refused || err == nil == c.refused {
+		if errors.Is(err, files.ErrUntrusted) != c.refused || err == nil == c.refused {
 			t.Errorf("modes %v and %v, %+v: error %v, refused should be %t", c.file, c.folder, c.options, err, c.refused)
 		}
 		if err == nil {
