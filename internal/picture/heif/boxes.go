@@ -98,8 +98,8 @@ func Kind(data []byte) string {
 	return ""
 }
 
-// properties returns the properties of the primary picture, in the order in which they apply.
-func properties(data []byte) ([]property, error) {
+// metaBox returns the boxes in the box "meta".
+func metaBox(data []byte) ([]byte, error) {
 	meta, err := find(data, "meta")
 	if err != nil {
 		return nil, err
@@ -107,12 +107,21 @@ func properties(data []byte) ([]property, error) {
 	if len(meta) < 4 {
 		return nil, io.ErrUnexpectedEOF
 	}
-	meta = meta[4:]
-	primary, err := primaryItem(meta)
+	return meta[4:], nil
+}
+
+// propertyBox returns the box "iprp".
+func propertyBox(data []byte) ([]byte, error) {
+	meta, err := metaBox(data)
 	if err != nil {
 		return nil, err
 	}
-	iprp, err := find(meta, "iprp")
+	return find(meta, "iprp")
+}
+
+// allProperties returns the properties of all items.
+func allProperties(data []byte) ([]property, error) {
+	iprp, err := propertyBox(data)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +137,20 @@ func properties(data []byte) ([]property, error) {
 		}
 		all, ipco = append(all, x), rest
 	}
-	numbers, err := associations(iprp, primary)
+	return all, nil
+}
+
+// properties returns the properties of an item, in the order in which they apply.
+func properties(data []byte, item uint32) ([]property, error) {
+	all, err := allProperties(data)
+	if err != nil {
+		return nil, err
+	}
+	iprp, err := propertyBox(data)
+	if err != nil {
+		return nil, err
+	}
+	numbers, err := associations(iprp, item)
 	if err != nil {
 		return nil, err
 	}

@@ -21,12 +21,27 @@ var avifCode []byte
 
 var heicModule, avifModule = sandbox.New(heicCode), sandbox.New(avifCode)
 
+func moduleOf(data []byte) *sandbox.Module {
+	if Kind(data) == "avif" {
+		return avifModule
+	}
+	return heicModule
+}
+
 var errDecode = errors.New("the decoder cannot read the picture data")
 
 // timeLimit bounds the time for a picture: ten times what it takes on one core of 2020.
 func timeLimit(h header) time.Duration {
 	megapixels := float64(h.stored[0]) * float64(h.stored[1]) / 1e6
 	return 20*time.Second + time.Duration(megapixels*float64(8*time.Second))
+}
+
+// limits bounds what a decoder may use. The passes of loops are at least four times what pictures take, which
+// is up to 40 million for a megapixel, 40 for a byte, and 2 million for the smallest. A core of
+// 2020 makes 75 to 200 million passes in a second.
+func limits(data []byte, h header) sandbox.Limits {
+	megapixels := float64(h.stored[0]) * float64(h.stored[1]) / 1e6
+	return sandbox.Limits{Work: int64(200e6 + 160e6*megapixels + 160*float64(len(data))), Memory: sandbox.MaxMemory}
 }
 
 var errTime = errors.New("decoding takes too long")
@@ -52,7 +67,10 @@ func Decode(ctx context.Context, data []byte) (*raster.Image, error) {
 	if Kind(data) == "avif" {
 		return decodeAVIF(ctx, data, h)
 	}
-	return decodeHEIC(ctx, data, h)
+	if m, err := decodeGrid(ctx, data, h); !errors.Is(err, errOtherGrid) {
+		return m, err
+	}
+	return decodeHEIC(ctx, data, h, limits(data, h))
 }
 
 // Colours of libheif's interface (heif.h).
@@ -77,8 +95,8 @@ type decoding struct {
 }
 
 // start puts a file into a decoder. more are arguments between the flag and the information.
-func start(ctx context.Context, m *sandbox.Module, data []byte, more ...uint64) (*decoding, error) {
-	run, err := m.Start(ctx)
+func start(ctx context.Context, m *sandbox.Module, data []byte, use sandbox.Limits, more ...uint64) (*decoding, error) {
+	run, err := m.Start(ctx, use)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +142,8 @@ func (d *decoding) pixels(n int) ([]byte, error) {
 	return d.Bytes(out, n)
 }
 
-func decodeHEIC(ctx context.Context, data []byte, h header) (*raster.Image, error) {
-	d, err := start(ctx, heicModule, data)
+func decodeHEIC(ctx context.Context, data []byte, h header, use sandbox.Limits) (*raster.Image, error) {
+	d, err := start(ctx, heicModule, data, use)
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +155,11 @@ func decodeHEIC(ctx context.Context, data []byte, h header) (*raster.Image, erro
 	if int(v[0]) != h.width || int(v[1]) != h.height {
 		return nil, fmt.Errorf("the header says %d x %d pixels, the data %d x %d", h.width, h.height, v[0], v[1])
 	}
-	if v[2] == colourYCbCr && v[3] == 0 {
-		return nil, errors.New("a picture that declares no chroma cannot be converted by this build of libheif")
+	grey := v[2] == colourYCbCr && v[3] == 0
+	if grey {
+		if v, err = d.addChroma(data); err != nil {
+			return nil, err
+		}
 	}
 	p := newPlanes(h, int(v[2]), int(v[3]))
 	if p == nil {
@@ -148,11 +169,34 @@ func decodeHEIC(ctx context.Context, data []byte, h header) (*raster.Image, erro
 	if err != nil {
 		return nil, err
 	}
-	return p.convert(raster.NewWatch(ctx), b)
+	if grey {
+		p.colour = colourGrey // the luma plane comes first
+	}
+	return p.convert(ctx, b)
+}
+
+// addChroma makes the decoder's copy of a file declare chroma of 4:2:0, and reads the information
+// again. libheif cannot give a picture without chroma as such, but it adds grey chroma to it.
+func (d *decoding) addChroma(data []byte) ([]uint32, error) {
+	all, err := allProperties(data)
+	if err != nil {
+		return nil, err
+	}
+	const chromaFormat = 16 // place in the configuration of HEVC (ISO/IEC 14496-15, 8.3.3.1.2)
+	for _, p := range all {
+		if p.kind != "hvcC" || len(p.body) <= chromaFormat || p.body[chromaFormat]&3 != 0 {
+			continue
+		}
+		at := cap(data) - cap(p.body) + chromaFormat
+		if err := d.Write(d.in[0]+uint64(at), []byte{p.body[chromaFormat] | chroma420}); err != nil {
+			return nil, err
+		}
+	}
+	return d.read()
 }
 
 func decodeAVIF(ctx context.Context, data []byte, h header) (*raster.Image, error) {
-	d, err := start(ctx, avifModule, data, 0)
+	d, err := start(ctx, avifModule, data, limits(data, h), 0)
 	if err != nil {
 		return nil, err
 	}

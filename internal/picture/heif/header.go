@@ -10,6 +10,7 @@ import (
 type header struct {
 	width, height int // with the transformations applied
 	stored        [2]int
+	size          []byte     // the body of the box "ispe"
 	transforms    []property // irot, imir and clap, in order
 	matrix        int        // of YCbCr (ITU-T H.273), 0 if not given
 	fullRange     bool
@@ -20,15 +21,33 @@ type header struct {
 // allows one of each kind; each copies the picture.
 const maxTransforms = 6
 
-// ReadSize reads the size in pixels after rotation and cropping.
+// ReadSize reads the size in pixels after rotation and cropping. It also begins to compile the
+// decoder in the background, as the pixels are usually asked for next.
 func ReadSize(data []byte) (width, height int, err error) {
 	h, err := readHeader(data)
+	if err == nil {
+		moduleOf(data).Prepare()
+	}
 	return h.width, h.height, err
 }
 
+// readHeader reads the properties of the primary picture.
 func readHeader(data []byte) (header, error) {
+	meta, err := metaBox(data)
+	if err != nil {
+		return header{}, err
+	}
+	primary, err := primaryItem(meta)
+	if err != nil {
+		return header{}, err
+	}
+	return headerOf(data, primary)
+}
+
+// headerOf reads the properties of an item.
+func headerOf(data []byte, item uint32) (header, error) {
 	h := header{}
-	all, err := properties(data)
+	all, err := properties(data, item)
 	if err != nil {
 		return h, err
 	}
@@ -42,7 +61,7 @@ func readHeader(data []byte) (header, error) {
 				return h, fmt.Errorf("a size of %d x %d pixels", w, v)
 			}
 			h.width, h.height = int(w), int(v)
-			h.stored = [2]int{h.width, h.height}
+			h.stored, h.size = [2]int{h.width, h.height}, p.body
 		case "irot", "imir", "clap":
 			if h.transforms = append(h.transforms, p); len(h.transforms) > maxTransforms {
 				return h, fmt.Errorf("more than %d rotations, mirrorings and croppings", maxTransforms)

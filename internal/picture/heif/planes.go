@@ -1,6 +1,11 @@
 package heif
 
-import "github.com/declip/declip/internal/picture/raster"
+import (
+	"context"
+
+	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/internal/picture/raster"
+)
 
 // planes is the layout of libheif's result in memory.
 type planes struct {
@@ -42,7 +47,7 @@ func newPlanes(h header, colour, chroma int) *planes {
 }
 
 // convert makes pixels of the decoder's memory.
-func (p *planes) convert(watch *raster.Watch, b []byte) (*raster.Image, error) {
+func (p *planes) convert(ctx context.Context, b []byte) (*raster.Image, error) {
 	if p.colour == colourGrey {
 		m := raster.New(p.width, p.height, 1)
 		for y := range p.height {
@@ -51,30 +56,34 @@ func (p *planes) convert(watch *raster.Watch, b []byte) (*raster.Image, error) {
 		return m, nil
 	}
 	m := raster.New(p.width, p.height, 3)
-	if p.colour == colourRGB {
-		for y := range p.height {
-			row, in := m.Row(y), b[y*p.stride:]
-			for x := range p.width {
-				copy(row[3*x:3*x+3], in[4*x:])
-			}
-		}
-		return m, nil
-	}
 	c := p.coefficients()
-	rows := (p.height + p.dy - 1) / p.dy
-	for y := range p.height {
-		if err := watch.Spend(3 * p.width); err != nil {
-			return nil, err
+	err := parallel.For(ctx, (p.height+bandRows-1)/bandRows, 0, func(ctx context.Context, band int) error {
+		for y := band * bandRows; y < min((band+1)*bandRows, p.height); y++ {
+			p.row(m.Row(y), b, y, &c)
 		}
-		luma := b[y*p.stride:]
-		cb := b[p.chroma+y/p.dy*p.cStride:]
-		cr := b[p.chroma+(rows+y/p.dy)*p.cStride:]
-		row := m.Row(y)
+		return nil
+	})
+	return m, err
+}
+
+// bandRows is how many rows are converted between two looks at the context.
+const bandRows = 64
+
+// row converts a row.
+func (p *planes) row(out, b []byte, y int, c *coefficients) {
+	luma := b[y*p.stride:]
+	if p.colour == colourRGB {
 		for x := range p.width {
-			c.convert(row[3*x:3*x+3], luma[x], cb[x/p.dx], cr[x/p.dx])
+			copy(out[3*x:3*x+3], luma[4*x:])
 		}
+		return
 	}
-	return m, nil
+	rows := (p.height + p.dy - 1) / p.dy
+	cb := b[p.chroma+y/p.dy*p.cStride:]
+	cr := b[p.chroma+(rows+y/p.dy)*p.cStride:]
+	for x := range p.width {
+		c.convert(out[3*x:3*x+3], luma[x], cb[x/p.dx], cr[x/p.dx])
+	}
 }
 
 // coefficients are those of a conversion of YCbCr to RGB.

@@ -24,6 +24,9 @@ var endless = []byte("\x00asm\x01\x00\x00\x00" +
 	"\x07\x1a\x03\x06memory\x02\x00\x04spin\x00\x01\x06malloc\x00\x02" + // exports
 	"\x0a\x0f\x02\x08\x00\x03\x40\x0c\x00\x0b\x00\x0b\x04\x00\x41\x00\x0b") // code
 
+// plenty is work for any test that does not test its limit.
+var plenty = Limits{Work: 1 << 62, Memory: MaxMemory}
+
 func packed(t testing.TB, code []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -41,7 +44,7 @@ func TestEndlessLoopStops(t *testing.T) {
 	m := New(packed(t, endless))
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	run, err := m.Start(context.Background())
+	run, err := m.Start(context.Background(), plenty)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +60,7 @@ func TestEndlessLoopStops(t *testing.T) {
 }
 
 func TestMemory(t *testing.T) {
-	run, err := New(packed(t, endless)).Start(context.Background())
+	run, err := New(packed(t, endless)).Start(context.Background(), plenty)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,11 +86,11 @@ func TestDamagedModule(t *testing.T) {
 		"nothing": nil, "text": []byte("some words, no module"), "cut in a section": endless[:len(endless)-1],
 		"cut in a header": endless[:9], "vectors": unknown,
 	} {
-		if _, err := New(packed(t, code)).Start(context.Background()); err == nil {
+		if _, err := New(packed(t, code)).Start(context.Background(), plenty); err == nil {
 			t.Errorf("%s is started", name)
 		}
 	}
-	if _, err := New([]byte("not packed")).Start(context.Background()); err == nil {
+	if _, err := New([]byte("not packed")).Start(context.Background(), plenty); err == nil {
 		t.Error("code that is not packed is started")
 	}
 }
@@ -100,4 +103,31 @@ func FuzzInterruptible(f *testing.F) {
 			t.Fatalf("%d bytes became %d", len(code), len(out))
 		}
 	})
+}
+
+// A run ends when its work is used up, however long its context lasts.
+func TestWorkEnds(t *testing.T) {
+	run, err := New(packed(t, endless)).Start(context.Background(), Limits{Work: 100 * interruptEvery, Memory: MaxMemory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	if _, err := run.Call("spin"); !errors.Is(err, ErrWork) || run.WorkLeft() >= 0 {
+		t.Errorf("%v with work for %d left, want %v", err, run.WorkLeft(), ErrWork)
+	}
+}
+
+// Memory grows up to its limit and keeps what is in it.
+func TestMemoryLimit(t *testing.T) {
+	m := &memory{limit: 100}
+	copy(m.Reallocate(10), "contents")
+	if b := m.Reallocate(60); len(b) != 60 || string(b[:8]) != "contents" {
+		t.Errorf("%q after growing", b)
+	}
+	if b := m.Reallocate(101); b != nil {
+		t.Errorf("%d bytes beyond the limit", len(b))
+	}
+	if b := m.Reallocate(100); len(b) != 100 || string(b[:8]) != "contents" {
+		t.Errorf("%q at the limit", b)
+	}
 }
