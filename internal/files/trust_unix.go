@@ -15,11 +15,11 @@ import (
 const maxLinks = 40
 
 // CheckTrusted returns an error (ErrUntrusted) unless only root and the user uid can decide what an
-// absolute path leads to: code in a file there may be executed. It follows the path one name at a time, through symbolic links, from the
-// root directory. Every directory, link and the file itself must belong to root or uid. None may be
-// writable by everyone, except for directories with the sticky bit on the way, such as /tmp, where
-// users cannot replace the files of others. Group-writable files are accepted: groups of one
-// user are usual.
+// absolute path leads to; code that is found there may be executed. It follows the path one name
+// at a time, through symbolic links, from the root directory. Every directory, link and the file
+// itself must belong to root or uid. None may be writable by everyone, except for directories with
+// the sticky bit on the way, such as /tmp, where users cannot replace the files of others.
+// Group-writable files are accepted: groups of one user are usual.
 func CheckTrusted(path string, uid uint32) error {
 	const separator = string(filepath.Separator)
 	rest := strings.Split(filepath.Clean(path), separator)
