@@ -9,6 +9,19 @@ import (
 	"testing"
 )
 
+// TestMain keeps the modules of tests out of the user's cache.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "sandbox")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("XDG_CACHE_HOME", dir)
+	os.Setenv("HOME", dir) // macOS
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
 // newCache makes the user's cache directory an empty one. It returns the directory for decoders.
 func newCache(t *testing.T) string {
 	t.Helper()
