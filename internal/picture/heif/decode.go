@@ -36,9 +36,9 @@ func timeLimit(h header) time.Duration {
 	return 20*time.Second + time.Duration(megapixels*float64(8*time.Second))
 }
 
-// limits bounds what a decoder may use. The passes of loops are at least four times what pictures take, which
-// is up to 40 million for a megapixel, 40 for a byte, and 2 million for the smallest. A core of
-// 2020 makes 75 to 200 million passes in a second.
+// limits bounds what a decoder may use. The passes of loops are at least four times what pictures
+// take, which is up to 40 million for a megapixel, 40 for a byte, and 2 million for the smallest. A
+// core of 2020 makes 75 to 200 million passes in a second.
 func limits(data []byte, h header) sandbox.Limits {
 	megapixels := float64(h.stored[0]) * float64(h.stored[1]) / 1e6
 	return sandbox.Limits{Work: int64(200e6 + 160e6*megapixels + 160*float64(len(data))), Memory: sandbox.MaxMemory}
