@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 
-
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/declip/declip/internal/files"
