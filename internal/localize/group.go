@@ -87,7 +87,7 @@ func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
 			if err != nil {
 				return nil, err
 			}
-			return e.Load(program.ONNX, engine.SessionOptions{ExternalFolder: program.Folder, LowMemory: mapped(mb.spec)})
+			return e.Load(program.ONNX, engine.SessionOptions{ExternalFolder: program.Folder, MapIfPrivate: mapped(mb.spec)})
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Path(), err)

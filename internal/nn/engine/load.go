@@ -37,6 +37,7 @@ func (e *Engine) Load(model []byte, o SessionOptions) (*Session, error) {
 		return nil, err
 	}
 	mapped := false
+	o.LowMemory = o.LowMemory || o.MapIfPrivate && files.checkPrivate() == nil
 	if o.LowMemory && o.Private {
 		err = files.checkPrivate()
 	}

@@ -11,6 +11,27 @@ import (
 	"github.com/declip/declip/internal/files"
 )
 
+// Weights that another user can cut off or replace are read into memory where mapping is a choice.
+func TestMapIfPrivate(t *testing.T) {
+	folder, model := addend(t, 16, 1)
+	for _, c := range []struct {
+		folder os.FileMode
+		mapped bool
+	}{{0o755, true}, {0o777, false}} {
+		if err := os.Chmod(folder, c.folder); err != nil {
+			t.Fatal(err)
+		}
+		s, err := open(t).Load(model, SessionOptions{ExternalFolder: folder, MapIfPrivate: true, Private: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mapped := s.mapped != nil; mapped != c.mapped {
+			t.Errorf("mode %v: mapped %t, expected %t", c.folder, mapped, c.mapped)
+		}
+		s.Close()
+	}
+}
+
 // In low memory, weights that another user can cut off or replace are refused.
 func TestMappedWeightsArePrivate(t *testing.T) {
 	folder, model := addend(t, 16, 1)

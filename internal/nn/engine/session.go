@@ -35,6 +35,8 @@ type SessionOptions struct {
 	// Private refuses mapped weights files that other users can write to or replace. Reading a mapped
 	// file that is cut off at that moment ends the process, which nothing in the process can prevent.
 	Private bool
+	// MapIfPrivate is LowMemory for files that no other user can write to or replace.
+	MapIfPrivate bool
 	// NoArena returns memory to the system after each operation instead of keeping it for the next
 	// one and the next run. The peak within a run is about the same; between runs the process keeps
 	// only the weights. Large activations (tens of MB) take up to twice as long, because the system
