@@ -27,6 +27,17 @@ type Report struct {
 // Pictures is the number of pictures that networks are compared on.
 const Pictures = 2
 
+// ErrOwnSize is in errors about networks that see pictures at their own size.
+var ErrOwnSize = errors.New("the network sees pictures at their own size")
+
+// oneSize returns an error for a network that has no single size of pictures; what needs one.
+func oneSize(m *network.Pretrained, what string) error {
+	if m != nil && m.Spec().Mode == network.ModeWhole {
+		return fmt.Errorf("%v: %w, and %s is for one size", m.Spec(), ErrOwnSize, what)
+	}
+	return nil
+}
+
 // side returns the side in pixels of the pictures that a network is compared on.
 func side(m *network.Pretrained) int {
 	if s := m.Spec(); s.Mode == network.ModeTiles {

@@ -24,6 +24,9 @@ const maxExported = 1e-4
 // with the original before it appears at path. For a model that would exceed 2 GiB the error wraps
 // graph.ErrTooLarge.
 func ONNX(ctx context.Context, path string, m *network.Pretrained, e *engine.Engine) (Report, error) {
+	if err := oneSize(m, "an ONNX file"); err != nil {
+		return Report{}, err
+	}
 	size := side(m)
 	program, err := m.Export(size, size)
 	if err != nil {

@@ -53,6 +53,11 @@ type SafetensorsOptions struct {
 // are the results. The weights are streamed. The file is read back and compared before it appears
 // at path.
 func Safetensors(ctx context.Context, path string, s Source, o SafetensorsOptions) (Report, error) {
+	if o.Halves {
+		if err := oneSize(s.Model, "the comparison of a file in half precision"); err != nil {
+			return Report{}, err
+		}
+	}
 	kept, err := s.tensors()
 	if err != nil {
 		return Report{}, err
