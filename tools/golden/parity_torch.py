@@ -186,7 +186,7 @@ def whole_make(r):
         for name, t in w.tensors.items():
             # Attention to one place alone, and a score of 0 or 1, would not show differences, or magnify them.
             if ".theta." in name or ".phi." in name:
-                t *= 0.02
+                t *= 0.002
             elif name.startswith("classifier.2"):
                 t *= 0.05
         models[r["name"]] = pscc.PSCC(w.tensors, pscc.Sizes()), 255
