@@ -256,7 +256,7 @@ func runKey(c train.Config, kind, trained, valid string) (string, error) {
 
 // installed lists the backbones that the training would take from the models directory.
 func installed(c train.Config) (names []string) {
-	if len(c.BackboneFiles) > 0 || c.Spec.Arch == network.ArchXception || c.Spec.Arch == network.ArchLite {
+	if len(c.BackboneFiles) > 0 || c.Spec.Arch == network.ArchXception || c.Spec.Arch == network.ArchLite || c.Spec.OtherAuthors() {
 		return nil
 	}
 	for _, arch := range strings.Split(c.Spec.Arch, ",") {

@@ -153,8 +153,8 @@ func (c Config) startChecks() []check {
 	return []check{
 		{!c.FineTune || !c.Spec.Frozen, "a backbone can't be frozen and fine-tuned"},
 		{!c.Thaw || !c.ThawContext, "--thaw-backbone and --thaw-context exclude each other"},
-		{c.Backbone == "" || !c.otherAuthors(), fmt.Sprintf("%s has no backbone of its own: start from a whole file (--init)", c.Spec.Arch)},
-		{len(c.BackboneFiles) == 0 || c.Init != "" || !c.otherAuthors(), fmt.Sprintf("%s takes no backbone's file", c.Spec.Arch)},
+		{c.Backbone == "" || !c.Spec.OtherAuthors(), fmt.Sprintf("%s has no backbone of its own: start from a whole file (--init)", c.Spec.Arch)},
+		{len(c.BackboneFiles) == 0 || c.Init != "" || !c.Spec.OtherAuthors(), fmt.Sprintf("%s takes no backbone's file", c.Spec.Arch)},
 		{c.Init != "" || !c.Thaw && !c.ThawContext, "there is no checkpoint (--init) whose backbone could be thawed"},
 	}
 }

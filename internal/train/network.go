@@ -3,7 +3,6 @@ package train
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/declip/declip/internal/models"
@@ -43,12 +42,7 @@ func (c Config) onBackbones() bool {
 	case network.ArchXception:
 		return c.Spec.Frozen
 	}
-	return !c.otherAuthors()
-}
-
-// otherAuthors is true for other authors' networks, which are trained end to end.
-func (c Config) otherAuthors() bool {
-	return slices.Contains([]string{network.ArchCATNet, network.ArchCATNetDCT, network.ArchPSCCNet}, c.Spec.Arch)
+	return !c.Spec.OtherAuthors()
 }
 
 // openInit opens the checkpoint to start from: a network in one piece, or a decoder whose backbones

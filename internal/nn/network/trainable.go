@@ -17,6 +17,11 @@ type batchNetwork interface {
 	batch(b *builder, inputs []*graph.Node) Built
 }
 
+// OtherAuthors says whether Arch names another author's network that can be trained.
+func (s Spec) OtherAuthors() bool {
+	return s.Arch == ArchCATNet || s.Arch == ArchCATNetDCT || s.Arch == ArchPSCCNet
+}
+
 // sized makes the network of a completed spec without a file; nil for declip's own networks.
 func (s Spec) sized() batchNetwork {
 	switch s.Arch {
