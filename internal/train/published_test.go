@@ -150,7 +150,7 @@ func (c publishedCase) step(t *testing.T) (s *Step, inputs []*engine.Tensor, tar
 	return s, inputs, target
 }
 
-// Twenty steps of CAT-Net and PSCC-Net must follow PyTorch's.
+// Twenty steps of CAT-Net and five of PSCC-Net must follow PyTorch's.
 func TestPublishedStepsFollowPyTorch(t *testing.T) {
 	for _, c := range readPublished(t) {
 		t.Run(c.Arch, func(t *testing.T) {
