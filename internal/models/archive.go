@@ -14,8 +14,8 @@ import (
 	"github.com/declip/declip/internal/models/download"
 )
 
-// getMember downloads an archive, takes the file out of it and removes the archive. r is the request
-// for the file; an archive whose download was interrupted is resumed.
+// getMember downloads an archive, takes the file out of it and removes the archive. r is the
+// request for the file; an archive whose download was interrupted is resumed.
 func getMember(ctx context.Context, client download.Client, e Entry, r download.Request) (download.Result, error) {
 	if _, err := os.Lstat(r.Path); err == nil {
 		return download.Result{Existed: true}, nil
@@ -38,7 +38,7 @@ func getMember(ctx context.Context, client download.Client, e Entry, r download.
 		return err
 	}, r.Check)
 	if errors.Is(err, download.ErrMismatch) || errors.Is(err, zip.ErrFormat) || errors.Is(err, zip.ErrChecksum) {
-		return download.Result{}, errors.Join(err, os.Remove(archive.Path)) // of no use
+		return download.Result{}, errors.Join(err, os.Remove(archive.Path)) // damaged
 	}
 	if err != nil {
 		return download.Result{}, err

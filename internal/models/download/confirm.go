@@ -43,8 +43,8 @@ func (d *download) confirm(asked *http.Request, page *http.Response) (*http.Resp
 	return answer, nil
 }
 
-// formAddress is the address that the first form of a page asks for. Forms that lead to other hosts,
-// or away from https, are refused.
+// formAddress is the address that the first form of a page asks for. Forms that lead to other
+// hosts, or away from https, are refused.
 func formAddress(page *url.URL, text string) (*url.URL, error) {
 	form := formTag.FindStringIndex(text)
 	if form == nil {

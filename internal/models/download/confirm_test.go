@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// drive imitates Google Drive: the first address leads to a page that asks, and the form on it leads
-// to the file, for which its values are needed.
+// drive imitates Google Drive: the first address leads to a page that asks, and the form on it
+// leads to the file, for which its values are needed.
 func drive(t *testing.T, action string) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
