@@ -214,21 +214,21 @@ func open(ctx context.Context, data []byte, limits Limits) (content, error) {
 }
 
 // decode checks the header against the limits and continues with the pixels.
-func (from header) decode(ctx context.Context, data []byte, limits Limits) (content, error) {
+func (h header) decode(ctx context.Context, data []byte, limits Limits) (content, error) {
 	parallel.Point("decode")
-	c := content{header: from}
+	c := content{header: h}
 	// Both factors are below 2^32, so their product may exceed int64 only above 2^63: compare by
 	// division.
-	w, h := c.width, c.height
-	if limit := limits.maxPixels(); int64(w) > limit/int64(h) {
+	width, height := c.width, c.height
+	if limit := limits.maxPixels(); int64(width) > limit/int64(height) {
 		return content{}, fmt.Errorf("%w: %d x %d pixels (%.1f MP), the limit is %.1f MP",
-			ErrTooLarge, w, h, float64(w)*float64(h)/1e6, float64(limit)/1e6)
+			ErrTooLarge, width, height, float64(width)*float64(height)/1e6, float64(limit)/1e6)
 	}
 	if err := c.readPixels(ctx, data); err != nil {
 		return content{}, explain(c.format, err)
 	}
-	if b := c.image.Bounds(); b.Dx() != w || b.Dy() != h {
-		return content{}, fmt.Errorf("%s: the header says %d x %d pixels, the data %d x %d", c.format, w, h, b.Dx(), b.Dy())
+	if b := c.image.Bounds(); b.Dx() != width || b.Dy() != height {
+		return content{}, fmt.Errorf("%s: the header says %d x %d pixels, the data %d x %d", c.format, width, height, b.Dx(), b.Dy())
 	}
 	return c, nil
 }

@@ -25,10 +25,10 @@ func TestCrowdNotices(t *testing.T) {
 		}, "requests lost: valid, a picture: status 200, unexpected EOF"},
 		"no answer":                    {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, "requests lost: valid, a picture: status 0"},
 		"another answer":               {func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"score":2}`)) }, "requests lost: a picture: a wrong answer"},
-		"status 500":                   {func(w http.ResponseWriter) { w.WriteHeader(500) }, "valid: status 500"},
-		"status 503":                   {func(w http.ResponseWriter) { w.WriteHeader(503) }, "valid: status 503"},
-		"status 429 without a time":    {func(w http.ResponseWriter) { w.WriteHeader(429) }, "429 without Retry-After"},
-		"status 400 to a good request": {func(w http.ResponseWriter) { w.WriteHeader(400) }, "a picture: status 400"},
+		"status 500":                   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, "valid: status 500"},
+		"status 503":                   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, "valid: status 503"},
+		"status 429 without a time":    {func(w http.ResponseWriter) { w.WriteHeader(http.StatusTooManyRequests) }, "429 without Retry-After"},
+		"status 400 to a good request": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) }, "a picture: status 400"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // a lost request is judged after two seconds

@@ -189,15 +189,15 @@ func (p *pages) check(h *format.PageHeader) error {
 	}
 	var values int64
 	var encoding format.Encoding
-	switch {
-	case h.Type == format.DictionaryPage:
+	switch h.Type {
+	case format.DictionaryPage:
 		if n := int64(h.DictionaryPageHeader.V.NumValues); n < 0 || n > size {
 			return fmt.Errorf("a dictionary of %d values in %d bytes", n, size)
 		}
 		return checkEncoding(h.DictionaryPageHeader.V.Encoding, 0, size)
-	case h.Type == format.DataPage:
+	case format.DataPage:
 		values, encoding = int64(h.DataPageHeader.V.NumValues), h.DataPageHeader.V.Encoding
-	case h.Type == format.DataPageV2:
+	case format.DataPageV2:
 		v := &h.DataPageHeaderV2.V
 		values, encoding = int64(v.NumValues), v.Encoding
 		if v.NumNulls < 0 || v.NumNulls > v.NumValues || v.NumRows < 0 || v.NumRows > v.NumValues {

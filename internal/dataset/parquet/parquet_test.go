@@ -95,10 +95,6 @@ func TestRead(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	type textLabel struct {
-		Image file
-		Label string `parquet:"label"`
-	}
 	whole := encode(t, rows())
 	for name, c := range map[string]struct {
 		data []byte

@@ -34,7 +34,7 @@ type shards struct {
 func (s *shards) ReadAt(p []byte, at int64) (int, error) {
 	f, start := s.of(at)
 	n, err := f.reader.ReadAt(p, at-start)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("%s: %w", f.path, err)
 	}
 	return n, err

@@ -44,7 +44,7 @@ func TestGrid(t *testing.T) {
 func TestNoGrid(t *testing.T) {
 	for name, data := range files(t) {
 		if name == "grid.heic" || name == "gridrot.heic" {
-			for n := range len(data) {
+			for n := range data {
 				_, _ = newGrid(data[:n], header{}) // does not panic
 			}
 			continue

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,13 +48,11 @@ func (m *Module) open(ctx context.Context, cache wazero.CompilationCache, code [
 	}
 	r := wazero.NewRuntimeWithConfig(ctx, config)
 	if err := instantiateSystem(ctx, r); err != nil {
-		r.Close(ctx)
-		return err
+		return errors.Join(err, r.Close(ctx))
 	}
 	compiled, err := r.CompileModule(withWorkers(ctx), code)
 	if err != nil {
-		r.Close(ctx)
-		return err
+		return errors.Join(err, r.Close(ctx))
 	}
 	m.runtime, m.compiled = r, compiled
 	return nil

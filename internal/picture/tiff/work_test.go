@@ -26,16 +26,16 @@ func TestStripsThatShareEmptyData(t *testing.T) {
 	const n = 1 << 20
 	zeros := make([]byte, 3*(n/3))
 	deflate := slices.Concat([]byte{0x78, 1}, bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, n/5), []byte{0, 2, 0, 0xfd, 0xff, 7, 7})
-	clear := bytes.Repeat([]byte{0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01, 0x00}, n/9)
+	clears := bytes.Repeat([]byte{0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01, 0x00}, n/9)
 	for name, c := range map[string]struct {
 		data              []byte
 		compression, bits uint32
 	}{
 		"deflate":  {deflate, compressionDeflate, 8},
 		"zstd":     {slices.Concat([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0x58}, zeros, []byte{0x11, 0, 0, 7, 7}), compressionZstd, 8},
-		"LZW":      {append(clear, zeros[:9]...), compressionLZW, 8},
+		"LZW":      {slices.Concat(clears, zeros[:9]), compressionLZW, 8},
 		"PackBits": {append(bytes.Repeat([]byte{0x80}, n), 0, 1, 0, 1), compressionPackBits, 8},
-		"fax":      {append(zeros, 0x01, 0x70), faxGroup3, 1},
+		"fax":      {slices.Concat(zeros, []byte{0x01, 0x70}), faxGroup3, 1},
 	} {
 		start := time.Now()
 		_, err := Decode(t.Context(), strips(c.data, 2, 4000, c.compression, c.bits), noJPEG)
