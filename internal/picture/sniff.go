@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/declip/declip/internal/picture/heif"
+	"github.com/declip/declip/internal/picture/jp2"
 	"github.com/declip/declip/internal/picture/pnm"
 )
 
@@ -37,6 +38,8 @@ func sniff(data []byte) (string, error) {
 		return "pnm", nil
 	case heif.Kind(data) != "":
 		return heif.Kind(data), nil
+	case jp2.Is(data):
+		return "jp2", nil
 	}
 	if name := otherFormat(data); name != "" {
 		return "", fmt.Errorf("%w: it is %s", ErrFormat, name)
@@ -53,8 +56,7 @@ func otherFormat(data []byte) string {
 		return "a video or other ISO media file"
 	}
 	for _, f := range []struct{ magic, name string }{
-		{"\xff\x0a", "JPEG XL"}, {"\x00\x00\x00\x0cJXL ", "JPEG XL"}, {"\x00\x00\x00\x0cjP  ", "JPEG 2000"},
-		{"\xff\x4f\xff\x51", "JPEG 2000"},
+		{"\xff\x0a", "JPEG XL"}, {"\x00\x00\x00\x0cJXL ", "JPEG XL"},
 		{"8BPS", "a Photoshop document"}, {"%PDF", "a PDF document"}, {"PK\x03\x04", "a zip archive"},
 	} {
 		if bytes.HasPrefix(data, []byte(f.magic)) {
@@ -102,6 +104,7 @@ func endsEarly(err error) bool {
 var Extensions = []string{
 	".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".pjpeg", ".pjp", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif",
 	".pnm", ".pbm", ".pgm", ".ppm", ".pam", ".heic", ".heif", ".hif", ".avif",
+	".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jph", ".jhc",
 }
 
 // HasExtension reports whether a file is named like a picture that Decode reads. Decode itself

@@ -108,3 +108,21 @@ for m in 0 1; do avifenc --imir $m /tmp/src.png mir$m.avif; done
 avifenc -d 10 -y 444 /tmp/src.png ten.avif
 avifenc --crop 10,10,60,40 /tmp/src.png crop.avif
 for f in *.heic *.avif; do heif-convert "$f" "$f.png"; done
+
+# JPEG 2000 in testdata/cases/other, with the samples that OpenJPEG 2.5.0 reads (Debian 12: libopenjp2-tools). rgba.jp2, la.jp2
+# and ycc.jp2 are written by Pillow 9.4, which gives the pixels of the first two. palette.jp2 is grey.jp2 with the indices of 40
+# colours, a palette (pclr) and its mapping (cmap).
+convert a.ppm -crop 61x47+7+3 +repage /tmp/small.ppm
+convert /tmp/small.ppm -colorspace Gray -depth 8 /tmp/small.pgm
+convert /tmp/small.ppm -depth 16 -evaluate multiply 1.003 /tmp/small16.ppm
+convert /tmp/small.pgm -depth 16 -evaluate add 77 /tmp/small16.pgm
+opj_compress -i /tmp/small.ppm -o tiles.jp2 -n 3 -t 16,16 -r 8
+opj_compress -i /tmp/small.ppm -o lossy97.jp2 -I -r 10
+opj_compress -i /tmp/small.ppm -o stream.j2k -p RPCL -n 3
+opj_compress -i /tmp/small.pgm -o grey.jp2
+opj_compress -i /tmp/small16.ppm -o rgb16.jp2
+opj_compress -i /tmp/small16.pgm -o grey16.jp2
+opj_compress -i /tmp/small.ppm -o offset.jp2 -d 5,3 -T 2,1 -t 32,32
+convert /tmp/small.ppm -sampling-factor 2x2 -interlace plane /tmp/small.yuv
+opj_compress -i /tmp/small.yuv -F 61,47,3,8,u@1x1:2x2:2x2 -o s420.jp2
+for f in *.jp2 *.j2k; do opj_decompress -i "$f" -o /tmp/out.ppm && convert /tmp/out.ppm -depth 8 "PNG24:$f.png"; done
