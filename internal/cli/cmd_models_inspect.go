@@ -40,9 +40,17 @@ type inspection struct {
 	Backbones []inspectedBackbone `json:"backbones,omitempty"`
 	// Removed lists the prefixes of which the last part is left out of the tensors' names, such as
 	// "module." and "state_dict.module.".
-	Removed  []string          `json:"removed_prefixes,omitempty"`
+	Removed []string `json:"removed_prefixes,omitempty"`
+	// Choices says which copy of a network is used where the file has several.
+	Choices  []inspectedChoice `json:"prefix_choices,omitempty"`
 	Metadata map[string]string `json:"metadata"`
 	Tensors  []inspectedTensor `json:"tensors"`
+}
+
+// inspectedChoice holds prefixes of tensors' names, with their dots; "" for names without a prefix.
+type inspectedChoice struct {
+	Used   string   `json:"used"`
+	Unused []string `json:"unused"`
 }
 
 type inspectedBackbone struct {
@@ -121,6 +129,9 @@ func (x *examined) inspect() inspection {
 	for _, p := range x.file.Removed() {
 		r.Removed = append(r.Removed, p.Dict+p.Name)
 	}
+	for _, c := range x.file.Choices() {
+		r.Choices = append(r.Choices, inspectedChoice(c))
+	}
 	if x.needs != nil {
 		r.Needs, r.Channels = x.needs.Archs, x.needs.Channels
 	}
@@ -165,6 +176,9 @@ func (r inspection) write(w io.Writer, x *examined) error {
 	}
 	for _, p := range x.file.Removed() {
 		row(t, "prefix", fmt.Sprintf("%v, left out of all tensors' names", p))
+	}
+	for _, c := range x.file.Choices() {
+		row(t, "choice", c.String())
 	}
 	row(t, "tensors", r.tensorsText())
 	if text := r.optimizerText(); text != "" {

@@ -105,14 +105,18 @@ func scriptNetwork(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(weights.Write(path, networktest.Tensors(rules), metadata))
 }
 
-// scriptPrefix copies a file of weights with a prefix before all names of tensors:
-// prefix FROM TO PREFIX. "lite" is the built-in model.
+// scriptPrefix copies a file of weights with a prefix before all names of tensors, once for each
+// prefix: prefix FROM TO PREFIX... "lite" is the built-in model.
 func scriptPrefix(ts *testscript.TestScript, _ bool, args []string) {
 	tensors, metadata := readTensors(ts, args[0])
-	for i, t := range tensors {
-		tensors[i].Name = args[2] + t.Name
+	var copies []weights.Tensor
+	for _, prefix := range args[2:] {
+		for _, t := range tensors {
+			t.Name = prefix + t.Name
+			copies = append(copies, t)
+		}
 	}
-	ts.Check(weights.Write(ts.MkAbs(args[1]), tensors, metadata))
+	ts.Check(weights.Write(ts.MkAbs(args[1]), copies, metadata))
 }
 
 // scriptShard copies a file of weights into a directory as two files with an index:

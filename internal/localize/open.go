@@ -150,7 +150,8 @@ func (m *Model) open(o Options) error {
 	return nil
 }
 
-// notice names the prefixes that were removed from the names of tensors.
+// notice names the prefixes that were removed from the names of tensors, and the copies of networks
+// that are not used.
 func (m *Model) notice(notice func(text string)) {
 	if notice == nil {
 		return
@@ -158,6 +159,9 @@ func (m *Model) notice(notice func(text string)) {
 	for _, f := range m.files {
 		for _, prefix := range f.Removed() {
 			notice(fmt.Sprintf("%s: the prefix %v is left out of all tensors' names", f.Path(), prefix))
+		}
+		for _, choice := range f.Choices() {
+			notice(fmt.Sprintf("%s: %v", f.Path(), choice))
 		}
 	}
 }

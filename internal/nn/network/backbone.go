@@ -1,7 +1,6 @@
 package network
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -175,8 +174,8 @@ func backbonesIn(f *weights.File) ([]*Backbone, error) {
 	return found, nil
 }
 
-// prefixes lists the prefixes of the file's tensors whose names end in mark: the shortest first,
-// those of running averages last. Optimizer state is skipped.
+// prefixes lists the prefixes of the file's tensors whose names end in mark, the preferred one
+// first (weights.File.Choose). Optimizer state is skipped.
 func prefixes(f *weights.File, mark string) []string {
 	var list []string
 	for _, name := range f.Names() {
@@ -185,26 +184,18 @@ func prefixes(f *weights.File, mark string) []string {
 			list = append(list, prefix)
 		}
 	}
-	slices.SortFunc(list, func(a, b string) int {
-		return cmp.Or(compareBool(isAverage(a), isAverage(b)), cmp.Compare(len(a), len(b)), strings.Compare(a, b))
-	})
-	return list
+	return f.Order(list)
 }
 
-// isAverage recognises the usual names of averaged weights.
-func isAverage(prefix string) bool {
-	return strings.Contains(prefix, "ema") || strings.Contains(prefix, "average")
-}
-
-// compareBool orders false before true.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
+// choose finds the part of a network with a tensor whose name ends in mark. If the file has several
+// copies, the choice is kept in the file's Choices.
+func choose(f *weights.File, mark string) (l layout, found bool, err error) {
+	list := prefixes(f, mark)
+	if len(list) == 0 {
+		return layout{}, false, nil
 	}
-	return -1
+	prefix, err := f.Choose(list)
+	return layout{f, prefix, plainNaming}, err == nil, err
 }
 
 // vitSizes reads a transformer's sizes from its tensors, as CLIP's own loader does.

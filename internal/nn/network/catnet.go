@@ -38,11 +38,11 @@ const (
 const catNetMark = "dc_layer0_dil.0.weight"
 
 func recogniseCATNet(f *weights.File, _ []*weights.File) (wholeNetwork, error) {
-	list := prefixes(f, catNetMark)
-	if len(list) == 0 {
-		return nil, nil
+	l, found, err := choose(f, catNetMark)
+	if !found {
+		return nil, err
 	}
-	n := &catNet{layout: layout{f, list[0], plainNaming}}
+	n := &catNet{layout: l}
 	if err := n.read(); err != nil {
 		return nil, err
 	}

@@ -285,3 +285,14 @@ func (c *FileContents) firstShape() ([]int, error) {
 	}
 	return t.Shape, nil
 }
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -97,6 +98,42 @@ func TestCopiesInOneFile(t *testing.T) {
 		}
 		if _, err := contents.Backbone(""); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// The choice between copies is listed once for a network, however often the file is recognised.
+func TestChoicesAreTold(t *testing.T) {
+	under := func(prefix string, rules []networktest.Rule) []weights.Tensor {
+		list := networktest.Tensors(rules)
+		for i := range list {
+			list[i].Name = prefix + list[i].Name
+		}
+		return list
+	}
+	visual := networktest.ViT("visual.", 64, 8, 2, 3)
+	both := slices.Concat(visual, networktest.Conv("", 64, networktest.AllStages(4, [4]int{8, 8, 4, 4})))
+	for _, c := range []struct {
+		list []weights.Tensor
+		want string
+	}{
+		{slices.Concat(under("ema.", both), under("model.", both)), `["model." not ["ema."]]`},
+		{slices.Concat(under("", both), under("average.", both)), `["" not ["average."]]`},
+		{slices.Concat(under("ema.", visual), under("net.", visual)), `["net.visual." not ["ema.visual."]]`},
+		{under("net.", both), `[]`},
+	} {
+		f := networktest.Store(t, c.list, networktest.Published("layer1", "conv-4"))
+		for range 2 {
+			if _, err := Recognise(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told := []string{}
+		for _, choice := range f.Choices() {
+			told = append(told, fmt.Sprintf("%q not %q", choice.Used, choice.Unused))
+		}
+		if got := fmt.Sprint(told); got != c.want {
+			t.Errorf("got %s, expected %s", got, c.want)
 		}
 	}
 }

@@ -72,11 +72,12 @@ func PSCCFiles() []string {
 	return list
 }
 
-// PSCCPart says whether a file holds a part of PSCC-Net, but not all.
+// PSCCPart says whether a file holds a part of PSCC-Net, but not all. Opening the network gives the
+// error of a file whose part cannot be chosen.
 func PSCCPart(f *weights.File) bool {
 	n := 0
 	for part := range psccParts {
-		if _, ok := psccPart(f, part); ok {
+		if _, ok, err := psccPart(f, part); ok || err != nil {
 			n++
 		}
 	}
@@ -84,14 +85,10 @@ func PSCCPart(f *weights.File) bool {
 }
 
 // psccPart finds a part of PSCC-Net in a file.
-func psccPart(f *weights.File, part int) (layout, bool) {
-	list := prefixes(f, psccFiles[part].mark)
-	if len(list) == 0 {
-		return layout{}, false
-	}
-	l := layout{f, list[0], plainNaming}
+func psccPart(f *weights.File, part int) (layout, bool, error) {
+	l, found, err := choose(f, psccFiles[part].mark)
 	// CAT-Net has a network of the same kind, with a fifth stage and a last layer.
-	return l, part != psccBackbone || !l.has("last_layer.0.weight")
+	return l, found && (part != psccBackbone || !l.has("last_layer.0.weight")), err
 }
 
 // recognisePSCC finds PSCC-Net in a file, or in a file and others that hold the rest.
@@ -99,13 +96,14 @@ func recognisePSCC(f *weights.File, others []*weights.File) (wholeNetwork, error
 	n, own := &pscc{}, false
 	var missing []string
 	for part := range psccParts {
-		var ok bool
-		if n.parts[part], ok = psccPart(f, part); ok {
-			own = true
-			continue
-		}
-		for _, other := range others {
-			if n.parts[part], ok = psccPart(other, part); ok {
+		ok := false
+		for i, file := range append([]*weights.File{f}, others...) {
+			var err error
+			if n.parts[part], ok, err = psccPart(file, part); err != nil {
+				return nil, err
+			}
+			if ok {
+				own = own || i == 0
 				break
 			}
 		}

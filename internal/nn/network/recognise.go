@@ -16,6 +16,9 @@ const (
 	metaDecoder = "decoder_type"
 )
 
+// decoderMark is the end of the name of a tensor that all decoders have.
+const decoderMark = "fc.0.weight"
+
 // FileContents is what Recognise found in a weights file.
 type FileContents struct {
 	// Stated is what the file says about itself; other fields are empty.
@@ -75,11 +78,12 @@ func Recognise(f *weights.File) (*FileContents, error) {
 			}
 		}
 	}
-	if list := prefixes(f, "fc.0.weight"); len(list) > 0 {
-		c.HasDecoder = true
-		c.decoder = layout{f, list[0], plainNaming}
+	if c.decoder, c.HasDecoder, err = choose(f, decoderMark); err != nil {
+		return nil, err
 	}
-	c.leaveOutCopies()
+	if err := c.leaveOutCopies(); err != nil {
+		return nil, err
+	}
 	if !c.HasDecoder && len(c.Backbones) == 0 {
 		return nil, fmt.Errorf("%s: none of its %d tensors belongs to a network of declip or CLIP", f.Path(), len(f.Names()))
 	}
@@ -88,20 +92,50 @@ func Recognise(f *weights.File) (*FileContents, error) {
 
 // leaveOutCopies keeps one of each backbone: training checkpoints may hold running averages of
 // their network, too. If some backbones belong to the decoder, the others don't count.
-func (c *FileContents) leaveOutCopies() {
+func (c *FileContents) leaveOutCopies() error {
+	list := c.Backbones
 	if c.HasDecoder {
 		foreign := func(b *Backbone) bool { return !strings.HasPrefix(b.layout.prefix, c.decoder.prefix) }
-		if own := slices.DeleteFunc(slices.Clone(c.Backbones), foreign); len(own) > 0 {
-			c.Backbones = own
+		if own := slices.DeleteFunc(slices.Clone(list), foreign); len(own) > 0 {
+			list = c.withoutCopiesOf(own)
 		}
 	}
 	var kept []*Backbone
-	for _, b := range c.Backbones {
-		if !slices.ContainsFunc(kept, func(k *Backbone) bool { return k.tower == b.tower }) {
+	for _, b := range list {
+		var prefixes []string
+		for _, copied := range list {
+			if copied.tower == b.tower {
+				prefixes = append(prefixes, copied.layout.prefix)
+			}
+		}
+		prefix, err := c.file.Choose(prefixes)
+		if err != nil {
+			return err
+		}
+		if prefix == b.layout.prefix {
 			kept = append(kept, b)
 		}
 	}
 	c.Backbones = kept
+	return nil
+}
+
+// withoutCopiesOf removes from some backbones those that belong to copies of the decoder, whose
+// choice is known already.
+func (c *FileContents) withoutCopiesOf(list []*Backbone) []*Backbone {
+	var others []string
+	for _, prefix := range prefixes(c.file, decoderMark) {
+		if len(prefix) > len(c.decoder.prefix) {
+			others = append(others, prefix)
+		}
+	}
+	left := slices.DeleteFunc(slices.Clone(list), func(b *Backbone) bool {
+		return slices.ContainsFunc(others, func(prefix string) bool { return strings.HasPrefix(b.layout.prefix, prefix) })
+	})
+	if len(left) == 0 {
+		return list
+	}
+	return left
 }
 
 // stated is an entry of the metadata; empty for Python's None.

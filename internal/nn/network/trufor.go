@@ -38,11 +38,11 @@ var (
 
 // recogniseTruFor finds TruFor in a file.
 func recogniseTruFor(f *weights.File, _ []*weights.File) (wholeNetwork, error) {
-	list := prefixes(f, truForMark)
-	if len(list) == 0 {
-		return nil, nil
+	l, found, err := choose(f, truForMark)
+	if !found {
+		return nil, err
 	}
-	return truForSizes(layout{f, list[0], plainNaming})
+	return truForSizes(l)
 }
 
 // truForSizes reads the sizes from the tensors.

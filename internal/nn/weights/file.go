@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 )
 
 // The formats that can be read, as File.Format returns them.
@@ -29,6 +30,8 @@ type File struct {
 	index    map[string]int
 	dicts    map[string]bool // names of nested dicts in PyTorch's formats
 	removed  []Prefix        // prefixes of names, see Removed
+	choosing sync.Mutex      // guards choices
+	choices  []Choice        // see Choices
 	shards   *shards         // nil unless the file is an index
 	reader   io.ReaderAt
 	closer   io.Closer

@@ -16,11 +16,6 @@ var nests = []string{
 	"state_dict", "model", "model_state_dict", "model_state", "net", "network", "params", "weights", "generator",
 }
 
-// averages are keys of running averages of a network in nests.
-var averages = []string{
-	"ema", "model_ema", "state_dict_ema", "ema_state_dict", "params_ema", "net_ema", "ema_model", "averaged_model",
-}
-
 // averageCount is a tensor that an averaged model has next to the network that it wraps.
 const averageCount = "n_averaged"
 
@@ -57,7 +52,7 @@ func (f *File) unwrapBelow(path string, depth int) (changed bool) {
 		return changed
 	}
 	for _, key := range f.keys(path) {
-		if slices.Contains(nests, key) || slices.Contains(averages, key) {
+		if slices.Contains(nests, key) || isAverageKey(key) {
 			changed = f.unwrapBelow(path+key+".", depth-1) || changed
 		}
 	}
@@ -121,43 +116,49 @@ func (f *File) Removed() []Prefix { return slices.Clone(f.removed) }
 // are not in a dict of their own, and "state_dict." or "model." if they are. A running average is
 // taken only if there is nothing else. Of a file whose names are joined, such as safetensors, all
 // tensors must have the prefix. It is an error if several dicts could be the network; the error
-// names them.
+// names them. Choose follows the same rule where the tensors of a network are recognised.
 func (f *File) StateDict() (string, error) {
-	path := ""
-	for range maxNests {
-		key, err := f.stateDict(path)
-		if err != nil {
-			return "", err
-		}
-		if key == "" {
-			break
-		}
-		path += key + "."
+	prefix, averages, err := f.nest(func(string) bool { return true })
+	if err == nil {
+		f.chose(Choice{Used: prefix, Unused: averages})
 	}
-	return path, nil
+	return prefix, err
 }
 
-// stateDict is one step of StateDict below path.
-func (f *File) stateDict(path string) (string, error) {
-	var plain, average []string
+// nest is StateDict among the dicts for whose prefixes holds is true. It also returns the prefixes
+// of the running averages next to the network's dict.
+func (f *File) nest(holds func(prefix string) bool) (path string, averages []string, err error) {
+	for range maxNests {
+		plain, average := f.nestsBelow(path, holds)
+		if len(plain) == 0 {
+			plain, average = average, nil
+		}
+		if len(plain) == 0 {
+			break
+		}
+		if len(plain) > 1 {
+			return "", nil, fmt.Errorf("%s: the dicts %q each hold tensors: save the one to use in a file of its own", f.path, plain)
+		}
+		for _, key := range average {
+			averages = append(averages, path+key+".")
+		}
+		path += plain[0] + "."
+	}
+	return path, averages, nil
+}
+
+// nestsBelow lists the keys below path of dicts of networks, and of dicts of running averages, for
+// whose prefixes holds is true.
+func (f *File) nestsBelow(path string, holds func(prefix string) bool) (plain, average []string) {
 	keys := f.keys(path)
 	for _, key := range keys {
 		switch {
-		case len(keys) > 1 && !f.dicts[path+key]:
+		case len(keys) > 1 && !f.dicts[path+key], !holds(path + key + "."):
 		case slices.Contains(nests, key):
 			plain = append(plain, key)
-		case slices.Contains(averages, key):
+		case isAverageKey(key):
 			average = append(average, key)
 		}
 	}
-	if len(plain) == 0 {
-		plain = average
-	}
-	switch len(plain) {
-	case 0:
-		return "", nil
-	case 1:
-		return plain[0], nil
-	}
-	return "", fmt.Errorf("%s: the dicts %q each hold tensors: save the one to use in a file of its own", f.path, plain)
+	return plain, average
 }
