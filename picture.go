@@ -24,7 +24,8 @@ type DecodeOptions struct {
 }
 
 // Decode reads the bytes of a picture file: JPEG, PNG, WebP, HEIC, AVIF, JPEG 2000,
-// TIFF, BMP, PNM, or the first frame of a GIF. JPEG samples are those of libjpeg to the bit.
+// JPEG XL, TIFF, BMP, PNM, or the first frame of a GIF. JPEG samples are those of
+// libjpeg to the bit.
 // Errors wrap ErrFormat, ErrTooLarge or ErrTruncated where these apply.
 func Decode(r io.Reader, o DecodeOptions) (*Picture, error) {
 	p, err := decode(r, picture.Limits{MaxPixels: o.MaxPixels})
@@ -59,7 +60,7 @@ func toPicture(img image.Image) *picture.Picture {
 	return picture.New(picture.FromImage(img))
 }
 
-// Format of the file: jpeg, png, webp, tiff, bmp, gif, pnm, heic, avif or jp2.
+// Format of the file: jpeg, png, webp, tiff, bmp, gif, pnm, heic, avif, jp2 or jxl.
 func (p *Picture) Format() string { return p.picture.Format }
 
 // Orientation is the file's EXIF orientation, 1 to 8; 1 where the file gives none.

@@ -100,8 +100,8 @@ func somePaths(cmd *cobra.Command, args []string) error {
 
 // localizeHelp is the long help of "declip localize".
 const localizeHelp = `Compute, for every pixel of every picture, the probability that it was
-manipulated. A PATH is a picture (JPEG, PNG, WebP, HEIC, AVIF, JPEG 2000, TIFF,
-BMP, PNM, or GIF, of which the first frame is used), or a directory, which is searched
+manipulated. A PATH is a picture (JPEG, PNG, WebP, HEIC, AVIF, JPEG 2000,
+JPEG XL, TIFF, BMP, PNM, or GIF, of which the first frame is used), or a directory, which is searched
 recursively.
 
 For a picture STEM.jpg the output directory (-o, by default declip-output)

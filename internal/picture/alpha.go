@@ -3,7 +3,7 @@ package picture
 import "image"
 
 // alphaOf is the alpha of a decoded picture, 0 to 255 for each pixel; nil if it is opaque, and for
-// formats whose readers drop alpha (TIFF, BMP, PNM, HEIC, AVIF and JPEG 2000).
+// formats whose readers drop alpha (TIFF, BMP, PNM, HEIC, AVIF, JPEG 2000 and JPEG XL).
 func alphaOf(m image.Image) []uint8 {
 	b := m.Bounds()
 	alpha := make([]uint8, 0, b.Dx()*b.Dy())

@@ -15,6 +15,7 @@ import (
 	"github.com/declip/declip/internal/picture/heif"
 	"github.com/declip/declip/internal/picture/jp2"
 	"github.com/declip/declip/internal/picture/jpeg"
+	"github.com/declip/declip/internal/picture/jxl"
 	"github.com/declip/declip/internal/picture/pnm"
 	"github.com/declip/declip/internal/picture/raster"
 	"github.com/declip/declip/internal/picture/tiff"
@@ -40,7 +41,7 @@ var (
 	// ErrTooLarge is in errors about pictures above the limit.
 	ErrTooLarge = errors.New("picture too large")
 	// ErrFormat is in errors about data in none of the formats that are read.
-	ErrFormat = errors.New("not a picture in a format that is read (JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, HEIC, AVIF, JPEG 2000)")
+	ErrFormat = errors.New("not a picture in a format that is read (JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, HEIC, AVIF, JPEG 2000, JPEG XL)")
 	// ErrEmpty is in errors about files without a single byte.
 	ErrEmpty = errors.New("file is empty")
 	// ErrTruncated is in errors about files that end before the picture does.
@@ -50,7 +51,7 @@ var (
 // Picture is a picture as its file stores it.
 type Picture struct {
 	*RGB
-	Format      string // jpeg, png, webp, tiff, bmp, gif, pnm, heic, avif or jp2
+	Format      string // jpeg, png, webp, tiff, bmp, gif, pnm, heic, avif, jp2 or jxl
 	Orientation int    // EXIF orientation 1 to 8; 1 where the file gives none. Pixels are not rotated
 	// Warnings are sentences about damage that decoding passed over, and about the choice among
 	// several pictures of the file. nil for files without fault.
@@ -203,6 +204,8 @@ func (h *header) readSize(data []byte) (err error) {
 		h.width, h.height, err = heif.ReadSize(data)
 	case "jp2":
 		h.width, h.height, err = jp2.ReadSize(data)
+	case "jxl":
+		h.width, h.height, err = jxl.ReadSize(data)
 	}
 	return err
 }
@@ -260,6 +263,8 @@ func (c *content) readPixels(ctx context.Context, data []byte) (err error) {
 		m, err = heif.Decode(ctx, data)
 	case "jp2":
 		m, err = jp2.Decode(ctx, data)
+	case "jxl":
+		m, err = jxl.Decode(ctx, data)
 	}
 	if err != nil {
 		return err

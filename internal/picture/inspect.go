@@ -28,10 +28,10 @@ func Inspect(data []byte) (*File, error) {
 func (f *File) Size() (width, height int) { return f.header.width, f.header.height }
 
 // Extra is the most memory, in bytes, that decoding may take in addition to that in proportion to
-// the size in the header. The decoders of HEIC, AVIF and JPEG 2000 are not held to the header.
+// the size in the header. The decoders in the sandbox are not held to the header.
 func (f *File) Extra() int64 {
 	switch f.header.format {
-	case "heic", "avif", "jp2":
+	case "heic", "avif", "jp2", "jxl":
 		return sandbox.MaxMemory
 	}
 	return 0

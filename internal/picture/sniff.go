@@ -12,6 +12,7 @@ import (
 
 	"github.com/declip/declip/internal/picture/heif"
 	"github.com/declip/declip/internal/picture/jp2"
+	"github.com/declip/declip/internal/picture/jxl"
 	"github.com/declip/declip/internal/picture/pnm"
 )
 
@@ -40,6 +41,8 @@ func sniff(data []byte) (string, error) {
 		return heif.Kind(data), nil
 	case jp2.Is(data):
 		return "jp2", nil
+	case jxl.Is(data):
+		return "jxl", nil
 	}
 	if name := otherFormat(data); name != "" {
 		return "", fmt.Errorf("%w: it is %s", ErrFormat, name)
@@ -56,7 +59,6 @@ func otherFormat(data []byte) string {
 		return "a video or other ISO media file"
 	}
 	for _, f := range []struct{ magic, name string }{
-		{"\xff\x0a", "JPEG XL"}, {"\x00\x00\x00\x0cJXL ", "JPEG XL"},
 		{"8BPS", "a Photoshop document"}, {"%PDF", "a PDF document"}, {"PK\x03\x04", "a zip archive"},
 	} {
 		if bytes.HasPrefix(data, []byte(f.magic)) {
@@ -104,7 +106,7 @@ func endsEarly(err error) bool {
 var Extensions = []string{
 	".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".pjpeg", ".pjp", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif",
 	".pnm", ".pbm", ".pgm", ".ppm", ".pam", ".heic", ".heif", ".hif", ".avif",
-	".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jph", ".jhc",
+	".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jph", ".jhc", ".jxl",
 }
 
 // HasExtension reports whether a file is named like a picture that Decode reads. Decode itself

@@ -46,7 +46,8 @@ func decodeStored(ctx context.Context, data []byte, limits Limits) (*Stored, err
 	}
 	s := &Stored{Image: c.image, Format: c.format}
 	switch c.format {
-	case "jpeg", "heic", "avif", "jp2": // JPEG 2000 may be lossless, but the file does not say so
+	case "jpeg", "heic", "avif", "jp2", "jxl":
+		// The last two may be lossless, but their headers do not say so.
 		s.Lossy = true
 	case "webp":
 		s.Lossy = webpChunk(data, "VP8 ") != nil

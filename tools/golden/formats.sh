@@ -125,4 +125,36 @@ opj_compress -i /tmp/small16.pgm -o grey16.jp2
 opj_compress -i /tmp/small.ppm -o offset.jp2 -d 5,3 -T 2,1 -t 32,32
 convert /tmp/small.ppm -sampling-factor 2x2 -interlace plane /tmp/small.yuv
 opj_compress -i /tmp/small.yuv -F 61,47,3,8,u@1x1:2x2:2x2 -o s420.jp2
-for f in *.jp2 *.j2k; do opj_decompress -i "$f" -o /tmp/out.ppm && convert /tmp/out.ppm -depth 8 "PNG24:$f.png"; done
+
+# JPEG XL in testdata/cases/other, with the samples that djxl 0.7.0 gives (Debian 12: libjxl-tools).
+# turned.jxl has orientation 6 in its codestream; JxlEncoderSetBasicInfo writes that, and cjxl does not.
+convert /tmp/small.ppm /tmp/s.png
+convert /tmp/small.pgm /tmp/g.png
+convert /tmp/small16.ppm /tmp/s16.png
+convert /tmp/s.png /tmp/g.png -alpha off -compose CopyOpacity -composite /tmp/rgba.png
+convert /tmp/s.png -quality 85 /tmp/q.jpg
+convert -delay 10 /tmp/s.png \( /tmp/s.png -negate \) /tmp/anim.gif
+cjxl -d 0 /tmp/s.png lossless.jxl
+cjxl -d 0 /tmp/g.png grey.jxl
+cjxl -d 2 /tmp/s.png d2.jxl
+cjxl -d 0 /tmp/s16.png rgb16.jxl
+cjxl -d 1 /tmp/rgba.png rgba.jxl
+cjxl -d 1 --container=1 /tmp/s.png box.jxl
+cjxl /tmp/q.jpg fromjpeg.jxl
+cjxl -d 0 /tmp/anim.gif anim.jxl
+for f in *.jp2 *.j2k; do opj_decompress -i "$f" -o "/tmp/$f.ppm"; done
+for f in *.jxl; do djxl "$f" "/tmp/$f.png"; done
+python3 - <<'EOF'
+import glob, subprocess
+import numpy as np
+from PIL import Image
+for f in glob.glob("*.j[px][2l]") + glob.glob("*.j2k"):
+    if f in ("rgba.jp2", "la.jp2"):
+        Image.open(f).convert("RGB").save(f + ".png", optimize=True)
+        continue
+    decoded = f"/tmp/{f}." + ("png" if f.endswith(".jxl") else "ppm")
+    w, h = Image.open(decoded).size
+    raw = subprocess.run(["convert", decoded, "-alpha", "off", "-depth", "16", "-endian", "LSB", "rgb:-"], check=True, capture_output=True)
+    v = np.frombuffer(raw.stdout, "<u2").reshape(h, w, 3)
+    Image.fromarray(np.round(v / 257).astype(np.uint8)).save(f + ".png", optimize=True)
+EOF

@@ -14,10 +14,10 @@ const readable = [
   { type: 'heic', label: 'HEIC', is: (b) => ascii(b, 4, 8) === 'ftyp' && /he[iv][cxms]|mif1|msf1/.test(ascii(b, 8, 12)), size: () => null },
   { type: 'avif', label: 'AVIF', is: (b) => ascii(b, 4, 8) === 'ftyp' && ascii(b, 8, 11) === 'avi', size: () => null },
   { type: 'jp2', label: 'JPEG 2000', is: (b) => ascii(b, 4, 8) === 'jP  ' || ascii(b, 0, 4) === '\xff\x4f\xff\x51', size: () => null },
+  { type: 'jxl', label: 'JPEG XL', is: (b) => ascii(b, 0, 2) === '\xff\x0a' || ascii(b, 4, 8) === 'JXL ', size: () => null },
 ];
 
 const foreign = [
-  { label: 'a JPEG XL photograph', is: (b) => ascii(b, 0, 2) === '\xff\x0a' || ascii(b, 4, 8) === 'JXL ' },
   { label: 'a video', is: (b) => ascii(b, 4, 8) === 'ftyp' || ascii(b, 0, 4) === '\x1aE\xdf\xa3' },
   { label: 'a PDF document', is: (b) => ascii(b, 0, 5) === '%PDF-' },
   { label: 'a Photoshop document', is: (b) => ascii(b, 0, 4) === '8BPS' },
