@@ -145,23 +145,25 @@ func decodeGrid(ctx context.Context, data []byte, h header) (*raster.Image, erro
 	default:
 		return nil, errOtherGrid
 	}
-	m, err := g.decode(ctx, limits(data, h))
+	m, err := g.decode(ctx)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, sandbox.ErrWork) {
 		return nil, errOtherGrid // libheif finds the fault, or reads the file after all
 	}
 	return m, err
 }
 
-// decode decodes the strips and puts them together. Together they use the memory of one decoder.
-func (g *grid) decode(ctx context.Context, use sandbox.Limits) (*raster.Image, error) {
+// decode decodes the strips and puts them together. Together they use the memory of one decoder,
+// and each has the work of a picture of its size.
+func (g *grid) decode(ctx context.Context) (*raster.Image, error) {
 	m := raster.New(g.stored[0], g.stored[1], 3)
-	use.Memory /= strips
 	err := parallel.For(ctx, strips, strips, func(ctx context.Context, i int) error {
 		first := i * g.rows / strips
 		data, h, err := g.strip(first, (i+1)*g.rows/strips)
 		if err != nil {
 			return err
 		}
+		use := limits(data, h)
+		use.Memory /= strips
 		part, err := decodeHEIC(ctx, data, h, use)
 		if err != nil {
 			return err

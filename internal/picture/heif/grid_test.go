@@ -26,7 +26,7 @@ func TestGrid(t *testing.T) {
 		if err != nil || g.rows != 2 || g.cols != 6 || g.tileHeight != 64 {
 			t.Fatalf("%s: %+v, %v", name, g, err)
 		}
-		strips, err := g.decode(context.Background(), limits(data, h))
+		strips, err := g.decode(context.Background())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -128,7 +128,7 @@ type Run struct {
 // Limits bound a run.
 type Limits struct {
 	// Work is the largest number of passes of loops. Unlike a time, it does not depend on how busy
-	// the machine is: a core of 2020 makes 75 to 200 million passes in a second.
+	// the machine is: a core of 2020 makes 75 to 175 million passes in a second.
 	Work int64
 	// Memory is in bytes, at most MaxMemory.
 	Memory uint64
