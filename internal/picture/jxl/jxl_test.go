@@ -164,7 +164,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// The decoder is the one that scripts/jxl/build.sh makes.
+// The decoder is not replaced unnoticed.
 func TestCode(t *testing.T) {
 	const want = "5084eb030163c70c8cd0b3b43a0dd86731bddf83c19055f48958d2170da8a6c6"
 	if sum := sha256.Sum256(code); hex.EncodeToString(sum[:]) != want {
