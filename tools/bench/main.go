@@ -7,7 +7,8 @@
 // For the paper's largest network, with random weights in its published layout, it compares
 // inference with the published computation (tools/golden/parity_torch.py), the decoder's training
 // steps with PyTorch's (tools/golden/training_torch.py), and an epoch on the frozen backbone with
-// the published loop (tools/golden/epoch_torch.py).
+// the published loop (tools/golden/epoch_torch.py). Other authors' networks, too, run next to
+// PyTorch (tools/golden/whole.py).
 //
 // It fails if the results of the two sides differ; for the paper's networks make parity checks
 // that.
@@ -37,7 +38,7 @@ type options struct {
 	model, program, python, twin string
 	threads                      int
 	published, training, metrics bool
-	epoch                        bool
+	epoch, whole                 bool
 	step                         int    // only take training steps with this batch size
 	train, decoder               string // only train this decoder on the data in this directory
 }
@@ -54,6 +55,7 @@ func main() {
 	flag.BoolVar(&o.epoch, "epoch", false, "measure an epoch of the paper's network only")
 	flag.StringVar(&o.train, "train", "", "train the paper's network on this directory, made by bench, and print the seconds per picture as JSON")
 	flag.StringVar(&o.decoder, "decoder", "conv-20", "decoder of -train")
+	flag.BoolVar(&o.whole, "whole", false, "measure other authors' networks only")
 	flag.BoolVar(&o.metrics, "metrics", false, "measure the scores only")
 	flag.IntVar(&o.threads, "threads", 2, "threads of either side")
 	flag.Parse()
@@ -84,6 +86,9 @@ func run(o options) error {
 	if o.epoch {
 		return errors.Join(benchEpoch(o, work), done())
 	}
+	if o.whole {
+		return errors.Join(benchWhole(o, work), done())
+	}
 	if o.training {
 		return errors.Join(benchTraining(o, work), done())
 	}
@@ -105,7 +110,7 @@ func run(o options) error {
 	if o.published {
 		return done()
 	}
-	return errors.Join(benchTraining(o, work), benchEpoch(o, work), done())
+	return errors.Join(benchWhole(o, work), benchTraining(o, work), benchEpoch(o, work), done())
 }
 
 // benchModel measures one of declip's models and the parts around it.

@@ -174,9 +174,14 @@ def read_picture(path):
     return image[None], torch.from_numpy(coefficients.astype(np.float32))[None], torch.from_numpy(steps.astype(np.float32))[None], height, width
 
 
+def probabilities(t, sizes, image, coefficients, steps):
+    """The probabilities of manipulation [N, H, W], for the inputs of forward."""
+    logits = forward(t, sizes, image, coefficients, steps)
+    logits = F.interpolate(logits, coefficients.shape[1:], mode="bilinear", align_corners=False)
+    return torch.softmax(logits, 1)[:, 1]
+
+
 def map_of(t, sizes, path, pixels):
     """The probabilities of manipulation [H, W] of a file's picture."""
     image, coefficients, steps, height, width = read_picture(path)
-    logits = forward(t, sizes, image if pixels else None, coefficients, steps)
-    logits = F.interpolate(logits, coefficients.shape[1:], mode="bilinear", align_corners=False)
-    return torch.softmax(logits, 1)[0, 1, :height, :width].numpy()
+    return probabilities(t, sizes, image if pixels else None, coefficients, steps)[0, :height, :width].numpy()

@@ -21,8 +21,7 @@ except ImportError:
     torch = None
 else:
     import network as tiny
-    import pscc
-    import trufor
+    import whole
 
 VITS = {"ViT-B/32": (768, 32, 12, 7), "ViT-B/16": (768, 16, 12, 14), "ViT-L/14": (1024, 14, 24, 16), "ViT-L/14@336px": (1024, 14, 24, 24)}
 RESNETS = {"RN50": (64, [3, 4, 6, 3], 7), "RN101": (64, [3, 4, 23, 3], 7), "RN50x4": (80, [4, 6, 10, 6], 9)}
@@ -172,60 +171,26 @@ def level(m):
 def whole_make(r):
     """Writes another author's network as its published files."""
     models.clear()
-    w, files = Weights(3), []
-    if r["name"] == "trufor":
-        trufor.fill(w, trufor.Sizes())
-        models[r["name"]] = trufor.TruFor(w.tensors, trufor.Sizes()), 256
-        parts = {"trufor.pth.tar": {"epoch": 81, "best_value": np.float64(0.9), "state_dict": w.tensors}}
-    else:
-        parts = {}
-        for name, fill in pscc.FILES.items():
-            before = set(w.tensors)
-            fill(w, pscc.Sizes())
-            parts[name + ".pth"] = {"module." + k: t for k, t in w.tensors.items() if k not in before}
-        for name, t in w.tensors.items():
-            # Attention to one place alone, and a score of 0 or 1, would not show differences, or magnify them.
-            if ".theta." in name or ".phi." in name:
-                t *= 0.002
-            elif name.startswith("classifier.2"):
-                t *= 0.05
-        models[r["name"]] = pscc.PSCC(w.tensors, pscc.Sizes()), 255
-    for name, content in parts.items():
-        files.append(os.path.join(r["folder"], name))
-        torch.save(content, files[-1])
+    models[r["name"]], files = whole.make(r["name"], Weights(3), r["folder"])
     return {"files": files}
+
+
+def whole_load(r):
+    models.clear()
+    models[r["name"]] = whole.load(r["name"], r["files"])
+    return {}
 
 
 def whole_pictures(r):
-    """Parts of a picture with odd sides, in files of several kinds."""
-    image, files = Image.open(r["picture"]).convert("RGB"), []
-
-    def save(name, part, **options):
-        files.append(os.path.join(r["folder"], name))
-        part.save(files[-1], **options)
-
-    save("rgb.png", image.crop((0, 0, 301, 227)))
-    save("420.jpg", image.crop((40, 30, 317, 220)), quality=88, subsampling=2)
-    save("444.jpg", image.crop((100, 60, 287, 205)), quality=93, subsampling=0)
-    save("grey.jpg", image.crop((100, 60, 260, 181)).convert("L"), quality=85)
-    part = image.crop((200, 200, 387, 345)).convert("RGBA")
-    part.putalpha(image.crop((0, 100, 187, 245)).convert("L"))
-    save("alpha.png", part)
-    return {"files": files}
+    return {"files": whole.pictures(r["picture"], r["folder"])}
 
 
 def whole_run(r):
-    net, full = models[r["name"]]
-    image = Image.open(r["picture"])
-    levels = np.asarray(image.convert("RGBA" if image.mode == "RGBA" and r["name"] == "pscc" else "RGB"))
-    if levels.shape[2] == 4:  # over white, as PSCC-Net's authors do
-        alpha = (levels[:, :, 3:] / 255.0).astype(np.float32)
-        levels = (levels[:, :, :3] * alpha + (1 - alpha) * 255).astype(np.uint8)
-    out = net(torch.from_numpy(levels.copy()).permute(2, 0, 1)[None].float() / full)
-    for name in "map", "confidence":
-        if name in out:
-            out[name].numpy().astype("<f4").tofile(r["out"] + "." + name)
-    return {"score": float(out["score"]), "confidence": "confidence" in out}
+    return whole.run(models[r["name"]], r["picture"], r["out"])
+
+
+def whole_time(r):
+    return whole.time_run(models[r["name"]], r["picture"])
 
 
 def load(path, size):
@@ -279,8 +244,8 @@ def main():
         try:
             with torch.inference_mode():
                 answer = {"make": make, "run": run, "pixels": pixels, "time": time_run,
-                          "products": products, "whole make": whole_make, "whole pictures": whole_pictures,
-                          "whole run": whole_run}[r["do"]](r)
+                          "products": products, "whole make": whole_make, "whole load": whole_load,
+                          "whole pictures": whole_pictures, "whole run": whole_run, "whole time": whole_time}[r["do"]](r)
         except Exception as error:  # reported to the other side, which may stop
             answer = {"error": f"{r['do']}: {type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)

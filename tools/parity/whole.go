@@ -15,7 +15,7 @@ import (
 
 // wholeNetworks are other authors' networks, from their published files to results at the picture's
 // size.
-var wholeNetworks = []string{"trufor", "pscc"}
+var wholeNetworks = []string{"trufor", "pscc", "cat-net", "cat-net-dct"}
 
 // whole compares maps, confidence maps and scores of other authors' networks.
 func (p *parity) whole() error {
@@ -66,7 +66,7 @@ func (p *parity) wholeNetwork(name string, pictures []string) error {
 func (p *parity) wholePicture(m *localize.Model, name, file string) error {
 	out := filepath.Join(p.work, "whole")
 	var answer struct {
-		Score      float64
+		Score      *float64 // nil where the network has none
 		Confidence bool
 	}
 	if err := p.twin.Ask(map[string]any{"do": "whole run", "name": name, "picture": file, "out": out}, &answer); err != nil {
@@ -90,7 +90,10 @@ func (p *parity) wholePicture(m *localize.Model, name, file string) error {
 			return err
 		}
 	}
-	score := math.Abs(r.Score - answer.Score)
+	score := 0.0
+	if answer.Score != nil {
+		score = math.Abs(r.Score - *answer.Score)
+	}
 	fmt.Printf("%-52s %12.1e %12.1e %12.1e  %s\n", fmt.Sprintf("%s, %s, %d x %d", name, filepath.Base(file), r.Width, r.Height), probability,
 		confidence, score, p.verdict(max(probability, confidence, score) <= mostProbability))
 	return nil
