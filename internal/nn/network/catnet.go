@@ -232,6 +232,9 @@ func dctVolume(coefficients *graph.Node) *graph.Node {
 
 // lastLayer joins maps at the size of the first: [N, c_i, h_i, w_i] to [N, 1, h_0, w_0].
 func (b *builder) lastLayer(xs []*graph.Node) *graph.Node {
+	if !b.train || b.frozen {
+		return b.lastLayerInParts(xs)
+	}
 	xs = slices.Clone(xs)
 	h, w := size(xs[0])
 	for i, x := range xs {
@@ -242,6 +245,57 @@ func (b *builder) lastLayer(xs []*graph.Node) *graph.Node {
 	x = graph.ReLU(b.norm(x, "last_layer.1", initOne))
 	x = b.conv(x, "last_layer.3", convSpec{out: 2, kernel: 1, bias: true, kind: initUniform})
 	return againstFirst(x)
+}
+
+// lastLayerParts is the number of parts of lastLayerInParts.
+const lastLayerParts = 3
+
+// lastLayerInParts computes lastLayer with less memory and fewer products. A pointwise convolution
+// commutes with enlarging, so the small maps go through it at their own sizes, and all maps
+// together never exist at the largest size. Its outputs are summed up part by part.
+func (b *builder) lastLayerInParts(xs []*graph.Node) *graph.Node {
+	all := 0
+	for _, x := range xs {
+		all += channels(x)
+	}
+	kernel := b.param("last_layer.0.weight", []int{all, all, 1, 1}, initHe, all)
+	bias := b.param("last_layer.0.bias", []int{all}, initUniform, all)
+	scale, shift := b.folded(all, "last_layer.1")
+	kernel = graph.Mul(kernel, graph.Reshape(scale, -1, 1, 1, 1))
+	shift = graph.Add(graph.Mul(bias, scale), shift)
+	last := b.param("last_layer.3.weight", []int{2, all, 1, 1}, initUniform, all)
+	lastBias := b.param("last_layer.3.bias", []int{2}, initUniform, all)
+	var sum *graph.Node
+	for k := range lastLayerParts {
+		from, to := k*all/lastLayerParts, (k+1)*all/lastLayerParts
+		y := joined(xs, graph.Slice(kernel, 0, from, to), graph.Slice(shift, 0, from, to))
+		y = graph.Conv(graph.ReLU(y), graph.Slice(last, 1, from, to), lastBias, graph.ConvOptions{})
+		sum, lastBias = plus(sum, y), nil // the first part has the bias
+	}
+	return againstFirst(sum)
+}
+
+// joined is the pointwise convolution of maps that are first enlarged to the size of the first and
+// put one after the other.
+func joined(xs []*graph.Node, kernel, bias *graph.Node) *graph.Node {
+	h, w := size(xs[0])
+	var sum *graph.Node
+	at := 0
+	for _, x := range xs {
+		c := channels(x)
+		y := graph.Conv(x, graph.Slice(kernel, 1, at, at+c), bias, graph.ConvOptions{})
+		sum, bias = plus(sum, graph.Resize(y, h, w, false)), nil // the first map has the bias
+		at += c
+	}
+	return sum
+}
+
+// plus adds y to sum, which is nil at first.
+func plus(sum, y *graph.Node) *graph.Node {
+	if sum == nil {
+		return y
+	}
+	return graph.Add(sum, y)
 }
 
 // againstFirst turns the logits of two classes into one logit of the second, [N, 2, h, w] to [N, 1,
