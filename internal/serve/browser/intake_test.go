@@ -80,7 +80,7 @@ func TestRefusedFilesAreNotSent(t *testing.T) {
 	}{
 		{"notes.txt", "just text", []string{"Not a picture", "TIFF"}},
 		{"empty.jpg", "", []string{"empty"}},
-		{"phone.jxl", "\x00\x00\x00\x0cJXL \r\n\x87\n", []string{"JPEG XL", "Export it as JPEG"}},
+		{"design.psd", "8BPS\x00\x01", []string{"Photoshop", "Export it as JPEG"}},
 		{"film.mp4", "\x00\x00\x00\x18ftypisom\x00\x00\x00\x00", []string{"video"}},
 		{"letter.pdf", "%PDF-1.7\n", []string{"PDF"}},
 		{"large.jpg", "\xff\xd8\xff\xe0" + strings.Repeat("\x00", 400<<10), []string{"too large", "410 kB", "307 kB"}},

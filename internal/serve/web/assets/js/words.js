@@ -9,7 +9,7 @@ export function refusal(file, kind, limits) {
     return {
       title: 'Not a picture that declip can read',
       text: `${kind.label ? `This is ${kind.label}.` : 'The file is not a picture.'} declip reads JPEG, PNG, WebP, HEIC, AVIF, JPEG 2000, JPEG XL, TIFF, BMP, GIF and PNM.`
-        + (kind.label.includes('photograph') ? ' Export it as JPEG in the best quality; ask for the original if you can.' : ''),
+        + (kind.label.includes('Photoshop') ? ' Export it as JPEG in the best quality; ask for the original if you can.' : ''),
     };
   }
   if (limits.max_bytes && file.size > limits.max_bytes) {
