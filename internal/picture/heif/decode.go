@@ -54,10 +54,7 @@ func budget(kind string, pixels, size int) int64 {
 	return 50e6 + 72*int64(pixels) + perByte*int64(size)
 }
 
-var errTime = errors.New("decoding takes too long")
-
-// running holds a value for each decoder that runs. Each may take sandbox.MaxMemory.
-var running = make(chan struct{}, 2)
+var running = make(sandbox.Places, 2)
 
 // Decode decodes the primary picture of a HEIC or AVIF file. It ends when ctx ends. At most two run
 // at once; others wait.
@@ -66,21 +63,15 @@ func Decode(ctx context.Context, data []byte) (*raster.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case running <- struct{}{}:
-		defer func() { <-running }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(h), errTime)
-	defer cancel()
-	if Kind(data) == "avif" {
-		return decodeAVIF(ctx, data, h)
-	}
-	if m, err := decodeGrid(ctx, data, h); !errors.Is(err, errOtherGrid) {
-		return m, err
-	}
-	return decodeHEIC(ctx, data, h, limits(data, h))
+	return sandbox.Within(ctx, running, timeLimit(h), func(ctx context.Context) (*raster.Image, error) {
+		if Kind(data) == "avif" {
+			return decodeAVIF(ctx, data, h)
+		}
+		if m, err := decodeGrid(ctx, data, h); !errors.Is(err, errOtherGrid) {
+			return m, err
+		}
+		return decodeHEIC(ctx, data, h, limits(data, h))
+	})
 }
 
 // Colours of libheif's interface (heif.h).

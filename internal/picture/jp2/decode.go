@@ -31,10 +31,7 @@ func limits(data []byte, h header) sandbox.Limits {
 
 func (h header) megapixels() float64 { return float64(h.width) * float64(h.height) / 1e6 }
 
-var errTime = errors.New("decoding takes too long")
-
-// running holds a value for the decoder that runs. It may take sandbox.MaxMemory.
-var running = make(chan struct{}, 1)
+var running = make(sandbox.Places, 1)
 
 // Decode decodes a JPEG 2000 file or codestream. Palettes are applied, alpha is dropped, samples of
 // other than 8 bits are scaled, and components of fewer samples are repeated. It ends when ctx
@@ -47,24 +44,18 @@ func Decode(ctx context.Context, data []byte) (*raster.Image, error) {
 	if err := h.checkColours(); err != nil {
 		return nil, err
 	}
-	select {
-	case running <- struct{}{}:
-		defer func() { <-running }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(h), errTime)
-	defer cancel()
-	run, err := module.Start(ctx, limits(data, h))
-	if err != nil {
-		return nil, err
-	}
-	defer run.Close()
-	a, err := decode(run, data, h)
-	if err != nil {
-		return nil, err
-	}
-	return a.picture(raster.NewWatch(ctx), run, h)
+	return sandbox.Within(ctx, running, timeLimit(h), func(ctx context.Context) (*raster.Image, error) {
+		run, err := module.Start(ctx, limits(data, h))
+		if err != nil {
+			return nil, err
+		}
+		defer run.Close()
+		a, err := decode(run, data, h)
+		if err != nil {
+			return nil, err
+		}
+		return a.picture(raster.NewWatch(ctx), run, h)
+	})
 }
 
 // Results of the decoder's function decode (scripts/jp2/decode.c).

@@ -33,10 +33,7 @@ func limits(data []byte, s size) sandbox.Limits {
 	return sandbox.Limits{Work: int64(200e6 + 160e6*s.megapixels() + 640*float64(len(data))), Memory: sandbox.MaxMemory}
 }
 
-var errTime = errors.New("decoding takes too long")
-
-// running holds a value for the decoder that runs. It may take sandbox.MaxMemory.
-var running = make(chan struct{}, 1)
+var running = make(sandbox.Places, 1)
 
 // Decode decodes a JPEG XL file or codestream. Alpha is dropped, and samples of other than 8 bits
 // are scaled. Of an animation it takes the first frame. It ends when ctx ends. One runs at once;
@@ -46,21 +43,15 @@ func Decode(ctx context.Context, data []byte) (*raster.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case running <- struct{}{}:
-		defer func() { <-running }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 	s := size{w, h}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(s), errTime)
-	defer cancel()
-	run, err := module.Start(ctx, limits(data, s))
-	if err != nil {
-		return nil, err
-	}
-	defer run.Close()
-	return decode(run, data, s)
+	return sandbox.Within(ctx, running, timeLimit(s), func(ctx context.Context) (*raster.Image, error) {
+		run, err := module.Start(ctx, limits(data, s))
+		if err != nil {
+			return nil, err
+		}
+		defer run.Close()
+		return decode(run, data, s)
+	})
 }
 
 // decode runs the decoder over a file.
