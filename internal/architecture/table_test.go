@@ -57,7 +57,7 @@ var rooms = []room{
 }
 
 // testHelpers are packages that only tests, and programs for developers, import.
-var testHelpers = []string{"nn/engine/enginetest", "nn/network/networktest", "files/powerloss"}
+var testHelpers = []string{"nn/engine/enginetest", "nn/network/networktest", "files/powerloss", "picture/rastertest"}
 
 // reserved lists packages of other modules that only some packages may import. A name includes all
 // packages below it.

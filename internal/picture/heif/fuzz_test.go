@@ -5,31 +5,18 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/declip/declip/internal/picture/rastertest"
 )
+
+var reader = rastertest.Reader{ReadSize: ReadSize, Decode: Decode}
 
 // files gives the pictures of the cases.
 func files(t testing.TB) map[string][]byte {
 	t.Helper()
-	all := map[string][]byte{}
-	for _, pattern := range []string{"*.heic", "*.avif"} {
-		names, err := filepath.Glob("../testdata/cases/other/" + pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range names {
-			if all[filepath.Base(name)], err = os.ReadFile(name); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if len(all) < 7 {
-		t.Fatalf("%d files", len(all))
-	}
-	return all
+	return rastertest.Files(t, 7, "cases/other/*.heic", "cases/other/*.avif")
 }
 
 // The header alone is read outside the sandbox.
@@ -48,20 +35,7 @@ func FuzzReadSize(f *testing.F) {
 // Damaged files are errors or pictures of the header's size.
 func TestDamaged(t *testing.T) {
 	for name, data := range files(t) {
-		for _, at := range []int{len(data) / 3, len(data) / 2, len(data) - 40} {
-			damaged := append([]byte{}, data...)
-			for i := range 8 {
-				damaged[at+i] ^= 0x5a
-			}
-			w, h, err := ReadSize(damaged)
-			if err != nil {
-				continue
-			}
-			m, err := Decode(context.Background(), damaged)
-			if err == nil && (m.Width != w || m.Height != h || len(m.Pix) != w*h*m.Channels) {
-				t.Errorf("%s damaged at %d: %d x %d pixels, the header says %d x %d", name, at, m.Width, m.Height, w, h)
-			}
-		}
+		reader.CheckDamaged(t, name, data, len(data)/3, len(data)/2, len(data)-40)
 	}
 }
 

@@ -8,30 +8,19 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/declip/declip/internal/picture/rastertest"
 )
+
+var reader = rastertest.Reader{ReadSize: ReadSize, Decode: Decode}
 
 // files gives the pictures of the cases.
 func files(t testing.TB) map[string][]byte {
 	t.Helper()
-	all := map[string][]byte{}
-	names, err := filepath.Glob("../testdata/cases/other/*.j[p2][2k]")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if all[filepath.Base(name)], err = os.ReadFile(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(all) < 13 {
-		t.Fatalf("%d files", len(all))
-	}
-	return all
+	return rastertest.Files(t, 13, "cases/other/*.j[p2][2k]")
 }
 
 // The header alone is read outside the sandbox.
@@ -53,36 +42,13 @@ func FuzzDecode(f *testing.F) {
 			f.Add(data)
 		}
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if w, h, err := ReadSize(data); err != nil || w*h > 1<<16 {
-			return
-		}
-		checkDecode(t, data)
-	})
-}
-
-func checkDecode(t *testing.T, data []byte) {
-	t.Helper()
-	w, h, err := ReadSize(data)
-	if err != nil {
-		return
-	}
-	m, err := Decode(t.Context(), data)
-	if err == nil && (m.Width != w || m.Height != h || len(m.Pix) != w*h*m.Channels) {
-		t.Errorf("%d x %d pixels, the header says %d x %d", m.Width, m.Height, w, h)
-	}
+	reader.FuzzDecode(f)
 }
 
 // Damaged files are errors or pictures of the header's size.
 func TestDamaged(t *testing.T) {
 	for name, data := range files(t) {
-		for _, at := range []int{len(data) / 5, len(data) / 3, len(data) / 2, len(data) - 40} {
-			damaged := bytes.Clone(data)
-			for i := range 8 {
-				damaged[at+i] ^= 0x5a
-			}
-			t.Run(name, func(t *testing.T) { checkDecode(t, damaged) })
-		}
+		reader.CheckDamaged(t, name, data, len(data)/5, len(data)/3, len(data)/2, len(data)-40)
 	}
 }
 
