@@ -35,7 +35,7 @@ func codedSample(t *testing.T, w, h, quality int) Sample {
 			t.Fatal(err)
 		}
 	}
-	return Sample{Picture: file.RGB, File: file, Mask: m, Name: "coded"}
+	return Sample{Picture: file, Mask: m, Name: "coded"}
 }
 
 func drawFor(m Maker, seed uint64) Draw {
@@ -103,7 +103,7 @@ func TestCropCoefficients(t *testing.T) {
 // A crop of unchanged pixels has the very coefficients of its place in the file.
 func TestCropKeepsTheFilesCoefficients(t *testing.T) {
 	s := codedSample(t, 120, 101, 70)
-	all, err := s.File.Coefficients(context.Background())
+	all, err := s.Picture.Coefficients(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

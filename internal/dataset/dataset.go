@@ -13,10 +13,7 @@ import (
 
 // Sample is one picture with its ground truth.
 type Sample struct {
-	Picture *picture.RGB
-	// File is the picture as its file stores it, for networks that read a JPEG file's coefficients.
-	// nil for pixels from no file. See Whole.
-	File *picture.Picture
+	Picture *picture.Picture // picture.New of pixels that come from no file or were changed
 	// Mask has the size of Picture; 255 = manipulated, 0 = untouched. It is nil for a picture that
 	// has only a label; see Options.Labels.
 	Mask   *picture.Gray
@@ -24,14 +21,6 @@ type Sample struct {
 	Name   string // for messages and reports: the file's name, or the source's name for the picture
 	Path   string // of the picture's file; "" if it has none
 	Method string // how it was manipulated; "" if unknown
-}
-
-// Whole is Picture with what its file says of it, unless Picture has been changed since.
-func (s Sample) Whole() *picture.Picture {
-	if s.File != nil && s.File.RGB == s.Picture {
-		return s.File
-	}
-	return picture.New(s.Picture)
 }
 
 // Label says what a whole picture is.

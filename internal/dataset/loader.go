@@ -257,7 +257,7 @@ func (l *Loader) make(sample Sample, b *block, n, index int, position int64) err
 		label = 1
 	}
 	if sample.Mask == nil {
-		sample.Mask = uniformMask(sample.Picture, label)
+		sample.Mask = uniformMask(sample.Picture.RGB, label)
 	}
 	draws := make([]Draw, len(b.batches))
 	for i, batch := range b.batches {

@@ -69,7 +69,7 @@ func (m Resize) Shape() Shape {
 
 // Make implements Maker.
 func (m Resize) Make(s Sample, draws []Draw) error {
-	small := picture.Resize(s.Picture, m.Size, m.Size)
+	small := picture.Resize(s.Picture.RGB, m.Size, m.Size)
 	mask := picture.ResizeGray(s.Mask, m.Target, m.Target)
 	for _, d := range draws {
 		augmented, err := apply(m.Augment, d.Random, picture.New(small))
@@ -130,15 +130,16 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 	}
 	var grid jpeggrid.Grid
 	if m.Grid {
-		grid, _ = jpeggrid.Detect(s.Picture)
+		grid, _ = jpeggrid.Detect(s.Picture.RGB)
 	}
+	rgb := s.Picture.RGB
 	var file *coded
 	if m.Coefficients {
 		var err error
-		if file, err = decodeCoefficients(s.Whole()); err != nil {
+		if file, err = decodeCoefficients(s.Picture); err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
-		s.Picture = file.rgb
+		rgb = file.rgb
 	}
 	inside := indexMask(s.Mask)
 	for _, d := range draws {
@@ -147,7 +148,7 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 		if m.Turn {
 			turn = d.Random.IntN(8)
 		}
-		unchanged := picture.New(turnRGB(cutRGB(s.Picture, x, y, m.Size), turn))
+		unchanged := picture.New(turnRGB(cutRGB(rgb, x, y, m.Size), turn))
 		mask := turnGray(cutGray(s.Mask, x, y, m.Size), turn)
 		crop, err := apply(m.Augment, d.Random, unchanged)
 		if err == nil && m.Coefficients {

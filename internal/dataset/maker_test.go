@@ -22,7 +22,7 @@ func tell(w, h int, inside func(x, y int) bool) Sample {
 			p.Pix[3*i], p.Pix[3*i+1], p.Pix[3*i+2] = m.Pix[i], uint8(x/8), uint8(y/8)
 		}
 	}
-	return Sample{Picture: p, Mask: m, Name: "tell"}
+	return Sample{Picture: picture.New(p), Mask: m, Name: "tell"}
 }
 
 // clip is what the networks are trained with.
@@ -135,7 +135,7 @@ func TestResizeIsPillows(t *testing.T) {
 	s := tell(50, 31, func(x, y int) bool { return x > y })
 	m := Resize{Size: 32, Target: 40, Normalization: clip}
 	image, target := make1(t, m, s, 0)
-	small, mask := picture.Resize(s.Picture, 32, 32), picture.ResizeGray(s.Mask, 40, 40)
+	small, mask := picture.Resize(s.Picture.RGB, 32, 32), picture.ResizeGray(s.Mask, 40, 40)
 	for i := range 32 * 32 {
 		for c := range 3 {
 			want := (float64(small.Pix[3*i+c])/255 - float64(clip.Mean[c])) / float64(clip.Std[c])

@@ -127,7 +127,7 @@ func (u *untouched) Load(ctx context.Context, i int) (Sample, error) {
 		return Sample{}, err
 	}
 	mask := picture.NewGray(d.Width, d.Height)
-	return Sample{Picture: d.RGB, File: d, Mask: mask, Label: Untouched, Name: u.paths[i], Path: u.paths[i], Method: u.method}, nil
+	return Sample{Picture: d, Mask: mask, Label: Untouched, Name: u.paths[i], Path: u.paths[i], Method: u.method}, nil
 }
 
 // PathOf is a sample's file; "" if it has none.

@@ -133,7 +133,7 @@ func (s *Set) Load(ctx context.Context, i int) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	sample := Sample{Picture: decoded.RGB, File: decoded, Label: it.Label, Name: it.name, Path: it.Image, Method: it.Method}
+	sample := Sample{Picture: decoded, Label: it.Label, Name: it.name, Path: it.Image, Method: it.Method}
 	switch {
 	case it.Mask != "":
 		sample.Mask, err = s.mask(it, decoded.Width, decoded.Height)

@@ -180,7 +180,9 @@ func (r *run) perturb(l loaded, condition Perturbation) (s dataset.Sample, err e
 	defer parallel.Recover(&err)
 	s = l.sample
 	if condition.Kind != "" {
-		s.Picture, err = condition.Apply(l.sample.Picture, r.options.Seed, uint64(l.index))
+		var rgb *picture.RGB
+		rgb, err = condition.Apply(l.sample.Picture.RGB, r.options.Seed, uint64(l.index))
+		s.Picture = picture.New(rgb)
 	}
 	return s, err
 }

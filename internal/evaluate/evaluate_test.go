@@ -25,7 +25,7 @@ const side = 48
 // The position of the square depends on i, and every fourth picture is untouched.
 func square(i int) dataset.Sample {
 	p, m := picture.NewRGB(side, side), picture.NewGray(side, side)
-	s := dataset.Sample{Picture: p, Mask: m, Name: fmt.Sprintf("p%d", i), Method: []string{"splice", "inpaint"}[i%2]}
+	s := dataset.Sample{Picture: picture.New(p), Mask: m, Name: fmt.Sprintf("p%d", i), Method: []string{"splice", "inpaint"}[i%2]}
 	for k := range m.Pix {
 		x, y := k%side-i%8, k/side
 		p.Pix[3*k] = 50
@@ -58,7 +58,7 @@ func (r *reader) Predict(_ context.Context, samples []dataset.Sample) ([][]Predi
 		if s.Name == r.refuse {
 			return nil, errors.New("no answer")
 		}
-		small := picture.Resize(s.Picture, side/2, side/2)
+		small := picture.Resize(s.Picture.RGB, side/2, side/2)
 		a, b := make([]float32, side*side/4), make([]float32, side*side/4)
 		for i := range a {
 			a[i] = float32(small.Pix[3*i]) / 255

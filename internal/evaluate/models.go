@@ -36,7 +36,7 @@ func (p *models) Models() []string { return p.names }
 func (p *models) Predict(ctx context.Context, samples []dataset.Sample) ([][]Prediction, error) {
 	pictures := make([]*picture.Picture, len(samples))
 	for i, s := range samples {
-		pictures[i] = s.Whole()
+		pictures[i] = s.Picture
 	}
 	results, err := p.model.LocalizeBatch(ctx, pictures)
 	if err != nil {

@@ -40,7 +40,7 @@ func noisy(w, h int) dataset.Sample {
 	for i := range p.Pix {
 		p.Pix[i] = uint8(r.IntN(256))
 	}
-	return dataset.Sample{Picture: p}
+	return dataset.Sample{Picture: picture.New(p)}
 }
 
 // Each model answers as it does alone, and the mean comes last.

@@ -85,7 +85,7 @@ func TestNoiseHasItsStrength(t *testing.T) {
 }
 
 func TestApplySizes(t *testing.T) {
-	p := square(0).Picture
+	p := square(0).Picture.RGB
 	for text, want := range map[string]int{"resize:0.5": side / 2, "resize:2": 2 * side, "resize:0.01": 1, "jpeg:50": side, "blur:0": side, "noise:0": side} {
 		perturbation, err := ParsePerturbation(text)
 		if err != nil {

@@ -227,7 +227,7 @@ func (p *Plan) drawWith(ctx context.Context, m *localize.Model, shots []shot) er
 		if err != nil || sample.Mask == nil {
 			continue
 		}
-		result, err := localizeSafely(ctx, m, sample.Whole())
+		result, err := localizeSafely(ctx, m, sample.Picture)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -250,7 +250,7 @@ func localizeSafely(ctx context.Context, m *localize.Model, p *picture.Picture) 
 // writeShown writes a shot's picture, its mask and a map.
 func (p *Plan) writeShown(s shot, sample dataset.Sample, m picture.Map) error {
 	w, h := shownSize(sample.Picture.Width, sample.Picture.Height)
-	if err := picture.WriteJPEG(p.shownFile(s, nil, "jpg"), picture.Resize(sample.Picture, w, h), 85); err != nil {
+	if err := picture.WriteJPEG(p.shownFile(s, nil, "jpg"), picture.Resize(sample.Picture.RGB, w, h), 85); err != nil {
 		return err
 	}
 	mask := picture.Resize(sample.Mask.ToRGB(), w, h).ToGray()

@@ -98,7 +98,7 @@ func (s patches) Load(_ context.Context, i int) (dataset.Sample, error) {
 			}
 		}
 	}
-	return dataset.Sample{Picture: p, Mask: m, Name: fmt.Sprint("picture ", i), Method: "noise"}, nil
+	return dataset.Sample{Picture: picture.New(p), Mask: m, Name: fmt.Sprint("picture ", i), Method: "noise"}, nil
 }
 
 // config is a training of the tiny network that takes a fraction of a second.

@@ -43,7 +43,7 @@ func spliced(n int) dataset.Source {
 		if err != nil {
 			return dataset.Sample{}, err
 		}
-		return dataset.Sample{Picture: stored.RGB, File: stored, Mask: m, Name: fmt.Sprint("spliced ", i)}, nil
+		return dataset.Sample{Picture: stored, Mask: m, Name: fmt.Sprint("spliced ", i)}, nil
 	}}
 }
 

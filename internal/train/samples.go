@@ -71,7 +71,7 @@ func (s *samples) gathered() ([]tensorboard.Image, error) {
 // sampleStrip puts the picture, its mask and the probabilities (white: manipulated) next to each
 // other.
 func sampleStrip(sample dataset.Sample, prob []float32) *picture.RGB {
-	p := sample.Picture
+	p := sample.Picture.RGB
 	scale := min(1, float64(sampleSide)/float64(max(p.Width, p.Height)))
 	w, h := max(1, int(float64(p.Width)*scale)), max(1, int(float64(p.Height)*scale))
 	m := picture.Map{Prob: prob, Width: p.Width, Height: p.Height}

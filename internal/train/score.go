@@ -141,7 +141,7 @@ func loadAndScore(ctx context.Context, source dataset.Source, i int, predict Pre
 // score scores the map of one picture, which look is shown, too.
 func score(ctx context.Context, sample dataset.Sample, predict Predict, look func(prob []float32)) (PictureScore, error) {
 	r := PictureScore{Name: sample.Name, Method: sample.Method}
-	prob, err := predict(ctx, sample.Whole())
+	prob, err := predict(ctx, sample.Picture)
 	if err != nil {
 		return r, err
 	}

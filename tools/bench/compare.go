@@ -208,7 +208,7 @@ func noisyPicture(_ context.Context, i int) (dataset.Sample, error) {
 			m.Pix[k] = 255
 		}
 	}
-	return dataset.Sample{Picture: p, Mask: m, Name: fmt.Sprint(i)}, nil
+	return dataset.Sample{Picture: picture.New(p), Mask: m, Name: fmt.Sprint(i)}, nil
 }
 
 func noise(n int) []float32 {

@@ -29,7 +29,7 @@ func makePicture(name string, rest uint8, manipulated bool) Picture {
 				p.Pix[3*i], m.Pix[i] = 100, 255
 			}
 		}
-		return dataset.Sample{Picture: p, Mask: m, Name: name}, nil
+		return dataset.Sample{Picture: picture.New(p), Mask: m, Name: name}, nil
 	}}
 }
 

@@ -79,7 +79,7 @@ func score(ctx context.Context, p Picture, predict Predict) (pictureScore, error
 	if err != nil {
 		return pictureScore{}, err // names the file
 	}
-	prob, err := predict(ctx, sample.Picture)
+	prob, err := predict(ctx, sample.Picture.RGB)
 	if err != nil {
 		return pictureScore{}, fmt.Errorf("%s: %w", p.Name, err)
 	}
