@@ -41,3 +41,14 @@ var DCT = func() (c [BlockSide][BlockSide]float32) {
 	}
 	return c
 }()
+
+// FalseFirst orders false before true, for sorting.
+func FalseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}

@@ -40,3 +40,14 @@ func TestDCT(t *testing.T) {
 		}
 	}
 }
+
+func TestFalseFirst(t *testing.T) {
+	for _, c := range []struct {
+		a, b bool
+		want int
+	}{{false, false, 0}, {true, true, 0}, {false, true, -1}, {true, false, 1}} {
+		if got := FalseFirst(c.a, c.b); got != c.want {
+			t.Errorf("%v, %v: %d, expected %d", c.a, c.b, got, c.want)
+		}
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/declip/declip/internal/numeric"
 )
 
 // chooseBackbones finds the backbones that the spec names, or that fit the file's decoder.
@@ -56,7 +58,7 @@ func (m *Pretrained) guessBackbones(c *FileContents, pool []*Backbone) error {
 	if known {
 		pool = slices.Clone(pool)
 		slices.SortStableFunc(pool, func(a, b *Backbone) int {
-			return compareBool(isCNN(a.tower) != cnn, isCNN(b.tower) != cnn)
+			return numeric.FalseFirst(isCNN(a.tower) != cnn, isCNN(b.tower) != cnn)
 		})
 	}
 	for _, b := range pool {
@@ -284,15 +286,4 @@ func (c *FileContents) firstShape() ([]int, error) {
 		return nil, fmt.Errorf("%s: tensor %q has shape %v, expected 2 or 4 dimensions", c.file.Path(), t.Name, t.Shape)
 	}
 	return t.Shape, nil
-}
-
-// compareBool orders false before true.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
 }

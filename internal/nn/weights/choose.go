@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/declip/declip/internal/numeric"
 )
 
 // Choice says which of several prefixes the tensors of a network are taken from.
@@ -81,7 +83,7 @@ func (f *File) ordered(prefixes []string) ([]string, error) {
 	})
 	list := slices.Clone(prefixes)
 	slices.SortFunc(list, func(a, b string) int {
-		return cmp.Or(falseFirst(isAverage(a), isAverage(b)), falseFirst(!strings.HasPrefix(a, dict), !strings.HasPrefix(b, dict)),
+		return cmp.Or(numeric.FalseFirst(isAverage(a), isAverage(b)), numeric.FalseFirst(!strings.HasPrefix(a, dict), !strings.HasPrefix(b, dict)),
 			cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 	})
 	return list, err
@@ -98,15 +100,4 @@ func isAverageKey(key string) bool {
 	return slices.ContainsFunc(strings.Split(strings.ToLower(key), "_"), func(word string) bool {
 		return word == "ema" || word == "average" || word == "averaged"
 	})
-}
-
-// falseFirst orders false before true.
-func falseFirst(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
 }
