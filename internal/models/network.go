@@ -122,8 +122,8 @@ func Alone(names []string) ([]string, error) {
 	return alone, err
 }
 
-// isPart says whether a name is that of a file with a part of a network. Files that cannot be
-// opened are none: opening them as a model gives the error.
+// isPart says whether a name is that of a file with a part of a network. It is false for files that
+// cannot be opened: the error comes when they are opened as models.
 func isPart(name string) (bool, error) {
 	if BuiltIn(name) {
 		return false, nil

@@ -13,10 +13,7 @@ import (
 // A 3 x 3 convolution with a norm, a sum and a ReLU as one of our operators, or with the norm in
 // its kernel, agrees with ONNX Runtime's operations.
 func TestConvNorm(t *testing.T) {
-	e := open(t)
-	if !e.Winograd() {
-		t.Skip("no operations for this processor")
-	}
+	e := openWithOperators(t)
 	for _, c := range []struct {
 		in, out, side, stride int
 		bias, sum, relu       bool

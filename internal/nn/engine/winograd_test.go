@@ -13,10 +13,7 @@ import (
 // A convolution of package operators, its gradients, and one with norm and ReLU agree with ONNX
 // Runtime's operations.
 func TestWinograd(t *testing.T) {
-	e := open(t)
-	if !e.Winograd() {
-		t.Skip("no operations for this processor")
-	}
+	e := openWithOperators(t)
 	for _, c := range []struct{ n, in, out, height, width, threads int }{
 		{2, 16, 32, 16, 16, 1},
 		{1, 80, 144, 7, 9, 2},
@@ -28,6 +25,17 @@ func TestWinograd(t *testing.T) {
 			compareWinograd(t, e, c.threads, c.n, c.in, c.out, c.height, c.width)
 		})
 	}
+}
+
+// openWithOperators opens an engine that has our own operators. They are written for some
+// processors only: on others the test is left out.
+func openWithOperators(t *testing.T) *Engine {
+	t.Helper()
+	e := open(t)
+	if !e.Winograd() {
+		t.Skip("no operations for this processor")
+	}
+	return e
 }
 
 func compareWinograd(t *testing.T, e *Engine, threads, n, in, out, height, width int) {
