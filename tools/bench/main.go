@@ -73,6 +73,9 @@ func run(o options) error {
 	case o.train != "":
 		return takeEpochs(o)
 	}
+	if err := warnSlowProducts(o); err != nil {
+		return err
+	}
 	began := time.Now()
 	work, err := os.MkdirTemp("", "declip-bench-")
 	if err != nil {

@@ -25,7 +25,6 @@ const (
 	aimPeak      = 1.7  // GB resident
 	aimPrivate   = 0.45 // GB of private memory with --low-memory
 	aimFirst     = 4.0  // seconds from the start to the first result
-	slowProducts = 30   // GFLOP/s; below, PyTorch has no usable BLAS
 )
 
 // published compares the paper's largest network, in the form of its published checkpoint, with
@@ -79,13 +78,6 @@ func (p *published) makeFile() error {
 		return err
 	}
 	p.file = made.Files[0]
-	var speed struct{ GFLOPS float64 }
-	if err := p.twin.Ask(map[string]any{"do": "products"}, &speed); err != nil {
-		return err
-	}
-	if speed.GFLOPS < slowProducts {
-		fmt.Printf("\nPyTorch multiplies matrices at %.0f GFLOP/s only: it has no fast BLAS (on Debian: libopenblas0-pthread)\n", speed.GFLOPS)
-	}
 	return nil
 }
 
