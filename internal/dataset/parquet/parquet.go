@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/declip/declip/internal/parallel"
 )
@@ -108,7 +109,21 @@ func open(r io.ReaderAt, size int64) (f *File, err error) {
 		return nil, fmt.Errorf("no column %s: its columns are %q", imageColumn, names(file))
 	}
 	_, f.hasMask = f.columns[maskColumn]
-	return f, nil
+	return f, f.checkCodecs()
+}
+
+// checkCodecs refuses LZ4. The library doubles its buffer without end for a damaged block, and it
+// misreads files that DuckDB writes.
+func (f *File) checkCodecs() error {
+	for _, group := range f.file.Metadata().RowGroups {
+		for name, i := range f.columns {
+			if codec := group.Columns[i].MetaData.Codec; codec == format.Lz4 || codec == format.Lz4Raw {
+				return fmt.Errorf("column %s is compressed with %s, which is not read: "+
+					"write the file with snappy, zstd, gzip or without compression", name, codec)
+			}
+		}
+	}
+	return nil
 }
 
 func names(file *parquet.File) []string {

@@ -100,6 +100,7 @@ func TestOpenRefuses(t *testing.T) {
 		data []byte
 		want string
 	}{
+		"lz4":         {encode(t, rows(), parquet.Compression(&parquet.Lz4Raw)), "is compressed with LZ4_RAW, which is not read"},
 		"not parquet": {[]byte("image,mask\n"), "x.parquet: "},
 		"cut off":     {whole[:len(whole)/2], "x.parquet: "},
 		"no image":    {encode(t, []struct{ A int64 }{{1}}), `no column image.bytes: its columns are ["A"]`},
