@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"math"
 	"math/rand/v2"
 
 	"github.com/declip/declip/internal/picture"
@@ -51,11 +50,8 @@ func Recompress(share float64, low, high int) Augment {
 		if !hit {
 			return p, nil
 		}
-		file, err := picture.EncodeJPEG(p.RGB, quality)
-		if err != nil {
-			return nil, err
-		}
-		return picture.Decode(file, picture.Limits{MaxPixels: math.MaxInt64})
+		stored, _, err := picture.ThroughJPEG(p.RGB, quality)
+		return stored, err
 	}
 }
 

@@ -180,9 +180,7 @@ func (r *run) perturb(l loaded, condition Perturbation) (s dataset.Sample, err e
 	defer parallel.Recover(&err)
 	s = l.sample
 	if condition.Kind != "" {
-		var rgb *picture.RGB
-		rgb, err = condition.Apply(l.sample.Picture.RGB, r.options.Seed, uint64(l.index))
-		s.Picture = picture.New(rgb)
+		s.Picture, err = condition.Apply(l.sample.Picture, r.options.Seed, uint64(l.index))
 	}
 	return s, err
 }

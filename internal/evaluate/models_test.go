@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/nn/engine/enginetest"
 	"github.com/declip/declip/internal/nn/network"
+	"github.com/declip/declip/internal/nn/network/networktest"
 	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/picture"
 )
@@ -41,6 +43,49 @@ func noisy(w, h int) dataset.Sample {
 		p.Pix[i] = uint8(r.IntN(256))
 	}
 	return dataset.Sample{Picture: picture.New(p)}
+}
+
+// CAT-Net sees a picture that was perturbed by JPEG as that JPEG file, with the file's coefficients.
+func TestCATNetSeesThePerturbedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cat.safetensors")
+	if err := weights.Write(path, networktest.Tensors(networktest.SmallCATNet.Rules(true)), nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := localize.Open(path, localize.Options{Library: enginetest.Library(t), Device: "cpu"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	own := noisy(72, 40)
+	own.Mask = picture.NewGray(72, 40)
+	source := dataset.Generated{Count: 1, ID: "noisy", Make: func(context.Context, int) (dataset.Sample, error) { return own, nil }}
+	var got [][]float32
+	evaluated(t, source, Models(m), Options{
+		Perturb: []Perturbation{{PerturbJPEG, 60}},
+		Visit:   func(v Visit) { got = append(got, slices.Clone(v.Prob)) },
+	})
+	file, err := picture.EncodeJPEG(own.Picture.RGB, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := picture.Decode(file, picture.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := m.Localize(t.Context(), saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels, err := m.Localize(t.Context(), picture.New(saved.RGB)) // the same pixels, stored at quality 100
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || !slices.Equal(got[1], want.Prob) {
+		t.Error("the map is not that of the JPEG file")
+	}
+	if slices.Equal(want.Prob, pixels.Prob) {
+		t.Error("the network does not look at the coefficients: the test proves nothing")
+	}
 }
 
 // Each model answers as it does alone, and the mean comes last.

@@ -57,21 +57,24 @@ func (p Perturbation) String() string {
 }
 
 // Apply returns the perturbed picture and does not write to its argument. The noise depends on seed
-// and key only, so that every model sees the same.
-func (p Perturbation) Apply(rgb *picture.RGB, seed, key uint64) (*picture.RGB, error) {
+// and key only, so that every model sees the same. A picture that was saved as JPEG has the
+// coefficients of that file; one whose pixels changed otherwise has none, as a picture of another
+// format.
+func (p Perturbation) Apply(from *picture.Picture, seed, key uint64) (*picture.Picture, error) {
+	rgb := from.RGB
 	switch p.Kind {
 	case "":
-		return rgb, nil
+		return from, nil
 	case PerturbJPEG:
-		out, _, err := picture.ThroughJPEG(rgb, int(p.Value))
-		return out, err
+		stored, _, err := picture.ThroughJPEG(rgb, int(p.Value))
+		return stored, err
 	case PerturbBlur:
-		return blur(rgb, p.Value), nil
+		return picture.New(blur(rgb, p.Value)), nil
 	case PerturbResize:
 		side := func(n int) int { return max(1, int(math.Round(float64(n)*p.Value))) }
-		return picture.Resize(rgb, side(rgb.Width), side(rgb.Height)), nil
+		return picture.New(picture.Resize(rgb, side(rgb.Width), side(rgb.Height))), nil
 	case PerturbNoise:
-		return addNoise(rgb, p.Value, seed, key), nil
+		return picture.New(addNoise(rgb, p.Value, seed, key)), nil
 	}
 	return nil, fmt.Errorf("unknown perturbation %q", p.Kind)
 }

@@ -3,6 +3,7 @@ package evaluate
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,14 +30,14 @@ func TestParsePerturbation(t *testing.T) {
 func applied(t *testing.T, p Perturbation, rgb *picture.RGB) *picture.RGB {
 	t.Helper()
 	before := bytes.Clone(rgb.Pix)
-	out, err := p.Apply(rgb, 1, 2)
+	out, err := p.Apply(picture.New(rgb), 1, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(before, rgb.Pix) {
 		t.Errorf("%s changed the picture it was given", p)
 	}
-	return out
+	return out.RGB
 }
 
 // A Gaussian spreads a point to exp(-r^2 / 2 sigma^2) / (2 pi sigma^2), to half a level and the cut
@@ -97,5 +98,48 @@ func TestApplySizes(t *testing.T) {
 	}
 	if out := applied(t, Perturbation{PerturbJPEG, 20}, p); bytes.Equal(out.Pix, p.Pix) {
 		t.Error("a JPEG of quality 20 is the picture itself")
+	}
+}
+
+// A picture that was saved as JPEG has that file's coefficients; one that changed otherwise has none.
+func TestApplyKeepsCoefficients(t *testing.T) {
+	from := noisy(40, 24).Picture
+	file, err := picture.EncodeJPEG(from.RGB, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := picture.Decode(file, picture.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, like := range map[string]*picture.Picture{"jpeg:60": saved, "blur:1": nil, "resize:0.5": nil, "noise:3": nil} {
+		perturbation, err := ParsePerturbation(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := perturbation.Apply(saved, 1, 2) // of a file with coefficients of its own
+		if like != nil {
+			out, err = perturbation.Apply(from, 1, 2)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := out.Coefficients(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if like == nil {
+			if got != nil {
+				t.Errorf("%s: the picture has coefficients of a file that its pixels are not from", text)
+			}
+			continue
+		}
+		want, err := like.Coefficients(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got == nil || !slices.Equal(got.Values, want.Values) || got.Steps != want.Steps || !bytes.Equal(out.Pix, like.Pix) {
+			t.Errorf("%s: the picture is not that of the file", text)
+		}
 	}
 }

@@ -22,9 +22,11 @@ func splice(_ context.Context, s *scene) (*change, error) {
 	}
 	if s.chance(0.35) { // the donor was saved once more before it was cut
 		quality := s.between(55, 97)
-		if donor, _, err = picture.ThroughJPEG(donor, quality); err != nil {
+		stored, _, err := picture.ThroughJPEG(donor, quality)
+		if err != nil {
 			return nil, err
 		}
+		donor = stored.RGB
 		s.params["donor_quality"] = quality
 	}
 	wanted := s.share * float64(w*h) / (t.scale * t.scale)

@@ -53,10 +53,11 @@ func (f *Forger) crop(p *picture.RGB, d dice) (*picture.RGB, Crop, error) {
 	c.Scale = round3(c.Scale)
 	if d.chance(0.5) {
 		c.Quality = d.between(70, 96)
-		var err error
-		if out, _, err = picture.ThroughJPEG(out, c.Quality); err != nil {
+		stored, _, err := picture.ThroughJPEG(out, c.Quality)
+		if err != nil {
 			return nil, c, err
 		}
+		out = stored.RGB
 	}
 	return out, c, nil
 }
@@ -115,9 +116,12 @@ func (d dice) treat(s *Sample, step Treatment) error {
 		}
 		return nil
 	case "recompress":
-		out, _, err := picture.ThroughJPEG(s.Picture, int(step.Value))
-		s.Picture = out
-		return err
+		stored, _, err := picture.ThroughJPEG(s.Picture, int(step.Value))
+		if err != nil {
+			return err
+		}
+		s.Picture = stored.RGB
+		return nil
 	}
 	rgb := levels(s.Picture.Pix)
 	if step.Kind == "blur" {
@@ -143,7 +147,10 @@ func (f *Forger) finish(s *Sample, d dice) error {
 		return nil
 	}
 	s.Format, s.Quality = "jpeg", d.between(f.config.JPEGMin, f.config.JPEGMax)
-	var err error
-	s.Picture, s.encoded, err = picture.ThroughJPEG(s.Picture, s.Quality)
-	return err
+	stored, file, err := picture.ThroughJPEG(s.Picture, s.Quality)
+	if err != nil {
+		return err
+	}
+	s.Picture, s.encoded = stored.RGB, file
+	return nil
 }

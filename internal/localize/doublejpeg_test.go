@@ -32,7 +32,7 @@ func TestDoubleJPEGIsMarked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return out
+		return out.RGB
 	}
 	rgb, other := saved(detail(), 70).Clone(), detail()
 	for y := put.Min.Y; y < put.Max.Y; y++ {

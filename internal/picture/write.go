@@ -30,8 +30,8 @@ func WriteJPEG(path string, p *RGB, quality int) error {
 }
 
 // ThroughJPEG encodes a picture with EncodeJPEG and decodes the result. It returns the decoded
-// picture and the file.
-func ThroughJPEG(p *RGB, quality int) (*RGB, []byte, error) {
+// picture, which has the coefficients of the file, and the file.
+func ThroughJPEG(p *RGB, quality int) (*Picture, []byte, error) {
 	file, err := EncodeJPEG(p, quality)
 	if err != nil {
 		return nil, nil, err
@@ -40,7 +40,7 @@ func ThroughJPEG(p *RGB, quality int) (*RGB, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read back jpeg: %w", err)
 	}
-	return d.RGB, file, nil
+	return d, file, nil
 }
 
 // EncodeJPEG gives the bytes of a baseline 4:2:0 JPEG; quality is 1 to 100 as

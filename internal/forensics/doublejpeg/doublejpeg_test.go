@@ -41,7 +41,7 @@ func saved(t *testing.T, p *picture.RGB, quality int) *picture.RGB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return out.RGB
 }
 
 // cropped removes pixels at the left and at the top.

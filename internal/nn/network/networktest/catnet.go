@@ -33,6 +33,16 @@ var PublishedCATNet = CATNet{
 	Joined: []int{24, 48, 96, 192},
 }
 
+// SmallCATNet are sizes for tests.
+var SmallCATNet = CATNet{
+	HRNet: HRNet{
+		Stem: 6, Inner: 5, Outer: 12, Bottlenecks: 2, Blocks: 2,
+		Widths: []int{4, 6, 8, 10}, Modules: []int{1, 2, 1},
+	},
+	DCT: [2]int{7, 3}, DCTWidths: []int{5, 7, 9}, DCTModules: []int{2, 1}, DCTBlocks: 1,
+	Joined: []int{3, 4, 5, 6},
+}
+
 // units collects the tensors of convolutions with batch norms.
 type units struct{ rules []Rule }
 
