@@ -60,7 +60,7 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 		if name := e.names[o.Node]; name != o.Name {
 			e.node("Identity", []string{name}, []string{o.Name})
 		}
-		e.outputs.bytes(12, valueInfo(o.Name, value{o.Node.dtype, o.Node.shape}))
+		e.outputs.bytes(12, g.openInfo(o.Name, value{o.Node.dtype, o.Node.shape}))
 	}
 	body := make(message, 0, len(e.casts)+len(e.nodes)+len(e.tensors)+len(e.inputs)+len(e.outputs)+16)
 	body = append(body, e.casts...)
@@ -226,7 +226,7 @@ func (e *encoder) source(s *source, n *Node) error {
 	init, bound := e.inits[s.ident]
 	if s.kind == inputSource || !bound {
 		e.names[n] = s.ident
-		e.inputs.bytes(11, valueInfo(s.ident, s.value))
+		e.inputs.bytes(11, n.graph.openInfo(s.ident, s.value))
 		return nil
 	}
 	if err := checkInitializer(init, s.value.shape); err != nil {

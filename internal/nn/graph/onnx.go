@@ -115,14 +115,18 @@ func tensorProto(name string, t Initializer) message {
 	return m
 }
 
-// valueInfo encodes the name, type and shape of an input or output.
-func valueInfo(name string, v value) message {
+// valueInfo encodes the name, type and shape of an input or output. The last dimensions are open and
+// have the given names, if there are any.
+func valueInfo(name string, v value, open ...string) message {
 	var shape message
-	for _, d := range v.shape {
+	for i, d := range v.shape {
 		var dim message
-		if d == Open {
+		switch last := i - (len(v.shape) - len(open)); {
+		case last >= 0:
+			dim.text(2, open[last])
+		case d == Open:
 			dim.text(2, "N")
-		} else {
+		default:
 			dim.varint(1, int64(d))
 		}
 		shape.bytes(1, dim)

@@ -25,12 +25,8 @@ func (r resize) infer(in []*Node) ([]value, error) {
 }
 
 func (r resize) emit(e *encoder, c *call, in, out []string) {
-	x, coordinates := c.in[0].shape, "half_pixel"
-	if r.corners {
-		coordinates = "align_corners"
-	}
-	attributes := []attribute{attrText("mode", "linear"), attrText("coordinate_transformation_mode", coordinates)}
-	if r.height%x[2] == 0 && r.width%x[3] == 0 {
+	x, attributes := c.in[0].shape, resizeAttributes(r.corners)
+	if r.height%x[2] == 0 && r.width%x[3] == 0 && c.out[0].graph.open == nil {
 		// ONNX Runtime keeps channels in blocks for constant scales that are whole numbers only.
 		scales := e.floats([]float32{1, 1, float32(r.height / x[2]), float32(r.width / x[3])})
 		e.node("Resize", []string{in[0], "", scales}, out, attributes...)
@@ -45,6 +41,14 @@ func (r resize) emit(e *encoder, c *call, in, out []string) {
 	e.node("Slice", []string{whole, e.ints([]int{0}), e.ints([]int{1})}, []string{batch})
 	e.node("Concat", []string{batch, e.ints(c.out[0].shape[1:])}, []string{sizes}, attrInt("axis", 0))
 	e.node("Resize", []string{in[0], "", "", sizes}, out, attributes...)
+}
+
+func resizeAttributes(corners bool) []attribute {
+	coordinates := "half_pixel"
+	if corners {
+		coordinates = "align_corners"
+	}
+	return []attribute{attrText("mode", "linear"), attrText("coordinate_transformation_mode", coordinates)}
 }
 
 // gradient multiplies by the transposed matrices of the enlargement.

@@ -204,10 +204,7 @@ func (b *builder) frequencies(d dctStream, coefficients *graph.Node) *graph.Node
 	}
 	x := b.convNormThenReLU(dctVolume(coefficients), conv1, norm1, first)
 	x = b.convNormThenReLU(x, conv2, norm2, second)
-	h, w := size(x)
-	x = graph.Reshape(x, -1, second.out, h/dctSide, dctSide, w/dctSide, dctSide)
-	x = graph.Transpose(x, 0, 1, 3, 5, 2, 4)
-	return graph.Reshape(x, -1, second.out*dctPlaces, h/dctSide, w/dctSide)
+	return graph.SpaceToDepth(x, dctSide)
 }
 
 // folded are a batch norm's statistics and parameters as x*scale + shift.
@@ -236,9 +233,8 @@ func (b *builder) lastLayer(xs []*graph.Node) *graph.Node {
 		return b.lastLayerInParts(xs)
 	}
 	xs = slices.Clone(xs)
-	h, w := size(xs[0])
 	for i, x := range xs {
-		xs[i] = graph.Resize(x, h, w, false)
+		xs[i] = graph.ResizeLike(x, xs[0], false)
 	}
 	x := graph.Concat(1, xs...)
 	x = b.conv(x, "last_layer.0", convSpec{out: channels(x), kernel: 1, bias: true, kind: initHe})
@@ -278,13 +274,12 @@ func (b *builder) lastLayerInParts(xs []*graph.Node) *graph.Node {
 // joined is the pointwise convolution of maps that are first enlarged to the size of the first and
 // put one after the other.
 func joined(xs []*graph.Node, kernel, bias *graph.Node) *graph.Node {
-	h, w := size(xs[0])
 	var sum *graph.Node
 	at := 0
 	for _, x := range xs {
 		c := channels(x)
 		y := graph.Conv(x, graph.Slice(kernel, 1, at, at+c), bias, graph.ConvOptions{})
-		sum, bias = plus(sum, graph.Resize(y, h, w, false)), nil // the first map has the bias
+		sum, bias = plus(sum, graph.ResizeLike(y, xs[0], false)), nil // the first map has the bias
 		at += c
 	}
 	return sum

@@ -182,8 +182,7 @@ func (b *builder) hrWay(xs []*graph.Node, name string, from, to int, widths []in
 	x, at := xs[from], fmt.Sprintf("%s.%d.%d", name, to, from)
 	if from > to {
 		x = b.convUnit(x, at+".0", at+".1", convSpec{out: widths[to], kernel: 1, kind: initHe}, nil, false)
-		h, w := size(xs[to])
-		return graph.Resize(x, h, w, corners)
+		return graph.ResizeLike(x, xs[to], corners)
 	}
 	for k := range to - from {
 		step, c := fmt.Sprintf("%s.%d", at, k), convSpec{out: widths[from], kernel: 3, stride: 2, pad: 1, kind: initHe}

@@ -115,9 +115,8 @@ func (b *builder) residual(x *graph.Node, name string, dilation int) *graph.Node
 // It returns its intermediate results, too.
 func (b *builder) contextDecoder(block1, coarse *graph.Node, spec Spec) liteFeatures {
 	f, fine := liteFeatures{coarse: coarse, context: b.context(coarse, spec)}, spec.Context/2
-	h, w := size(block1)
 	x := b.conv(f.context, "context.up", convSpec{out: fine, kernel: 1, kind: initHe})
-	x = graph.UpsampleBilinear(b.norm(x, "context.up_bn", initOne), h, w)
+	x = graph.UpsampleLike(b.norm(x, "context.up_bn", initOne), block1)
 	side := b.conv(graph.ReLU(block1), "context.side", convSpec{out: fine, kernel: 1, kind: initHe})
 	x = graph.ReLU(graph.Add(x, b.norm(side, "context.side_bn", initOne)))
 	x = b.separable(x, "context.fine", fine, 1, initHe)

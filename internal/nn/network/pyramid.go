@@ -75,12 +75,7 @@ func cells(x *graph.Node) *graph.Node {
 }
 
 // interleaved is the inverse of cells: [N, 4, H, W] to [N, 1, 2H, 2W].
-func interleaved(x *graph.Node) *graph.Node {
-	h, w := size(x)
-	x = graph.Reshape(x, -1, 2, 2, h, w)
-	x = graph.Transpose(x, 0, 3, 1, 4, 2)
-	return graph.Reshape(x, -1, 1, 2*h, 2*w)
-}
+func interleaved(x *graph.Node) *graph.Node { return graph.DepthToSpace(x, 2) }
 
 // wholePicture adds to each position a function of the mean and the maximum of each channel over
 // the map.
@@ -93,10 +88,9 @@ func (b *builder) wholePicture(x *graph.Node, name string) *graph.Node {
 
 // joined enlarges x to the size of side and adds the two, both projected to width channels.
 func (b *builder) joined(x, side *graph.Node, name string, width int) *graph.Node {
-	h, w := size(side)
 	x = b.norm(b.conv(x, name+".coarse", convSpec{out: width, kernel: 1, kind: initHe}), name+".coarse.bn", initOne)
 	side = b.norm(b.conv(side, name+".side", convSpec{out: width, kernel: 1, kind: initHe}), name+".side.bn", initOne)
-	return graph.ReLU(graph.Add(graph.UpsampleBilinear(x, h, w), side))
+	return graph.ReLU(graph.Add(graph.UpsampleLike(x, side), side))
 }
 
 // learnt is a convolution with a square kernel, batch norm and ReLU.
