@@ -26,6 +26,7 @@ const (
 	OpTruncated           // the file of Handle, to the size Offset
 	OpSynced              // the file of Handle
 	OpRenamed             // Path to To
+	OpLinked              // Path, which has the name To, too
 	OpRemoved             // Path
 	OpDirSynced           // the directory Path
 )

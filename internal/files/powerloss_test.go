@@ -100,3 +100,45 @@ func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
 }
+
+// The same below a root, for files that are replaced and for those that must not exist.
+func TestRootSurvivesPowerLoss(t *testing.T) {
+	fill := func(w io.Writer) error {
+		_, err := io.WriteString(w, "new contents of the file")
+		return err
+	}
+	for _, old := range []string{"", "old"} {
+		dir := t.TempDir()
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		write := files.CreateIn
+		if old != "" {
+			write = files.WriteIn
+			if err := root.WriteFile("a", []byte(old), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := powerloss.Record(t, dir)
+		if err := write(root, "a", fill); err != nil {
+			t.Fatal(err)
+		}
+		r.Stop()
+		found := map[string]int{}
+		r.Replay(func(t testing.TB, s powerloss.State) {
+			data, err := os.ReadFile(filepath.Join(s.Dir, "a"))
+			if err != nil && (old != "" || !errors.Is(err, os.ErrNotExist)) {
+				t.Error(err)
+			}
+			found[string(data)]++
+			if got := string(data); got != "new contents of the file" && (got != old || s.Finished) {
+				t.Errorf("before %q, the file has %q, finished %v", old, data, s.Finished)
+			}
+		})
+		if len(found) != 2 {
+			t.Errorf("before %q, found %v, expected the old state and the new one", old, found)
+		}
+	}
+}

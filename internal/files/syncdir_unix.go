@@ -13,7 +13,12 @@ import (
 // syncDir is fsync of a directory. Some network file systems refuse it, and directories that may be
 // written to but not read cannot be opened for it.
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
+	return syncOpened(func() (*os.File, error) { return os.Open(dir) })
+}
+
+// syncOpened is syncDir for the directory that open opens.
+func syncOpened(open func() (*os.File, error)) error {
+	d, err := open()
 	if errors.Is(err, fs.ErrPermission) {
 		return nil
 	}

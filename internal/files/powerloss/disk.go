@@ -84,6 +84,10 @@ func (d *disk) apply(c files.Change) {
 		delete(d.current, path)
 		d.current[to] = id
 		d.renames = append(d.renames, naming{path: to, from: path, file: id})
+	case files.OpLinked:
+		to, id := d.path(c.To), d.current[path]
+		d.current[to] = id
+		d.renames = append(d.renames, naming{path: to, file: id})
 	case files.OpRemoved:
 		delete(d.current, path)
 		d.renames = append(d.renames, naming{path: path, file: -1})
