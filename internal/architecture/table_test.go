@@ -36,7 +36,7 @@ var rooms = []room{
 	{name: "evaluate", below: []string{"localize", "dataset", "nn", "picture", "metric", "parallel"}},
 	{
 		name: "jobs", does: "holds jobs of many pictures: their queue and their stores", below: []string{"files"},
-		shared: []string{"jobs/store"},
+		shared: []string{"jobs/queue", "jobs/store"},
 	},
 	{name: "localize", below: []string{"forensics", "models", "nn", "picture", "metric", "numeric", "parallel"}},
 	{name: "dataset", below: []string{"forensics", "picture", "parallel"}, shared: []string{"dataset/check"}},
