@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,7 +22,7 @@ type cocoMask struct {
 	name  string            // for messages
 }
 
-func (m cocoMask) read(limits picture.Limits, _ MaskRule) (*picture.Gray, string, error) {
+func (m cocoMask) read(_ context.Context, limits picture.Limits, _ MaskRule) (*picture.Gray, string, error) {
 	most := limits.MaxPixels
 	if most <= 0 {
 		most = picture.DefaultMaxPixels

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -28,8 +29,8 @@ func (e *MaskError) Error() string { return fmt.Sprintf("%s: %s: %s", e.File, e.
 // booleans, masks of black and one colour (also by palette), 16-bit levels, and JPEG files.
 //
 // Errors: *MaskError for an ambiguous mask, and those of picture.OpenStored.
-func ReadMask(path string, limits picture.Limits, rule MaskRule) (mask *picture.Gray, note string, err error) {
-	stored, err := picture.OpenStored(path, limits)
+func ReadMask(ctx context.Context, path string, limits picture.Limits, rule MaskRule) (mask *picture.Gray, note string, err error) {
+	stored, err := picture.OpenStored(ctx, path, limits)
 	if err != nil {
 		return nil, "", err
 	}

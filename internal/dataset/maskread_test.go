@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"errors"
 	"image"
 	"image/color"
@@ -135,7 +136,7 @@ func TestReadMask(t *testing.T) {
 		}
 		path := filepath.Join(t.TempDir(), "mask.png")
 		save(t, path, c.m, c.asJPEG)
-		mask, note, err := ReadMask(path, picture.Limits{}, MaskRule{Channel: c.channel, Values: values})
+		mask, note, err := ReadMask(t.Context(), path, picture.Limits{}, MaskRule{Channel: c.channel, Values: values})
 		if c.problem != "" {
 			bad := (*MaskError)(nil)
 			if !errors.As(err, &bad) || bad.File != path || !strings.Contains(err.Error(), c.problem) {
@@ -191,5 +192,16 @@ func TestParseValues(t *testing.T) {
 		if v.level(level) != want {
 			t.Errorf("level %d: %t, expected %t", level, !want, want)
 		}
+	}
+}
+
+// A mask's decoding stops with its context, and the survey does not take that for a bad mask.
+func TestReadMaskCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	path := filepath.Join(t.TempDir(), "mask.png")
+	save(t, path, image.NewGray(image.Rect(0, 0, 40, 30)), false)
+	if _, _, err := ReadMask(ctx, path, picture.Limits{}, MaskRule{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, expected that the context was cancelled", err)
 	}
 }

@@ -136,7 +136,7 @@ func (s *Set) Load(ctx context.Context, i int) (Sample, error) {
 	sample := Sample{Picture: decoded, Label: it.Label, Name: it.name, Path: it.Image, Method: it.Method}
 	switch {
 	case it.Mask != "":
-		sample.Mask, err = s.mask(it, decoded.Width, decoded.Height)
+		sample.Mask, err = s.mask(ctx, it, decoded.Width, decoded.Height)
 	case it.Label == Untouched:
 		sample.Mask = picture.NewGray(decoded.Width, decoded.Height)
 	}
@@ -147,8 +147,8 @@ func (s *Set) Load(ctx context.Context, i int) (Sample, error) {
 }
 
 // mask reads a mask for a picture of w x h pixels.
-func (s *Set) mask(it item, w, h int) (*picture.Gray, error) {
-	mask, _, err := it.readMask(s.limits, s.rule)
+func (s *Set) mask(ctx context.Context, it item, w, h int) (*picture.Gray, error) {
+	mask, _, err := it.readMask(ctx, s.limits, s.rule)
 	if err != nil {
 		return nil, err
 	}

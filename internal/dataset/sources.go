@@ -16,7 +16,7 @@ import (
 // maskSource is where an item's mask comes from: a file, or a part of a file that holds many.
 type maskSource interface {
 	// read gives the mask, and what was reinterpreted, as ReadMask does.
-	read(limits picture.Limits, rule MaskRule) (mask *picture.Gray, note string, err error)
+	read(ctx context.Context, limits picture.Limits, rule MaskRule) (mask *picture.Gray, note string, err error)
 	// size is the mask's, in pixels, without drawing or decoding it.
 	size() (w, h int, err error)
 	// digest is a hexadecimal SHA-256 of what is stored; "-" if that cannot be read.
@@ -40,11 +40,11 @@ func (it *item) mask() maskSource {
 }
 
 // readMask reads the item's mask, by its layout's rule where the user gives none.
-func (it *item) readMask(limits picture.Limits, rule MaskRule) (mask *picture.Gray, note string, err error) {
+func (it *item) readMask(ctx context.Context, limits picture.Limits, rule MaskRule) (mask *picture.Gray, note string, err error) {
 	if rule.Channel == ChannelAuto && rule.Values.IsZero() {
 		rule = it.rule
 	}
-	return it.mask().read(limits, rule)
+	return it.mask().read(ctx, limits, rule)
 }
 
 // open decodes the item's picture. The error names it.
@@ -66,8 +66,8 @@ func (it *item) open(ctx context.Context, limits picture.Limits) (*picture.Pictu
 // fileMask is a mask in a file of its own, by its path.
 type fileMask string
 
-func (f fileMask) read(limits picture.Limits, rule MaskRule) (*picture.Gray, string, error) {
-	return ReadMask(string(f), limits, rule)
+func (f fileMask) read(ctx context.Context, limits picture.Limits, rule MaskRule) (*picture.Gray, string, error) {
+	return ReadMask(ctx, string(f), limits, rule)
 }
 
 func (f fileMask) size() (w, h int, err error) { return headerSize(string(f)) }
@@ -91,12 +91,12 @@ type blobMask struct {
 	name string
 }
 
-func (b blobMask) read(limits picture.Limits, rule MaskRule) (*picture.Gray, string, error) {
+func (b blobMask) read(ctx context.Context, limits picture.Limits, rule MaskRule) (*picture.Gray, string, error) {
 	data, err := b.bytes()
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", b.name, err)
 	}
-	stored, err := picture.DecodeStored(data, limits)
+	stored, err := picture.DecodeStored(ctx, data, limits)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", b.name, err)
 	}
@@ -132,12 +132,12 @@ func sumOf(r io.Reader) string {
 
 // ReadMask reads the mask of picture i as the function ReadMask does, without inverting or scaling
 // it. The picture must have a mask (Item.Mask).
-func (s *Set) ReadMask(i int) (mask *picture.Gray, note string, err error) {
+func (s *Set) ReadMask(ctx context.Context, i int) (mask *picture.Gray, note string, err error) {
 	it := &s.items[i]
 	if it.mask() == nil {
 		return nil, "", errors.New(it.Image + " has no mask")
 	}
-	return it.readMask(s.limits, s.rule)
+	return it.readMask(ctx, s.limits, s.rule)
 }
 
 // OpenPicture decodes picture i without its mask. The error names it.

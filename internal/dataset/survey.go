@@ -61,9 +61,9 @@ func (s *Set) surveyMasks(ctx context.Context, o Options) error {
 // lookAt reads the masks of the given items. Its error is that ctx ended.
 func (s *Set) lookAt(ctx context.Context, list []int) ([]maskLook, error) {
 	looks := make([]maskLook, len(list))
-	err := parallel.For(ctx, len(list), runtime.GOMAXPROCS(0), func(_ context.Context, k int) error {
+	err := parallel.For(ctx, len(list), runtime.GOMAXPROCS(0), func(ctx context.Context, k int) error {
 		looks[k].err = parallel.Catch(func() error {
-			mask, note, err := s.ReadMask(list[k])
+			mask, note, err := s.ReadMask(ctx, list[k])
 			if err == nil {
 				looks[k].facts, looks[k].note = MeasureMask(mask), note
 			}
@@ -71,6 +71,9 @@ func (s *Set) lookAt(ctx context.Context, list []int) ([]maskLook, error) {
 		})
 		return nil
 	})
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // the last masks may have been stopped
+	}
 	return looks, err
 }
 

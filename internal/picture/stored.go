@@ -15,14 +15,9 @@ type Stored struct {
 	Lossy  bool   // samples are rounded, so equal values in the original may differ here
 }
 
-// OpenStored is OpenStoredContext without a context.
-func OpenStored(path string, limits Limits) (*Stored, error) {
-	return OpenStoredContext(context.Background(), path, limits)
-}
-
-// OpenStoredContext reads a picture file without converting its samples. It stops with the error of
+// OpenStored reads a picture file without converting its samples. It stops with the error of
 // ctx soon after ctx has ended. Other errors are those of Open.
-func OpenStoredContext(ctx context.Context, path string, limits Limits) (*Stored, error) {
+func OpenStored(ctx context.Context, path string, limits Limits) (*Stored, error) {
 	data, err := readFile(path, limits)
 	if err != nil {
 		return nil, err
@@ -35,8 +30,8 @@ func OpenStoredContext(ctx context.Context, path string, limits Limits) (*Stored
 }
 
 // DecodeStored is OpenStored for the bytes of a file. Errors are those of Decode.
-func DecodeStored(data []byte, limits Limits) (*Stored, error) {
-	return guarded(func() (*Stored, error) { return decodeStored(context.Background(), data, limits) })
+func DecodeStored(ctx context.Context, data []byte, limits Limits) (*Stored, error) {
+	return guarded(func() (*Stored, error) { return decodeStored(ctx, data, limits) })
 }
 
 func decodeStored(ctx context.Context, data []byte, limits Limits) (*Stored, error) {

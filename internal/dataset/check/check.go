@@ -110,7 +110,7 @@ func look(ctx context.Context, set *dataset.Set, i int, o Options) looked {
 		}
 		return l
 	}
-	mask, note, err := set.ReadMask(i)
+	mask, note, err := set.ReadMask(ctx, i)
 	if ambiguous := (*dataset.MaskError)(nil); errors.As(err, &ambiguous) {
 		find(Levels, item.Mask, true, "is ambiguous: %s: %s", ambiguous.Detail, ambiguous.Advice)
 		return l
