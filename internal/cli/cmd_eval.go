@@ -189,7 +189,7 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 // openPredictor opens the models or maps to measure; done closes them.
 func (a *app) openPredictor(cmd *cobra.Command, o evalOptions, source dataset.Source) (p evaluate.Predictor, done func(), err error) {
 	if o.maps != "" {
-		p, err = evaluate.Maps(o.maps, source, float32(o.mapScale))
+		p, err = evaluate.Maps(cmd.Context(), o.maps, source, float32(o.mapScale))
 		return p, func() {}, err
 	}
 	model, err := a.open(cmd, o.modelOptions, localize.Options{Threshold: o.threshold, Each: len(o.models) > 1})

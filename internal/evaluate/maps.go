@@ -36,7 +36,7 @@ var mapExtensions = []string{".npy", ".png", ".tif", ".tiff", ".bmp", ".jpg", ".
 //
 // scale, if not 0, is the integer that means probability 1. Without it, maps that have no values
 // but 0 and 1 are refused: as shares of 255 they would all be as good as empty.
-func Maps(dir string, source dataset.Source, scale float32) (Predictor, error) {
+func Maps(ctx context.Context, dir string, source dataset.Source, scale float32) (Predictor, error) {
 	files, err := mapFiles(dir)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func Maps(dir string, source dataset.Source, scale float32) (Predictor, error) {
 		}
 	}
 	if scale == 0 {
-		if err := p.refuseZeroOne(); err != nil {
+		if err := p.refuseZeroOne(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -72,10 +72,10 @@ func Maps(dir string, source dataset.Source, scale float32) (Predictor, error) {
 
 // refuseZeroOne reads maps until one has other values than the integers 0 and 1. Mostly that is
 // the first.
-func (p *maps) refuseZeroOne() error {
+func (p *maps) refuseZeroOne(ctx context.Context) error {
 	marked := ""
 	for _, path := range slices.Sorted(stdmaps.Values(p.files)) {
-		m, err := readMap(path, 0)
+		m, err := readMap(ctx, path, 0)
 		if err != nil {
 			continue // reported with its picture
 		}
@@ -115,7 +115,7 @@ func (p *maps) Predict(ctx context.Context, samples []dataset.Sample) ([][]Predi
 		}
 		one := Prediction{Err: p.errs[s.Path]}
 		if one.Err == nil {
-			one.Map, one.Err = readMap(p.files[s.Path], p.scale)
+			one.Map, one.Err = readMap(ctx, p.files[s.Path], p.scale)
 		}
 		all[i] = []Prediction{one}
 	}
@@ -172,7 +172,7 @@ func findMap(files map[string]string, path string) string {
 }
 
 // readMap reads a map; its errors name the file. scale is as in Maps.
-func readMap(path string, scale float32) (picture.Map, error) {
+func readMap(ctx context.Context, path string, scale float32) (picture.Map, error) {
 	var m picture.Map
 	var err error
 	switch strings.ToLower(filepath.Ext(path)) {
@@ -182,7 +182,7 @@ func readMap(path string, scale float32) (picture.Map, error) {
 		m, err = readPNG(path, scale)
 	default:
 		var g *picture.Gray
-		if g, err = picture.OpenGray(path, picture.Limits{}); err == nil {
+		if g, err = picture.OpenGrayContext(ctx, path, picture.Limits{}); err == nil {
 			m = levels(g.Width, g.Height, func(i int) float32 { return float32(g.Pix[i]) / most(255, scale) })
 		}
 	}

@@ -48,7 +48,7 @@ func writeArray(t *testing.T, path string, shape []int, data ...float32) {
 // predicted gives each picture's map, or its error's text.
 func predicted(t *testing.T, dir string, paths ...string) (maps []picture.Map, errs []string) {
 	t.Helper()
-	p, err := Maps(dir, dataset.UntouchedFiles(paths, "", picture.Limits{}), 0)
+	p, err := Maps(t.Context(), dir, dataset.UntouchedFiles(paths, "", picture.Limits{}), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestMapsRefuse(t *testing.T) {
 		}
 	}
 	for _, dir := range []string{filepath.Join(dir, "no"), t.TempDir()} {
-		if _, err := Maps(dir, dataset.UntouchedFiles(nil, "", picture.Limits{}), 0); err == nil || !strings.Contains(err.Error(), "predictions in "+dir) {
+		if _, err := Maps(t.Context(), dir, dataset.UntouchedFiles(nil, "", picture.Limits{}), 0); err == nil || !strings.Contains(err.Error(), "predictions in "+dir) {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
@@ -164,11 +164,11 @@ func TestMapsOfZeroAndOne(t *testing.T) {
 	dir := t.TempDir()
 	save(dir, "a.png", 0, 0)
 	save(dir, "b.png", 0, 1)
-	if _, err := Maps(dir, source, 0); err == nil || !strings.Contains(err.Error(), "no values but 0 and 1, such as "+filepath.Join(dir, "b.png")) {
+	if _, err := Maps(t.Context(), dir, source, 0); err == nil || !strings.Contains(err.Error(), "no values but 0 and 1, such as "+filepath.Join(dir, "b.png")) {
 		t.Errorf("maps of 0 and 1 give the error %v", err)
 	}
 	for scale, want := range map[float32]float32{1: 1, 255: 1.0 / 255} {
-		p, err := Maps(dir, source, scale)
+		p, err := Maps(t.Context(), dir, source, scale)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,12 +178,12 @@ func TestMapsOfZeroAndOne(t *testing.T) {
 		}
 	}
 	save(dir, "a.png", 0, 2) // now 1 is a small probability
-	if _, err := Maps(dir, source, 0); err != nil {
+	if _, err := Maps(t.Context(), dir, source, 0); err != nil {
 		t.Error(err)
 	}
 	save(dir, "a.png", 0, 0)
 	save(dir, "b.png", 0, 0)
-	if _, err := Maps(dir, source, 0); err != nil {
+	if _, err := Maps(t.Context(), dir, source, 0); err != nil {
 		t.Errorf("empty maps: %v", err)
 	}
 }
