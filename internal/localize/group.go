@@ -93,7 +93,8 @@ func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
 			return fmt.Errorf("%s: %w", m.Path(), err)
 		}
 		mb.whole = whole
-		return nil
+		whole.sessions.cost, err = keptBytes(m)
+		return err
 	}
 	for _, use := range m.Uses() {
 		p, err := g.passFor(use)

@@ -13,9 +13,15 @@ import (
 // some memory.
 const maxSessions = 6
 
+// maxKept is the memory in bytes that the sessions of one network may keep, besides the last one.
+const maxKept = 2 << 30
+
 // sessions keeps a network's sessions by the shape of their input.
 type sessions struct {
 	load func(h, w int) (*engine.Session, error)
+	// cost estimates the bytes that a session keeps: its weights, and the maps of its largest run,
+	// whose memory it uses again. nil: few enough that maxSessions is bound enough.
+	cost func(h, w int) int64
 
 	mu    sync.Mutex
 	slots map[[2]int]*slot
@@ -28,7 +34,8 @@ type slot struct {
 	session *engine.Session
 	err     error
 	users   int
-	used    int // clock when it was last asked for
+	used    int   // clock when it was last asked for
+	cost    int64 // in bytes
 }
 
 func newSessions(load func(h, w int) (*engine.Session, error)) *sessions {
@@ -43,8 +50,11 @@ func (s *sessions) get(ctx context.Context, h, w int) (session *engine.Session, 
 	s.mu.Lock()
 	k, ok := s.slots[key]
 	if !ok {
-		s.makeRoom()
 		k = &slot{ready: make(chan struct{})}
+		if s.cost != nil {
+			k.cost = s.cost(h, w)
+		}
+		s.makeRoom(k.cost)
 		s.slots[key] = k
 	}
 	s.clock++
@@ -80,24 +90,28 @@ func (s *sessions) get(ctx context.Context, h, w int) (session *engine.Session, 
 	return k.session, release, nil
 }
 
-// makeRoom closes the least recently used session if there are too many. Those in use stay.
-func (s *sessions) makeRoom() {
-	if len(s.slots) < maxSessions {
-		return
+// makeRoom closes the least recently used sessions while there are too many for another one that
+// keeps cost bytes. Those in use stay.
+func (s *sessions) makeRoom(cost int64) {
+	for _, k := range s.slots {
+		cost += k.cost
 	}
-	var oldest [2]int
-	var found *slot
-	for key, k := range s.slots {
-		if k.users == 0 && (found == nil || k.used < found.used) {
-			oldest, found = key, k
+	for len(s.slots) >= maxSessions || cost > maxKept {
+		var oldest [2]int
+		var found *slot
+		for key, k := range s.slots {
+			if k.users == 0 && (found == nil || k.used < found.used) {
+				oldest, found = key, k
+			}
 		}
-	}
-	if found == nil {
-		return
-	}
-	delete(s.slots, oldest)
-	if found.session != nil { // nil where loading failed a moment ago
-		found.session.Close()
+		if found == nil {
+			return
+		}
+		delete(s.slots, oldest)
+		cost -= found.cost
+		if found.session != nil { // nil where loading failed a moment ago
+			found.session.Close()
+		}
 	}
 }
 

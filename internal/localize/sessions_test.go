@@ -66,3 +66,24 @@ func TestSessionsAreLoadedOnceAndForgotten(t *testing.T) {
 		t.Error("the shape that was not asked for longest was kept")
 	}
 }
+
+// Sessions that keep much memory make room for others earlier; the last one always stays.
+func TestSessionsAreBoundByMemory(t *testing.T) {
+	s := newSessions(func(int, int) (*engine.Session, error) { return nil, nil })
+	s.cost = func(h, _ int) int64 { return int64(h) << 20 }
+	for _, c := range []struct{ megabytes, kept int }{
+		{600, 1}, {700, 2}, {700, 2}, {701, 3}, {100, 3}, {4000, 1}, {1, 1}, {2, 2},
+	} {
+		_, release, err := s.get(t.Context(), c.megabytes, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if len(s.slots) != c.kept {
+			t.Errorf("after one of %d MB: %d sessions are kept, expected %d", c.megabytes, len(s.slots), c.kept)
+		}
+		if _, ok := s.slots[[2]int{c.megabytes, 8}]; !ok {
+			t.Errorf("that of %d MB is not kept", c.megabytes)
+		}
+	}
+}

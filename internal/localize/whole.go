@@ -26,6 +26,29 @@ func mapped(spec network.Spec) bool {
 	return spec.Arch == network.ArchCATNet || spec.Arch == network.ArchCATNetDCT
 }
 
+// keptPerPixel is about how many bytes of maps a session of another author's network keeps for each
+// pixel of its pictures; measured at 1 to 4 megapixels.
+var keptPerPixel = map[string]int64{
+	network.ArchCATNet: 500, network.ArchCATNetDCT: 200, network.ArchPSCCNet: 2000, network.ArchTruFor: 1000,
+}
+
+// keptBytes estimates what a session of a network in one piece keeps, for sessions.cost.
+func keptBytes(m *network.Pretrained) (func(h, w int) int64, error) {
+	each, ok := keptPerPixel[m.Spec().Arch]
+	if !ok {
+		return nil, nil
+	}
+	tensors, err := m.Tensors()
+	if err != nil {
+		return nil, err
+	}
+	weights := int64(0)
+	for _, t := range tensors {
+		weights += t.Tensor.Length
+	}
+	return func(h, w int) int64 { return weights + each*int64(h)*int64(w) }, nil
+}
+
 func (r *Runner) runWhole(ctx context.Context, p *picture.Picture) (Output, error) {
 	run := &wholeRun{Runner: r, picture: p}
 	if err := runSteps(ctx, wholeSteps, run); err != nil {

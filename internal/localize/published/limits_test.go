@@ -18,9 +18,9 @@ func TestLimits(t *testing.T) {
 		tooBig bool
 		want   string
 	}{
-		{network.Spec{Arch: network.ArchTruFor}, large, true, "TruFor takes at most 16000000"},
+		{network.Spec{Arch: network.ArchTruFor}, large, true, "4001 x 4000 pixels (16.0 MP), and TruFor takes at most 16 MP at the picture's own size: use a part of the picture"},
 		{network.Spec{Arch: network.ArchTruFor}, small, false, "TruFor needs at least 29 x 29"},
-		{network.Spec{Arch: network.ArchPSCCNet}, large, true, "PSCC-Net takes at most 4000000 at the picture's own size: use --input 256"},
+		{network.Spec{Arch: network.ArchPSCCNet}, large, true, "PSCC-Net takes at most 4 MP at the picture's own size: use --input 256"},
 	} {
 		n, err := For(c.spec)
 		if err != nil {

@@ -22,7 +22,7 @@ func (n pscc) Input(_ context.Context, p *picture.Picture) (*Input, error) {
 		rgb = picture.ResizeCubic(rgb, n.side, n.side)
 	}
 	if rgb.Width*rgb.Height > psccMost {
-		return nil, tooLarge("PSCC-Net", p, psccMost, ": use --input 256")
+		return nil, tooLarge("PSCC-Net", p, psccMost, "use --input 256, or a part of the picture")
 	}
 	image, err := engine.NewTensor([]int{1, 3, rgb.Height, rgb.Width}, planes(rgb, 255))
 	if err != nil {

@@ -58,8 +58,8 @@ func tooSmall(network string, p *picture.Picture, least int) error {
 	return fmt.Errorf("picture of %d x %d pixels: %s needs at least %d x %d", p.Width, p.Height, network, least, least)
 }
 
-// tooLarge is the error for a picture of more than most pixels; hint says what else can be done.
-func tooLarge(network string, p *picture.Picture, most int, hint string) error {
-	return fmt.Errorf("%w: %d x %d pixels, and %s takes at most %d at the picture's own size%s", picture.ErrTooLarge,
-		p.Width, p.Height, network, most, hint)
+// tooLarge is the error for a picture of more than most megapixels; hint says what to do.
+func tooLarge(network string, p *picture.Picture, most float64, hint string) error {
+	return fmt.Errorf("%w: %d x %d pixels (%.1f MP), and %s takes at most %g MP at the picture's own size: %s", picture.ErrTooLarge,
+		p.Width, p.Height, float64(p.Width)*float64(p.Height)/1e6, network, most/1e6, hint)
 }

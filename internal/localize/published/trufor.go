@@ -24,7 +24,7 @@ func (truFor) Input(_ context.Context, p *picture.Picture) (*Input, error) {
 		return nil, tooSmall("TruFor", p, truForLeast)
 	}
 	if p.Width*p.Height > truForMost {
-		return nil, tooLarge("TruFor", p, truForMost, "")
+		return nil, tooLarge("TruFor", p, truForMost, "use a part of the picture; a scaled one has lost traces")
 	}
 	const full = 256 // not 255: as in the authors' code
 	image, err := engine.NewTensor([]int{1, 3, p.Height, p.Width}, planes(p.RGB, full))
