@@ -90,7 +90,7 @@ func OpenSeveral(names []string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Model{m, picture.Limits{MaxPixels: o.MaxPixels}}, nil
+	return &Model{m, picture.Limits{MaxPixels: o.MaxPixels, Coefficients: m.ReadsCoefficients()}}, nil
 }
 
 // Name is what the model was opened as; several names are joined by " + ".

@@ -132,7 +132,7 @@ func (a *app) runFeatures(cmd *cobra.Command, o featuresOptions, paths []string)
 	bar := a.newProgress(len(inputs), "features")
 	defer bar.finish()
 	p := pipeline[*extracted]{
-		maxPixels: o.maxPixels, batch: o.batch, bar: bar,
+		limits: picture.Limits{MaxPixels: o.maxPixels}, batch: o.batch, bar: bar,
 		process: source.extractWith(pass, o.tokens), report: a.featuresText(source, bar),
 		write: func(w *work[*extracted]) error { return o.write(source, w) },
 	}

@@ -193,7 +193,7 @@ func (a *app) runLocalize(cmd *cobra.Command, o localizeOptions, paths []string)
 	bar := a.newProgress(len(inputs), "localizing")
 	defer bar.finish()
 	p := pipeline[*localized]{
-		maxPixels: o.maxPixels, batch: o.batch, bar: bar,
+		limits: picture.Limits{MaxPixels: o.maxPixels, Coefficients: model.ReadsCoefficients()}, batch: o.batch, bar: bar,
 		process: localizeWith(model), write: write.write, report: a.textReporter(bar),
 	}
 	if o.json {

@@ -29,8 +29,8 @@ const stageWrite = "write"
 //
 // A panic while a picture is decoded, processed or written is an error of that picture.
 type pipeline[R any] struct {
-	maxPixels int64
-	batch     int // pictures that go through the network together, at least 1
+	limits picture.Limits
+	batch  int // pictures that go through the network together, at least 1
 	// process runs the network.
 	process func(ctx context.Context, pictures []*picture.Picture) ([]R, error)
 	// write writes the results of a picture; its error names the picture.
@@ -144,7 +144,7 @@ func (p *pipeline[R]) decode(ctx context.Context, in input) *work[R] {
 	if w.err == nil {
 		defer w.did(time.Now())
 		w.err = w.catch(func() (err error) {
-			w.decoded, err = picture.OpenContext(ctx, in.path, picture.Limits{MaxPixels: p.maxPixels})
+			w.decoded, err = picture.OpenContext(ctx, in.path, p.limits)
 			return err
 		})
 	}

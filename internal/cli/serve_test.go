@@ -77,6 +77,7 @@ func testModels(t *testing.T, dir string) (names, flags []string) {
 	}
 	vit := append(networktest.ViT("model.model.visual.", 64, 8, 3, 4), networktest.Conv("model.", 64, networktest.AllStages(4, [4]int{8, 8, 4, 4}))...)
 	save("vit", networktest.Tensors(vit), networktest.Published("layer1", "conv-4"))
+	save("cat", networktest.Tensors(networktest.SmallCATNet.Rules(true)), nil)
 	return names, flags
 }
 

@@ -30,7 +30,10 @@ var paperLimits = []string{
 
 // describeServed describes a model for clients.
 func describeServed(name, source string, model *localize.Model) serve.Model {
-	m := serve.Model{Name: name, Localizer: model, KnownLimits: knownLimits[source], Description: "a custom model"}
+	m := serve.Model{
+		Name: name, Localizer: model, Coefficients: model.ReadsCoefficients(),
+		KnownLimits: knownLimits[source], Description: "a custom model",
+	}
 	info := model.Info()
 	if m.KnownLimits == nil && info.SizeMode == localize.SizeResize {
 		m.KnownLimits = paperLimits

@@ -1,6 +1,7 @@
 package localize
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/declip/declip/internal/nn/network"
@@ -31,6 +32,14 @@ type Info struct {
 
 // Info describes the model.
 func (m *Model) Info() Info { return m.info }
+
+// ReadsCoefficients reports whether a network of the model reads the coefficients of JPEG files.
+// Pictures are then best read with picture.Limits.Coefficients.
+func (m *Model) ReadsCoefficients() bool {
+	return slices.ContainsFunc(m.group.Specs(), func(s network.Spec) bool {
+		return slices.Contains(s.Inputs(), network.PortCoefficients)
+	})
+}
 
 func describe(device string, specs []network.Spec) Info {
 	info := Info{Device: device}

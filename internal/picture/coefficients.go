@@ -13,9 +13,11 @@ type Coefficients = jpeg.Coefficients
 // result is nil without an error for pictures of other formats, and for files of the Multi-Picture
 // Format with more than one picture, which Pillow does not count as JPEG. jpeg.ErrSubsampled is
 // wrapped if the first component is smaller than the picture.
+//
+// A picture that was read with Limits.Coefficients has them already.
 func (p *Picture) Coefficients(ctx context.Context) (*Coefficients, error) {
-	if p.file == nil {
-		return nil, nil
+	if p.coefficients != nil || p.file == nil {
+		return p.coefficients, nil
 	}
 	return guarded(func() (*Coefficients, error) {
 		f, err := jpeg.Open(p.file)

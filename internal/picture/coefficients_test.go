@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -81,6 +82,14 @@ func TestCoefficientsAsLibjpeg(t *testing.T) {
 			c.check(t, got)
 			if !slices.Equal(got.Steps[:], c.Steps) {
 				t.Errorf("steps %v, expected %v", got.Steps, c.Steps)
+			}
+			// Kept while the pixels are decoded, they are the same, and so are the pixels.
+			q, err := Open(filepath.Join("testdata", filepath.FromSlash(name)), Limits{Coefficients: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if q.coefficients == nil || !reflect.DeepEqual(q.coefficients, got) || !slices.Equal(q.Pix, p.Pix) {
+				t.Error("one pass over the file gives other coefficients or pixels than two")
 			}
 		})
 	}

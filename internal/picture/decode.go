@@ -28,6 +28,9 @@ const DefaultMaxPixels = 100_000_000
 // Limits bounds what a file may ask for.
 type Limits struct {
 	MaxPixels int64 // width times height; 0 means DefaultMaxPixels
+	// Coefficients keeps those of JPEG files while their pixels are decoded, for
+	// Picture.Coefficients, in 2 bytes a pixel. Otherwise that decodes the file once more.
+	Coefficients bool
 }
 
 func (l Limits) maxPixels() int64 {
@@ -57,8 +60,9 @@ type Picture struct {
 	// several pictures of the file. nil for files without fault.
 	Warnings []string
 
-	file  []byte  // of a JPEG picture, for its coefficients; nil for other formats
-	alpha []uint8 // [Height, Width], see OverWhite; nil for opaque pictures
+	file         []byte        // of a JPEG picture, for its coefficients; nil for other formats
+	coefficients *Coefficients // nil if they are not kept
+	alpha        []uint8       // [Height, Width], see OverWhite; nil for opaque pictures
 }
 
 // New wraps pixels that come from no file: Format is empty and Orientation is 1.
@@ -164,6 +168,8 @@ type content struct {
 	image    image.Image
 	steps    *[64]uint16 // see RGB.Steps
 	warnings raster.Warnings
+
+	coefficients *Coefficients // of a JPEG file, if they are kept
 }
 
 // readHeader takes no memory in proportion to the size that the header claims.
@@ -230,7 +236,7 @@ func (h header) decode(ctx context.Context, data []byte, limits Limits) (content
 		return content{}, fmt.Errorf("%w: %d x %d pixels (%.1f MP), the limit is %.1f MP",
 			ErrTooLarge, width, height, float64(width)*float64(height)/1e6, float64(limit)/1e6)
 	}
-	if err := c.readPixels(ctx, data); err != nil {
+	if err := c.readPixels(ctx, data, limits.Coefficients); err != nil {
 		return content{}, explain(c.format, err)
 	}
 	if b := c.image.Bounds(); b.Dx() != width || b.Dy() != height {
@@ -239,12 +245,12 @@ func (h header) decode(ctx context.Context, data []byte, limits Limits) (content
 	return c, nil
 }
 
-func (c *content) readPixels(ctx context.Context, data []byte) (err error) {
+// readPixels decodes the picture; keep says to keep the coefficients of a JPEG file.
+func (c *content) readPixels(ctx context.Context, data []byte, keep bool) (err error) {
 	var m *raster.Image
 	switch c.format {
 	case "jpeg":
-		c.image, c.steps, c.warnings, err = decodeJPEG(ctx, c.jpeg)
-		return err
+		return c.readJPEG(ctx, keep)
 	case "png":
 		c.image, c.warnings, err = decodePNG(ctx, data)
 		return err

@@ -57,7 +57,7 @@ func (f *File) Decode(ctx context.Context, limits Limits) (*Picture, error) {
 		}
 		p := &Picture{RGB: rgb, Format: c.format, Orientation: c.orientation(f.data), Warnings: c.warnings}
 		if c.format == "jpeg" {
-			p.file = f.data
+			p.file, p.coefficients = f.data, c.coefficients
 		}
 		p.alpha = alphaOf(c.image)
 		return p, nil

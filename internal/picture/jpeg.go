@@ -9,16 +9,23 @@ import (
 	"github.com/declip/declip/internal/picture/raster"
 )
 
-// decodeJPEG gives *image.Gray or *RGB, and the steps of the luma if it is stored at full size.
-func decodeJPEG(ctx context.Context, f *jpeg.File) (image.Image, *[64]uint16, raster.Warnings, error) {
-	m, err := f.DecodeContext(ctx)
-	if err != nil {
-		return nil, nil, nil, err
+// readJPEG is readPixels for JPEG.
+func (c *content) readJPEG(ctx context.Context, keep bool) (err error) {
+	var m *jpeg.Picture
+	if keep && !severalPictures(c.jpeg.MPF()) {
+		m, c.coefficients, err = c.jpeg.DecodeBoth(ctx)
+	} else {
+		m, err = c.jpeg.DecodeContext(ctx)
 	}
-	p, steps := convertJPEG(m)
-	return p, steps, m.Warnings, nil
+	if err != nil {
+		return err
+	}
+	c.image, c.steps = convertJPEG(m)
+	c.warnings = m.Warnings
+	return nil
 }
 
+// convertJPEG gives *image.Gray or *RGB, and the steps of the luma if it is stored at full size.
 func convertJPEG(m *jpeg.Picture) (image.Image, *[64]uint16) {
 	first := &m.Planes[0]
 	switch len(m.Planes) {

@@ -24,6 +24,8 @@ type Model struct {
 	Description string
 	KnownLimits []string // where the model is known to be wrong, one sentence each
 	Localizer   Localizer
+	// Coefficients says that the model reads the coefficients of JPEG files, see picture.Limits.
+	Coefficients bool
 }
 
 // batch is the default number of pictures that run through the model together. On a CPU a batch
@@ -181,7 +183,7 @@ func (m *modelQueue) decodePicture(j *job) (*picture.Picture, error) {
 	if err := j.ctx.Err(); err != nil {
 		return nil, err
 	}
-	p, err := j.opened.Decode(j.ctx, picture.Limits{MaxPixels: m.config.MaxPixels})
+	p, err := j.opened.Decode(j.ctx, picture.Limits{MaxPixels: m.config.MaxPixels, Coefficients: m.Coefficients})
 	if err != nil {
 		return nil, badPicture(err)
 	}

@@ -26,14 +26,36 @@ var ErrSubsampled = errors.New("the first component is stored at a smaller size 
 // same errors, and once. A first component of a smaller size is ErrSubsampled (wrapped).
 func (f *File) Coefficients(ctx context.Context) (*Coefficients, error) {
 	d := &f.d
-	first := &d.components[0]
-	if first.h != d.maxH || first.v != d.maxV {
+	if !d.firstIsFull() {
 		return nil, fmt.Errorf("jpeg: %w", ErrSubsampled)
 	}
 	d.ctx, d.coefficients = ctx, true
 	if err := d.decode(); err != nil {
 		return nil, fmt.Errorf("jpeg: %w", err)
 	}
+	return d.firstCoefficients(), nil
+}
+
+// DecodeBoth is DecodeContext and Coefficients in one pass. The coefficients are nil for a file whose
+// first component has a smaller size than the picture.
+func (f *File) DecodeBoth(ctx context.Context) (*Picture, *Coefficients, error) {
+	f.d.keep = f.d.firstIsFull()
+	p, err := f.DecodeContext(ctx)
+	if err != nil || !f.d.keep {
+		return p, nil, err
+	}
+	return p, f.d.firstCoefficients(), nil
+}
+
+// firstIsFull reports whether the first component is stored at the picture's size.
+func (d *decoder) firstIsFull() bool {
+	first := &d.components[0]
+	return first.h == d.maxH && first.v == d.maxV
+}
+
+// firstCoefficients puts the coefficients of the first component in their places.
+func (d *decoder) firstCoefficients() *Coefficients {
+	first := &d.components[0]
 	// Blocks that only fill up the last MCU are left out.
 	across, down := ceil(d.picture.Width, 8), ceil(d.picture.Height, 8)
 	c := &Coefficients{Values: make([]int16, 64*across*down), Height: 8 * down, Width: 8 * across}
@@ -49,5 +71,5 @@ func (f *File) Coefficients(ctx context.Context) (*Coefficients, error) {
 			}
 		}
 	}
-	return c, nil
+	return c
 }

@@ -84,7 +84,7 @@ func (d *decoder) allocate() error {
 				c.missing[k] = -1
 			}
 		}
-		if d.progressive || d.coefficients && i == 0 {
+		if d.progressive || (d.coefficients || d.keep) && i == 0 {
 			for left := c.blocks * c.rows; left > 0; left -= chunkBlocks {
 				if err := d.ctx.Err(); err != nil {
 					return err

@@ -81,6 +81,7 @@ type decoder struct {
 	conditioning conditioning
 	ctx          context.Context // of Decode
 	coefficients bool            // only those of the first component are wanted
+	keep         bool            // those of the first component are wanted, too
 	work         int64           // blocks of the scans so far, see maxWork
 	budget       *Budget         // shared with other streams, or nil
 }
