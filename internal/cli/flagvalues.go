@@ -115,3 +115,29 @@ func (v *span) Set(text string) error {
 
 // Type implements pflag.Value.
 func (v *span) Type() string { return "MIN,MAX" }
+
+// pixels is the value of a flag with the size of a picture, WIDTHxHEIGHT.
+type pixels struct{ width, height int }
+
+// String implements pflag.Value.
+func (v *pixels) String() string {
+	if v.width == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%dx%d", v.width, v.height)
+}
+
+// Set implements pflag.Value.
+func (v *pixels) Set(text string) error {
+	across, down, _ := strings.Cut(strings.ToLower(text), "x")
+	width, errWidth := strconv.Atoi(across)
+	height, errHeight := strconv.Atoi(down)
+	if errWidth != nil || errHeight != nil || width < 1 || height < 1 {
+		return errors.New("expected WIDTHxHEIGHT in pixels, such as 1024x768")
+	}
+	*v = pixels{width, height}
+	return nil
+}
+
+// Type implements pflag.Value.
+func (v *pixels) Type() string { return "WIDTHxHEIGHT" }

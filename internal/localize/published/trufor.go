@@ -11,17 +11,13 @@ import (
 // truFor takes the picture's levels divided by 256, at the picture's size.
 type truFor struct{}
 
-// truForLeast is the smallest side in pixels: the first stage of the network divides sides by 4,
-// and its attention reads 8 x 8 places at a time.
-const truForLeast = 29
-
 // truForMost limits pictures: attention's time grows with the square of the pixels, and memory is
 // about 1 GB for each megapixel.
 const truForMost = 16_000_000
 
 func (truFor) Input(_ context.Context, p *picture.Picture) (*Input, error) {
-	if p.Width < truForLeast || p.Height < truForLeast {
-		return nil, tooSmall("TruFor", p, truForLeast)
+	if p.Width < network.TruForLeast || p.Height < network.TruForLeast {
+		return nil, tooSmall("TruFor", p, network.TruForLeast)
 	}
 	if p.Width*p.Height > truForMost {
 		return nil, tooLarge("TruFor", p, truForMost, "use a part of the picture; a scaled one has lost traces")

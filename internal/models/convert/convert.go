@@ -16,8 +16,11 @@ var ErrDiffers = errors.New("the result differs from the original")
 
 // Report describes the written file.
 type Report struct {
-	Tensors int   // in the new file
-	Size    int64 // of the new file, in bytes
+	// Of an ONNX file: its inputs and outputs, and what else its description says.
+	Inputs, Outputs []Port
+	Notes           []string
+	Tensors         int   // in the new file
+	Size            int64 // of the new file, in bytes
 	// Compared means that both networks were run on Pictures pictures. Difference is then the
 	// largest difference between their probabilities.
 	Compared   bool

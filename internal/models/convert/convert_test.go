@@ -199,7 +199,7 @@ func TestMixedSizes(t *testing.T) {
 	if err != nil || !r.Compared || r.Difference == 0 || r.Difference > 0.01 {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	_, err = ONNX(t.Context(), path+".onnx", m, e)
+	_, err = ONNX(t.Context(), path+".onnx", m, e, ONNXOptions{})
 	if want := "takes pictures of 24 x 24 pixels, RN-16x1.1.1.1@32px of 32 x 32: they can't be joined in one program"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, expected %s", err, want)
 	}
@@ -280,18 +280,25 @@ func TestONNX(t *testing.T) {
 		return opened(t, out)
 	}
 	for name, c := range map[string]struct {
-		make  func(*testing.T) (*network.Pretrained, *weights.File)
-		in, h int
+		make   func(*testing.T) (*network.Pretrained, *weights.File)
+		in, h  int
+		height int // of the options
 	}{
-		"transformer": {func(t *testing.T) (*network.Pretrained, *weights.File) { return transformer(t, 1) }, 24, 256},
-		"halves":      {halves, 24, 256},
-		"fusion":      {fusion, 32, 256},
-		"lite":        {lite, 128, 32},
+		"transformer": {func(t *testing.T) (*network.Pretrained, *weights.File) { return transformer(t, 1) }, 24, 256, 0},
+		"halves":      {halves, 24, 256, 0},
+		"fusion":      {fusion, 32, 256, 0},
+		"lite":        {lite, -1, -1, 0},
+		"fixed lite":  {lite, 64, 16, 64},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, _ := c.make(t)
 			path := filepath.Join(t.TempDir(), "out.onnx")
-			r, err := ONNX(t.Context(), path, m, e)
+			checked := false
+			r, err := ONNX(t.Context(), path, m, e, ONNXOptions{Height: c.height, Width: c.height, Check: func(_ context.Context, temporary string) error {
+				_, err := os.Stat(temporary)
+				checked = temporary != path
+				return err
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -299,11 +306,11 @@ func TestONNX(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !r.Compared || r.Size != int64(len(data)) || r.Difference > maxExported {
+			if r.Compared != (c.height == 0) || !checked || r.Size != int64(len(data)) || r.Difference > maxExported {
 				t.Errorf("report %+v for a file of %d bytes", r, len(data))
 			}
-			if !bytes.Contains(data, []byte("RGB in [0, 1], not normalised")) {
-				t.Error("the file does not say what it takes")
+			if !bytes.Contains(data, []byte("RGB in [0, 1], not normalised")) || !bytes.Contains(data, []byte(r.Outputs[1].Text)) {
+				t.Error("the file does not say what it takes and gives")
 			}
 			// The file is complete: there is no directory with weights.
 			session, err := e.Load(data, engine.SessionOptions{})
@@ -335,8 +342,13 @@ func TestCheckONNX(t *testing.T) {
 	m, _ := transformer(t, 1)
 	other, _ := transformer(t, 2)
 	path := filepath.Join(t.TempDir(), "out.onnx")
-	if _, err := ONNX(t.Context(), path, m, e); err != nil {
+	if _, err := ONNX(t.Context(), path, m, e, ONNXOptions{}); err != nil {
 		t.Fatal(err)
+	}
+	refused := errors.New("refused")
+	_, err := ONNX(t.Context(), path+"2", m, e, ONNXOptions{Check: func(context.Context, string) error { return refused }})
+	if _, missing := os.Stat(path + "2"); !errors.Is(err, refused) || missing == nil {
+		t.Errorf("a file that was refused: error %v, %v", err, missing)
 	}
 	var r Report
 	if err := checkONNX(t.Context(), path, other, e, &r); !errors.Is(err, ErrDiffers) {

@@ -19,41 +19,61 @@ import (
 // The arithmetic is the same except that the model normalises its input and sums in another order.
 const maxExported = 1e-4
 
+// ONNXOptions are the choices for ONNX.
+type ONNXOptions struct {
+	// Height and Width are those of pictures, in pixels. 0 and 0: any size if the network allows it,
+	// otherwise the size that it scales pictures to. A network that has neither is network.ErrOneSize.
+	Height, Width int
+	// Check, if set, compares the file at path with the original before it gets its name. It is the
+	// only comparison of a network of network.ModeWhole, and of one that runs in tiles if the file is
+	// for one size.
+	Check func(ctx context.Context, path string) error
+}
+
 // ONNX writes a model, weights included, as one ONNX file (opset 17, standard operators). Its
-// inputs and outputs are those of network.Pretrained.Standalone. The file is loaded and compared
-// with the original before it appears at path. For a model that would exceed 2 GiB the error wraps
-// graph.ErrTooLarge.
-func ONNX(ctx context.Context, path string, m *network.Pretrained, e *engine.Engine) (Report, error) {
-	if err := oneSize(m, "an ONNX file"); err != nil {
-		return Report{}, err
+// inputs and outputs are those of network.Pretrained.Export; the file's description names them. The
+// file is loaded and compared with the original before it appears at path. For a model that would
+// exceed 2 GiB the error wraps graph.ErrTooLarge.
+func ONNX(ctx context.Context, path string, m *network.Pretrained, e *engine.Engine, o ONNXOptions) (Report, error) {
+	if o.Height == 0 && o.Width == 0 {
+		o.Height, o.Width = m.Spec().Input, m.Spec().Input
 	}
-	size := side(m)
-	program, err := m.Export(size, size)
+	program, err := m.Export(o.Height, o.Width)
 	if err != nil {
 		return Report{}, err
 	}
-	program.ONNX = graph.Describe(program.ONNX, description(m, size))
 	kept, err := m.Tensors()
 	if err != nil {
 		return Report{}, err
 	}
 	report := Report{Tensors: len(kept)}
+	report.describe(m, o)
+	program.ONNX = graph.Describe(program.ONNX, report.description(m))
 	inputs := &stretches{folder: program.Folder, open: map[string]*os.File{}}
 	defer inputs.close()
 	fill := func(w io.Writer) error {
 		return graph.Inline(&interruptible{ctx, w}, program.ONNX, inputs.stretch)
 	}
-	check := func(temporary string) error { return checkONNX(ctx, temporary, m, e, &report) }
+	check := func(temporary string) error {
+		info, err := os.Stat(temporary)
+		if err != nil {
+			return err
+		}
+		report.Size = info.Size()
+		if m.Spec().Mode == network.ModeResize || m.Spec().Mode == network.ModeTiles && o.Height == 0 {
+			if err := checkONNX(ctx, temporary, m, e, &report); err != nil {
+				return err
+			}
+		}
+		if o.Check == nil {
+			return nil
+		}
+		return o.Check(ctx, temporary)
+	}
 	return report, files.WriteChecked(path, fill, check)
 }
 
-// description tells users of the file what the model takes and returns.
-func description(m *network.Pretrained, size int) string {
-	return fmt.Sprintf("%v, exported by declip. Input %q: float32 [N, 3, %d, %d], RGB in [0, 1], not normalised. "+
-		"Outputs %q and %q, float32 [N, 1, h, w]: the second is the probability that a pixel was manipulated.",
-		m.Spec(), network.PortImage, size, size, network.PortLogits, network.PortProbabilities)
-}
-
+// checkONNX compares the file at path with the original on square pictures of the network's size.
 func checkONNX(ctx context.Context, path string, m *network.Pretrained, e *engine.Engine, r *Report) error {
 	want, err := original(ctx, e, m)
 	if err != nil {
@@ -63,7 +83,6 @@ func checkONNX(ctx context.Context, path string, m *network.Pretrained, e *engin
 	if err != nil {
 		return err
 	}
-	r.Size = int64(len(data))
 	size := side(m)
 	out, err := run(ctx, e, network.Program{ONNX: data}, probes(size), size)
 	if err != nil {

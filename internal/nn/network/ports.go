@@ -17,6 +17,7 @@ const (
 	PortSteps        = "steps"        // input: their quantisation steps [1, 1, 8, 8]
 	PortConfidence   = "confidence"   // output: logits of the map's reliability [1, 1, h, w]
 	PortScore        = "score"        // output: probability for the whole picture [1]
+	PortMap          = "map"          // output of exported programs: probabilities [1, 1, H, W]
 )
 
 // FeatureInput is the name of a decoder's input for the i-th of its Uses.

@@ -27,6 +27,10 @@ type truFor struct {
 // Prefixes of the towers' tensors: the picture's, the noise's.
 var truForTowers = [2]string{"backbone.", "backbone.extra_"}
 
+// TruForLeast is the smallest side of a picture in pixels: the first stage divides sides by 4, and
+// its attention reads 8 x 8 places at a time.
+const TruForLeast = 29
+
 // truForMark is a tensor that TruFor has and no other network.
 const truForMark = "backbone.FRMs.0.channel_weights.mlp.0.weight"
 
@@ -84,8 +88,22 @@ func (n *truFor) spec() Spec { return Spec{Arch: ArchTruFor, Mode: ModeWhole} }
 // build takes PortImage, levels divided by 256. The logits of the map and of the confidence, both
 // [1, 1, H/4, W/4], are to be enlarged to the picture's size.
 func (n *truFor) build(b *builder, height, width int) []graph.Output {
+	out := n.answers(b, b.g.Input(PortImage, 1, 3, height, width))
+	return []graph.Output{
+		{Name: PortLogits, Node: out.logits}, {Name: PortConfidence, Node: out.confidence}, {Name: PortScore, Node: out.score},
+	}
+}
+
+// truForAnswers are TruFor's results: logits of the map and of the confidence at a quarter of the
+// picture's size and enlarged to it, and the probability of the picture.
+type truForAnswers struct {
+	logits, confidence, large, largeConfidence, score *graph.Node
+}
+
+// answers adds the network for a picture [1, 3, H, W], levels divided by 256.
+func (n *truFor) answers(b *builder, image *graph.Node) (out truForAnswers) {
 	b.part = &part{layout: &n.layout}
-	image := b.g.Input(PortImage, 1, 3, height, width)
+	height, width := size(image)
 	noise := b.noiseprint(image, n)
 	x := [2]*graph.Node{normalised(image, truForMean, truForStd), graph.Concat(1, noise, noise, noise)}
 	var maps [mitStages]*graph.Node
@@ -98,11 +116,12 @@ func (n *truFor) build(b *builder, height, width int) []graph.Output {
 	}
 	const classes, headEps = 2, 1e-3 // the batch norm of this decoder only has another eps
 	logits := b.allScales(maps, "decode_head", n.decoder, classes, headEps)
-	logits = graph.Sub(graph.Slice(logits, 1, 1, 2), graph.Slice(logits, 1, 0, 1))
-	confidence := b.allScales(maps, "decode_head_conf", n.decoder, 1, bnEps)
-	enlarged := func(x *graph.Node) *graph.Node { return graph.UpsampleBilinear(x, height, width) }
-	score := b.trustScore(enlarged(logits), enlarged(confidence), n.score)
-	return []graph.Output{{Name: PortLogits, Node: logits}, {Name: PortConfidence, Node: confidence}, {Name: PortScore, Node: score}}
+	out.logits = graph.Sub(graph.Slice(logits, 1, 1, 2), graph.Slice(logits, 1, 0, 1))
+	out.confidence = b.allScales(maps, "decode_head_conf", n.decoder, 1, bnEps)
+	out.large = graph.UpsampleBilinear(out.logits, height, width)
+	out.largeConfidence = graph.UpsampleBilinear(out.confidence, height, width)
+	out.score = b.trustScore(out.large, out.largeConfidence, n.score)
+	return out
 }
 
 // noiseprint adds Noiseprint++: a picture [N, 3, H, W] to its noise [N, 1, H, W].

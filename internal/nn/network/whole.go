@@ -21,6 +21,9 @@ type wholeNetwork interface {
 	// build adds the network for pictures of height x width pixels to b's graph, with the inputs that
 	// it needs, and returns its outputs; see Pretrained.Program. It sets b.part for each part.
 	build(b *builder, height, width int) []graph.Output
+	// exported adds the network as build does, but with the inputs and outputs of Pretrained.Export.
+	// scaled says that pictures are scaled to that size: maps then keep the network's own size.
+	exported(b *builder, height, width int, scaled bool) []graph.Output
 }
 
 // wholeKinds recognise other authors' networks by the names of a file's tensors. A file of another
