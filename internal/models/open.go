@@ -1,7 +1,9 @@
 package models
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -39,6 +41,17 @@ func Names() []string {
 func Size(name string) int {
 	data, _ := builtin(name)
 	return len(data)
+}
+
+// SHA256 returns the digest of a built-in model's file in hexadecimal, "" if there is no such
+// model.
+func SHA256(name string) string {
+	data, ok := builtin(name)
+	if !ok {
+		return ""
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // BuiltIn reports whether name is that of a built-in model.

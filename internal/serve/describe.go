@@ -11,17 +11,21 @@ type modelsBody struct {
 	Models  []modelBody `json:"models"`
 	Limits  limitsBody  `json:"limits"`
 	Version string      `json:"version"`
+	// StoresPictures says that the server keeps the pictures and their results.
+	StoresPictures bool `json:"stores_pictures"`
 }
 
 // modelBody describes a model.
 type modelBody struct {
-	Name        string   `json:"name"`
-	Default     bool     `json:"default"`
-	Description string   `json:"description"`
-	Arch        string   `json:"arch"`
-	SizeMode    string   `json:"size_mode"`
-	Threshold   float64  `json:"threshold"`
-	KnownLimits []string `json:"known_limits"`
+	Name        string    `json:"name"`
+	Default     bool      `json:"default"`
+	Description string    `json:"description"`
+	Arch        string    `json:"arch"`
+	SizeMode    string    `json:"size_mode"`
+	Threshold   float64   `json:"threshold"`
+	KnownLimits []string  `json:"known_limits"`
+	Licence     *Licence  `json:"licence,omitempty"`
+	Measured    *Measured `json:"measured,omitempty"` // at Threshold
 }
 
 // limitsBody holds the limits on requests.
@@ -34,7 +38,7 @@ type limitsBody struct {
 
 // describeModels handles GET /v1/models.
 func (s *Server) describeModels(w http.ResponseWriter, _ *request) error {
-	b := modelsBody{Version: s.config.Version, Limits: limitsBody{
+	b := modelsBody{Version: s.config.Version, StoresPictures: s.config.Archive != "", Limits: limitsBody{
 		MaxBytes: s.config.MaxBytes, MaxPixels: s.config.MaxPixels,
 		TimeoutMS: s.config.Timeout.Milliseconds(), MaxBatchPictures: s.config.MaxPictures,
 	}}
@@ -43,6 +47,7 @@ func (s *Server) describeModels(w http.ResponseWriter, _ *request) error {
 		b.Models = append(b.Models, modelBody{
 			Name: m.Name, Default: i == 0, Description: m.Description, Arch: info.Network, SizeMode: info.SizeMode,
 			Threshold: s.config.Threshold, KnownLimits: append([]string{}, m.KnownLimits...),
+			Licence: m.Licence, Measured: m.measuredAt(s.config.Threshold),
 		})
 	}
 	writeJSON(w, http.StatusOK, b)

@@ -125,6 +125,25 @@ func TestModels(t *testing.T) {
 	refused(t, s.post("/v1/localize?model=c", picturePNG(t, 8, 8)), http.StatusNotFound, codeModel)
 }
 
+// Clients can see whether pictures are kept, whose model it is, and what was measured at the
+// threshold that is used.
+func TestModelsSayWhatIsKeptAndMeasured(t *testing.T) {
+	m := Model{
+		Name: "a", Localizer: &fake{}, Licence: &Licence{Name: "CC BY 4.0", Attribution: "A. Author"},
+		Measured: &Measured{Threshold: 0.5, Pictures: "two", Untouched: Grades{None: 1}, Forged: Grades{Clear: 1}},
+	}
+	get := func(c Config) modelsBody {
+		return decode[modelsBody](t, start(t, c, m).do(http.MethodGet, "/v1/models", nil))
+	}
+	if b := get(testConfig()); b.StoresPictures || b.Models[0].Measured == nil || b.Models[0].Measured.Forged.Clear != 1 || b.Models[0].Licence.Attribution != "A. Author" {
+		t.Errorf("got %+v", b)
+	}
+	kept := get(configured(func(c *Config) { c.Archive, c.Threshold = t.TempDir(), 0.4 }))
+	if !kept.StoresPictures || kept.Models[0].Measured != nil {
+		t.Errorf("with an archive and another threshold: got %+v", kept)
+	}
+}
+
 func TestPageAndHealth(t *testing.T) {
 	s := start(t, testConfig())
 	for path, kind := range map[string]string{"/": "text/html; charset=utf-8", "/healthz": "application/json", "/readyz": "application/json"} {

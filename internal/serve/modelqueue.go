@@ -22,7 +22,9 @@ type Localizer interface {
 type Model struct {
 	Name        string
 	Description string
-	KnownLimits []string // where the model is known to be wrong, one sentence each
+	KnownLimits []string  // where the model is known to be wrong, one sentence each
+	Licence     *Licence  // nil: not known
+	Measured    *Measured // nil: not measured
 	Localizer   Localizer
 	// Coefficients says that the model reads the coefficients of JPEG files, see picture.Limits.
 	Coefficients bool

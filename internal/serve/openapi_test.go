@@ -141,7 +141,7 @@ func TestOpenAPIHasTheFields(t *testing.T) {
 	described := map[string]any{
 		"Result": resultBody{}, "Region": resultBody{}.Regions, "Maps": mapURLs{}, "RunLengths": runLengths{}, "Batch": batchBody{},
 		"Failed": failedBody{}, "Models": modelsBody{}, "Model": modelBody{}, "Limits": limitsBody{}, "Status": statusBody{},
-		"Error": errorBody{}, "Problem": errorDetail{},
+		"Error": errorBody{}, "Problem": errorDetail{}, "Licence": Licence{}, "Measured": Measured{}, "Grades": Grades{},
 	}
 	schemas := d.at(d.root, "components", "schemas")
 	for _, name := range keys(schemas) {
