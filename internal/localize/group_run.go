@@ -42,12 +42,16 @@ type groupRun struct {
 
 // runWhole runs the networks in one piece, picture by picture.
 func (r *groupRun) runWhole(ctx context.Context) (err error) {
+	var wholes []int
 	for k, m := range r.members {
-		if m.whole == nil {
-			continue
+		if m.whole != nil {
+			wholes = append(wholes, k)
 		}
+	}
+	for n, k := range wholes {
 		for i, p := range r.pictures {
-			if r.outputs[i][k], err = m.whole.Run(ctx, p); err != nil {
+			ctx := withShare(ctx, n*len(r.pictures)+i, len(wholes)*len(r.pictures))
+			if r.outputs[i][k], err = r.members[k].whole.Run(ctx, p); err != nil {
 				return err
 			}
 		}

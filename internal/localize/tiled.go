@@ -81,7 +81,9 @@ func (t *tiledRun) startDetectors(ctx context.Context) error {
 // two tiles with half the threads each take 6 % less processor time but 90 MB more for twelve
 // megapixels.
 func (t *tiledRun) runTiles(ctx context.Context) error {
-	m, err := tile.Localize(ctx, t.rgb, tiling(t.spec, t.grid), t.logits)
+	options := tiling(t.spec, t.grid)
+	options.Progress = ReportProgress(ctx)
+	m, err := tile.Localize(ctx, t.rgb, options, t.logits)
 	if err != nil {
 		return err
 	}

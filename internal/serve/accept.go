@@ -9,7 +9,7 @@ import (
 
 // offered are the media types of results. The first one is sent to clients that ask for none of
 // them.
-var offered = []string{typeJSON, typePNG, typeRLE}
+var offered = []string{typeJSON, typePNG, typeRLE, typeStream}
 
 // acceptRange is one media range of an Accept header.
 type acceptRange struct {
@@ -66,11 +66,11 @@ func acceptRanges(headers []string) (list []acceptRange) {
 }
 
 // bestRange is the index of the range that says most about a type, -1 if none matches. Wildcards do
-// not match the type of run lengths, which is a form of JSON for those who name it.
+// not match the types of run lengths and of lines, which are forms of JSON for those who name them.
 func bestRange(ranges []acceptRange, kind string) int {
 	main, _, _ := strings.Cut(kind, "/")
 	forms := []string{kind, main + "/*", "*/*"}
-	if kind == typeRLE {
+	if kind == typeRLE || kind == typeStream {
 		forms = forms[:1]
 	}
 	for _, form := range forms {

@@ -140,8 +140,12 @@ func (s *Server) send(w http.ResponseWriter, r *request, p params, a *answer) er
 		_, _ = to.Write(a.maps[0].data) // an error means that the client has left
 		return nil
 	}
-	h.Set("Content-Type", typeJSON)
-	h.Set("Content-Length", strconv.FormatInt(a.lengthJSON()+1, 10))
+	if p.stream {
+		h.Set("Content-Type", typeStream)
+	} else {
+		h.Set("Content-Type", typeJSON)
+		h.Set("Content-Length", strconv.FormatInt(a.lengthJSON()+1, 10))
+	}
 	if err := a.writeJSON(to); err == nil {
 		_, _ = io.WriteString(to, "\n")
 	}

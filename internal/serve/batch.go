@@ -28,8 +28,8 @@ func (s *Server) batch(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if p.view != "" {
-		return problemf(http.StatusBadRequest, codeRequest, "the response to a batch is JSON, not Accept: %s", typePNG)
+	if p.view != "" || p.stream {
+		return problemf(http.StatusBadRequest, codeRequest, "the response to a batch is JSON, not Accept: %s", r.Header.Get("Accept"))
 	}
 	if _, form, err := isForm(r.Request); err == nil && !form {
 		return problemf(http.StatusUnsupportedMediaType, codeRequest, "expected multipart/form-data with fields %q", fieldImage)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
@@ -20,6 +21,7 @@ type job struct {
 	pixels int64         // width times height, from the picture's header
 	bytes  int64         // estimate of the memory that work on the picture takes
 	opened *picture.File // its header has been read
+	tiles  atomic.Pointer[tiles]
 	done   chan struct{} // closed when the result or the error is set
 
 	mu       sync.Mutex
@@ -31,9 +33,14 @@ type job struct {
 	err      error
 }
 
+// tiles says how far the network is.
+type tiles struct{ done, total int }
+
 // newJob makes a job for a model. ctx is that of the request.
 func newJob(ctx context.Context, m *modelQueue, file upload) *job {
-	return &job{ctx: ctx, model: m, file: file, done: make(chan struct{})}
+	j := &job{model: m, file: file, done: make(chan struct{})}
+	j.ctx = localize.WithProgress(ctx, func(done, total int) { j.tiles.Store(&tiles{done, total}) })
+	return j
 }
 
 // inspect reads the header of the picture and refuses pictures of more than maxPixels pixels.

@@ -30,19 +30,30 @@ func (s *Server) localize(w http.ResponseWriter, r *request) error {
 	if !p.model.queue.put(j) {
 		return s.queueFull(p.model)
 	}
-	if err := j.wait(r.Context()); err != nil {
+	if p.stream {
+		return s.stream(w, r, p, j, func() (*answer, error) { return s.finished(r, p, j, b, start) })
+	}
+	a, err := s.finished(r, p, j, b, start)
+	if err != nil {
 		return err
+	}
+	return s.send(w, r, p, a)
+}
+
+// finished waits for a job and encodes its result. The job's memory is then free.
+func (s *Server) finished(r *request, p params, j *job, b *body, start time.Time) (*answer, error) {
+	if err := j.wait(r.Context()); err != nil {
+		return nil, err
 	}
 	if s.config.Archive == "" { // the file is no longer needed
 		j.file.data = nil
 		b.release()
 	}
 	a, err := s.newAnswer(r.Context(), p, j, start)
-	if err != nil {
-		return err
+	if err == nil {
+		j.leave()
 	}
-	j.leave()
-	return s.send(w, r, p, a)
+	return a, err
 }
 
 // receive reads the picture of a request, or fetches it.

@@ -142,6 +142,7 @@ func TestOpenAPIHasTheFields(t *testing.T) {
 		"Result": resultBody{}, "Region": resultBody{}.Regions, "Maps": mapURLs{}, "RunLengths": runLengths{}, "Batch": batchBody{},
 		"Failed": failedBody{}, "Models": modelsBody{}, "Model": modelBody{}, "Limits": limitsBody{}, "Status": statusBody{},
 		"Error": errorBody{}, "Problem": errorDetail{}, "Licence": Licence{}, "Measured": Measured{}, "Grades": Grades{},
+		"Progress": progressBody{}, "ProgressDetail": progressDetail{},
 	}
 	schemas := d.at(d.root, "components", "schemas")
 	for _, name := range keys(schemas) {

@@ -46,6 +46,8 @@ const (
 	typeJSON = "application/json"
 	typePNG  = "image/png"
 	typeRLE  = "application/vnd.coco.rle+json"
+	// typeStream is lines of JSON: how far the server is, then the result or the error.
+	typeStream = "application/x-ndjson"
 )
 
 // params is what a request for results asks for.
@@ -55,6 +57,7 @@ type params struct {
 	maps      string  // one of mapsValues
 	mask      string  // one of maskValues
 	view      string  // the response is this map as PNG; empty: the response is JSON
+	stream    bool    // lines about the progress come before the result
 	linkBase  string  // what comes before the path of links
 }
 
@@ -92,15 +95,16 @@ func (s *Server) parseParams(r *request) (p params, err error) {
 	switch kind {
 	case typePNG:
 		p.view = view
+	case typeStream:
+		p.stream = true
 	case typeRLE:
 		p.maps = mapsNone
 		if p.mask == "" {
 			p.mask = maskRLE
 		}
-	default:
-		if r.query.has(paramView) {
-			return p, problemf(http.StatusBadRequest, codeRequest, "view=%s requires the header Accept: %s", view, typePNG)
-		}
+	}
+	if p.view == "" && kind != typeRLE && r.query.has(paramView) {
+		return p, problemf(http.StatusBadRequest, codeRequest, "view=%s requires the header Accept: %s", view, typePNG)
 	}
 	return p, nil
 }

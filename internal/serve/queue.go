@@ -43,6 +43,14 @@ func (q *queue) remove(j *job) {
 	}
 }
 
+// ahead is the number of jobs that wait before j, and whether j waits.
+func (q *queue) ahead(j *job) (n int, waits bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.waiting, j)
+	return max(i, 0), i >= 0
+}
+
 // length is the number of jobs that wait.
 func (q *queue) length() int {
 	q.mu.Lock()

@@ -23,6 +23,9 @@ type Options struct {
 	// Mean and Std normalise a channel: (value/255 - mean) / std. A zero Std
 	// means 1.
 	Mean, Std [3]float32
+	// Progress, if set, is called after each tile, in order, with the number of tiles done and their
+	// total. It has to return at once: the other workers wait for it.
+	Progress func(done, total int)
 }
 
 // withDefaults fills the fields left at zero and checks the rest.

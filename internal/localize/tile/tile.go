@@ -30,7 +30,7 @@ func Localize(ctx context.Context, p *picture.RGB, o Options, run Run) (*picture
 		return nil, fmt.Errorf("tile: picture of %dx%d has %d bytes, expected %d",
 			p.Width, p.Height, len(p.Pix), p.Width*p.Height*3)
 	}
-	j := &job{picture: p, run: run, cols: o.place(p.Width, o.PhaseX), rows: o.place(p.Height, o.PhaseY), overlap: o.Overlap}
+	j := &job{picture: p, run: run, cols: o.place(p.Width, o.PhaseX), rows: o.place(p.Height, o.PhaseY), overlap: o.Overlap, progress: o.Progress}
 	j.table = picture.Normalization{Mean: o.Mean, Std: o.Std}.Table()
 	j.turn = sync.NewCond(&j.mu)
 	return j.do(ctx, o.Workers)
@@ -43,6 +43,7 @@ type job struct {
 	cols, rows axis
 	overlap    int
 	table      [3][256]float32 // channel, byte -> normalised value
+	progress   func(done, total int)
 
 	mu     sync.Mutex
 	turn   *sync.Cond
@@ -116,6 +117,9 @@ func (j *job) add(i int, logits []float32, oh, ow int, err error) error {
 	}
 	j.err = err
 	j.added++
+	if err == nil && j.progress != nil {
+		j.progress(j.added, len(j.cols.origins)*len(j.rows.origins))
+	}
 	return err
 }
 

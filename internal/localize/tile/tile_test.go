@@ -181,3 +181,27 @@ func TestErrors(t *testing.T) {
 		t.Errorf("cancelled: error %v", err)
 	}
 }
+
+func TestProgress(t *testing.T) {
+	const tiles = 8 * 3 // of 1000 x 333 pixels
+	for _, workers := range []int{1, 3} {
+		var calls []int
+		o := Options{Size: 128, Overlap: 4, Workers: workers, Progress: func(done, total int) {
+			if total < tiles {
+				t.Errorf("a total of %d tiles, expected at least %d", total, tiles)
+			}
+			calls = append(calls, total-done)
+		}}
+		if _, err := Localize(t.Context(), noise(1000, 333), o, cells(4)); err != nil {
+			t.Fatal(err)
+		}
+		if len(calls) < tiles {
+			t.Fatalf("%d calls, expected one for each tile", len(calls))
+		}
+		for i, left := range calls {
+			if left != len(calls)-1-i {
+				t.Errorf("call %d: %d tiles are left, expected %d", i, left, len(calls)-1-i)
+			}
+		}
+	}
+}
