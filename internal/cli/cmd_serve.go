@@ -42,7 +42,7 @@ func (o *serveOptions) AddFlags(f *pflag.FlagSet) {
 		f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address and port to listen on; port 0 chooses a free one")
 		f.StringVar(&o.tokenFile, "token-file", "", "`file` with a token that clients must send as \"Authorization: Bearer TOKEN\" (default: $DECLIP_TOKEN; if neither is set, no token)")
 		f.StringArrayVar(&c.Origins, "cors", nil, "`origin`, such as https://example.org, whose pages may call the service; repeatable, \"*\" for any")
-		f.StringArrayVar(&o.hosts, "allow-host", nil, "`host` name that requests may be addressed to; repeatable (default: localhost on a loopback address, otherwise any)")
+		f.StringArrayVar(&o.hosts, "allow-host", nil, "`host` name, or HOST:PORT, that requests may be addressed to; repeatable (default: localhost on a loopback address, otherwise any)")
 		f.StringVar(&c.PublicURL, "public-url", "", "`URL` under which clients reach the service, for links to maps, such as https://example.org/declip (default: links are paths, behind X-Forwarded-Prefix if a proxy sends it)")
 		f.BoolVar(&c.Fetch, "allow-fetch", false, "let requests name a picture by URL, on public addresses only")
 		f.BoolVar(&o.alive, "check", false, "do not serve: check that the server at --addr is alive (exit code 0) or not (1)")
@@ -75,6 +75,7 @@ func (o *serveOptions) addLimits(f *pflag.FlagSet, d serve.Config) {
 	f.DurationVar(&c.MaxWait, "max-wait", d.MaxWait, "time for which the first picture of a batch waits for others")
 	f.Var(&o.memory, "memory", "memory for pictures, in addition to the models (default: the need of pictures of --max-pixels, at least 2GiB)")
 	f.IntVar(&c.MaxConns, "max-conns", d.MaxConns, "connections open at once")
+	f.DurationVar(&c.Drain, "drain", d.Drain, "time after SIGTERM or Ctrl-C for which requests are still taken while /readyz says no, so that a load balancer turns away")
 	f.DurationVar(&c.Grace, "grace", d.Grace, "time for requests in progress after SIGTERM or Ctrl-C")
 }
 

@@ -35,6 +35,7 @@ type Limits struct {
 	MaxConns    int           // connections at a time
 	Memory      int64         // bytes for pictures, in addition to the models; see Config.LeastMemory
 	Timeout     time.Duration // from the headers of a request to its response
+	Drain       time.Duration // takes requests for that long after it stopped being ready
 	Grace       time.Duration // for requests in progress when the server stops
 
 	patience time.Duration // for the headers of a request, and for the next part of its body
@@ -51,11 +52,12 @@ type Batching struct {
 type Access struct {
 	Token   string   // that clients must send; empty: none is required
 	Origins []string // whose pages may call this server; "*": any
-	Hosts   []string // names that a request may be addressed to; empty: any
+	Hosts   []string // names that a request may be addressed to, with a port or for any; empty: all
 	Fetch   bool     // requests may name a picture by URL
 
 	// PublicURL is the address under which clients reach the server, for links in responses, such as
-	// https://example.org/declip behind a reverse proxy; empty: links are paths.
+	// https://example.org/declip behind a reverse proxy; empty: links are paths. Requests may be
+	// addressed to its host, and its pages may call the server.
 	PublicURL string
 }
 
@@ -138,8 +140,8 @@ func (l Limits) validate() error {
 		return fmt.Errorf("max connections %d: expected at least 1", l.MaxConns)
 	case l.Timeout <= 0 || l.patience <= 0:
 		return fmt.Errorf("timeout %v: expected a positive duration", min(l.Timeout, l.patience))
-	case l.Grace < 0:
-		return fmt.Errorf("grace %v: expected 0 or more", l.Grace)
+	case l.Drain < 0 || l.Grace < 0:
+		return fmt.Errorf("drain delay %v, grace %v: expected 0 or more", l.Drain, l.Grace)
 	}
 	return nil
 }
@@ -159,6 +161,11 @@ func (b Batching) validate() error {
 func (a Access) validate() error {
 	if err := checkPublicURL(a.PublicURL); err != nil {
 		return err
+	}
+	for _, host := range a.Hosts {
+		if err := checkHost(host); err != nil {
+			return err
+		}
 	}
 	for _, origin := range a.Origins {
 		if origin == anyOrigin {

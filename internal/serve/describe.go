@@ -67,7 +67,7 @@ func (s *Server) healthy(w http.ResponseWriter, _ *request) error {
 
 // ready handles GET /readyz: new requests are accepted.
 func (s *Server) ready(w http.ResponseWriter, _ *request) error {
-	if s.stopping.Load() {
+	if s.draining.Load() {
 		return problemf(http.StatusServiceUnavailable, codeStopping, "the server is stopping")
 	}
 	writeJSON(w, http.StatusOK, statusBody{"ready"})

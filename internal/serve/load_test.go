@@ -163,6 +163,26 @@ func TestStopWaitsForRequests(t *testing.T) {
 	}
 }
 
+// During the drain delay requests are answered, while /readyz says no.
+func TestDrain(t *testing.T) {
+	s := start(t, configured(func(c *Config) { c.Drain, c.Grace = 700*time.Millisecond, 10*time.Second }))
+	began := time.Now()
+	ended := make(chan error, 1)
+	go func() { ended <- s.stop() }()
+	eventually(t, "the server drains", s.draining.Load)
+	refused(t, s.do(http.MethodGet, "/readyz", nil), http.StatusServiceUnavailable, codeStopping)
+	a := s.post("/v1/localize?maps=none", picturePNG(t, 16, 16))
+	if a.status != http.StatusOK {
+		t.Errorf("a request during the drain delay: status %d, %s", a.status, a.body)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+	if took := time.Since(began); took < 700*time.Millisecond {
+		t.Errorf("the server stopped after %v, before the end of the drain delay", took)
+	}
+}
+
 func TestStopAfterGrace(t *testing.T) {
 	s, f, _ := held(t, configured(func(c *Config) { c.Grace = 50 * time.Millisecond }))
 	go func() {
@@ -233,6 +253,7 @@ func TestConfigValidate(t *testing.T) {
 		"memory":            func(c *Config) { c.Memory = c.LeastMemory() - 1 },
 		"timeout":           func(c *Config) { c.Timeout = 0 },
 		"grace":             func(c *Config) { c.Grace = -1 },
+		"drain delay":       func(c *Config) { c.Drain = -1 },
 		"queue":             func(c *Config) { c.Queue = 0 },
 		"batch":             func(c *Config) { c.MaxBatch = maxBatch + 1 },
 		"wait":              func(c *Config) { c.MaxWait = -1 },

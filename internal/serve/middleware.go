@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,8 +44,8 @@ var securityHeaders = map[string]string{
 // turns a panic of a route into a status of 500.
 func (s *Server) middleware(next http.Handler) http.Handler {
 	foreign := http.NewCrossOriginProtection()
-	for _, origin := range s.config.Origins {
-		if origin != anyOrigin {
+	for _, origin := range append(slices.Clone(s.config.Origins), s.config.publicOrigin()) {
+		if origin != anyOrigin && origin != "" {
 			_ = foreign.AddTrustedOrigin(origin) // Config.Validate checked it
 		}
 	}
@@ -116,14 +118,38 @@ func (s *Server) knownHost(host string) bool {
 	if len(s.config.Hosts) == 0 {
 		return true
 	}
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
-	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+	name, port := splitHost(host)
+	if ip := net.ParseIP(name); ip != nil && ip.IsLoopback() {
 		return true
 	}
-	return slices.ContainsFunc(s.config.Hosts, func(name string) bool { return strings.EqualFold(name, host) })
+	_, public, _ := strings.Cut(s.config.publicOrigin(), "://")
+	if publicName, _ := splitHost(public); publicName != "" && strings.EqualFold(publicName, name) {
+		return true
+	}
+	return slices.ContainsFunc(s.config.Hosts, func(known string) bool {
+		knownName, knownPort := splitHost(known)
+		return strings.EqualFold(knownName, name) && (knownPort == "" || knownPort == port)
+	})
+}
+
+// splitHost gives the name and the port, if there is one, of a host as the Host header has it.
+func splitHost(host string) (name, port string) {
+	if n, p, err := net.SplitHostPort(host); err == nil {
+		host, port = n, p
+	}
+	return strings.TrimSuffix(strings.Trim(host, "[]"), "."), port
+}
+
+// checkHost checks one of Access.Hosts.
+func checkHost(host string) error {
+	name, port := splitHost(host)
+	if _, err := strconv.ParseUint(port, 10, 16); port != "" && err != nil {
+		return fmt.Errorf("host %q: expected a number as the port", host)
+	}
+	if name == "" || strings.ContainsAny(name, "/ ") || strings.Contains(name, ":") && net.ParseIP(name) == nil {
+		return fmt.Errorf("host %q: expected a name with or without a port, such as example.org", host)
+	}
+	return nil
 }
 
 // crossOrigin sets the headers that allow pages of the configured origins to call. It reports

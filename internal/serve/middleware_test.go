@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -46,6 +47,41 @@ func TestHosts(t *testing.T) {
 		s.handler.ServeHTTP(w, request)
 		if w.Code != want {
 			t.Errorf("host %s: status %d, expected %d", host, w.Code, want)
+		}
+	}
+}
+
+// A host may be known with its port only. That of the public URL is known, and its pages may call.
+func TestHostsWithPorts(t *testing.T) {
+	s := start(t, configured(func(c *Config) {
+		c.Hosts, c.PublicURL = []string{"declip.example:8443", "[2001:db8::1]:80"}, "http://public.example:8081/declip"
+	}))
+	for host, want := range map[string]int{
+		"declip.example:8443": 200, "DECLIP.example:8443": 200, "declip.example": 403, "declip.example:80": 403,
+		"[2001:db8::1]:80": 200, "[2001:db8::1]": 403, "public.example:8081": 200, "public.example": 200, "other.example": 403,
+	} {
+		request := httptest.NewRequest(http.MethodGet, "/v1/models", nil)
+		request.Host = host
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, request)
+		if w.Code != want {
+			t.Errorf("host %s: status %d, expected %d", host, w.Code, want)
+		}
+	}
+	// A proxy that leaves the port out of Host must not make the server's own page a foreign one.
+	for origin, want := range map[string]int{"http://public.example:8081": 200, "http://public.example": 200, "http://evil.example": 403} {
+		request := httptest.NewRequest(http.MethodPost, "/v1/localize?maps=none", bytes.NewReader(picturePNG(t, 8, 8)))
+		request.Host = "public.example"
+		request.Header.Set("Origin", origin)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, request)
+		if w.Code != want {
+			t.Errorf("origin %s: status %d, expected %d", origin, w.Code, want)
+		}
+	}
+	for _, host := range []string{"", ":80", "https://declip.example", "a b", "a:b:c"} {
+		if err := configured(func(c *Config) { c.Hosts = []string{host} }).Validate(); err == nil {
+			t.Errorf("host %q is accepted", host)
 		}
 	}
 }

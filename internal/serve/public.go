@@ -36,6 +36,15 @@ func plainPrefix(prefix string) bool {
 	})
 }
 
+// publicOrigin is the origin of Access.PublicURL, such as https://example.org:8443; "" without one.
+func (a Access) publicOrigin() string {
+	u, err := url.Parse(a.PublicURL)
+	if a.PublicURL == "" || err != nil { // Validate checked it
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // checkPublicURL checks Access.PublicURL.
 func checkPublicURL(text string) error {
 	if text == "" {

@@ -24,7 +24,8 @@ type Server struct {
 	links   *links
 	fetcher *fetcher
 
-	stopping atomic.Bool
+	draining atomic.Bool // /readyz says no
+	stopping atomic.Bool // new requests are refused
 }
 
 // New makes a server of at least one model. Names of models must be unique.
@@ -121,8 +122,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// drain waits for the requests in progress, and closes their connections when the grace is over.
+// drain stops the server. For Config.Drain it still takes requests while /readyz says no, so that a
+// load balancer can send new ones elsewhere. Then it waits for the requests in progress, and closes
+// their connections when the grace is over.
 func (s *Server) drain(server *http.Server) error {
+	s.draining.Store(true)
+	server.SetKeepAlivesEnabled(false) // clients that keep a connection turn to other servers
+	if s.config.Drain > 0 {
+		s.config.Log.Info("draining", "delay", s.config.Drain.String())
+		time.Sleep(s.config.Drain)
+	}
 	s.stopping.Store(true)
 	s.config.Log.Info("stopping", "grace", s.config.Grace.String())
 	grace, cancel := context.WithTimeout(context.Background(), s.config.Grace)
