@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,6 +75,7 @@ type tab struct {
 	mu       sync.Mutex
 	problems []string // errors and warnings on its console, exceptions
 	hosts    map[string]bool
+	asked    atomic.Int32 // how often the browser asked whether to leave the page
 }
 
 // size is the inner size of a window, in CSS pixels.
@@ -141,9 +143,20 @@ func (b *tab) prepare(window size) {
 	}()
 }
 
-// hear notes the hosts that requests go to, and dialogs, which the page never opens.
+// hear notes the hosts that requests go to, and dialogs. The page opens none but the browser's own
+// question before it leaves pictures behind, which is answered with yes.
 func (b *tab) hear(event any) {
 	if opened, ok := event.(*page.EventJavascriptDialogOpening); ok {
+		if opened.Type == page.DialogTypeBeforeunload {
+			b.asked.Add(1)
+			go func() {
+				_, err := chromedp.Call(b.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
+				if err != nil {
+					b.t.Log("answering the browser: ", err)
+				}
+			}()
+			return
+		}
 		b.mu.Lock()
 		b.problems = append(b.problems, "a dialog: "+opened.Message)
 		b.mu.Unlock()
@@ -242,6 +255,28 @@ func (b *tab) set(id string, v int) {
 	})()`, id, v))
 }
 
+// choice chooses an option of a list.
+func (b *tab) choice(id, option string) {
+	b.t.Helper()
+	value[bool](b, fmt.Sprintf(`(() => {
+		const list = document.getElementById(%q);
+		list.value = %q;
+		return list.dispatchEvent(new Event('change', {bubbles: true}));
+	})()`, id, option))
+}
+
+// shoot writes a picture of the whole page as PNG.
+func (b *tab) shoot(path string) {
+	b.t.Helper()
+	data, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(path, data, 0o644)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // picture hashes what a pane shows, after pending frames are painted.
 func (b *tab) picture(pane string) string {
 	b.t.Helper()
@@ -272,7 +307,7 @@ func (b *tab) download(selector, name string) []byte {
 	}
 	b.click(selector)
 	size := -1
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(150 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(150 * time.Millisecond) {
 		data, err := os.ReadFile(path)
 		if err == nil && len(data) > 0 && len(data) == size {
 			return data

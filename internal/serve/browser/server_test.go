@@ -19,9 +19,10 @@ import (
 )
 
 // spotter is a model that finds the same spots in every picture: a strong one at the upper left of
-// the stored pixels and a weaker one at the lower right.
+// the stored pixels and a weaker one at the lower right. A strength over 1 gives a plateau.
 type spotter struct {
 	strong, weak float64
+	sure         bool          // gives a confidence: the probability, turned round
 	taken        atomic.Int32  // number of pictures processed
 	hold         chan struct{} // if not nil, each picture waits until it is closed
 }
@@ -49,6 +50,12 @@ func (s *spotter) LocalizeBatch(ctx context.Context, pictures []*picture.Picture
 		if err != nil {
 			return nil, err
 		}
+		if s.sure {
+			for _, p := range r.Prob {
+				r.Confidence = append(r.Confidence, 1-p)
+			}
+			r.ScoreKind = localize.ScoreNetwork
+		}
 		list = append(list, r)
 	}
 	return list, nil
@@ -60,7 +67,7 @@ func (s *spotter) spots(width, height int) []float32 {
 	bump := func(x, y, cx, cy, r float64) float64 { return math.Exp(-((x-cx)*(x-cx) + (y-cy)*(y-cy)) / (r * r)) }
 	for i := range prob {
 		x, y := (float64(i%width)+0.5)/float64(width), (float64(i/width)+0.5)/float64(height)
-		prob[i] = float32(0.02 + s.strong*bump(x, y, 0.25, 0.3, 0.15) + s.weak*bump(x, y, 0.75, 0.7, 0.1))
+		prob[i] = float32(min(1, 0.02+s.strong*bump(x, y, 0.25, 0.3, 0.15)+s.weak*bump(x, y, 0.75, 0.7, 0.1)))
 	}
 	return prob
 }
@@ -171,7 +178,12 @@ func readSample(t *testing.T) []byte {
 // write writes a file for a test to choose, into a directory of its own.
 func write(t *testing.T, name string, data []byte) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
+	return writeIn(t, t.TempDir(), name, data)
+}
+
+func writeIn(t *testing.T, dir, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,9 @@ const heat = Uint32Array.from({ length: 256 }, (_, i) => {
 // gradient is the CSS gradient of the heat map's colours, for the legend.
 export const gradient = `linear-gradient(to right, ${stops.map((s) => `rgb(${s.join(' ')})`).join(', ')})`;
 
+// greys is that of a map of confidence.
+export const greys = 'linear-gradient(to right, #000, #fff)';
+
 // Layer is a canvas of the map's size, which is repainted in place.
 export class Layer {
   constructor({ width, height, data }) {
@@ -42,6 +45,11 @@ export class Layer {
   }
 
   paintHeat() { this.#paint(heat); }
+
+  // paintGrey paints 0 black and 255 white.
+  paintGrey() {
+    this.#paint(Uint32Array.from({ length: 256 }, (_, v) => pack(v, v, v, 255)));
+  }
 
   // paintMask paints pixels of at least `level`, 0 to 255, white and the others black.
   paintMask(level) {

@@ -1,15 +1,18 @@
 // The controls around the panes: view, opacity, threshold, zoom.
 
-import { gradient } from './colour.js';
+import { gradient, greys } from './colour.js';
 import { $ } from './dom.js';
 import { probability } from './format.js';
 
-const views = ['original', 'heat', 'mask', 'outline'];
-export const viewNames = { original: 'Original', heat: 'Heat map', mask: 'Mask', outline: 'Outline' };
+const views = ['original', 'heat', 'mask', 'outline', 'confidence'];
+export const viewNames = { original: 'Original', heat: 'Heat map', mask: 'Mask', outline: 'Outline', confidence: 'Confidence' };
+
+// What the colours of a view show, and the gradient of the legend.
+const legends = { heat: ['Colours: probability from ', gradient], confidence: ['Greys: confidence of the model in its map, from ', greys] };
 
 export class Controls {
   constructor({ onOptions, onThreshold, onSide }, viewport) {
-    Object.assign(this, { onOptions, onThreshold, view: 'heat', opacity: { original: 1, heat: 0.7, mask: 1, outline: 1 }, side: false });
+    Object.assign(this, { onOptions, onThreshold, view: 'heat', opacity: { original: 1, heat: 0.7, mask: 1, outline: 1, confidence: 1 }, side: false });
     this.setThreshold(0.5, { own: true });
     $('views').addEventListener('change', (event) => this.#setView(event.target.value));
     $('opacity').addEventListener('input', (event) => {
@@ -27,7 +30,6 @@ export class Controls {
       $('map-caption').hidden = !this.side;
       onSide(this.side);
     });
-    document.querySelector('#legend i').style.backgroundImage = gradient;
     this.#zoom(viewport);
     this.#tell();
   }
@@ -51,11 +53,18 @@ export class Controls {
     this.#tell();
   }
 
-  // key switches the view for keys 1 to 4, and reports whether it did.
+  // offerConfidence shows the view of the confidence for models that give one.
+  offerConfidence(on) {
+    $('view-confidence').hidden = !on;
+    if (!on && this.view === 'confidence') this.#setView('heat');
+  }
+
+  // key switches the view for keys 1 to 5, and reports whether it did.
   key(key) {
     const view = views[key - 1];
-    if (view) this.#setView(view);
-    return Boolean(view);
+    if (!view || view === 'confidence' && $('view-confidence').hidden) return false;
+    this.#setView(view);
+    return true;
   }
 
   #tell() {
@@ -64,7 +73,12 @@ export class Controls {
     slider.value = Math.round(100 * opacity);
     slider.disabled = this.view === 'original' || this.off;
     $('opacity-now').textContent = this.view === 'original' ? '–' : `${slider.value}%`;
-    $('legend').hidden = this.off || this.view !== 'heat';
+    const legend = legends[this.view];
+    $('legend').hidden = this.off || !legend;
+    if (legend) {
+      $('legend').firstElementChild.textContent = legend[0];
+      document.querySelector('#legend i').style.backgroundImage = legend[1];
+    }
     this.onOptions({ view: this.view, opacity });
   }
 

@@ -12,11 +12,29 @@ export const probability = (p) => p.toFixed(2);
 // scoreText is a picture's score, and says if the network itself gave it.
 export const scoreText = ({ score, score_kind: kind }) => `${probability(score)}${kind === 'network' ? ', given by the network' : ''}`;
 
+const scoreMeanings = {
+  percentile: 'One pixel in a hundred has a probability above this value.',
+  mean: 'The mean probability of all pixels.',
+  network: 'The answer of the network for the picture as a whole. It can be low although the map marks the right place.',
+};
+
+// scoreMeaning explains the score. Kinds that this page does not know have no explanation.
+export const scoreMeaning = ({ score_kind: kind }) => (scoreMeanings[kind] ? `${scoreMeanings[kind]} It is not the probability that the picture was manipulated.` : null);
+
 export const bytes = (n) => (n < 1e6 ? `${Math.max(1, Math.round(n / 1e3))} kB` : `${(n / 1e6).toFixed(n < 1e7 ? 1 : 0)} MB`);
 
 export const megapixels = (n) => `${(n / 1e6).toFixed(n < 1e7 ? 1 : 0)} megapixels`;
 
 export const count = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
+
+// duration describes a time in milliseconds, rounded.
+export function duration(ms) {
+  const seconds = ms / 1000;
+  if (seconds < 10) return 'a few seconds';
+  if (seconds < 95) return `about ${10 * Math.round(seconds / 10)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `about ${minutes} min` : `about ${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
 
 // whereabouts describes where in an upright picture a box is.
 export function whereabouts([x, y, w, h], [width, height]) {

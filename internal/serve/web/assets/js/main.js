@@ -1,8 +1,10 @@
 // The page: its state, and how the modules work together.
 
 import * as api from './api.js';
+import { Batch, isDone, isPending, sorted } from './batch.js';
 import { Controls } from './controls.js';
 import { $, make, visible } from './dom.js';
+import { makeReport, makeZip } from './gather.js';
 import { takePictures } from './intake.js';
 import { ProbabilityMap, unpack } from './map.js';
 import { over } from './over.js';
@@ -10,17 +12,20 @@ import { aboutPanel, limitsPanel, verdictPanel } from './panel.js';
 import { Picture } from './picture.js';
 import { Queue } from './queue.js';
 import { Result } from './result.js';
+import { save } from './save.js';
 import { Scene } from './scene.js';
 import { sniff } from './sniff.js';
 import { Stage } from './stage.js';
 import { stateWords, Strip } from './strip.js';
 import { failure, refusal, unreadable } from './words.js';
 
-const state = { items: [], current: null, models: [], model: null, limits: {}, version: '', result: null };
+const state = { items: [], current: null, models: [], model: null, limits: {}, version: '', result: null, making: null };
 const queue = new Queue();
 const stage = new Stage($('stage'), { onProbe: probe, onKey: (key) => controls.key(key) });
 const controls = new Controls({ onOptions: (options) => stage.set(options), onThreshold: (t) => state.result?.setThreshold(t), onSide: (on) => stage.sideBySide(on) }, stage.viewport);
 const strip = new Strip($('strip'), { onOpen: open, onRemove: remove });
+const batch = new Batch({ onStop: stop, onContinue: proceed, onSort: arrange, onReport: () => gather('Report', makeReport, 'declip-report.html'), onZip: () => gather('ZIP file', makeZip, 'declip.zip') });
+let added = 0; // pictures so far, for their order
 
 const say = (text) => { $('said').textContent = visible(text); };
 
@@ -33,14 +38,21 @@ function notice(text, action) {
 // begin asks the server for its models, which everything else needs.
 async function begin() {
   try {
-    const { models, limits, version } = await api.describe();
+    const { models, limits, version, stores_pictures: keeps } = await api.describe();
     Object.assign(state, { models, limits: limits ?? {}, version: version ?? '' });
+    sayPrivacy(keeps);
     $('model').replaceChildren(...models.map((m) => make('option', { value: m.name, selected: m.default }, m.name)));
     chooseModel($('model').value);
   } catch (error) {
     if (error.code === 'unauthorized') askToken();
     else notice(failure(error).text, { label: 'Try again', run: begin });
   }
+}
+
+// sayPrivacy says where pictures go, and whether they stay there.
+function sayPrivacy(keeps) {
+  $('privacy').classList.toggle('keeps', Boolean(keeps));
+  $('privacy').textContent = `Pictures are sent only to the declip server at ${location.host}, which ${keeps ? 'keeps each picture and its result' : 'does not keep them'}.`;
 }
 
 function askToken() {
@@ -71,7 +83,7 @@ function chooseModel(name) {
 async function add(files) {
   const opened = !state.current;
   for (const file of files) {
-    const item = { file, kind: null, refusal: null, jobs: new Map(), job: null, glimpse: null };
+    const item = { file, number: added++, kind: null, refusal: null, stopped: false, jobs: new Map(), job: null, glimpse: null };
     state.items.push(item);
     strip.add(item);
     try {
@@ -89,6 +101,7 @@ async function add(files) {
     else refresh(item);
   }
   layout();
+  arrange();
 }
 
 let glimpses = Promise.resolve(); // one at a time, so that many large pictures are not decoded at once
@@ -105,6 +118,7 @@ async function look(item) {
 function enqueue(item) {
   if (!item.kind || item.refusal || !state.model) return;
   const { name } = state.model;
+  item.stopped = false;
   if (!item.jobs.has(name)) {
     const job = queue.add(async (signal, onProgress) => {
       const { maps, ...answer } = await api.localize(item.file, { model: name, signal, onProgress });
@@ -117,6 +131,60 @@ function enqueue(item) {
   }
   item.job = item.jobs.get(name);
   refresh(item);
+}
+
+// stop cancels what is waited for: the files that are being made or, if there are none, all pictures
+// without a result.
+function stop() {
+  if (state.making) {
+    state.making.abort.abort();
+    return;
+  }
+  for (const item of state.items.filter(isPending)) {
+    for (const [name, job] of item.jobs) { // also of the models that were chosen before
+      if (job.state === 'done') continue;
+      queue.drop(job);
+      item.jobs.delete(name);
+    }
+    Object.assign(item, { job: null, stopped: true });
+    refresh(item);
+  }
+  say('Cancelled');
+}
+
+// proceed analyses the pictures that were cancelled.
+function proceed() {
+  for (const item of state.items.filter((item) => item.stopped)) enqueue(item);
+}
+
+// arrange puts the thumbnails into the chosen order.
+function arrange() {
+  state.items = sorted(state.items, batch.order);
+  strip.order(state.items);
+  batch.show(state.items, state.making);
+}
+
+// gather makes one file of all analysed pictures and saves it.
+async function gather(what, makeFile, name) {
+  const items = state.items.filter(isDone);
+  const others = state.items.filter((item) => !isDone(item)).map((item) => ({ name: item.file.name, why: stateWords(item) }));
+  const making = { what, done: 0, total: items.length, abort: new AbortController() };
+  state.making = making;
+  const onStep = (done) => {
+    making.done = done;
+    batch.show(state.items, making);
+  };
+  onStep(0);
+  try {
+    save(await makeFile(items, others, { open: openScene, signal: making.abort.signal, onStep }), name);
+    say(`${what} saved`);
+  } catch (error) {
+    if (making.abort.signal.aborted) say('Cancelled');
+    else notice(`That did not work: ${error.message}.`);
+  } finally {
+    state.making = null;
+    batch.show(state.items, null);
+  }
 }
 
 function retry(item) {
@@ -151,6 +219,7 @@ function layout() {
   $('work').hidden = !any;
   $('add').hidden = !any;
   strip.show(state.items);
+  batch.show(state.items, state.making);
   document.body.classList.toggle('working', any);
   if (changed) (any ? $('main') : $('choose')).focus();
 }
@@ -188,10 +257,18 @@ async function open(item) {
 }
 
 async function load(item) {
+  const { scene, ...rest } = await openScene(item);
+  return new Result({ item, at: item.job.at, scene, ...rest }, stage, say);
+}
+
+// openScene decodes a picture and its maps: {scene, model, version}. The caller closes the scene.
+async function openScene(item) {
   const { answer } = item.job;
-  const [picture, map] = await Promise.all([Picture.decode(item.file, answer), ProbabilityMap.open(item.job.map)]);
+  const [picture, map, confidence] = await Promise.all([
+    Picture.decode(item.file, answer), ProbabilityMap.open(item.job.map), item.job.confidence ? ProbabilityMap.open(item.job.confidence) : null,
+  ]);
   const model = state.models.find((m) => m.name === answer.model) ?? state.model;
-  return new Result({ item, model, version: state.version, at: item.job.at, scene: new Scene(picture, map, answer.orientation) }, stage, say);
+  return { scene: new Scene(picture, map, answer.orientation, confidence), model, version: state.version };
 }
 
 function show(item, result) {
@@ -201,7 +278,8 @@ function show(item, result) {
   over($('over'), null);
   $('panel').hidden = false;
   controls.enable(true);
-  verdictPanel($('verdict'), answer);
+  verdictPanel($('verdict'), answer, result.model);
+  controls.offerConfidence(Boolean(result.confidence));
   $('save-confidence').parentElement.hidden = !result.confidence;
   aboutPanel($('about'), { file: item.file, kind: item.kind, answer, model: result.model });
   result.setThreshold(controls.isOwn ? answer.threshold : controls.threshold);
@@ -212,6 +290,7 @@ function show(item, result) {
 // refresh updates the entry of an item, and the stage if the item is open.
 function refresh(item) {
   strip.update(item, state.current);
+  batch.show(state.items, state.making);
   if (item !== state.current || state.result) return;
   controls.enable(false);
   $('panel').hidden = true;
@@ -221,8 +300,10 @@ function refresh(item) {
   } else if (job?.state === 'failed') {
     const words = failure(job.error);
     over($('over'), { ...words, actions: [...(words.retry ? [['Try again', () => retry(item)]] : []), ['Remove', () => remove(item)]] });
+  } else if (item.stopped) {
+    over($('over'), { title: 'Not analysed', text: 'You cancelled the analysis of this picture.', actions: [['Analyse', () => { enqueue(item); open(item); }], ['Remove', () => remove(item)]] });
   } else {
-    over($('over'), { busy: stateWords(item), progress: job?.state === 'sending' ? job.progress : null });
+    over($('over'), { busy: stateWords(item), progress: job?.progress || null });
   }
 }
 
@@ -234,13 +315,14 @@ queue.addEventListener('change', ({ detail: job }) => {
   }
   if (job.state === 'failed') say(`${item.file.name}: ${failure(job.error).title}`);
   if (job !== item.job) return;
+  if (job.state === 'done') arrange();
   if (job.state === 'done' && item === state.current) open(item);
   else refresh(item);
 });
 
-function probe(p) {
+function probe(p, view) {
   $('probe').hidden = p === null;
-  if (p !== null) $('probe').textContent = `Probability here: ${p.toFixed(2)}`;
+  if (p !== null) $('probe').textContent = `${view === 'confidence' ? 'Confidence' : 'Probability'} here: ${p.toFixed(2)}`;
 }
 
 for (const [id, act] of [['save-report', 'saveReport'], ['print-report', 'printReport'], ['save-overlay', 'saveOverlay'], ['save-mask', 'saveMask'], ['save-confidence', 'saveConfidence'], ['save-json', 'saveJSON']]) {
@@ -252,7 +334,10 @@ for (const [id, act] of [['save-report', 'saveReport'], ['print-report', 'printR
     }
   });
 }
+// Results are only on this page: a reload or a closed tab loses them.
+addEventListener('beforeunload', (event) => {
+  if (state.items.length) event.preventDefault();
+});
 $('model').addEventListener('change', (event) => chooseModel(event.target.value));
-$('privacy').textContent = `Pictures are sent only to the declip server at ${location.host}.`;
 takePictures(add, notice);
 begin();

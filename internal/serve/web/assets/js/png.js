@@ -92,7 +92,8 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, n) => {
   return n;
 });
 
-function crc(bytes) {
+// crc is the CRC-32 of PNG and ZIP files.
+export function crc(bytes) {
   let c = 0xffffffff;
   for (const b of bytes) c = crcTable[(c ^ b) & 255] ^ (c >>> 8);
   return ~c;

@@ -17,7 +17,7 @@ export class Queue extends EventTarget {
 
   // add queues a job, with `first` before all others, and returns it.
   add(run, { first = false } = {}) {
-    const job = { run, state: 'waiting', progress: 0, tries: 0, answer: null, error: null, againAt: 0, abort: new AbortController() };
+    const job = { run, state: 'waiting', progress: 0, told: null, tries: 0, answer: null, error: null, againAt: 0, abort: new AbortController() };
     if (first) this.waiting.unshift(job);
     else this.waiting.push(job);
     queueMicrotask(() => this.#pump());
@@ -53,11 +53,12 @@ export class Queue extends EventTarget {
 
   async #start(job) {
     this.running++;
-    this.change(job, { state: 'sending', progress: 0, tries: job.tries + 1 });
+    this.change(job, { state: 'sending', progress: 0, told: null, tries: job.tries + 1 });
     const left = new Promise((resolve) => { job.leave = resolve; });
     try {
-      const answer = await Promise.race([left, job.run(job.abort.signal, (progress) => {
-        this.change(job, { progress, state: progress < 1 ? 'sending' : 'looking' });
+      const answer = await Promise.race([left, job.run(job.abort.signal, (sent, told = null) => {
+        if (sent < 1) this.change(job, { state: 'sending', progress: sent });
+        else this.change(job, { state: 'looking', told, progress: told?.total ? told.done / told.total : 0 });
       })]);
       this.running--;
       if (answer) this.change(job, { state: 'done', answer });

@@ -2,9 +2,10 @@
 // analysis. The same article is printed, and saved as a file without references to others.
 
 import { make } from './dom.js';
-import { bytes, count, moment, percent, probability, scoreText, whereabouts } from './format.js';
+import { bytes, count, moment, percent, probability, scoreMeaning, scoreText, whereabouts } from './format.js';
 import { uprightBox } from './orient.js';
-import { grade, limits } from './verdict.js';
+import { licence } from './panel.js';
+import { grade, limits, rates } from './verdict.js';
 
 const mostParts = 8;
 const imageSide = 1200; // pixels: sharp on paper at half the width of a page, and still a small file
@@ -21,7 +22,7 @@ export async function fill(article, scene, result) {
       await figure(scene.draw('original', 0, imageSide), scene.picture ? 'The picture' : 'The picture: this browser cannot show its format'),
       await figure(numbered(scene, parts, result.opacity), `Heat map; outlines enclose what is over ${probability(result.threshold)}`)),
     make('section', { class: `r-verdict r-level-${g.level}` },
-      make('h2', {}, g.title), make('p', {}, g.text),
+      make('h2', {}, g.title), make('p', {}, `${g.text} ${rates(g, result.model)}`),
       make('p', {}, make('strong', {}, 'This is not proof'), ', in either direction. Look at the place, ask for the original file, and check where it came from.')),
     make('div', { class: 'r-columns' },
       make('section', {}, make('h2', {}, 'Marked parts'), partsTable(parts, scene, result)),
@@ -34,41 +35,27 @@ export async function fill(article, scene, result) {
 
 const sentences = (list) => list.map((t) => t.charAt(0).toUpperCase() + t.slice(1).replace(/\.?$/, '.')).join(' ');
 
-async function figure(canvas, caption) {
+// image makes an element that holds a canvas as JPEG.
+export async function image(canvas, alt) {
   const blob = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.88 });
-  const src = await new Promise((resolve) => {
+  const src = await new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
     reader.readAsDataURL(blob);
   });
-  return make('figure', {}, make('img', { src, alt: caption, width: canvas.width, height: canvas.height }), make('figcaption', {}, caption));
+  return make('img', { src, alt, width: canvas.width, height: canvas.height });
 }
 
-// numbered draws the overlay with the number of each part next to it.
+async function figure(canvas, caption) {
+  return make('figure', {}, await image(canvas, caption), make('figcaption', {}, caption));
+}
+
+// numbered draws the overlay with the number of each part.
 function numbered(scene, parts, opacity) {
   const canvas = scene.draw('heat', opacity, imageSide);
-  const context = canvas.getContext('2d');
-  const scale = canvas.width / scene.size[0];
-  const radius = Math.max(canvas.width, canvas.height) / 48;
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.font = `600 ${Math.round(radius * 1.25)}px sans-serif`;
-  context.textAlign = 'center';
-  context.textBaseline = 'middle';
-  // The number of the largest part is drawn last, on top of the others.
-  parts.map((part, i) => [part, i + 1]).reverse().forEach(([part, number]) => {
-    const [x, y] = uprightBox(scene.matrix, part.box).map((v) => v * scale);
-    const cx = Math.min(canvas.width - radius, Math.max(radius, x)), cy = Math.min(canvas.height - radius, Math.max(radius, y));
-    context.fillStyle = '#fff';
-    context.beginPath();
-    context.arc(cx, cy, radius, 0, 2 * Math.PI);
-    context.fill();
-    context.fillStyle = '#17212b';
-    context.beginPath();
-    context.arc(cx, cy, radius * 0.86, 0, 2 * Math.PI);
-    context.fill();
-    context.fillStyle = '#fff';
-    context.fillText(`${number}`, cx, cy + radius * 0.06);
-  });
+  const longest = Math.max(...scene.size);
+  scene.number(canvas.getContext('2d'), parts.map((part) => part.box), longest / 48);
   return canvas;
 }
 
@@ -79,7 +66,7 @@ function partsTable(parts, scene, { regions, answer }) {
   const rest = regions.length - parts.length;
   return make('div', {},
     make('table', {},
-      make('thead', {}, make('tr', {}, ...['', 'Where', 'Share', 'Mean', 'Peak'].map((t) => make('th', { scope: 'col' }, t)))),
+      make('thead', {}, make('tr', {}, ...['No.', 'Where', 'Share', 'Mean', 'Peak'].map((t) => make('th', { scope: 'col' }, t)))),
       make('tbody', {}, ...parts.map((part, i) => make('tr', {},
         cell(`${i + 1}`), cell(whereabouts(uprightBox(scene.matrix, part.box), scene.size)),
         cell(percent(part.area / pixels)), cell(probability(part.mean)), cell(probability(part.peak)))))),
@@ -92,7 +79,8 @@ function facts({ file, kind, answer, model, version, threshold, fraction, own })
     ['Program', version ? `declip ${version}` : 'declip'],
     ['Threshold', own ? probability(threshold) : `${probability(threshold)}, set by hand (the model's is ${probability(answer.threshold)})`],
     ['Over threshold', `${percent(fraction)} of the picture`],
-    ['Score', scoreText(answer)],
+    ...licence(model),
+    ['Score', [scoreText(answer), scoreMeaning(answer)].filter(Boolean).join('. ')],
     ['Picture', `${answer.width} × ${answer.height} pixels, ${kind.label}, ${bytes(file.size)}`],
     ['SHA-256', make('code', {}, answer.sha256)],
   ];
@@ -103,18 +91,21 @@ function facts({ file, kind, answer, model, version, threshold, fraction, own })
 const policy = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
   + 'img-src data:; style-src \'unsafe-inline\'; base-uri \'none\'; form-action \'none\'">\n';
 
-// asFile makes a standalone document of a filled article.
-export async function asFile(article, name) {
+// asFile makes a standalone document of filled articles.
+export async function asFile(articles, name) {
   const response = await fetch('assets/css/report.css');
   if (!response.ok) throw new Error('the report could not be made: the server does not respond');
   const style = await response.text();
-  const body = article.cloneNode(true);
-  body.removeAttribute('hidden');
-  body.removeAttribute('id');
+  const bodies = articles.map((article) => {
+    const body = article.cloneNode(true);
+    body.removeAttribute('hidden');
+    body.removeAttribute('id');
+    return `${body.outerHTML}\n`;
+  });
   const title = make('title', {}, `declip report: ${name}`);
   // Assembled as text: a document made here would be under the content security policy of this
   // page, which allows no inline styles.
   return new Blob(['<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
     '<meta name="viewport" content="width=device-width, initial-scale=1">\n', policy, title.outerHTML,
-    '\n<style>\n', style, '</style>\n</head>\n<body>\n', body.outerHTML, '\n</body>\n</html>\n'], { type: 'text/html' });
+    '\n<style>\n', style, '</style>\n</head>\n<body>\n<main>\n', ...bodies, '</main>\n</body>\n</html>\n'], { type: 'text/html' });
 }

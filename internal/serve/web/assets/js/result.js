@@ -3,7 +3,7 @@
 import { $, visible } from './dom.js';
 import { count, stem, whereabouts } from './format.js';
 import { uprightBox } from './orient.js';
-import { regionsPanel } from './panel.js';
+import { listed, regionsPanel } from './panel.js';
 import * as report from './report.js';
 import { resultJSON, save } from './save.js';
 
@@ -52,7 +52,7 @@ export class Result {
 
   #list() {
     const { regions, fraction, own, all, scene: { matrix, size } } = this;
-    this.stage.set({ highlight: null });
+    this.stage.set({ highlight: null, parts: listed(regions, all).map((region) => region.box) });
     regionsPanel($('regions'), { regions, fraction, own, all, matrix, size }, {
       onSpot: (box) => this.stage.set({ highlight: box }),
       onGo: (box) => this.stage.viewport.show(uprightBox(matrix, box)),
@@ -105,7 +105,7 @@ export class Result {
   }
 
   async saveReport() {
-    save(await report.asFile(await this.#report(), this.file.name), `${stem(this.file.name)}.report.html`);
+    save(await report.asFile([await this.#report()], this.file.name), `${stem(this.file.name)}.report.html`);
     this.say('Report saved');
   }
 

@@ -6,14 +6,19 @@ import { upright, uprightBox, uprightSize } from './orient.js';
 import { firstMarked } from './regions.js';
 
 export class Scene {
-  // picture may be null; then the map is painted on a plain background.
-  constructor(picture, map, orientation) {
-    Object.assign(this, { picture, map });
+  // picture may be null; then the map is painted on a plain background. confidence is the map of how
+  // reliable the model holds its map to be; null for models that give none.
+  constructor(picture, map, orientation, confidence = null) {
+    Object.assign(this, { picture, map, confidence });
     this.matrix = upright(orientation, map.width, map.height);
     this.size = uprightSize(orientation, map.width, map.height);
     this.heat = new Layer(map.small);
     this.heat.paintHeat();
     this.mask = new Layer(map.small);
+    if (confidence) {
+      this.sure = new Layer(confidence.small);
+      this.sure.paintGrey();
+    }
     this.tracer = new Tracer(map.small);
     this.setThreshold(0.5);
   }
@@ -29,7 +34,8 @@ export class Scene {
   // paint draws the upright picture with its upper left corner at the context's origin. `density`
   // is the number of device pixels per picture pixel, `line` the number of picture pixels per CSS
   // pixel, so that lines have the same width at every zoom.
-  paint(context, { view, opacity, density, line, highlight }) {
+  // `parts` are boxes that get their numbers where the view shows them.
+  paint(context, { view, opacity, density, line, highlight, parts = [] }) {
     const { map } = this;
     context.save();
     context.imageSmoothingEnabled = density < 3;
@@ -41,10 +47,36 @@ export class Scene {
     context.globalAlpha = opacity;
     if (view === 'heat') context.drawImage(this.heat.canvas, 0, 0, map.width, map.height);
     if (view === 'mask') context.drawImage(this.mask.canvas, 0, 0, map.width, map.height);
+    if (view === 'confidence' && this.sure) context.drawImage(this.sure.canvas, 0, 0, map.width, map.height);
     context.globalAlpha = view === 'outline' ? opacity : 1;
     if (view === 'heat' || view === 'outline') this.#line(context, line, view === 'outline' ? 1.3 : 1);
     context.restore();
     if (highlight) this.#spot(context, uprightBox(this.matrix, highlight), line);
+    if (view === 'heat' || view === 'outline') this.number(context, parts, 11 * line);
+  }
+
+  // number draws the number of each part, 1, 2, ..., at the upper left corner of its box, as a disc of
+  // the given radius in picture pixels. That of the first part is on top of the others.
+  number(context, parts, radius) {
+    const [width, height] = this.size;
+    const inside = (v, most) => Math.min(Math.max(most - radius, most / 2), Math.max(Math.min(radius, most / 2), v));
+    context.save();
+    context.font = `600 ${radius * 1.25}px sans-serif`;
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    for (let i = parts.length - 1; i >= 0; i--) {
+      const [x, y] = uprightBox(this.matrix, parts[i]);
+      const cx = inside(x, width), cy = inside(y, height);
+      for (const [colour, r] of [['#fff', radius], ['#17212b', radius * 0.86]]) {
+        context.fillStyle = colour;
+        context.beginPath();
+        context.arc(cx, cy, r, 0, 2 * Math.PI);
+        context.fill();
+      }
+      context.fillStyle = '#fff';
+      context.fillText(`${i + 1}`, cx, cy + radius * 0.06);
+    }
+    context.restore();
   }
 
   #ground(context) {
@@ -98,5 +130,6 @@ export class Scene {
   close() {
     this.picture?.close();
     this.map.close();
+    this.confidence?.close();
   }
 }

@@ -5,20 +5,20 @@ import { Viewport } from './viewport.js';
 import { undo } from './orient.js';
 
 export class Stage {
-  // onProbe(probability or null) is called with the map's value under the mouse. onKey(key) is
+  // onProbe(value or null, view) is called with the map's value under the mouse. onKey(key) is
   // called for keys that are not the viewport's, and reports whether it handled them.
   constructor(root, { onProbe, onKey }) {
     this.panes = root.querySelector('#panes');
     this.original = root.querySelector('#pane-original');
     this.main = root.querySelector('#pane-map');
     this.viewport = new Viewport();
-    this.options = { view: 'heat', opacity: 0.7, highlight: null };
+    this.options = { view: 'heat', opacity: 0.7, highlight: null, parts: [] };
     this.scene = null;
     this.glimpse = null;
     this.viewport.addEventListener('change', () => this.paint());
     for (const pane of [this.original, this.main]) {
       const canvas = pane.firstElementChild;
-      listen(canvas, this.viewport, { onPoint: (x, y) => onProbe(this.#probe(x, y)), onKey });
+      listen(canvas, this.viewport, { onPoint: (x, y) => onProbe(this.#probe(x, y), this.options.view), onKey });
     }
     new ResizeObserver(() => this.#measure()).observe(this.panes);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.paint());
@@ -28,6 +28,7 @@ export class Stage {
   open(scene, glimpse = null) {
     this.scene = scene;
     this.glimpse = glimpse;
+    this.options.parts = [];
     const shown = scene?.size ?? (glimpse ? [glimpse.width, glimpse.height] : [1, 1]);
     this.panes.style.setProperty('--ratio', shown[0] / shown[1]); // used when the page scrolls
     this.viewport.setPicture(...shown);
@@ -64,7 +65,8 @@ export class Stage {
     if (!this.scene || x === undefined) return null;
     const [px, py] = this.viewport.toPicture(x, y);
     if (px < 0 || py < 0 || px >= this.scene.size[0] || py >= this.scene.size[1]) return null;
-    return this.scene.map.at(...undo(this.scene.matrix, px, py));
+    const { map, confidence } = this.scene;
+    return (this.options.view === 'confidence' && confidence ? confidence : map).at(...undo(this.scene.matrix, px, py));
   }
 
   paint() {
@@ -87,8 +89,8 @@ export class Stage {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
     context.setTransform(scale * ratio, 0, 0, scale * ratio, x * ratio, y * ratio);
-    const { opacity, highlight } = this.options;
-    if (this.scene) this.scene.paint(context, { view, opacity, highlight, density: scale * ratio, line: 1 / scale });
+    const { opacity, highlight, parts } = this.options;
+    if (this.scene) this.scene.paint(context, { view, opacity, highlight, parts, density: scale * ratio, line: 1 / scale });
     else if (this.glimpse) context.drawImage(this.glimpse, 0, 0);
   }
 }

@@ -8,9 +8,10 @@ export function stateWords(item) {
   if (item.refusal) return item.refusal.title;
   const job = item.job;
   switch (job?.state) {
-    case undefined: case 'waiting': return 'Waiting';
+    case undefined: return item.stopped ? 'Cancelled' : 'Waiting';
+    case 'waiting': return 'Waiting';
     case 'sending': return `Sending, ${Math.round(100 * job.progress)}%`;
-    case 'looking': return 'Analysing';
+    case 'looking': return lookingWords(job);
     case 'busy': return `Server busy, trying again in ${Math.max(1, Math.ceil((job.againAt - performance.now()) / 1000))} s`;
     case 'failed': return 'Failed';
     case 'done': return grade(job.answer).title;
@@ -18,7 +19,14 @@ export function stateWords(item) {
   return '';
 }
 
-const stateClass = (item) => (item.refusal || item.job?.state === 'failed' ? 'failed' : item.job?.state === 'done' ? `grade-${grade(item.job.answer).level}` : 'working');
+// lookingWords describes how far the server is with a picture.
+function lookingWords({ told }) {
+  if (told?.state === 'waiting') return told.ahead ? `Waiting, ${told.ahead} before it` : 'Waiting, next in turn';
+  if (!told?.total) return 'Analysing';
+  return told.done < told.total ? `Analysing, tile ${told.done + 1} of ${told.total}` : 'Analysing, finishing';
+}
+
+const stateClass = (item) => (item.refusal || item.job?.state === 'failed' ? 'failed' : item.job?.state === 'done' ? `grade-${grade(item.job.answer).level}` : item.stopped ? 'stopped' : 'working');
 
 export class Strip {
   constructor(nav, { onOpen, onRemove }) {
@@ -55,5 +63,14 @@ export class Strip {
 
   show(items) {
     this.nav.hidden = items.length < 2;
+  }
+
+  // order puts the entries into the order of the items, and leaves the focus where it is.
+  order(items) {
+    const entries = items.map((item) => item.entry);
+    if (entries.every((entry, i) => entry === this.list.children[i])) return;
+    const focused = document.activeElement;
+    this.list.replaceChildren(...entries);
+    if (this.list.contains(focused)) focused.focus({ preventScroll: true });
   }
 }

@@ -20,21 +20,31 @@ const grades = {
   },
   weak: {
     level: 1, name: 'weak', title: 'Faint traces',
-    text: 'Less than one pixel in a hundred is marked, which happens in untouched photographs, too. Take it as a place to look at, no more.',
+    text: 'Less than one pixel in a hundred is marked. Take it as a place to look at, no more.',
   },
   some: {
     level: 2, name: 'some', title: 'Some traces',
-    text: 'Parts of this picture carry different traces from the rest. Some untouched photographs look like this, too. It is a reason to look closely and to ask for the original, not a finding.',
+    text: 'Parts of this picture carry different traces from the rest. It is a reason to look closely and to ask for the original, not a finding.',
   },
   strong: {
     level: 3, name: 'strong', title: 'Clear traces',
-    text: 'At least one part stands out clearly from the rest, which is rare in untouched photographs. What was done there, if anything, the map cannot say: retouching and captions look the same as deceit.', // lint:allow the idiom
+    text: 'At least one part differs clearly from the rest. The map cannot say what was done there, if anything: retouching and captions look the same as deceit.',
   },
   everywhere: {
     level: 1, name: 'everywhere', title: 'Marked nearly everywhere',
-    text: 'No single place stands out. Often the whole picture was filtered, resized or generated, or the model has never seen such pictures. The map does not say where.', // lint:allow the idiom
+    text: 'No single place differs from the rest. Possible reasons: the whole picture was filtered, resized or generated, or the model was not trained on such pictures. The map does not say where.',
   },
 };
+
+const measuredNames = ['none', 'faint', 'some', 'clear']; // by level
+
+// rates says how often a grade occurred with this model in pictures whose truth is known.
+export function rates({ level }, model) {
+  const m = model.measured;
+  if (!m) return `How often this verdict is right has not been measured for ${model.name} at this threshold.`;
+  const share = (grades) => `${grades[measuredNames[level]]} of ${measuredNames.reduce((sum, name) => sum + grades[name], 0)}`;
+  return `Measured for ${model.name}: ${share(m.untouched)} untouched and ${share(m.forged)} forged pictures had this verdict (${m.pictures}).`;
+}
 
 // limits lists where a model is known to be wrong, as pairs of [title, sentences]. The sentences
 // are the server's; if it has none, those that apply to all models.
@@ -44,7 +54,7 @@ export function limits(model) {
 }
 
 const alarms = [
-  'Clear sky, areas out of focus, saturated lights and text.',
+  'Faces and other skin, clear sky, areas out of focus, saturated lights and text.',
   'Captions, logos and retouching, which are changes but not deceit.',
   'Filters, portrait and HDR modes, panoramas.',
 ];
