@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what building and testing need: the ONNX Runtime library, out of the npm package pinned in
-# scripts/onnxruntime, into .cache/onnxruntime; and the Go modules. Does nothing that is already done.
+# scripts/onnxruntime, into .cache/onnxruntime; what the tests of the web page and of the API's
+# description use, pinned in scripts/webtools, into .cache/webtools; and the Go modules. Does nothing
+# that is already done.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -74,6 +76,25 @@ install_library() {
 	trap - EXIT
 }
 
+# install_webtools fetches the npm packages of scripts/webtools. Only tests need them.
+install_webtools() {
+	command -v npm >/dev/null || {
+		echo "setup: npm is missing: the tests that need scripts/webtools will fail"
+		return
+	}
+	local new
+	mkdir -p .cache
+	new=$(mktemp -d .cache/webtools.XXXXXX)
+	trap 'rm -rf "$new"' EXIT
+	cp scripts/webtools/package.json scripts/webtools/package-lock.json "$new"
+	echo "setup: installing the packages of scripts/webtools into .cache/webtools"
+	(cd "$new" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) ||
+		fail "npm could not install the packages of scripts/webtools; is the registry within reach?"
+	rm -rf .cache/webtools
+	mv "$new" .cache/webtools
+	trap - EXIT
+}
+
 cache=.cache/onnxruntime
 wanted=$(version scripts/onnxruntime/package.json)
 here=$(platform)
@@ -90,6 +111,8 @@ elif ! has_library "$cache"; then
 else
 	keep_only_here "$cache"
 fi
+
+cmp -s scripts/webtools/package-lock.json .cache/webtools/package-lock.json || install_webtools
 
 # Lists what the packages and their tests import, which downloads missing modules.
 go list -deps -test ./... >/dev/null || fail "the Go modules could not be fetched, or a package is missing: see above"
