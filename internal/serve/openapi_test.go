@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 )
 
 // document is openapi.yaml, parsed.
@@ -19,8 +21,8 @@ type document struct {
 
 func openDocument(t *testing.T) document {
 	t.Helper()
-	root, err := parseYAML(string(openAPI))
-	if err != nil {
+	var root any
+	if err := yaml.Unmarshal(openAPI, &root); err != nil {
 		t.Fatalf("openapi.yaml: %v", err)
 	}
 	return document{t, root}
@@ -124,7 +126,7 @@ func pathParameters(pattern string) (names []string) {
 // The documented values of parameters are those that are accepted.
 func TestOpenAPIHasTheValues(t *testing.T) {
 	d := openDocument(t)
-	for name, values := range map[string][]string{"maps": mapsValues, "view": viewValues, "mask": maskValues[1:]} {
+	for name, values := range map[string][]string{"MapsForm": mapsValues, "ViewName": viewValues, "MaskForm": maskValues[1:]} {
 		schema := d.at(d.root, "components", "parameters", name, "schema")
 		if got := texts(d.at(schema, "enum")); !slices.Equal(got, values) {
 			t.Errorf("%s: %v, expected %v", name, got, values)
@@ -139,7 +141,7 @@ func TestOpenAPIHasTheValues(t *testing.T) {
 func TestOpenAPIHasTheFields(t *testing.T) {
 	d := openDocument(t)
 	described := map[string]any{
-		"Result": resultBody{}, "Region": resultBody{}.Regions, "Maps": mapURLs{}, "RunLengths": runLengths{}, "Batch": batchBody{},
+		"Result": resultBody{}, "Region": resultBody{}.Regions, "Maps": mapURLs{}, "RunLengths": runLengths{}, "RunLengthString": runLengths{}, "Batch": batchBody{},
 		"Failed": failedBody{}, "Models": modelsBody{}, "Model": modelBody{}, "Limits": limitsBody{}, "Status": statusBody{},
 		"Error": errorBody{}, "Problem": errorDetail{}, "Licence": Licence{}, "Measured": Measured{}, "Grades": Grades{},
 		"Progress": progressBody{}, "ProgressDetail": progressDetail{},
@@ -165,7 +167,7 @@ func TestOpenAPIHasTheFields(t *testing.T) {
 			t.Errorf("%s: required %v, expected %v", name, got, required)
 		}
 		for field, want := range fields {
-			if got := fmt.Sprint(d.at(properties, field, "type")); got != want {
+			if got := d.kind(properties, name, field); got != want {
 				t.Errorf("%s.%s: type %s, expected %s", name, field, got, want)
 			}
 		}
@@ -174,6 +176,28 @@ func TestOpenAPIHasTheFields(t *testing.T) {
 	if len(described) > 0 {
 		t.Errorf("not documented: %v", described)
 	}
+}
+
+// anyType is the JSON type of fields that Go declares as any: the counts of run lengths, for each
+// of whose forms there is a schema.
+const anyType = "array or string"
+
+// kind is the JSON type of a field. The alternatives of a field all have the same type.
+func (d document) kind(properties any, schema, field string) string {
+	d.t.Helper()
+	at := d.at(properties, field).(map[string]any)
+	if list, ok := at["oneOf"].([]any); ok {
+		at = d.follow(list[0]).(map[string]any)
+		for _, other := range list[1:] {
+			if d.at(other, "type") != at["type"] {
+				d.t.Errorf("%s.%s has alternatives of different types", schema, field)
+			}
+		}
+	}
+	if strings.HasPrefix(schema, "RunLength") && field == "counts" {
+		return anyType
+	}
+	return fmt.Sprint(at["type"])
 }
 
 // jsonFields gives the JSON types of a struct's fields by name, and the required ones in order.
@@ -211,7 +235,7 @@ func jsonType(kind reflect.Type) string {
 	case reflect.Slice, reflect.Array:
 		return "array"
 	case reflect.Interface:
-		return "[array string]" // run lengths
+		return anyType
 	}
 	return "object"
 }
@@ -243,5 +267,33 @@ func TestOpenAPIHasTheCodes(t *testing.T) {
 	slices.Sort(used)
 	if !slices.Equal(described, used) {
 		t.Errorf("codes %v, expected %v", described, used)
+	}
+}
+
+// Every operation has a name, and lists the statuses of its refusals that any request can get.
+func TestOpenAPIHasTheStatuses(t *testing.T) {
+	d, s := openDocument(t), start(t, testConfig())
+	names := map[string]bool{}
+	for _, r := range documented(s.Server) {
+		operation := d.at(d.root, "paths", r.pattern, strings.ToLower(r.method))
+		name := d.at(operation, "operationId").(string)
+		if names[name] {
+			t.Errorf("%s: the name %s is taken", r.pattern, name)
+		}
+		names[name] = true
+		responses := keys(d.at(operation, "responses"))
+		want := []int{http.StatusOK, http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusInternalServerError}
+		if !r.open {
+			want = append(want, http.StatusUnauthorized)
+		}
+		if r.method == http.MethodPost {
+			want = append(want, http.StatusNotFound, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+				http.StatusTooManyRequests, http.StatusServiceUnavailable)
+		}
+		for _, status := range want {
+			if !slices.Contains(responses, fmt.Sprint(status)) {
+				t.Errorf("%s: status %d is not documented", r.pattern, status)
+			}
+		}
 	}
 }
