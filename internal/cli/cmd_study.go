@@ -136,6 +136,7 @@ func (o *studyOptions) study(cmd *cobra.Command, args []string) (study.File, err
 	if err := o.training.settleCache(cmd); err != nil {
 		return study.File{}, err
 	}
+	o.training.suit(cmd.Flags())
 	f := o.file
 	f.Kind, f.Train = args[0], o.training.config
 	f.Cache = study.Cache{Dir: f.Train.Cache.Dir, Off: o.training.noCache}

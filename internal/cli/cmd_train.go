@@ -186,10 +186,8 @@ func (o *trainOptions) suit(f *pflag.FlagSet) {
 	if o.config.Init != "" {
 		arch = train.PublishedArch(o.config.Init)
 	}
-	suited, c := train.DefaultConfigFor(arch), &o.config
-	if c.Supervision == train.Detection {
-		suited.Loss = train.DefaultConfig().Loss // labels have no areas to weigh
-	}
+	c := &o.config
+	suited := train.DefaultConfigFor(arch, c.Supervision)
 	for name, set := range map[string]func(){
 		"batch-size":    func() { c.BatchSize = suited.BatchSize },
 		"crop-size":     func() { c.CropSize = suited.CropSize },

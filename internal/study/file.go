@@ -107,20 +107,34 @@ type Cache struct {
 var Kinds = []string{report.CrossGenerator, report.Layers, report.Decoders, report.Backbones, report.Robustness, report.Figure2}
 
 // DefaultFile returns a study with the default options and nothing to do yet.
-func DefaultFile() File {
-	f := File{Train: train.DefaultConfig(), Evaluation: Evaluation{Threshold: 0.5, Bootstrap: 1000, Samples: 3}}
+func DefaultFile() File { return defaultFile(train.DefaultConfig()) }
+
+func defaultFile(c train.Config) File {
+	f := File{Train: c, Evaluation: Evaluation{Threshold: 0.5, Bootstrap: 1000, Samples: 3}}
 	f.Train.Spec, f.Train.BestBy, f.Train.Seed = network.Spec{}, "", 1
 	return f
 }
 
-// Read reads a study's file. Validate checks its contents.
+// Read reads a study's file. Options that it leaves out are those of "declip train" for its
+// network. Validate checks its contents.
 func Read(path string) (File, error) {
-	f := DefaultFile()
-	if err := yamlfile.Read(path, &f); err != nil {
+	read := func(f File) (File, error) {
+		if err := yamlfile.Read(path, &f); err != nil {
+			return File{}, err
+		}
+		f.resolve(filepath.Dir(path))
+		return f, nil
+	}
+	f, err := read(DefaultFile())
+	if err != nil {
 		return File{}, err
 	}
-	f.resolve(filepath.Dir(path))
-	return f, nil
+	// Which options suit is known only now that the file has been read.
+	arch := f.Network.Arch
+	if f.Train.Init != "" {
+		arch = train.PublishedArch(f.Train.Init)
+	}
+	return read(defaultFile(train.DefaultConfigFor(arch, f.Train.Supervision)))
 }
 
 // UnmarshalText reads the short form, the name of the data set.

@@ -79,6 +79,39 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// Options that a file leaves out suit its network, as those of "declip train" do.
+func TestReadSuitsTheNetwork(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.yaml")
+	for _, c := range []struct {
+		network, options string
+		batch, crop      int
+		lr, positive     float64
+		balanced         bool
+	}{
+		{"xceptionnet-lite", "epochs: 3", 64, 256, 1e-3, 1, false},
+		{"cat-net", "epochs: 3", 8, 512, 1e-4, 5, false},
+		{"cat-net-dct", "lr: 2e-3, crop_size: 64", 8, 64, 2e-3, 5, false},
+		{"pscc-net", "batch_size: 2", 2, 256, 1e-4, 1, true},
+		{"pscc-net", "supervision: detection", 8, 256, 1e-4, 1, false},
+	} {
+		text := strings.NewReplacer("epochs: 3, lr: 1e-4", c.options, "xceptionnet-lite, widths: [4, 4, 8, 8]", c.network).Replace(good)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := f.Train
+		if got.BatchSize != c.batch || got.CropSize != c.crop || got.LR != c.lr || got.Loss.Positive != c.positive || got.Loss.Balanced != c.balanced {
+			t.Errorf("%s, %s: batch %d, crop %d, rate %g, loss %+v", c.network, c.options, got.BatchSize, got.CropSize, got.LR, got.Loss)
+		}
+		if got.Spec.Arch != "" || got.Seed != 1 {
+			t.Errorf("%s: network %q, seed %d", c.network, got.Spec.Arch, got.Seed)
+		}
+	}
+}
+
 // The example in the documentation is a study, but for its data.
 func TestExample(t *testing.T) {
 	f, err := Read(filepath.Join("..", "..", "docs", "study.yaml"))

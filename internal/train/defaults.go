@@ -25,9 +25,10 @@ func DefaultConfig() Config {
 	}
 }
 
-// DefaultConfigFor is DefaultConfig for an architecture. Other authors' networks learn slower, from
-// larger crops in smaller batches, and with weights for the small share of manipulated pixels.
-func DefaultConfigFor(arch string) Config {
+// DefaultConfigFor is DefaultConfig for an architecture and a supervision. Other authors' networks
+// learn slower, from larger crops in smaller batches, and with weights for the small share of
+// manipulated pixels, which labels do not have.
+func DefaultConfigFor(arch, supervision string) Config {
 	c := DefaultConfig()
 	switch arch {
 	case network.ArchCATNet, network.ArchCATNetDCT:
@@ -39,6 +40,9 @@ func DefaultConfigFor(arch string) Config {
 		return c
 	}
 	c.Spec.Arch, c.BatchSize, c.LR = arch, 8, 1e-4
+	if supervision == Detection {
+		c.Loss = DefaultConfig().Loss
+	}
 	return c
 }
 

@@ -50,7 +50,7 @@ func spliced(n int) dataset.Source {
 // publishedConfig is a short training of a small copy of another author's network.
 func publishedConfig(t *testing.T, arch string) Config {
 	t.Helper()
-	c := DefaultConfigFor(arch)
+	c := DefaultConfigFor(arch, Localization)
 	c.Engine, c.Out, c.TrainSource, c.ValidSource = open(t), t.TempDir(), spliced(4), spliced(3)
 	c.Spec.Sizes = small(arch)
 	c.Epochs, c.BatchSize, c.CropSize, c.LR, c.Inside, c.Schedule, c.Seed, c.NoTensorBoard = 2, 4, 64, 1e-2, 1, Constant, 1, true

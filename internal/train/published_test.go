@@ -127,7 +127,7 @@ func (c publishedCase) batch() (*dataset.Batch, dataset.Shape) {
 
 // config is a training with plain gradient descent and the loss that suits the network.
 func (c publishedCase) config() Config {
-	config := DefaultConfigFor(c.Arch)
+	config := DefaultConfigFor(c.Arch, Localization)
 	config.BatchSize, config.Optimizer = 2, SGD
 	return config
 }
