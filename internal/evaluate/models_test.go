@@ -45,7 +45,8 @@ func noisy(w, h int) dataset.Sample {
 	return dataset.Sample{Picture: picture.New(p)}
 }
 
-// CAT-Net sees a picture that was perturbed by JPEG as that JPEG file, with the file's coefficients.
+// CAT-Net sees a picture that was perturbed by JPEG as that JPEG file, with the file's
+// coefficients.
 func TestCATNetSeesThePerturbedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cat.safetensors")
 	if err := weights.Write(path, networktest.Tensors(networktest.SmallCATNet.Rules(true)), nil); err != nil {
@@ -76,7 +77,7 @@ func TestCATNetSeesThePerturbedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pixels, err := m.Localize(t.Context(), picture.New(saved.RGB)) // the same pixels, stored at quality 100
+	pixels, err := m.Localize(t.Context(), picture.New(saved.RGB)) // stored at quality 100
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,8 @@ func TestApplySizes(t *testing.T) {
 	}
 }
 
-// A picture that was saved as JPEG has that file's coefficients; one that changed otherwise has none.
+// A picture that was saved as JPEG has that file's coefficients; one that changed otherwise has
+// none.
 func TestApplyKeepsCoefficients(t *testing.T) {
 	from := noisy(40, 24).Picture
 	file, err := picture.EncodeJPEG(from.RGB, 60)

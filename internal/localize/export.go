@@ -14,8 +14,8 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// ExportDifference says by how much the results of an exported file differ from Localize's, each the
-// largest difference over all pictures.
+// ExportDifference says by how much the results of an exported file differ from Localize's, each
+// the largest difference over all pictures.
 type ExportDifference struct {
 	Pictures int
 	// Network is that of what the network alone gives for the file's input, enlarged to the pictures:
@@ -29,9 +29,9 @@ type ExportDifference struct {
 	Confidence, Score float64
 }
 
-// CompareExport runs the exported file of a model (see network.Pretrained.Export) as its description
-// says, and Localize's steps, on the same pictures. A file for pictures of one size is an error for
-// others.
+// CompareExport runs the exported file of a model (see network.Pretrained.Export) as its
+// description says, and Localize's steps, on the same pictures. A file for pictures of one size is
+// an error for others.
 func CompareExport(ctx context.Context, e *engine.Engine, m *network.Pretrained, file []byte, pictures []*picture.Picture) (d ExportDifference, err error) {
 	// The weights are used for a few runs: packing them would take longer than it saves.
 	session, err := e.Load(file, engine.SessionOptions{LowMemory: true})

@@ -8,8 +8,9 @@ import (
 )
 
 // ExportPictures makes the pictures that exported files are compared on, of width x height pixels,
-// always the same. One is no JPEG file and has an area twice. The other is a JPEG file, of which an
-// area lacks the earlier compression of the rest. So most detectors find something.
+// always the same. One does not come from a JPEG file and has an area twice. The other is a JPEG
+// file, of which an area lacks the earlier compression of the rest. So most detectors find
+// something.
 func ExportPictures(width, height int) ([]*picture.Picture, error) {
 	second, err := inserted(width, height)
 	if err != nil {

@@ -20,9 +20,9 @@ type wholeRun struct {
 }
 
 // mapped reports whether a network in one piece leaves its weights in their file. Most have small
-// weights and large maps, for which packing pays. CAT-Net and TruFor have half a gigabyte of weights
-// and a quarter of one, which packing copies twice, for each size of pictures, and takes longer for
-// that than for a picture of 512 x 512 pixels.
+// weights and large maps, for which packing pays. CAT-Net has half a gigabyte of weights and TruFor
+// a quarter. Packing copies them twice for each size of pictures, and takes longer for that than
+// for a picture of 512 x 512 pixels.
 func mapped(spec network.Spec) bool {
 	return spec.Arch == network.ArchCATNet || spec.Arch == network.ArchCATNetDCT || spec.Arch == network.ArchTruFor
 }

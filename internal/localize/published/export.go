@@ -29,7 +29,8 @@ func (in *Input) ForExport(spec network.Spec) error {
 }
 
 // FromExport reads the outputs of an exported file for the picture p. The maps of a network that
-// takes blocks of the picture are cut to it; those of PSCC-Net for a scaled picture are scaled back.
+// takes blocks of the picture are cut to it; those of PSCC-Net for a scaled picture are scaled
+// back.
 func FromExport(spec network.Spec, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
 	a := &Answer{}
 	for _, port := range []struct {

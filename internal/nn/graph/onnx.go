@@ -115,8 +115,8 @@ func tensorProto(name string, t Initializer) message {
 	return m
 }
 
-// valueInfo encodes the name, type and shape of an input or output. The last dimensions are open and
-// have the given names, if there are any.
+// valueInfo encodes the name, type and shape of an input or output. The last dimensions are open
+// and have the given names, if there are any.
 func valueInfo(name string, v value, open ...string) message {
 	var shape message
 	for i, d := range v.shape {

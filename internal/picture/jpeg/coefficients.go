@@ -36,8 +36,8 @@ func (f *File) Coefficients(ctx context.Context) (*Coefficients, error) {
 	return d.firstCoefficients(), nil
 }
 
-// DecodeBoth is DecodeContext and Coefficients in one pass. The coefficients are nil for a file whose
-// first component has a smaller size than the picture.
+// DecodeBoth is DecodeContext and Coefficients in one pass. The coefficients are nil for a file
+// whose first component has a smaller size than the picture.
 func (f *File) DecodeBoth(ctx context.Context) (*Picture, *Coefficients, error) {
 	f.d.keep = f.d.firstIsFull()
 	p, err := f.DecodeContext(ctx)
