@@ -107,7 +107,7 @@ func timeWhole(o options, name, file string, files []string) (ours, others []flo
 	}
 	defer m.Close()
 	for i := range wholeRepeats + 1 {
-		decoded, err := picture.Open(file, picture.Limits{}) // each time: coefficients are kept
+		decoded, err := picture.Open(file, picture.Limits{Coefficients: m.ReadsCoefficients()})
 		if err != nil {
 			return nil, nil, 0, err
 		}
