@@ -197,6 +197,9 @@ func LogSumExp(x *Node, axes []int) *Node {
 // QuickGELU returns x * sigmoid(1.702 x), the activation of CLIP's towers.
 func QuickGELU(x *Node) *Node { return Mul(x, Sigmoid(Scale(x, 1.702))) }
 
+// SiLU returns x * sigmoid(x), the activation of SwiGLU's gate.
+func SiLU(x *Node) *Node { return Mul(x, Sigmoid(x)) }
+
 // stepSlope scales every positive normal number to at least 1.
 const stepSlope = 3e38
 

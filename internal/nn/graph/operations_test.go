@@ -40,7 +40,7 @@ func operationCases() []operationCase {
 		unit("neg", -1, Neg), unit("sqrt", 0.2, Sqrt), unit("log", 0.2, Log),
 		unit("abs", -1, Abs), unit("sigmoid", -1, Sigmoid), unit("softplus", -1, Softplus),
 		unit("relu", -1, ReLU), unit("tanh", -1, Tanh), unit("quick gelu", -1, QuickGELU),
-		unit("exp", -1, Exp), unit("erf", -1, Erf), unit("gelu", -1, GELU),
+		unit("exp", -1, Exp), unit("erf", -1, Erf), unit("gelu", -1, GELU), unit("silu", -1, SiLU),
 		unit("log sum exp", -1, func(x *Node) *Node { return LogSumExp(x, []int{1}) }),
 		unit("softmax", -1, func(x *Node) *Node { return Softmax(x, -1) }),
 		unit("softmax first", -1, func(x *Node) *Node { return Softmax(x, 0) }),
@@ -68,6 +68,8 @@ func operationCases() []operationCase {
 		convolution("conv depthwise", []int{2, 4, 5, 6}, []int{4, 1, 3, 3}, ConvOptions{Groups: 4, Pad: 1}),
 		convolution("conv depthwise stride", []int{2, 4, 7, 6}, []int{4, 1, 3, 3}, ConvOptions{Groups: 4, Pad: 1, Stride: 2}),
 		convolution("conv depthwise dilated", []int{2, 3, 8, 7}, []int{3, 1, 3, 3}, ConvOptions{Groups: 3, Pad: 2, Dilation: 2}),
+		image("bicubic scaled", []int{2, 2, 5, 4}, func(x *Node) *Node { return BicubicScaled(x, 3, 7, 3.1/5, 7.1/4) }),
+		image("bicubic antialiased", []int{2, 2, 5, 4}, func(x *Node) *Node { return BicubicAntialiased(x, 2, 7) }),
 		{"upsample conv", [][]int{{2, 3, 4, 3}, {1, 3, 3, 3}, {1}}, -1, func(p []*Node) *Node { return UpsampleConv(p[0], p[1], p[2], 8, 7) }},
 		{"batch norm", [][]int{{2, 3, 4, 2}, {3}, {3}, {3}, {3}}, 0.3, func(p []*Node) *Node {
 			return BatchNorm(p[0], p[1], p[2], p[3], p[4], 1e-3)
