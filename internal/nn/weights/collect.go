@@ -179,12 +179,26 @@ func (c *collector) scalar(name, key string, value any) {
 		text = v
 	case *torchOpaque:
 		text = "(" + v.class.String() + ", not read)"
+		c.settings(join(name, key), v)
 	default:
 		return
 	}
 	full := join(name, key)
 	if len(c.file.metadata) < maxScalars && len(full) <= maxName && len(text) <= maxText && utf8.ValidString(text) {
 		c.file.metadata[full] = text
+	}
+}
+
+// settings keeps the entries of a namespace that a network may depend on.
+func (c *collector) settings(name string, o *torchOpaque) {
+	if o.state == nil {
+		return
+	}
+	for _, e := range o.state.Entries {
+		key, ok := e.Key.(string)
+		if _, opaque := e.Value.(*torchOpaque); ok && !opaque && slices.Contains(namespaceKeys, key) {
+			c.scalar(name, key, e.Value)
+		}
 	}
 }
 

@@ -10,7 +10,19 @@ import (
 
 // torchOpaque is data that checkpoints hold next to their tensors and of which only the class is
 // known: nothing of it is computed.
-type torchOpaque struct{ class pickle.Global }
+type torchOpaque struct {
+	class pickle.Global
+	state *pickle.Dict // of a namespace; see namespaceKeys
+}
+
+// namespaceKeys are the settings in argparse's namespaces that become metadata: a network may
+// depend on them.
+var namespaceKeys = []string{"lora_rank", "lora_alpha"}
+
+// isNamespace says whether g is a class whose state is a dict of settings.
+func isNamespace(g pickle.Global) bool {
+	return g.Module == "argparse" && g.Name == "Namespace" || g.Module == "types" && g.Name == "SimpleNamespace"
+}
 
 // opaqueNames are classes and functions by module. Their values are opaque. None of them holds
 // weights of a network.

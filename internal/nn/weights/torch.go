@@ -121,7 +121,7 @@ func (r *torchRules) call(g pickle.Global, args pickle.Tuple) (any, error) {
 	case isDict(g):
 		return dictFrom(args)
 	case isOpaque(g):
-		return &torchOpaque{g}, nil
+		return &torchOpaque{class: g}, nil
 	case g == rebuildTensor || g == rebuildTensorV2:
 		return rebuild(args)
 	case g == rebuildParameter:
@@ -268,7 +268,7 @@ func (r *torchRules) New(g pickle.Global, args pickle.Tuple) (any, error) {
 	case isDict(g):
 		return &pickle.Dict{}, nil
 	case isOpaque(g):
-		return &torchOpaque{g}, nil
+		return &torchOpaque{class: g}, nil
 	}
 	if !r.script || !isScriptClass(g) || len(args) != 0 {
 		return nil, fmt.Errorf("%q cannot be made from %d arguments", g, len(args))
@@ -277,9 +277,12 @@ func (r *torchRules) New(g pickle.Global, args pickle.Tuple) (any, error) {
 }
 
 // Build sets the attributes of a TorchScript object. The state of an OrderedDict is bookkeeping of
-// state dicts and is ignored, as is the state of opaque objects.
+// state dicts and is ignored, as is the state of opaque objects, except namespaces.
 func (r *torchRules) Build(object, state any) error {
-	if _, ok := object.(*torchOpaque); ok {
+	if o, ok := object.(*torchOpaque); ok {
+		if settings, ok := state.(*pickle.Dict); ok && isNamespace(o.class) {
+			o.state = settings
+		}
 		return nil
 	}
 	dict, ok := state.(*pickle.Dict)

@@ -96,6 +96,20 @@ func TestOpaque(t *testing.T) {
 	}
 }
 
+// TestNamespaceSettings: of a namespace's settings, only those that a network may depend on are
+// kept.
+func TestNamespaceSettings(t *testing.T) {
+	args := pGlobal("argparse", "Namespace") + ")\x81" + pDict(pText("lr"), pInt(1), pText("lora_alpha"), pInt(64)) + "b"
+	f, err := OpenBytes("x", torchZip(t, pDict(pText("args"), args, pText("a"), aTensor()), floats))
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := f.Metadata()
+	if _, kept := meta["args.lr"]; kept || meta["args.lora_alpha"] != "64" {
+		t.Errorf("metadata %v, expected args.lora_alpha 64 and no args.lr", meta)
+	}
+}
+
 // TestDictClasses: the entries of a dict of another class are read as those of a plain one.
 func TestDictClasses(t *testing.T) {
 	entries := "(" + pText("a") + aTensor() + "u"
