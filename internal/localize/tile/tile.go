@@ -17,11 +17,29 @@ import (
 // more than one worker it is called concurrently.
 type Run func(ctx context.Context, image []float32, h, w int) (logits []float32, oh, ow int, err error)
 
+// RunSeveral is Run for several networks: maps are their probabilities [oh,ow].
+type RunSeveral func(ctx context.Context, image []float32, h, w int) (maps [][]float32, oh, ow int, err error)
+
 // Localize runs the network over the whole picture. The map has one value for each Stride x Stride
 // cell of the picture and of the LeadX columns and LeadY rows before it (see Options.PhaseX): its
 // Width is ceil((picture width + LeadX) / Stride), its Height likewise. It does not depend on the
 // number of workers, to the last bit.
 func Localize(ctx context.Context, p *picture.RGB, o Options, run Run) (*picture.Map, error) {
+	maps, err := LocalizeSeveral(ctx, p, o, func(ctx context.Context, image []float32, h, w int) ([][]float32, int, int, error) {
+		logits, oh, ow, err := run(ctx, image, h, w)
+		for i, v := range logits {
+			logits[i] = numeric.Sigmoid32(v)
+		}
+		return [][]float32{logits}, oh, ow, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return maps[0], nil
+}
+
+// LocalizeSeveral is Localize for several networks that see the same tiles.
+func LocalizeSeveral(ctx context.Context, p *picture.RGB, o Options, run RunSeveral) ([]*picture.Map, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -39,7 +57,7 @@ func Localize(ctx context.Context, p *picture.RGB, o Options, run Run) (*picture
 // job is one picture in progress.
 type job struct {
 	picture    *picture.RGB
-	run        Run
+	run        RunSeveral
 	cols, rows axis
 	overlap    int
 	table      [3][256]float32 // channel, byte -> normalised value
@@ -50,16 +68,20 @@ type job struct {
 	next   int // tile to be handed out
 	added  int // tiles gathered so far, in order
 	err    error
-	gather *gatherer
+	gather []*gatherer // one for each network
 }
 
-func (j *job) do(ctx context.Context, workers int) (*picture.Map, error) {
+func (j *job) do(ctx context.Context, workers int) ([]*picture.Map, error) {
 	n := len(j.cols.origins) * len(j.rows.origins)
 	parallel.Each(min(workers, n), workers, func(int) { j.work(ctx, n) })
 	if j.err != nil {
 		return nil, j.err
 	}
-	return j.gather.finish(), nil
+	maps := make([]*picture.Map, len(j.gather))
+	for i, g := range j.gather {
+		maps[i] = g.finish()
+	}
+	return maps, nil
 }
 
 // work runs tiles until none is left or one has failed.
@@ -75,7 +97,7 @@ func (j *job) work(ctx context.Context, n int) {
 		if failed || i >= n {
 			return
 		}
-		var logits []float32
+		var maps [][]float32
 		var oh, ow int
 		err := parallel.Catch(func() (err error) { // a panic must wake the workers that wait
 			if err := ctx.Err(); err != nil {
@@ -84,10 +106,10 @@ func (j *job) work(ctx context.Context, n int) {
 			parallel.Point("tile")
 			y, x := j.rows.origins[i/len(j.cols.origins)], j.cols.origins[i%len(j.cols.origins)]
 			j.fill(image, x, y, w, h)
-			logits, oh, ow, err = j.run(ctx, image, h, w)
+			maps, oh, ow, err = j.run(ctx, image, h, w)
 			return err
 		})
-		if err := j.add(i, logits, oh, ow, err); err != nil {
+		if err := j.add(i, maps, oh, ow, err); err != nil {
 			return
 		}
 	}
@@ -95,7 +117,7 @@ func (j *job) work(ctx context.Context, n int) {
 
 // add adds the output of tile i after those before it: a fixed order of float additions makes the
 // result independent of timing.
-func (j *job) add(i int, logits []float32, oh, ow int, err error) error {
+func (j *job) add(i int, maps [][]float32, oh, ow int, err error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for j.added != i && j.err == nil {
@@ -106,14 +128,7 @@ func (j *job) add(i int, logits []float32, oh, ow int, err error) error {
 		return j.err
 	}
 	if err == nil {
-		err = parallel.Catch(func() (err error) {
-			if j.gather == nil {
-				if j.gather, err = newGatherer(j, oh, ow); err != nil {
-					return err
-				}
-			}
-			return j.gather.add(i, logits, oh, ow)
-		})
+		err = parallel.Catch(func() error { return j.gatherAll(i, maps, oh, ow) })
 	}
 	j.err = err
 	j.added++
@@ -121,6 +136,26 @@ func (j *job) add(i int, logits []float32, oh, ow int, err error) error {
 		j.progress(j.added, len(j.cols.origins)*len(j.rows.origins))
 	}
 	return err
+}
+
+// gatherAll adds the maps of tile i.
+func (j *job) gatherAll(i int, maps [][]float32, oh, ow int) error {
+	for len(j.gather) < len(maps) && i == 0 {
+		g, err := newGatherer(j, oh, ow)
+		if err != nil {
+			return err
+		}
+		j.gather = append(j.gather, g)
+	}
+	if len(maps) != len(j.gather) {
+		return fmt.Errorf("%w: %d maps, expected %d", errShape, len(maps), len(j.gather))
+	}
+	for k, m := range maps {
+		if err := j.gather[k].add(i, m, oh, ow); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fill writes the tile with origin (x0, y0) as [3,h,w] normalised values. Pixels outside the
@@ -221,18 +256,18 @@ func rise(i, ramp int) float32 {
 	return float32(s * s)
 }
 
-func (g *gatherer) add(i int, logits []float32, oh, ow int) error {
-	if oh != g.oh || ow != g.ow || len(logits) != oh*ow {
-		return fmt.Errorf("%w: %d values as %dx%d, expected %dx%d", errShape, len(logits), oh, ow, g.oh, g.ow)
+func (g *gatherer) add(i int, prob []float32, oh, ow int) error {
+	if oh != g.oh || ow != g.ow || len(prob) != oh*ow {
+		return fmt.Errorf("%w: %d values as %dx%d, expected %dx%d", errShape, len(prob), oh, ow, g.oh, g.ow)
 	}
 	row, col := i/len(g.job.cols.origins), i%len(g.job.cols.origins)
 	y0, x0 := g.job.rows.origins[row]/g.stride, g.job.cols.origins[col]/g.stride
 	n := min(g.ow, g.width-x0)
 	for y := range min(g.oh, g.height-y0) {
 		at, wy := (y0+y)*g.width+x0, g.down[row][y]
-		sum, weight, answer := g.sum[at:][:n], g.weight[at:][:n], logits[y*ow:][:n]
+		sum, weight, answer := g.sum[at:][:n], g.weight[at:][:n], prob[y*ow:][:n]
 		for x, wx := range g.across[col][:n] {
-			sum[x] += wx * wy * numeric.Sigmoid32(answer[x])
+			sum[x] += wx * wy * answer[x]
 			weight[x] += wx * wy
 		}
 	}
