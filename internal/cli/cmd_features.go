@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,6 +26,7 @@ import (
 type featuresOptions struct {
 	model, arch string
 	layers      []string
+	input       int
 	engine      engineOptions
 	featureFiles
 	json      bool
@@ -37,6 +39,7 @@ func (o *featuresOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.model, "model", "m", "ViT-L/14", "backbone, or model with one: file, or name in the models directory")
 	f.StringVar(&o.arch, "arch", "", "backbone to use, if the file contains several")
 	f.StringSliceVar(&o.layers, "layer", nil, "layer, such as layer20; repeatable (default: the one that the model's decoder reads, or else the last)")
+	f.IntVar(&o.input, "input", 0, "scale pictures to squares of `N` pixels, for backbones of DINOv2 and DINOv3 (default: the backbone's size)")
 	f.StringVarP(&o.out, "out", "o", "declip-features", "`directory` for the results, created if needed")
 	f.StringVar(&o.format, "format", formatNPY, "npy (one file per layer) or safetensors (one file per picture)")
 	f.BoolVar(&o.half, "fp16", false, "write float16 instead of float32")
@@ -169,14 +172,19 @@ func (a *app) featureSource(cmd *cobra.Command, o *featuresOptions, file *weight
 		}
 		return nil, err
 	}
+	if err := s.resize(o.input, contents.Stated.Input); err != nil {
+		return nil, usagef(cmd, "--input %d: %w", o.input, err)
+	}
 	if len(s.layers) == 0 {
-		all := s.backbone.Layers()
-		s.layers = all[len(all)-1:]
-		if slices.Contains(all, contents.Stated.Layer) {
-			s.layers = []string{contents.Stated.Layer}
+		if s.layers, err = s.defaultLayers(contents.Stated.Layer); err != nil {
+			return nil, err
 		}
 	}
 	for i, layer := range s.layers {
+		if full, err := s.backbone.Layer(layer); err == nil && layer != "" {
+			layer = full
+			s.layers[i] = full
+		}
 		shape, err := s.backbone.Features(layer)
 		switch {
 		case layer == "":
@@ -191,6 +199,30 @@ func (a *app) featureSource(cmd *cobra.Command, o *featuresOptions, file *weight
 		s.shapes = append(s.shapes, shape)
 	}
 	return s, s.backbone.Check(s.layers...)
+}
+
+// defaultLayers are the layers that the file's decoder reads, if it states them, or else the last.
+func (s *featureSource) defaultLayers(stated string) ([]string, error) {
+	list := strings.Split(stated, ",")
+	known := func(name string) bool { _, err := s.backbone.Layer(name); return name != "" && err == nil }
+	if slices.IndexFunc(list, func(name string) bool { return !known(name) }) < 0 {
+		return list, nil
+	}
+	last, err := s.backbone.Layer("")
+	return []string{last}, err
+}
+
+// resize makes the backbone's input a square of the side in pixels that was asked for, or else of
+// the one that its file states. Backbones with an input of their own keep it.
+func (s *featureSource) resize(asked, stated int) (err error) {
+	side := asked
+	if asked == 0 && s.backbone.AnySize() {
+		side = stated
+	}
+	if side != 0 {
+		s.backbone, err = s.backbone.At(side, side)
+	}
+	return err
 }
 
 func (a *app) openPass(s *featureSource, o engineOptions) (*localize.Pass, error) {
@@ -236,12 +268,12 @@ func (s *featureSource) extractWith(pass *localize.Pass, tokens bool) func(conte
 	}
 }
 
-// tokenMap rearranges tokens [1 + H*W, C], class token first, into a map [C, H, W].
+// tokenMap rearranges tokens, those of the positions last, into a map [C, H, W].
 func tokenMap(tokens []float32, f network.Features) ([]float32, []int) {
 	cells := f.Height * f.Width
 	values := make([]float32, f.Channels*cells)
 	for i := range cells {
-		for c, v := range tokens[(1+i)*f.Channels:][:f.Channels] {
+		for c, v := range tokens[(f.Before()+i)*f.Channels:][:f.Channels] {
 			values[c*cells+i] = v
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/declip/declip/internal/dataset"
+	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/train"
 	"github.com/declip/declip/internal/train/features"
 )
@@ -21,6 +22,34 @@ type trainOptions struct {
 	noCache   bool
 	cacheType string
 	sets      dataOptions
+	lora      loraOptions
+}
+
+// loraOptions are the flags for adapters.
+type loraOptions struct {
+	rank    int
+	alpha   float64
+	targets []string
+}
+
+// AddFlags declares the flags with their defaults.
+func (o *loraOptions) AddFlags(f *pflag.FlagSet) {
+	f.IntVar(&o.rank, "lora", 0, "train adapters of rank `R` of the backbone next to the decoder (DINOv2, DINOv3); the checkpoint holds both, not the backbone")
+	f.Float64Var(&o.alpha, "lora-alpha", 0, "factor of the adapters, times their rank (default: twice the rank)")
+	f.StringSliceVar(&o.targets, "lora-targets", nil,
+		"layers with an adapter: "+strings.Join(network.LoRATargets(), ", ")+" (default: qkv)")
+}
+
+// into puts the adapters into a spec; flags without --lora are an error.
+func (o *loraOptions) into(s *network.Spec) error {
+	if o.rank == 0 {
+		if o.alpha != 0 || o.targets != nil {
+			return errors.New("--lora-alpha and --lora-targets need --lora")
+		}
+		return nil
+	}
+	s.LoRA = &network.LoRA{Rank: o.rank, Alpha: o.alpha, Targets: o.targets}
+	return s.LoRA.Validate()
 }
 
 // AddFlags declares the flags with their defaults.
@@ -38,6 +67,7 @@ func (o *trainOptions) AddFlags(f *pflag.FlagSet) {
 	})
 	section(f, "Network", func(f *pflag.FlagSet) {
 		addNetworkFlags(f, c)
+		o.lora.AddFlags(f)
 		f.StringVar(&c.Init, "init", "", "checkpoint `file` whose network and weights to start from: declip's, or a published one of CAT-Net or PSCC-Net")
 		f.StringVar(&c.Backbone, "backbone", "", backboneUsage)
 		f.BoolVar(&c.Spec.Frozen, "freeze-backbone", false, freezeUsage)
@@ -69,7 +99,7 @@ const (
 	supervisionUsage = "localization: learn from masks; detection: learn only whether a picture is manipulated"
 	skipBadUsage     = "skip pictures that cannot be read, instead of stopping; each one is reported"
 	backboneUsage    = "checkpoint `file` whose backbone weights a new network starts with"
-	freezeUsage      = "train the decoder only (xceptionnet with --clip, xceptionnet-lite; CLIP backbones are always frozen)"
+	freezeUsage      = "train the decoder only (xceptionnet with --clip, xceptionnet-lite; other backbones are always frozen)"
 )
 
 // addEpochFlags declares how long is trained and how the best checkpoint is selected.
@@ -118,10 +148,11 @@ func (o *trainOptions) settleCache(cmd *cobra.Command) error {
 // addNetworkFlags declares which network is trained.
 func addNetworkFlags(f *pflag.FlagSet, c *train.Config) {
 	s := &c.Spec
-	f.StringVar(&s.Arch, "arch", s.Arch, "backbone: ViT-L/14, RN50, \"ViT-L/14,RN50\" or another one of CLIP; xceptionnet, xceptionnet-lite; or a whole network: cat-net, cat-net-dct, pscc-net")
-	f.StringVar(&s.Layer, "layer", s.Layer, "layer of the backbone that the decoder reads, such as layer20 (default: the last)")
+	f.StringVar(&s.Arch, "arch", s.Arch, "backbone: ViT-L/14, RN50, \"ViT-L/14,RN50\" or another one of CLIP; dinov2-vits14, dinov3-vits16 or another one of DINO; xceptionnet, xceptionnet-lite; or a whole network: cat-net, cat-net-dct, pscc-net")
+	f.StringVar(&s.Layer, "layer", s.Layer, "layer of the backbone that the decoder reads, such as layer20, or several separated by commas (default: the last)")
 	f.StringArrayVar(&c.BackboneFiles, "clip", nil, "`file` with a backbone; repeatable (default: searched in the models directory)")
-	f.StringVar(&s.Decoder, "decoder", s.Decoder, "decoder: linear, attention, conv-4, conv-12 or conv-20; of xceptionnet-lite: context or pyramid (default: linear, context)")
+	f.StringVar(&s.Decoder, "decoder", s.Decoder, "decoder: linear, attention, conv3, conv-4, conv-12 or conv-20; of xceptionnet-lite: context or pyramid (default: linear, context)")
+	f.IntVar(&s.Input, "input", 0, "scale pictures to squares of `N` pixels, for backbones of DINOv2 and DINOv3 (default: 512 for DINOv3, 518 for DINOv2)")
 	f.IntSliceVar(&s.Widths, "widths", nil, "channels of a conv decoder's four stages; xceptionnet-lite: of conv1, conv2, block1, block2; cat-net, pscc-net: of the branches (cat-net-dct has three)")
 	f.IntVar(&s.Context, "context", 0, "xceptionnet-lite: channels of the context decoder")
 	f.IntVar(&s.Pyramid, "pyramid", 0, "xceptionnet-lite: channels of the pyramid decoder")
@@ -225,6 +256,9 @@ func (a *app) newTrain() *cobra.Command {
 			o.suit(cmd.Flags())
 			if err := o.sets.check(cmd); err != nil {
 				return err
+			}
+			if err := o.lora.into(&o.config.Spec); err != nil {
+				return usagef(cmd, "%w", err)
 			}
 			o.config.Reading = o.sets.into(dataset.Options{}, a.notice)
 			o.config = o.config.Completed()

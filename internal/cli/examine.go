@@ -98,8 +98,8 @@ func (x *examined) judge(err error) {
 }
 
 func lastLayer(b *network.Backbone) string {
-	layers := b.Layers()
-	return layers[len(layers)-1]
+	layer, _ := b.Layer("") // every backbone has a last layer
+	return layer
 }
 
 func (x *examined) close() {

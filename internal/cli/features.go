@@ -11,7 +11,6 @@ import (
 	"github.com/declip/declip/internal/parallel"
 
 	"github.com/declip/declip/internal/localize"
-	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/nn/weights/npy"
 )
@@ -126,6 +125,7 @@ func (o featureFiles) metadata(s *featureSource, w *work[*extracted]) (map[strin
 		return nil, err
 	}
 	side := s.backbone.Side()
+	mean, std := s.backbone.Statistics()
 	axes := "C,H,W"
 	if o.tokens {
 		axes = "T,C"
@@ -137,8 +137,8 @@ func (o featureFiles) metadata(s *featureSource, w *work[*extracted]) (map[strin
 		"layers":          strings.Join(s.layers, ","),
 		"axes":            axes,
 		"preprocessing":   fmt.Sprintf("RGB; Pillow BILINEAR to %d x %d; (value / 255 - mean) / std", side, side),
-		"mean":            numbers(network.Mean),
-		"std":             numbers(network.Std),
+		"mean":            numbers(mean),
+		"std":             numbers(std),
 		"image":           strings.ToValidUTF8(w.input.path, "\uFFFD"),
 		"width":           strconv.Itoa(w.decoded.Width),
 		"height":          strconv.Itoa(w.decoded.Height),

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/train"
 )
 
@@ -137,6 +138,9 @@ func startText(c train.Config) string {
 		return fmt.Sprintf("from %s; seed %d", c.Init, c.Seed)
 	}
 	text := "decoder N(0, 0.02), biases uniform"
+	if c.Spec.Decoder == network.DecoderConv3 {
+		text = "decoder normal by fan-out, biases 0"
+	}
 	if c.Spec.Input == 0 {
 		text = "new random weights"
 	}

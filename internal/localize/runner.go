@@ -15,8 +15,8 @@ import (
 // Network is a network in one piece: backbone and decoder.
 type Network interface {
 	Spec() network.Spec
-	// Inference gives the ONNX bytes for pictures of the given size; see network.Network.Inference.
-	Inference(height, width int) ([]byte, error)
+	// Inference gives the program for pictures of the given size; see network.Network.Inference.
+	Inference(height, width int) (network.Program, error)
 }
 
 // Runner runs a network in one piece. It is safe for concurrent use until it is closed.
@@ -31,11 +31,11 @@ type Runner struct {
 // comes. A Spec with an unknown detector is an error.
 func New(e *engine.Engine, n Network) (*Runner, error) {
 	load := func(h, w int) (*engine.Session, error) {
-		onnx, err := n.Inference(h, w)
+		program, err := n.Inference(h, w)
 		if err != nil {
 			return nil, err
 		}
-		return e.Load(onnx, engine.SessionOptions{})
+		return e.Load(program.ONNX, engine.SessionOptions{ExternalFolder: program.Folder})
 	}
 	return newRunner(n.Spec(), load)
 }

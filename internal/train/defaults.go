@@ -155,6 +155,8 @@ func (o ObjectiveOptions) objectiveChecks() []check {
 // startChecks are those of the one choice which weights are trained.
 func (c Config) startChecks() []check {
 	return []check{
+		{!c.FineTune || c.Spec.LoRA == nil, "adapters (--lora) and --fine-tune exclude each other"},
+		{c.Spec.LoRA == nil || c.Init != "" || c.onBackbones(), fmt.Sprintf("adapters (--lora) are for backbones of DINOv2 and DINOv3, not for %s", c.Spec.Arch)},
 		{!c.FineTune || !c.Spec.Frozen, "a backbone can't be frozen and fine-tuned"},
 		{!c.Thaw || !c.ThawContext, "--thaw-backbone and --thaw-context exclude each other"},
 		{c.Backbone == "" || !c.Spec.OtherAuthors(), fmt.Sprintf("%s has no backbone of its own: start from a whole file (--init)", c.Spec.Arch)},

@@ -11,6 +11,9 @@ import (
 // always reads them through the cache; steps do so unless every picture is augmented afresh.
 func (t *trainer) openFeatures() (err error) {
 	needed := t.network.Uses()
+	if t.network.Spec().LoRA != nil && t.config.Cache.Dir != "" {
+		t.notice("with adapters (--lora) the backbone's features change in every step, so they are not cached: the backbone runs in every step")
+	}
 	if needed == nil {
 		return nil
 	}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/nn/graph"
@@ -15,6 +16,7 @@ type formula struct {
 	config  Config
 	network Network
 	fixed   map[string]graph.Initializer // frozen parameters
+	folder  string                       // of the files with those that stay in files
 	outputs []graph.Output
 	trained []string // names of the parameters that have a gradient
 	given   []string // names of the inputs derived from the pictures
@@ -44,6 +46,14 @@ func (f *formula) build(shape dataset.Shape) error {
 			// As a constant it can be merged with its neighbours and packed.
 			f.fixed[p.Name] = network.Initializer(p)
 		}
+	}
+	if n, ok := f.network.(network.WeightsInFiles); ok {
+		frozen, folder, err := n.Frozen()
+		if err != nil {
+			return err
+		}
+		maps.Copy(f.fixed, frozen)
+		f.folder = folder
 	}
 	return f.g.Err()
 }

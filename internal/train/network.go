@@ -63,7 +63,7 @@ func (c Config) openInit() (Network, []*weights.File, error) {
 		return nil, files, err
 	}
 	// The default Spec names the default network: its Arch was not requested.
-	o := network.Override{Layer: c.Spec.Layer, Decoder: c.Spec.Decoder}
+	o := network.Override{Layer: c.Spec.Layer, Decoder: c.Spec.Decoder, Input: c.Spec.Input}
 	if c.Spec.Arch != network.ArchXception {
 		o.Arch = c.Spec.Arch
 	}
@@ -209,8 +209,19 @@ func (c Config) newHead() (Network, []*weights.File, error) {
 	return nil, files, fmt.Errorf("%w: the models directory has no %s", network.ErrSpec, c.Spec.Arch)
 }
 
-// fineTuned adds the backbones to a decoder if they are to be trained, too.
+// fineTuned adds the backbones, or adapters of one, to a decoder if they are to be trained, too.
 func (c Config) fineTuned(head *network.Head, files []*weights.File) (Network, []*weights.File, error) {
+	options := c.Spec.LoRA
+	if options == nil {
+		options = head.Spec().LoRA // of the checkpoint to start from
+	}
+	if options != nil && !c.FineTune {
+		adapted, err := head.Adapted(*options, c.Seed)
+		if err != nil {
+			return nil, files, err
+		}
+		return adapted, files, nil
+	}
 	if !c.FineTune {
 		return head, files, nil
 	}

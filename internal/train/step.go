@@ -78,7 +78,7 @@ func newStep(e *engine.Engine, n Network, config Config, shape dataset.Shape, fo
 	if config.Supervision == Detection {
 		s.target = inLabel
 	}
-	if s.session, err = e.Load(bytes, engine.SessionOptions{}); err != nil {
+	if s.session, err = e.Load(bytes, engine.SessionOptions{ExternalFolder: f.folder}); err != nil {
 		return nil, fmt.Errorf("training step of %v: %w", n.Spec(), err)
 	}
 	if err := s.allocate(n, f.trained); err != nil {

@@ -67,11 +67,11 @@ func (t *trainer) predictor(params []network.Param) (predict Predict, done func(
 		return r.Predict, r.Close, nil
 	}
 	spec := t.network.Spec()
-	onnx, err := network.Inference(t.network, params, network.Form{Winograd: t.engine.Winograd()}, spec.Input, spec.Input)
+	program, err := network.Inference(t.network, params, network.Form{Winograd: t.engine.Winograd()}, spec.Input, spec.Input)
 	if err != nil {
 		return nil, nil, err
 	}
-	decoder, err := localize.NewDecoder(t.engine, network.Program{ONNX: onnx}, spec.String())
+	decoder, err := localize.NewDecoder(t.engine, program, spec.String())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -96,7 +96,7 @@ func (t *trainer) form() network.Form {
 }
 
 // Inference implements localize.Network.
-func (s snapshot) Inference(height, width int) ([]byte, error) {
+func (s snapshot) Inference(height, width int) (network.Program, error) {
 	return network.Inference(s.Network, s.params, s.form, height, width)
 }
 

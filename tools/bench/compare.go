@@ -78,11 +78,11 @@ func (b *bench) forward(net *network.Network, file string, repeats int) error {
 	if spec.Mode == network.ModeTiles {
 		side = spec.Tile
 	}
-	onnx, err := net.Inference(side, side)
+	program, err := net.Inference(side, side)
 	if err != nil {
 		return err
 	}
-	session, err := b.engine.Load(onnx, engine.SessionOptions{})
+	session, err := b.engine.Load(program.ONNX, engine.SessionOptions{ExternalFolder: program.Folder})
 	if err != nil {
 		return err
 	}

@@ -120,10 +120,10 @@ func (s Source) tensors() ([]network.RequiredTensor, error) {
 }
 
 func (s Source) layer(b *network.Backbone) string {
-	if layers := b.Layers(); s.Layer == "" {
-		return layers[len(layers)-1]
+	if layer, err := b.Layer(s.Layer); err == nil {
+		return layer
 	}
-	return s.Layer
+	return s.Layer // whose error comes when it is read
 }
 
 // metadata returns the original's metadata without its optimizer's, and the record of the

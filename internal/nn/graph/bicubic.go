@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// BicubicScaled resizes x [N,C,H,W] as PyTorch's interpolate does in mode "bicubic" when it is given
-// scale factors: samples are taken at (i + 0.5) / factor - 0.5, also where the factor is not the
-// quotient of the sizes. The kernel has a = -0.75, the border is repeated, and there is no
+// BicubicScaled resizes x [N,C,H,W] as PyTorch's interpolate does in mode "bicubic" when it is
+// given scale factors: samples are taken at (i + 0.5) / factor - 0.5, also where the factor is not
+// the quotient of the sizes. The kernel has a = -0.75, the border is repeated, and there is no
 // antialiasing.
 func BicubicScaled(x *Node, outH, outW int, factorH, factorW float64) *Node {
 	scaled := func(factor float64) placeFunc {

@@ -30,8 +30,56 @@ func (b *Backbone) Files() []string { return b.layout.file.Files() }
 // Side is the side of the square input in pixels.
 func (b *Backbone) Side() int { return b.tower.side() }
 
-// Layers names the layers whose features can be read, from the input on.
+// At is the backbone for pictures of another size in pixels. Those of DINOv2 and DINOv3 take any
+// size; for the others it is an error that wraps ErrSpec.
+func (b *Backbone) At(height, width int) (*Backbone, error) {
+	if h, w := inputSize(b.tower); h == height && w == width {
+		return b, nil
+	}
+	d, ok := b.tower.(dino)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s takes pictures of %d x %d pixels, got %d x %d", ErrSpec, b.Arch(), b.Side(), b.Side(), width, height)
+	}
+	d, err := d.sized(height, width)
+	if err != nil {
+		return nil, err
+	}
+	sized := *b
+	sized.tower = d
+	return &sized, nil
+}
+
+// AnySize says whether the backbone takes pictures of any size.
+func (b *Backbone) AnySize() bool {
+	_, ok := b.tower.(dino)
+	return ok
+}
+
+// Statistics are the means and standard deviations of the channels in [0,1] by which the pictures
+// were normalised that the backbone was trained on. Programs take pictures that are normalised by
+// Mean and Std, and convert them.
+func (b *Backbone) Statistics() (mean, std [3]float32) {
+	if d, ok := b.tower.(dino); ok {
+		return d.statistics()
+	}
+	return Mean, Std
+}
+
+// Layers names the layers whose features can be read, from the input on. DINO's layers can also be
+// read after the network's final norm, as "layer11-norm"; its last layer after the norm is "norm".
 func (b *Backbone) Layers() []string { return b.tower.layers() }
+
+// allLayers are the names of layers that together need all of the backbone's tensors.
+func (b *Backbone) allLayers() []string {
+	list := slices.Clone(b.Layers())
+	if last, err := layerOf(b.tower, ""); err == nil && !slices.Contains(list, last) {
+		list = append(list, last)
+	}
+	return list
+}
+
+// Layer is the full name of a layer, for which an empty name means the last. Errors wrap ErrSpec.
+func (b *Backbone) Layer(name string) (string, error) { return layerOf(b.tower, name) }
 
 // Features is the shape of the features at a layer; an empty layer means the last. Errors wrap
 // ErrSpec.
@@ -43,10 +91,10 @@ func (b *Backbone) Features(layer string) (Features, error) {
 	return b.tower.features(layer), nil
 }
 
-// Program is the backbone up to the last of the given layers: input PortImage [N, 3, side, side],
-// normalised by Mean and Std, and for each layer an output of its name, shaped as Features says.
-// Every needed tensor must be in the file in the right shape; the error names the first that is
-// not.
+// Program is the backbone up to the last of the given layers: input PortImage [N, 3, height, width]
+// of the backbone's size, normalised by Mean and Std, and for each layer an output of its name,
+// shaped as Features says. Every needed tensor must be in the file in the right shape; the error
+// names the first that is not.
 func (b *Backbone) Program(layers ...string) (Program, error) {
 	chain, err := b.Chain(Plain, 1, layers...)
 	if err != nil {
@@ -106,12 +154,14 @@ func (b *Backbone) buildPlain(layers ...string) (*builder, error) {
 func (b *Backbone) deepest(layers []string) (int, error) {
 	last := 0
 	for _, layer := range layers {
-		i := slices.Index(b.Layers(), layer)
-		if i < 0 {
-			_, err := layerOf(b.tower, layer)
+		full, err := layerOf(b.tower, layer)
+		if err == nil && full != layer {
+			err = fmt.Errorf("%w: layer %q of %s is named %q here", ErrSpec, layer, b.Arch(), full)
+		}
+		if err != nil {
 			return 0, err
 		}
-		last = max(last, i)
+		last = max(last, slices.Index(b.Layers(), plainLayer(layer)))
 	}
 	return last, nil
 }
@@ -124,14 +174,15 @@ func (b *Backbone) build(form Form, l link, layers []string) (*builder, []graph.
 	builder.part, builder.form = &part{layout: &b.layout}, form
 	var x *graph.Node
 	if l.first == 0 {
-		x = b.tower.stem(builder, builder.g.Input(PortImage, graph.Open, 3, b.Side(), b.Side()))
+		height, width := inputSize(b.tower)
+		x = b.tower.stem(builder, builder.g.Input(PortImage, graph.Open, 3, height, width))
 	} else {
 		x = builder.g.Input(Carried, b.tower.features(b.Layers()[l.first-1]).Shape()...)
 	}
 	nodes := map[string]*graph.Node{}
 	for i := l.first; i <= l.last; i++ {
 		x = b.tower.layer(builder, x, i)
-		nodes[b.Layers()[i]] = x
+		readLayer(b.tower, builder, x, b.Layers()[i], layers, nodes)
 	}
 	var outputs []graph.Output
 	for _, layer := range layers {
@@ -163,7 +214,7 @@ func backbonesIn(f *weights.File) ([]*Backbone, error) {
 			if kind.mark == "class_embedding" && strings.HasSuffix(prefix, "embeddings.") {
 				continue
 			}
-			b := &Backbone{layout: layout{f, prefix, kind.naming}}
+			b := &Backbone{layout: layout{file: f, prefix: prefix, naming: kind.naming}}
 			var err error
 			if b.tower, err = kind.sizes(&b.layout); err != nil {
 				return nil, err
@@ -171,7 +222,8 @@ func backbonesIn(f *weights.File) ([]*Backbone, error) {
 			found = append(found, b)
 		}
 	}
-	return found, nil
+	more, err := dinosIn(f)
+	return append(found, more...), err
 }
 
 // prefixes lists the prefixes of the file's tensors whose names end in mark, the preferred one
@@ -195,7 +247,7 @@ func choose(f *weights.File, mark string) (l layout, found bool, err error) {
 		return layout{}, false, nil
 	}
 	prefix, err := f.Choose(list)
-	return layout{f, prefix, plainNaming}, err == nil, err
+	return layout{file: f, prefix: prefix, naming: plainNaming}, err == nil, err
 }
 
 // vitSizes reads a transformer's sizes from its tensors, as CLIP's own loader does.

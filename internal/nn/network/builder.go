@@ -23,6 +23,7 @@ const (
 	initOne              // batch norm scales and running variances
 	initUniform          // uniform within 1/sqrt(fan-in): PyTorch's default for layers
 	initHe               // normal with variance 2/fan-in, for layers followed by ReLU
+	initHeOut            // the same with the fan-out
 	initNormal           // N(0, 0.02): weights of the published decoders, including batch norm scales
 	initXavier           // uniform within sqrt(6/fanIn), fanIn being fan-in + fan-out
 )
@@ -79,7 +80,7 @@ func (d declared) initial(seed uint64) Param {
 			data[i] = 1
 		case initUniform:
 			data[i] = float32((2*rng.Float64() - 1) / math.Sqrt(fan))
-		case initHe:
+		case initHe, initHeOut:
 			data[i] = float32(rng.NormFloat64() * math.Sqrt(2/fan))
 		case initNormal:
 			data[i] = float32(rng.NormFloat64() * 0.02)
@@ -101,13 +102,33 @@ type builder struct {
 	declared   []declared
 	part       *part // that is being built; nil if there is only one
 	form       Form
+	added      *part // the adapters of part that are in another file; nil before they are requested
+	lora       *LoRA // adapters in memory, which are trained next to frozen layers; nil without any
+	// made are nodes that several layers share, by name; see once and tables.
+	made map[string]*graph.Node
 	// stacked makes the three projections of attention one parameter, as PyTorch stores them;
 	// otherwise they are three. Files may have either form.
 	stacked bool
 }
 
 func newBuilder(g *graph.Graph, train bool) *builder {
-	return &builder{g: g, train: train, updates: map[string]*graph.Node{}, nodes: map[string]*graph.Node{}}
+	return &builder{g: g, train: train, updates: map[string]*graph.Node{}, nodes: map[string]*graph.Node{}, made: map[string]*graph.Node{}}
+}
+
+// once returns the node of that name, and makes it at the first call.
+func (b *builder) once(name string, make func() *graph.Node) *graph.Node {
+	if b.made[name] == nil {
+		b.made[name] = make()
+	}
+	return b.made[name]
+}
+
+// tables is once for two nodes.
+func (b *builder) tables(name string, make func() (x, y *graph.Node)) (x, y *graph.Node) {
+	if b.made[name+" x"] == nil {
+		b.made[name+" x"], b.made[name+" y"] = make()
+	}
+	return b.made[name+" x"], b.made[name+" y"]
 }
 
 // declare lists the parameters of a spec by building the network once at a small size.
@@ -154,6 +175,7 @@ func (b *builder) declare(d declared) *graph.Node {
 type convSpec struct {
 	out, kernel, stride, pad, dilation int
 	depthwise, bias                    bool
+	zeroBias                           bool // the bias is zero at first
 	kind                               initKind
 }
 
@@ -171,9 +193,16 @@ func (b *builder) kernel(x *graph.Node, name string, c convSpec) (w, bias *graph
 	}
 	stride, dilation := max(c.stride, 1), max(c.dilation, 1)
 	fan := in * c.kernel * c.kernel
+	if c.kind == initHeOut {
+		fan = c.out * c.kernel * c.kernel
+	}
 	w = b.param(name+".weight", []int{c.out, in, c.kernel, c.kernel}, c.kind, fan)
 	if c.bias {
-		bias = b.param(name+".bias", []int{c.out}, initUniform, fan)
+		kind := initUniform
+		if c.zeroBias {
+			kind = initZero
+		}
+		bias = b.param(name+".bias", []int{c.out}, kind, fan)
 	}
 	return w, bias, graph.ConvOptions{Stride: stride, Pad: c.pad, Dilation: dilation, Groups: groups}
 }

@@ -62,8 +62,8 @@ func (m *Pretrained) guessBackbones(c *FileContents, pool []*Backbone) error {
 		})
 	}
 	for _, b := range pool {
-		layer, err := layerOf(b.tower, m.spec.Layer)
-		if err == nil && b.tower.features(layer).Channels == takes {
+		layer, err := layersOf(b.tower, m.spec.Layer)
+		if err == nil && !strings.Contains(layer, ",") && b.tower.features(layer).Channels == takes {
 			m.uses = []Use{{Backbone: b}}
 			return nil
 		}
@@ -126,6 +126,8 @@ func (c *FileContents) madeForCNN(spec Spec) (cnn, known bool) {
 	switch {
 	case err != nil:
 		return false, false
+	case kind == DecoderConv3:
+		return false, false
 	case kind == DecoderAttention:
 		return false, true
 	case kind == DecoderLinear:
@@ -171,6 +173,9 @@ func archs(list []*Backbone) string {
 
 // chooseLayers determines the layers whose features the decoder reads, and completes the spec.
 func (m *Pretrained) chooseLayers(c *FileContents) error {
+	if err := m.sizeBackbones(); err != nil {
+		return err
+	}
 	layer, err := m.featureLayer(c, m.uses[0].Backbone)
 	if err != nil {
 		return err
@@ -178,18 +183,43 @@ func (m *Pretrained) chooseLayers(c *FileContents) error {
 	return m.settleLayers(layer)
 }
 
+// sizeBackbones gives backbones that take pictures of any size the size of the spec. The others
+// keep theirs.
+func (m *Pretrained) sizeBackbones() error {
+	for i, u := range m.uses {
+		if m.spec.Input == 0 || !u.Backbone.AnySize() {
+			continue
+		}
+		if d := u.Backbone.tower.(dino); m.spec.Input%d.patch != 0 {
+			return fmt.Errorf("%w: input of %d pixels: %s takes multiples of %d", ErrSpec, m.spec.Input, d.arch(), d.patch)
+		}
+		sized, err := u.Backbone.At(m.spec.Input, m.spec.Input)
+		if err != nil {
+			return err
+		}
+		m.uses[i].Backbone = sized
+	}
+	return nil
+}
+
 // settleLayers completes the spec and the uses, given the layer of the first backbone.
 func (m *Pretrained) settleLayers(layer string) error {
 	first := m.uses[0].Backbone
-	m.uses[0].Layer = layer
-	names := []string{first.Arch()}
+	names, layers := []string{first.Arch()}, strings.Split(layer, ",")
+	m.uses[0].Layer = layers[0]
 	if len(m.uses) > 1 {
 		other, err := layerOf(m.uses[1].Backbone.tower, fusionLayer)
 		if err != nil {
 			return err
 		}
+		if len(layers) > 1 {
+			return fmt.Errorf("%w: %d layers of %s: a decoder for two backbones reads one layer of each", ErrSpec, len(layers), first.Arch())
+		}
 		m.uses[1].Layer = other
 		names = append(names, m.uses[1].Backbone.Arch())
+	}
+	for _, more := range layers[1:] {
+		m.uses = append(m.uses, Use{first, more})
 	}
 	for _, u := range m.uses {
 		m.shapes = append(m.shapes, u.Backbone.tower.features(u.Layer))
@@ -206,6 +236,9 @@ func (m *Pretrained) settleLayers(layer string) error {
 func (m *Pretrained) featureLayer(c *FileContents, b *Backbone) (string, error) {
 	if _, ok := b.tower.(xception); ok && m.spec.Layer != "block1" {
 		return layerOf(b.tower, "")
+	}
+	if strings.Contains(m.spec.Layer, ",") {
+		return layersOf(b.tower, m.spec.Layer)
 	}
 	if m.spec.Layer == "" && len(m.uses) == 1 {
 		for _, layer := range b.Layers() {
@@ -236,6 +269,9 @@ func (m *Pretrained) chooseDecoder(c *FileContents) error {
 // the spec.
 func (m *Pretrained) settleDecoder() error {
 	cnn := isCNN(m.uses[len(m.uses)-1].Backbone.tower)
+	if m.spec.Decoder == DecoderConv3 {
+		setDefault(&m.spec.Output, m.spec.Input)
+	}
 	setDefault(&m.spec.Output, OutputSide)
 	d, err := newDecoder(m.spec.Decoder, m.spec.Layer, cnn, m.spec.Output)
 	if err != nil {
@@ -243,6 +279,13 @@ func (m *Pretrained) settleDecoder() error {
 	}
 	if d.kind == DecoderAttention && (len(m.uses) > 1 || cnn) {
 		return fmt.Errorf("%w: decoder %s needs a backbone with tokens, %s has none", ErrSpec, d.kind, m.spec.Arch)
+	}
+	if d.kind == DecoderConv3 {
+		c := 0
+		for _, s := range m.shapes {
+			c += s.Channels
+		}
+		d.widths = [stages]int{max(1, c/2), max(1, c/4)}
 	}
 	m.decoder = d
 	return nil
@@ -254,6 +297,16 @@ func (m *Pretrained) readDecoder(c *FileContents) error {
 	first, err := c.firstShape()
 	if err != nil {
 		return err
+	}
+	if d.kind == DecoderConv3 {
+		for i := range d.widths[:2] {
+			shape, err := c.decoder.shape(fmt.Sprintf("%s%d.weight", conv3Prefix, 3*i), 4)
+			if err != nil {
+				return err
+			}
+			d.widths[i] = shape[0]
+		}
+		return nil
 	}
 	if d.depth == 0 {
 		d.matrix = len(first) == 2
@@ -278,9 +331,9 @@ func (m *Pretrained) readDecoder(c *FileContents) error {
 
 // firstShape is the shape of the decoder's first weights.
 func (c *FileContents) firstShape() ([]int, error) {
-	t, _, ok := c.decoder.find("fc.0.weight")
+	t, _, ok := c.decoder.find(c.mark)
 	if !ok {
-		return nil, c.decoder.missing("fc.0.weight")
+		return nil, c.decoder.missing(c.mark)
 	}
 	if len(t.Shape) != 2 && len(t.Shape) != 4 || slices.Contains(t.Shape, 0) {
 		return nil, fmt.Errorf("%s: tensor %q has shape %v, expected 2 or 4 dimensions", c.file.Path(), t.Name, t.Shape)

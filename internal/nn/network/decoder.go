@@ -13,6 +13,8 @@ import (
 const (
 	DecoderLinear    = "linear"
 	DecoderAttention = "attention"
+	// DecoderConv3 is the head of DINOv3-IML: two convolutions of 3 x 3 and one of a pixel.
+	DecoderConv3 = "conv3"
 )
 
 // OutputSide is the side in pixels of the published decoders' maps of logits.
@@ -26,9 +28,9 @@ var decoderWidths = [stages]int{512, 256, 128, 64}
 
 // decoder turns features into logits [N, 1, side, side].
 type decoder struct {
-	kind   string      // DecoderLinear, DecoderAttention or conv-K
+	kind   string      // DecoderLinear, DecoderAttention, DecoderConv3 or conv-K
 	depth  int         // K
-	widths [stages]int // conv: channels of each stage
+	widths [stages]int // conv-K: channels of each stage; conv3: of its first two convolutions
 	side   int         // of the map of logits
 	layer  string      // where the features come from, see convStages
 	cnn    bool        // the backbone is a convolutional network, or the fusion contains one
@@ -43,7 +45,7 @@ type decoder struct {
 // newDecoder returns the decoder that a completed spec names, with the sizes of a new one.
 func newDecoder(kind, layer string, cnn bool, side int) (decoder, error) {
 	d := decoder{kind: kind, side: side, widths: decoderWidths, layer: layer, cnn: cnn, matrix: !cnn}
-	if kind == DecoderLinear || kind == DecoderAttention {
+	if kind == DecoderLinear || kind == DecoderAttention || kind == DecoderConv3 {
 		return d, nil
 	}
 	var err error
@@ -65,7 +67,7 @@ func CheckDecoder(kind string) error {
 func convDepth(kind string) (int, error) {
 	text, ok := strings.CutPrefix(kind, "conv-")
 	if !ok {
-		return 0, fmt.Errorf("%w: decoder %q: expected linear, attention or conv-K", ErrSpec, kind)
+		return 0, fmt.Errorf("%w: decoder %q: expected linear, attention, conv3 or conv-K", ErrSpec, kind)
 	}
 	depth, err := strconv.Atoi(text)
 	if err != nil || depth < stages || depth%stages != 0 || depth > 400 {
@@ -87,6 +89,9 @@ func (d decoder) build(b *builder, features []*graph.Node, shapes []Features) *g
 		return d.linearOverTokens(b, graph.Reshape(first, -1, shape.Channels), shape)
 	}
 	x := joinMaps(features, shapes)
+	if d.kind == DecoderConv3 {
+		return d.smallConvolutions(b, x)
+	}
 	if d.kind == DecoderLinear {
 		x = graph.Conv(x, b.linearWeight(d, channels(x)), b.linearBias(channels(x)), graph.ConvOptions{})
 		return graph.UpsampleBicubic(x, d.side, d.side)
@@ -94,13 +99,13 @@ func (d decoder) build(b *builder, features []*graph.Node, shapes []Features) *g
 	return d.convolutions(b, x)
 }
 
-// joinMaps turns features into one map [N, C, h, w]: tokens without the class token, a second
-// backbone's map resized to the first's.
+// joinMaps turns features into one map [N, C, h, w]: tokens without the class token and the
+// registers, further maps resized to the first's.
 func joinMaps(features []*graph.Node, shapes []Features) *graph.Node {
 	maps := make([]*graph.Node, len(features))
 	for i, x := range features {
 		if s := shapes[i]; s.Tokens {
-			x = graph.Transpose(graph.Slice(x, 1, 1, 1+s.Height*s.Width), 0, 2, 1)
+			x = graph.Transpose(graph.Slice(x, 1, s.Before(), s.Before()+s.Height*s.Width), 0, 2, 1)
 			x = graph.Reshape(x, -1, s.Channels, s.Height, s.Width)
 		}
 		maps[i] = graph.UpsampleBilinear(x, shapes[0].Height, shapes[0].Width)
@@ -129,9 +134,9 @@ func (d decoder) linearRows(b *builder, rows *graph.Node, c int) *graph.Node {
 // linearOverTokens computes a logit for each patch token of rows [N T, C] and enlarges the map
 // bicubically.
 func (d decoder) linearOverTokens(b *builder, rows *graph.Node, shape Features) *graph.Node {
-	places := shape.Height * shape.Width
-	x := graph.Reshape(d.linearRows(b, rows, shape.Channels), -1, 1+places)
-	x = graph.Reshape(graph.Slice(x, 1, 1, 1+places), -1, 1, shape.Height, shape.Width)
+	before, places := shape.Before(), shape.Height*shape.Width
+	x := graph.Reshape(d.linearRows(b, rows, shape.Channels), -1, before+places)
+	x = graph.Reshape(graph.Slice(x, 1, before, before+places), -1, 1, shape.Height, shape.Width)
 	return graph.UpsampleBicubic(x, d.side, d.side)
 }
 
@@ -148,7 +153,7 @@ func (d decoder) linearOverPositions(b *builder, x *graph.Node, shape Features) 
 // attention adds two transformer blocks over all tokens, in which each token sees only those before
 // it, then a linear layer.
 func (d decoder) attention(b *builder, x *graph.Node, shape Features) *graph.Node {
-	tokens := 1 + shape.Height*shape.Width
+	tokens := shape.Before() + shape.Height*shape.Width
 	causal := make([]float32, tokens*tokens)
 	for i := range tokens {
 		for j := i + 1; j < tokens; j++ {
@@ -214,4 +219,18 @@ func (d decoder) convolutions(b *builder, x *graph.Node) *graph.Node {
 	}
 	height, width := size(x)
 	return graph.UpsampleBilinear(graph.UpsampleConv(x, w, bias, 2*height, 2*width), d.side, d.side)
+}
+
+// conv3Prefix precedes the names of conv3's tensors, as DINOv3-IML names them.
+const conv3Prefix = "seg_head."
+
+// smallConvolutions adds conv3 to a map [N, C, h, w]: two convolutions of 3 x 3 with batch norm and
+// ReLU, then one of a pixel, whose logits are enlarged bilinearly.
+func (d decoder) smallConvolutions(b *builder, x *graph.Node) *graph.Node {
+	for i, width := range d.widths[:2] {
+		layer := convSpec{out: width, kernel: 3, pad: 1, bias: true, kind: initHeOut, zeroBias: true}
+		x = b.convNormThenReLU(x, fmt.Sprintf("%s%d", conv3Prefix, 3*i), fmt.Sprintf("%s%d", conv3Prefix, 3*i+1), layer)
+	}
+	x = b.conv(x, conv3Prefix+"6", convSpec{out: 1, kernel: 1, bias: true, kind: initHeOut, zeroBias: true})
+	return graph.UpsampleBilinear(x, d.side, d.side)
 }

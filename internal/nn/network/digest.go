@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/declip/declip/internal/parallel"
@@ -33,7 +34,7 @@ func (b *Backbone) Digest() (string, error) {
 			return digest, nil
 		}
 	}
-	builder, err := b.buildPlain(b.Layers()...)
+	builder, err := b.buildPlain(b.allLayers()...)
 	if err != nil {
 		return "", err
 	}
@@ -42,7 +43,7 @@ func (b *Backbone) Digest() (string, error) {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, d := range builder.declared {
 		group.Go(func() error {
-			values, err := b.layout.values(d.name, d.shape)
+			values, err := d.part.values(d.name, d.shape)
 			sums[i] = weights.Sum(values)
 			return err
 		})
@@ -51,7 +52,7 @@ func (b *Backbone) Digest() (string, error) {
 		return "", err
 	}
 	whole := sha256.New()
-	fmt.Fprintf(whole, "%s, %d pixels\n", b.Arch(), b.Side())
+	fmt.Fprintln(whole, b.traits())
 	for i, d := range builder.declared {
 		fmt.Fprintf(whole, "%s %v %x\n", d.name, d.shape, sums[i])
 	}
@@ -61,6 +62,19 @@ func (b *Backbone) Digest() (string, error) {
 		b.storeDigest(key, digest)
 	}
 	return digest, nil
+}
+
+// traits are what a digest depends on besides the tensors.
+func (b *Backbone) traits() string {
+	d, ok := b.tower.(dino)
+	if !ok {
+		return fmt.Sprintf("%s, %d pixels", b.Arch(), b.Side())
+	}
+	text := fmt.Sprintf("%s, satellite %t, periods %v", b.Arch(), d.satellite, d.periods)
+	if a := b.layout.adapters; a != nil {
+		text += fmt.Sprintf(", adapters of alpha %g", a.alpha)
+	}
+	return text
 }
 
 // minStoredSize is the size in bytes from which a file's digest is stored.
@@ -101,7 +115,11 @@ func (b *Backbone) storeDigest(key, digest string) {
 // they are not files on disk.
 func (b *Backbone) fileKey() (string, bool) {
 	key := ""
-	for _, name := range b.layout.file.Files() {
+	names := b.layout.file.Files()
+	if l := b.adapterLayout(); l != &b.layout {
+		names = append(slices.Clone(names), l.file.Files()...)
+	}
+	for _, name := range names {
 		path, err := filepath.Abs(name)
 		if err != nil {
 			return "", false

@@ -20,11 +20,14 @@ func (b *Backbone) Equal(other *Backbone, layer string) (bool, error) {
 	if b == other {
 		return true, nil
 	}
+	if !b.layout.adapters.equal(other.layout.adapters) {
+		return false, nil
+	}
 	if b.tower == other.tower && b.layout.prefix == other.layout.prefix && b.Path() == other.Path() {
 		return true, nil // one file, opened for several models
 	}
-	if b.tower != other.tower || !slices.Contains(b.Layers(), layer) {
-		return false, nil
+	if full, err := layerOf(b.tower, layer); b.tower != other.tower || err != nil || full != layer {
+		return false, nil //nolint:nilerr // a layer that a backbone lacks is none that both have
 	}
 	builder, err := b.buildPlain(layer)
 	if err != nil {
@@ -35,7 +38,11 @@ func (b *Backbone) Equal(other *Backbone, layer string) (bool, error) {
 	// once.
 	slices.SortStableFunc(params, func(a, b declared) int { return elements(a.shape) - elements(b.shape) })
 	for _, d := range params {
-		same, err := equalValues(&b.layout, &other.layout, d)
+		theirs := &other.layout
+		if d.part.layout != &b.layout {
+			theirs = d.part.layout // the adapters are the same ones
+		}
+		same, err := equalValues(d.part.layout, theirs, d)
 		if err != nil || !same {
 			return false, err
 		}
@@ -60,6 +67,14 @@ func equalValues(a, b *layout, d declared) (bool, error) {
 	tb, rb, err := b.get(d.name, d.shape)
 	if err != nil {
 		return false, err
+	}
+	if ra.times != "" || rb.times != "" {
+		va, err := a.values(d.name, d.shape)
+		if err != nil {
+			return false, err
+		}
+		vb, err := b.values(d.name, d.shape)
+		return err == nil && slices.Equal(va, vb), err
 	}
 	if ta.DType == tb.DType {
 		sa, err := section(a.file, ta.Name, ra)

@@ -13,6 +13,10 @@ type FineTuned struct {
 	params []Param
 }
 
+// dinoScope precedes the names of DINO's tensors in files with a decoder, as in those of
+// DINOv3-IML.
+const dinoScope = "backbone."
+
 // visualPrefix precedes the names of a backbone's tensors in published files, after the prefix of
 // the whole model.
 const visualPrefix = "visual."
@@ -21,6 +25,11 @@ const visualPrefix = "visual."
 // which may be closed afterwards. The batch norms of the backbones are trained, too: they use the
 // statistics of the batch, and their running statistics are updated.
 func (h *Head) FineTuned() (*FineTuned, error) {
+	for _, u := range h.model.uses {
+		if count, _ := u.Backbone.Adapters(); count > 0 {
+			return nil, fmt.Errorf("%w: %s has adapters: merge them before fine-tuning (declip models convert --merge)", ErrSpec, u.Backbone.Arch())
+		}
+	}
 	f := &FineTuned{model: h.model}
 	g := graph.New()
 	side := h.model.spec.Input
@@ -49,7 +58,10 @@ func (h *Head) FineTuned() (*FineTuned, error) {
 // scope precedes the names of the i-th backbone's tensors. A single backbone is named as in the
 // published files.
 func (f *FineTuned) scope(i int) string {
-	if len(f.model.uses) == 1 {
+	if _, ok := f.model.uses[0].Backbone.tower.(dino); ok && len(f.model.distinct()) == 1 {
+		return dinoScope
+	}
+	if len(f.model.distinct()) == 1 {
 		return "model." + visualPrefix
 	}
 	return backbonePrefix(i) + visualPrefix
@@ -57,12 +69,12 @@ func (f *FineTuned) scope(i int) string {
 
 func (f *FineTuned) build(g *graph.Graph, image *graph.Node, train bool) (*builder, *graph.Node) {
 	b := newBuilder(g, train)
-	var features []*graph.Node
-	for i, use := range f.model.uses {
-		layout := &use.Backbone.layout
+	features := make([]*graph.Node, len(f.model.uses))
+	for i, d := range f.model.distinct() {
+		layout := &d.backbone.layout
 		_, _, b.stacked = layout.find("transformer.resblocks.0.attn.in_proj_weight")
 		b.part = &part{layout, f.scope(i)}
-		features = append(features, build(use.Backbone.tower, b, image, []string{use.Layer})[use.Layer])
+		d.read(build(d.backbone.tower, b, image, d.layers), features)
 	}
 	b.part, b.stacked = nil, true
 	return b, f.model.decoder.build(b, features, f.model.shapes)

@@ -32,7 +32,10 @@ func NewHead(spec Spec, backbones []*Backbone, seed uint64) (*Head, error) {
 	if err := m.orderFusion(); err != nil {
 		return nil, err
 	}
-	layer, err := layerOf(m.uses[0].Backbone.tower, spec.Layer)
+	if err := m.sizeBackbones(); err != nil {
+		return nil, err
+	}
+	layer, err := layersOf(m.uses[0].Backbone.tower, spec.Layer)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +93,18 @@ func (l *layout) values(name string, shape []int) ([]float32, error) {
 	data, err := l.file.Float32s(t.Name)
 	if err != nil {
 		return nil, err
+	}
+	if r.times != "" {
+		factors, err := l.file.Float32s(l.prefix + r.times)
+		if err != nil {
+			return nil, err
+		}
+		if len(factors) != len(data) {
+			return nil, fmt.Errorf("%s: tensor %q has %d values, expected %d", l.file.Path(), l.prefix+r.times, len(factors), len(data))
+		}
+		for i, f := range factors {
+			data[i] *= f
+		}
 	}
 	return slices.Clone(share(data, r)), CheckNaN(l.file.Path(), data)
 }

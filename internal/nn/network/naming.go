@@ -14,6 +14,18 @@ type layout struct {
 	file   *weights.File
 	prefix string // before every name of the part in the file
 	naming naming
+	// known are the names of tensors that were read already, for sizes and settings.
+	known map[string]bool
+	// adapters are added to linear layers; nil without any.
+	adapters *adapters
+}
+
+// read notes that a tensor was read already and need not be requested by the part.
+func (l *layout) read(name string) {
+	if l.known == nil {
+		l.known = map[string]bool{}
+	}
+	l.known[name] = true
 }
 
 // naming turns a part's own name into the names that a file may use for it, the usual one first.
@@ -23,16 +35,17 @@ type naming func(name string) []ref
 type ref struct {
 	name        string
 	part, parts int
+	times       string // a tensor of equal shape that multiplies it, if the file has it
 }
 
-func whole(name string) ref { return ref{name, 0, 1} }
+func whole(name string) ref { return ref{name: name, parts: 1} }
 
 // plainNaming keeps the names, except for the projections of attention, which PyTorch stores as one
 // tensor.
 func plainNaming(name string) []ref {
 	for i, which := range []string{"q_proj", "k_proj", "v_proj"} {
 		if block, value, ok := strings.Cut(name, ".attn."+which+"."); ok {
-			return []ref{{block + ".attn.in_proj_" + value, i, 3}, whole(name)}
+			return []ref{{name: block + ".attn.in_proj_" + value, part: i, parts: 3}, whole(name)}
 		}
 	}
 	return []ref{whole(name)}
@@ -68,6 +81,9 @@ var huggingFaceEmbeddings = map[string]string{
 func (l *layout) find(name string) (weights.Tensor, ref, bool) {
 	for _, r := range l.naming(name) {
 		if t, ok := l.file.Tensor(l.prefix + r.name); ok {
+			if r.times != "" && !hasTensor(l.file, l.prefix+r.times) {
+				r.times = ""
+			}
 			return t, r, true
 		}
 	}

@@ -36,26 +36,28 @@ const (
 // Spec describes a network. Its JSON form is stored in checkpoints.
 type Spec struct {
 	// Arch is the backbone: "xceptionnet" (the published baseline), "xceptionnet-lite", one of
-	// CLIP's such as "ViT-L/14" or "RN50", or a transformer and a residual network as
-	// "ViT-L/14,RN50"; or another author's network, such as "cat-net".
+	// CLIP's such as "ViT-L/14" or "RN50", of DINO's such as "dinov3-vits16", or a transformer and
+	// a residual network as "ViT-L/14,RN50"; or another author's network, such as "cat-net".
 	Arch string `json:"arch"`
-	// Layer is the backbone's layer whose features the decoder reads, such as "layer20"; for two
-	// backbones it is the transformer's.
+	// Layer is the backbone's layer whose features the decoder reads, such as "layer20", or several
+	// separated by commas, whose features are joined; for two backbones it is the transformer's.
 	Layer string `json:"layer,omitempty"`
-	// Decoder is "linear", "attention", "conv-K" with K a multiple of 4, or, for xceptionnet-lite,
-	// "context" or "pyramid".
+	// Decoder is "linear", "attention", "conv3", "conv-K" with K a multiple of 4, or, for
+	// xceptionnet-lite, "context" or "pyramid".
 	Decoder string `json:"decoder"`
 	// Mode is ModeResize, ModeTiles or ModeWhole.
 	Mode string `json:"mode"`
 	ResizeOptions
 	TileOptions
-	// Widths are the channels of a conv decoder's four stages, of conv1, conv2, block1 and block2 of
-	// xceptionnet-lite, or of the branches of cat-net, cat-net-dct and pscc-net, whose other channels
-	// then change in proportion.
+	// Widths are the channels of a conv decoder's four stages, of conv1, conv2, block1 and block2
+	// of xceptionnet-lite, or of the branches of cat-net, cat-net-dct and pscc-net, whose other
+	// channels then change in proportion.
 	Widths []int `json:"widths,omitempty"`
 	// Sizes are those of cat-net, cat-net-dct and pscc-net; nil for the published ones.
 	Sizes *Sizes `json:"sizes,omitempty"`
 	LiteOptions
+	// LoRA describes the adapters of the backbone; nil without any.
+	LoRA *LoRA `json:"lora,omitempty"`
 	// Detectors name the detectors without a network whose findings are added to xceptionnet-lite's
 	// map (package forensics).
 	Detectors []string `json:"detectors,omitempty"`
@@ -304,68 +306,11 @@ func (n *Network) Build(g *graph.Graph, inputs []*graph.Node, train bool) Built 
 	return newBuilder(g, train).batch(n.spec, inputs)
 }
 
-// Inference returns the ONNX bytes of the network with its weights inside: input PortImage [N, 3,
+// Inference returns the network as a program with its weights inside: input PortImage [N, 3,
 // height, width], normalised by Mean and Std, the batch open; output PortLogits [N, 1, h, w]. Those
 // of a network of ModeWhole are the ports of Pretrained.Program.
-func (n *Network) Inference(height, width int) ([]byte, error) {
+func (n *Network) Inference(height, width int) (Program, error) {
 	return Inference(n, n.params, Plain, height, width)
-}
-
-// Builder is a network as a formula over named parameters. Network, Head and FineTuned are ones.
-type Builder interface {
-	Spec() Spec
-	// Uses lists the features of frozen backbones that the network takes, in the order of its
-	// inputs; nil for a network that takes pictures.
-	Uses() []Use
-	// Build adds the network to g. inputs are the features of Uses or, for a network that takes
-	// pictures, those of Spec.Inputs. If train is set, batch norm uses the statistics of the batch.
-	// Parameters become g.Param nodes of their names.
-	Build(g *graph.Graph, inputs []*graph.Node, train bool) Built
-}
-
-// Built is what a network computes of a batch.
-type Built struct {
-	Logits *graph.Node // [N, 1, h, w]
-	// Coarser are the logits of more maps, each smaller than the one before; nil for most networks.
-	Coarser []*graph.Node
-	// Score is the logit of the whole picture, [N, 1, 1, 1]; nil for most networks.
-	Score *graph.Node
-	// Updates are the new running statistics in training, by the parameters' names.
-	Updates map[string]*graph.Node
-}
-
-// Inference returns the ONNX bytes of a network with the given values of its parameters inside.
-// The inputs are FeatureInput(0), ... for the features of b's Uses, or PortImage
-// [N, 3, height, width] for a network that takes pictures; the output is PortLogits [N, 1, h, w].
-//
-// A network of ModeWhole has the ports of Pretrained.Program.
-func Inference(b Builder, params []Param, form Form, height, width int) ([]byte, error) {
-	if b.Spec().Mode == ModeWhole {
-		return wholeInference(b.Spec(), params, form, height, width)
-	}
-	g := form.Graph()
-	inputs := featureInputs(g, b.Uses())
-	if inputs == nil {
-		inputs = append(inputs, g.Input(PortImage, graph.Open, 3, height, width))
-	}
-	logits := b.Build(g, inputs, false).Logits
-	if err := g.Err(); err != nil {
-		return nil, fmt.Errorf("%v for %d x %d pixels: %w", b.Spec(), width, height, err)
-	}
-	return g.Encode([]graph.Output{{Name: PortLogits, Node: logits}}, initializers(params))
-}
-
-func initializers(params []Param) map[string]graph.Initializer {
-	inits := make(map[string]graph.Initializer, len(params))
-	for _, p := range params {
-		inits[p.Name] = Initializer(p)
-	}
-	return inits
-}
-
-// Initializer returns a parameter's values for a graph.
-func Initializer(p Param) graph.Initializer {
-	return graph.Initializer{DType: graph.Float32, Shape: p.Shape, Data: weights.FromFloat32s(p.Name, p.Shape, p.Data).Data}
 }
 
 func equalShape(a, b []int) bool {

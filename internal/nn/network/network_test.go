@@ -265,7 +265,7 @@ func open(t *testing.T, data []byte) *weights.File {
 func logits(t *testing.T, e *engine.Engine, n *Network) []float32 {
 	t.Helper()
 	side := max(n.Spec().Input, 32)
-	model, err := n.Inference(side, side)
+	program, err := n.Inference(side, side)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func logits(t *testing.T, e *engine.Engine, n *Network) []float32 {
 	for i := range x {
 		x[i] = float32(math.Sin(float64(i * i)))
 	}
-	return run(t, e, model, []int{1, 3, side, side}, x, "logits")
+	return run(t, e, program.ONNX, []int{1, 3, side, side}, x, "logits")
 }
 
 func run(t *testing.T, e *engine.Engine, model []byte, shape []int, x []float32, output string) []float32 {

@@ -18,12 +18,12 @@ const BackbonesKey = "declip.backbones"
 // origins is the value of BackbonesKey in a file of the head.
 func (h *Head) origins() (string, error) {
 	var list []BackboneOrigin
-	for _, u := range h.model.uses {
-		digest, err := u.Backbone.Digest()
+	for _, d := range h.model.distinct() {
+		digest, err := d.backbone.Digest()
 		if err != nil {
 			return "", err
 		}
-		list = append(list, BackboneOrigin{u.Backbone.Arch(), digest})
+		list = append(list, BackboneOrigin{d.backbone.Arch(), digest})
 	}
 	text, err := json.Marshal(list)
 	return string(text), err
@@ -40,20 +40,21 @@ func (m *Pretrained) checkOrigins() error {
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		return fmt.Errorf("metadata %q: %w", BackbonesKey, err)
 	}
-	if len(list) != len(m.uses) {
-		return fmt.Errorf("metadata %q lists %d backbones, the decoder reads %d", BackbonesKey, len(list), len(m.uses))
+	distinct := m.distinct()
+	if len(list) != len(distinct) {
+		return fmt.Errorf("metadata %q lists %d backbones, the decoder reads %d", BackbonesKey, len(list), len(distinct))
 	}
-	for i, u := range m.uses {
-		if u.Backbone.layout.file == m.layout.file {
+	for i, u := range distinct {
+		if u.backbone.layout.file == m.layout.file {
 			continue
 		}
-		digest, err := u.Backbone.Digest()
+		digest, err := u.backbone.Digest()
 		if err != nil {
 			return err
 		}
 		if digest != list[i].SHA256 {
 			return fmt.Errorf("the decoder was trained on %s with SHA-256 %s of its weights, those of %s in %s have %s",
-				list[i].Arch, list[i].SHA256, u.Backbone.Arch(), u.Backbone.Path(), digest)
+				list[i].Arch, list[i].SHA256, u.backbone.Arch(), u.backbone.Path(), digest)
 		}
 	}
 	return nil

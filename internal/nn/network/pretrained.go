@@ -38,6 +38,7 @@ type Override struct {
 	Arch, Layer, Decoder string
 	// Input is the side in pixels of the square that pictures are scaled to, for a network that
 	// otherwise sees them at their own size and takes both: PSCC-Net.
+	// DINOv2 and DINOv3 take any multiple of their patches.
 	Input int
 }
 
@@ -93,20 +94,22 @@ func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pret
 		}
 		pool = append(pool, other.Backbones...)
 	}
-	if o.Input != 0 {
-		return nil, fmt.Errorf("%w: %s holds a network with a fixed input: --input cannot be used", ErrSpec, f.Path())
-	}
 	spec := c.Stated
+	if o.Input != 0 {
+		spec.Input = o.Input
+	}
 	override(&spec.Arch, o.Arch)
 	override(&spec.Layer, o.Layer)
 	override(&spec.Decoder, o.Decoder)
 	m := &Pretrained{spec: spec, layout: c.decoder, file: f}
 	for _, step := range []func() error{
 		func() error { return m.chooseBackbones(c, pool) },
+		func() error { return m.overrideInput(o.Input) },
 		func() error { return m.chooseLayers(c) },
 		func() error { return m.chooseDecoder(c) },
 		m.check,
 		m.checkOrigins,
+		m.attachAdapters,
 	} {
 		if err := step(); err != nil {
 			if !strings.Contains(err.Error(), f.Path()) {
@@ -116,6 +119,47 @@ func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pret
 		}
 	}
 	return m, nil
+}
+
+// attachAdapters adds the adapters in the decoder's file to the backbone that they were trained
+// for, which is in another file.
+func (m *Pretrained) attachAdapters() error {
+	if m.spec.LoRA == nil {
+		return nil
+	}
+	used := m.distinct()
+	own := used[0].backbone
+	if _, ok := own.tower.(dino); !ok || len(used) > 1 || own.layout.adapters != nil {
+		return fmt.Errorf("%w: the file has adapters for one backbone of DINOv2 or DINOv3 without adapters, not for %s", ErrSpec, m.spec.Arch)
+	}
+	set := &layout{file: m.file, prefix: m.layout.prefix + dinoScope, naming: withAdapters(plainDINO)}
+	adapted := *own
+	adapted.layout.adapters = &adapters{layout: set, alpha: m.spec.LoRA.Alpha}
+	for i := range m.uses {
+		m.uses[i].Backbone = &adapted
+	}
+	if count, _ := adapted.Adapters(); count == 0 {
+		return fmt.Errorf("tensors of adapters are missing under %q", set.prefix)
+	}
+	return m.check()
+}
+
+// overrideInput checks that the backbones take pictures of the side that was asked for, if one was.
+// A map as large as the input grows with it.
+func (m *Pretrained) overrideInput(side int) error {
+	if side == 0 {
+		return nil
+	}
+	for _, u := range m.uses {
+		if !u.Backbone.AnySize() {
+			return fmt.Errorf("%w: %s takes pictures of %d x %d pixels only: --input cannot be used", ErrSpec, u.Backbone.Arch(),
+				u.Backbone.Side(), u.Backbone.Side())
+		}
+	}
+	if m.spec.Decoder == DecoderConv3 || m.spec.Decoder == "" {
+		m.spec.Output = 0
+	}
+	return nil
 }
 
 func override(field *string, value string) {
@@ -241,13 +285,40 @@ func (m *Pretrained) build(g *graph.Graph, image *graph.Node) (*builder, *graph.
 	if len(m.uses) == 0 {
 		return b, b.network(m.spec, image)
 	}
-	var features []*graph.Node
-	for i, u := range m.uses {
-		b.part = &part{&u.Backbone.layout, backbonePrefix(i)}
-		features = append(features, build(u.Backbone.tower, b, image, []string{u.Layer})[u.Layer])
+	features := make([]*graph.Node, len(m.uses))
+	for i, d := range m.distinct() {
+		b.part, b.added = &part{&d.backbone.layout, backbonePrefix(i)}, nil
+		d.read(build(d.backbone.tower, b, image, d.layers), features)
 	}
 	b.part = &part{layout: &m.layout}
 	return b, m.decoder.build(b, features, m.shapes)
+}
+
+// distinctBackbone is a backbone and the uses that read it.
+type distinctBackbone struct {
+	backbone *Backbone
+	layers   []string
+	uses     []int // indices
+}
+
+// read puts the features at the backbone's layers into the places of its uses.
+func (d distinctBackbone) read(features map[string]*graph.Node, into []*graph.Node) {
+	for k, use := range d.uses {
+		into[use] = features[d.layers[k]]
+	}
+}
+
+// distinct lists the backbones, each once.
+func (m *Pretrained) distinct() (list []distinctBackbone) {
+	for i, u := range m.uses {
+		at := slices.IndexFunc(list, func(d distinctBackbone) bool { return d.backbone == u.Backbone })
+		if at < 0 {
+			at = len(list)
+			list = append(list, distinctBackbone{backbone: u.Backbone})
+		}
+		list[at].layers, list[at].uses = append(list[at].layers, u.Layer), append(list[at].uses, i)
+	}
+	return list
 }
 
 // check returns an error if a tensor is missing.

@@ -66,12 +66,24 @@ func (b *builder) program(outputs []graph.Output) (Program, error) {
 	if err := b.check(); err != nil {
 		return Program{}, err
 	}
-	inits := map[string]graph.Initializer{}
+	inits, folder, err := initializersOf(b.declared)
+	if err != nil {
+		return Program{}, err
+	}
+	p := Program{Folder: folder}
+	p.ONNX, err = b.g.Encode(outputs, inits)
+	return p, err
+}
+
+// initializersOf says where the values of parameters are, by their names in the graph. Locations
+// are relative to dir.
+func initializersOf(list []declared) (inits map[string]graph.Initializer, dir string, err error) {
+	inits = map[string]graph.Initializer{}
 	var folders []string
-	for _, d := range b.declared {
+	for _, d := range list {
 		init, err := d.part.initializer(d.name, d.shape)
 		if err != nil {
-			return Program{}, err
+			return nil, "", err
 		}
 		if d.as != nil {
 			init.Shape = d.as
@@ -81,20 +93,18 @@ func (b *builder) program(outputs []graph.Output) (Program, error) {
 		}
 		inits[d.graphName()] = init
 	}
-	p := Program{Folder: commonFolder(folders)}
+	dir = commonFolder(folders)
 	for name, init := range inits {
 		if init.Location != "" {
-			relative, err := filepath.Rel(p.Folder, init.Location)
+			relative, err := filepath.Rel(dir, init.Location)
 			if err != nil {
-				return Program{}, fmt.Errorf("weights file: %w", err)
+				return nil, "", fmt.Errorf("weights file: %w", err)
 			}
 			init.Location = filepath.ToSlash(relative)
 			inits[name] = init
 		}
 	}
-	var err error
-	p.ONNX, err = b.g.Encode(outputs, inits)
-	return p, err
+	return inits, dir, nil
 }
 
 // commonFolder is the directory of all files, or the root if they differ: the engine takes one
@@ -120,6 +130,10 @@ func (l *layout) initializer(name string, shape []int) (graph.Initializer, error
 	}
 	init := graph.Initializer{DType: floatTypes[t.DType], Shape: shape}
 	size := t.Length / int64(r.parts)
+	if r.times != "" {
+		values, err := l.values(name, shape)
+		return Initializer(Param{Name: name, Shape: shape, Data: values}), err
+	}
 	if t.Data != nil || t.Strides != nil {
 		data, err := l.file.Bytes(t.Name)
 		if err != nil {

@@ -16,8 +16,11 @@ const (
 	metaDecoder = "decoder_type"
 )
 
-// decoderMark is the end of the name of a tensor that all decoders have.
-const decoderMark = "fc.0.weight"
+// Ends of the names of tensors that decoders have: the published ones and declip's, and conv3.
+const (
+	decoderMark = "fc.0.weight"
+	conv3Mark   = conv3Prefix + "0.weight"
+)
 
 // FileContents is what Recognise found in a weights file.
 type FileContents struct {
@@ -30,11 +33,13 @@ type FileContents struct {
 
 	file    *weights.File
 	decoder layout
+	mark    string // decoderMark or conv3Mark, if there is a decoder
 }
 
 // Recognise finds out what a file holds by its metadata and the names and shapes of its tensors. It
 // knows declip's own checkpoints, the published DeCLIP checkpoints, and CLIP in the naming of
-// OpenAI, open_clip or Hugging Face. A file without any of these is an error, as is a backbone with
+// OpenAI, open_clip or Hugging Face, DINOv2 and DINOv3 in the naming of Meta, Hugging Face or timm,
+// and DINOv3-IML's checkpoints. A file without any of these is an error, as is a backbone with
 // impossible sizes.
 func Recognise(f *weights.File) (*FileContents, error) {
 	c := &FileContents{file: f}
@@ -48,7 +53,7 @@ func Recognise(f *weights.File) (*FileContents, error) {
 				return nil, err
 			}
 			c.HasDecoder = true
-			c.decoder = layout{f, prefix, plainNaming}
+			c.decoder = layout{file: f, prefix: prefix, naming: plainNaming}
 			return c, nil
 		}
 	} else {
@@ -78,14 +83,19 @@ func Recognise(f *weights.File) (*FileContents, error) {
 			}
 		}
 	}
-	if c.decoder, c.HasDecoder, err = choose(f, decoderMark); err != nil {
-		return nil, err
+	for _, c.mark = range []string{decoderMark, conv3Mark} {
+		if c.decoder, c.HasDecoder, err = choose(f, c.mark); err != nil {
+			return nil, err
+		}
+		if c.HasDecoder {
+			break
+		}
 	}
 	if err := c.leaveOutCopies(); err != nil {
 		return nil, err
 	}
 	if !c.HasDecoder && len(c.Backbones) == 0 {
-		return nil, fmt.Errorf("%s: none of its %d tensors belongs to a network of declip or CLIP", f.Path(), len(f.Names()))
+		return nil, fmt.Errorf("%s: none of its %d tensors belongs to a network of declip, CLIP or DINO", f.Path(), len(f.Names()))
 	}
 	return c, nil
 }
@@ -124,7 +134,7 @@ func (c *FileContents) leaveOutCopies() error {
 // choice is known already.
 func (c *FileContents) withoutCopiesOf(list []*Backbone) []*Backbone {
 	var others []string
-	for _, prefix := range prefixes(c.file, decoderMark) {
+	for _, prefix := range prefixes(c.file, c.mark) {
 		if len(prefix) > len(c.decoder.prefix) {
 			others = append(others, prefix)
 		}
@@ -150,7 +160,7 @@ func stated(f *weights.File, key string) string {
 // channels is the number of channels that the file's decoder takes; 0 if its first layer is of an
 // unknown kind.
 func (c *FileContents) channels() int {
-	t, _, ok := c.decoder.find("fc.0.weight")
+	t, _, ok := c.decoder.find(c.mark)
 	if !ok || len(t.Shape) < 2 {
 		return 0
 	}
@@ -159,6 +169,9 @@ func (c *FileContents) channels() int {
 
 // decoderKind recognises the decoder by its tensors, for files that don't state it.
 func (c *FileContents) decoderKind() (string, error) {
+	if c.mark == conv3Mark {
+		return DecoderConv3, nil
+	}
 	if _, _, ok := c.decoder.find("att1.ln_1.weight"); ok {
 		return DecoderAttention, nil
 	}

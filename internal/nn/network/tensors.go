@@ -29,13 +29,15 @@ func (m *Pretrained) Tensors() ([]RequiredTensor, error) {
 		err := tensors.add(b, "")
 		return tensors.list, err
 	}
-	for i, u := range m.uses {
+	for i, d := range m.distinct() {
 		prefix := backbonePrefix(i)
-		if u.Backbone.layout.file == m.layout.file {
+		if d.backbone.layout.file == m.layout.file {
 			prefix = ""
 		}
-		if err := tensors.backbone(u.Backbone, u.Layer, prefix); err != nil {
-			return nil, err
+		for _, layer := range d.layers {
+			if err := tensors.backbone(d.backbone, layer, prefix); err != nil {
+				return nil, err
+			}
 		}
 	}
 	b, _, err := m.buildDecoder(Plain)
@@ -62,11 +64,14 @@ func (k *tensorList) add(b *builder, prefix string) error {
 		return err
 	}
 	for _, d := range b.declared {
-		t, _, err := d.part.get(d.name, d.shape)
+		t, r, err := d.part.get(d.name, d.shape)
 		if err != nil {
 			return err
 		}
 		k.take(d.part.file, t, prefix)
+		if factors, ok := d.part.file.Tensor(d.part.prefix + r.times); ok && r.times != "" {
+			k.take(d.part.file, factors, prefix)
+		}
 	}
 	return nil
 }
@@ -79,9 +84,12 @@ func (k *tensorList) backbone(b *Backbone, layer, prefix string) error {
 	if err := k.add(builder, prefix); err != nil {
 		return err
 	}
-	// It is not computed with, but without it the side of a residual network's input is unknown.
-	if t, _, ok := b.layout.find(resnetPlaces); ok {
-		k.take(b.layout.file, t, prefix)
+	// They are not computed with, but without them a residual network's input, or DINOv3's periods and
+	// the pictures that it was trained on, are unknown.
+	for _, name := range []string{resnetPlaces, periodsName, satelliteMark} {
+		if t, _, ok := b.layout.find(name); ok {
+			k.take(b.layout.file, t, prefix)
+		}
 	}
 	return nil
 }
@@ -103,6 +111,11 @@ func (m *Pretrained) Metadata() map[string]string {
 		spec.Arch = m.arch()
 		return map[string]string{SpecKey: spec.json()}
 	}
+	if len(m.uses) > 0 && m.uses[0].Backbone.AnySize() { // the file must state the input
+		spec := m.spec
+		spec.Arch = m.arch()
+		return map[string]string{SpecKey: spec.json()}
+	}
 	return map[string]string{metaLayer: m.spec.Layer, metaDecoder: m.spec.Decoder}
 }
 
@@ -112,8 +125,12 @@ func (m *Pretrained) arch() string {
 		return m.spec.Arch
 	}
 	var names []string
-	for _, u := range m.uses {
-		names = append(names, cutBehind(u.Backbone.tower, u.Layer).arch())
+	for _, d := range m.distinct() {
+		all := d.backbone.tower.layers()
+		deepest := slices.MaxFunc(d.layers, func(a, b string) int {
+			return slices.Index(all, plainLayer(a)) - slices.Index(all, plainLayer(b))
+		})
+		names = append(names, cutBehind(d.backbone.tower, deepest).arch())
 	}
 	return strings.Join(names, ",")
 }
@@ -124,6 +141,10 @@ func cutBehind(t tower, layer string) tower {
 	switch t := t.(type) {
 	case vit:
 		t.blocks = last + 1
+		return t
+	case dino:
+		t.blocks = slices.Index(t.layers(), plainLayer(layer)) + 1
+		t.final = layer != plainLayer(layer)
 		return t
 	case resnet:
 		for i := range t.blocks {

@@ -12,16 +12,21 @@ import (
 type Features struct {
 	Channels      int `json:"channels"`
 	Height, Width int // positions of the map
-	// Tokens: the features are rows [1 + Height Width, Channels], first the class token's, then
-	// those of the positions in row-major order. Otherwise they are a map [Channels, Height,
-	// Width].
+	// Tokens: the features are rows [1 + Registers + Height Width, Channels], first the class
+	// token's, last those of the positions in row-major order. Otherwise they are a map [Channels,
+	// Height, Width].
 	Tokens bool `json:"tokens,omitempty"`
+	// Registers is the number of rows between the class token's and those of the positions.
+	Registers int `json:"registers,omitempty"`
 }
+
+// Before is the number of rows before those of the positions.
+func (f Features) Before() int { return 1 + f.Registers }
 
 // Shape is [N, T, C] for tokens and [N, C, H, W] for a map, the batch open.
 func (f Features) Shape() []int {
 	if f.Tokens {
-		return []int{graph.Open, 1 + f.Height*f.Width, f.Channels}
+		return []int{graph.Open, f.Before() + f.Height*f.Width, f.Channels}
 	}
 	return []int{graph.Open, f.Channels, f.Height, f.Width}
 }
@@ -33,7 +38,8 @@ type tower interface {
 	arch() string
 	// side is the side of the square input in pixels.
 	side() int
-	// layers are the names of the layers whose features can be read, from the input on.
+	// layers are the names of the layers whose features can be read, from the input on. A layer
+	// that layerOf accepts may be one of them with normedSuffix.
 	layers() []string
 	// features is the shape at one of the layers.
 	features(layer string) Features
@@ -53,11 +59,46 @@ func build(t tower, b *builder, image *graph.Node, layers []string) map[string]*
 			break
 		}
 		x = t.layer(b, x, i)
-		if slices.Contains(layers, name) {
-			out[name] = x
-		}
+		readLayer(t, b, x, name, layers, out)
 	}
 	return out
+}
+
+// readLayer adds the features x of a layer to out, as those of the given layers that it is.
+func readLayer(t tower, b *builder, x *graph.Node, name string, layers []string, out map[string]*graph.Node) {
+	if slices.Contains(layers, name) {
+		out[name] = x
+	}
+	if d, ok := t.(dino); ok && slices.Contains(layers, name+normedSuffix) {
+		out[name+normedSuffix] = d.normed(b, x)
+	}
+}
+
+// normedSuffix follows the name of a layer of DINO for its features after the network's final norm,
+// as Meta's code gives them for each layer by default.
+const normedSuffix = "-norm"
+
+// lastNorm is another name of the last layer's features after the norm.
+const lastNorm = "norm"
+
+// plainLayer is the name of a layer without normedSuffix.
+func plainLayer(layer string) string { return strings.TrimSuffix(layer, normedSuffix) }
+
+// blockNames are layer0 to the last of some blocks.
+func blockNames(blocks int) []string {
+	names := make([]string, blocks)
+	for i := range names {
+		names[i] = fmt.Sprintf("layer%d", i)
+	}
+	return names
+}
+
+// inputSize is the size in pixels of a tower's input.
+func inputSize(t tower) (height, width int) {
+	if d, ok := t.(dino); ok {
+		return d.height, d.wide
+	}
+	return t.side(), t.side()
 }
 
 // Upper limits of the sizes in a file. The largest published sizes are 448 pixels and 32 positions.
@@ -69,8 +110,17 @@ const (
 // layerOf completes and checks the name of a layer; an empty name means the tower's last.
 func layerOf(t tower, layer string) (string, error) {
 	all := t.layers()
+	last := all[len(all)-1]
+	if d, ok := t.(dino); ok && d.final {
+		if layer == "" || layer == lastNorm {
+			return last + normedSuffix, nil
+		}
+		if slices.Contains(all, plainLayer(layer)) {
+			return layer, nil
+		}
+	}
 	if layer == "" {
-		return all[len(all)-1], nil
+		return last, nil
 	}
 	if !slices.Contains(all, layer) {
 		return "", fmt.Errorf("%w: %s has no layer %q, it has %s to %s", ErrSpec, t.arch(), layer, all[0], all[len(all)-1])
@@ -78,10 +128,29 @@ func layerOf(t tower, layer string) (string, error) {
 	return layer, nil
 }
 
+// layersOf is layerOf for names separated by commas, whose features are joined.
+func layersOf(t tower, layers string) (string, error) {
+	list := strings.Split(layers, ",")
+	for i, name := range list {
+		full, err := layerOf(t, strings.TrimSpace(name))
+		if err != nil {
+			return "", err
+		}
+		if slices.Contains(list[:i], full) {
+			return "", fmt.Errorf("%w: layer %s is named twice", ErrSpec, full)
+		}
+		list[i] = full
+	}
+	return strings.Join(list, ","), nil
+}
+
 // isCNN says whether a tower's decoders follow the published rules for convolutional backbones.
 func isCNN(t tower) bool {
-	_, tokens := t.(vit)
-	return !tokens
+	switch t.(type) {
+	case vit, dino:
+		return false
+	}
+	return true
 }
 
 // hasName says whether asked is a name of the tower.
@@ -96,7 +165,13 @@ func hasName(t tower, asked string) bool {
 // sameArch compares the names of two backbones, whose spelling varies in published files and
 // papers: case, "@336" for "@336px". A family alone (ViT, RN) matches all its members.
 func sameArch(asked, have string) bool {
-	plain := func(s string) string { return strings.TrimSuffix(strings.ToLower(strings.TrimSpace(s)), "px") }
+	plain := func(s string) string {
+		s = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(s)), "px")
+		if strings.HasPrefix(s, "dino") { // dinov2_vits14_reg4
+			s = strings.Replace(strings.ReplaceAll(s, "_", "-"), "-reg4", "-reg", 1)
+		}
+		return s
+	}
 	a, h := plain(asked), plain(have)
 	family, _, _ := strings.Cut(h, "-")
 	if strings.HasPrefix(h, "rn") {

@@ -8,7 +8,7 @@ import (
 
 // harmless lists the last parts of the names of tensors that do not change what a network
 // computes.
-var harmless = []string{"num_batches_tracked", "position_ids", "attn_mask"}
+var harmless = []string{"num_batches_tracked", "position_ids", "attn_mask", "mask_token", "bias_mask", "periods"}
 
 // checkUnexpected returns an error if a file has tensors among the network's that were not
 // requested while building: scales of layers, adapters, biases, more layers. The file then holds a
@@ -40,14 +40,14 @@ func (l *layout) checkUnexpected(names map[string]bool) error {
 	for name := range names {
 		inner := parent(name)
 		for _, module := range []string{inner, parent(inner)} {
-			if len(module) > len(l.prefix) {
+			if len(module) > len(l.prefix) && module != l.prefix+"blocks" { // the list of DINO's blocks
 				modules[module] = true
 			}
 		}
 	}
 	for _, t := range l.file.Tensors() {
 		_, numbers := floatTypes[t.DType]
-		if names[t.Name] || !numbers || slices.Contains(harmless, t.Name[strings.LastIndex(t.Name, ".")+1:]) {
+		if names[t.Name] || l.known[t.Name] || !numbers || slices.Contains(harmless, t.Name[strings.LastIndex(t.Name, ".")+1:]) {
 			continue
 		}
 		for module := parent(t.Name); module != ""; module = parent(module) {

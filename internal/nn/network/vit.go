@@ -41,14 +41,12 @@ func (v vit) tokens() int { return 1 + v.grid*v.grid }
 
 // layers are the outputs of the blocks, layer0 to the last, without the tower's final norm.
 func (v vit) layers() []string {
-	names := make([]string, v.blocks)
-	for i := range names {
-		names[i] = fmt.Sprintf("layer%d", i)
-	}
-	return names
+	return blockNames(v.blocks)
 }
 
-func (v vit) features(string) Features { return Features{v.width, v.grid, v.grid, true} }
+func (v vit) features(string) Features {
+	return Features{Channels: v.width, Height: v.grid, Width: v.grid, Tokens: true}
+}
 
 // check returns an error for impossible sizes.
 func (v vit) check() error {
