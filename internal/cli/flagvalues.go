@@ -90,6 +90,35 @@ func (v *interval) Set(text string) error {
 // Type implements pflag.Value.
 func (v *interval) Type() string { return "MIN,MAX" }
 
+// tiles is the value of a flag with the side of tiles and, if it is given, their overlap.
+type tiles struct{ size, overlap *int }
+
+// String implements pflag.Value.
+func (v *tiles) String() string {
+	if v.size == nil || *v.size == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d,%d", *v.size, *v.overlap)
+}
+
+// Set implements pflag.Value.
+func (v *tiles) Set(text string) error {
+	size, overlap, two := strings.Cut(text, ",")
+	a, err := strconv.Atoi(strings.TrimSpace(size))
+	b := 0
+	if two && err == nil {
+		b, err = strconv.Atoi(strings.TrimSpace(overlap))
+	}
+	if err != nil || a < 1 || two && b < 1 {
+		return errors.New("expected SIZE or SIZE,OVERLAP, whole numbers of pixels")
+	}
+	*v.size, *v.overlap = a, b
+	return nil
+}
+
+// Type implements pflag.Value.
+func (v *tiles) Type() string { return "SIZE,OVERLAP" }
+
 // span is the value of a flag with two numbers, MIN,MAX.
 type span struct{ low, high *float64 }
 

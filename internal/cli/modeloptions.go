@@ -22,10 +22,10 @@ type networkOptions struct {
 
 // AddFlags declares the flags with their defaults.
 func (o *networkOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.arch, "arch", "", "backbone, such as ViT-L/14, RN50 or ViT-L/14,RN50 (default: detected from the file)")
+	f.StringVar(&o.arch, "arch", "", "backbone, such as ViT-L/14, RN50, ViT-L/14,RN50 or dinov3-vitl16 (default: detected from the file)")
 	f.StringVar(&o.layer, "layer", "", "layer of the backbone that the decoder reads, such as layer20 (default: detected from the file)")
-	f.StringVar(&o.decoder, "decoder", "", "decoder: linear, attention or conv-K (default: detected from the file)")
-	f.IntVar(&o.input, "input", 0, "scale pictures to squares of `N` pixels for pscc-net; it was trained at 256 (default: their own size)")
+	f.StringVar(&o.decoder, "decoder", "", "decoder: linear, attention, conv3 or conv-K (default: detected from the file)")
+	f.IntVar(&o.input, "input", 0, "scale pictures to squares of `N` pixels, for pscc-net (trained at 256) and backbones of DINO (default: the model's own size)")
 	addClipFlag(f, &o.clip)
 }
 
@@ -70,7 +70,16 @@ func checkThreads(cmd *cobra.Command, threads int) error {
 type modelOptions struct {
 	models  []string
 	network networkOptions
+	tiling  localize.Tiling
 	engine  engineOptions
+}
+
+// addTilingFlags declares how a model that scales pictures runs over their own pixels instead.
+func addTilingFlags(f *pflag.FlagSet, t *localize.Tiling) {
+	f.Var(&tiles{&t.Size, &t.Overlap}, "tiles",
+		"run a model that scales pictures over squares of `SIZE` of their own pixels, as SIZE or SIZE,OVERLAP: small edits stay visible")
+	f.StringVar(&t.Context, "context", localize.ContextNone,
+		"with --tiles: none, or join the map of the scaled whole picture, by the mean or the max of the probabilities")
 }
 
 // AddFlags declares the flags with their defaults.
@@ -78,6 +87,7 @@ func (o *modelOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.models, "model", "m", []string{models.Default},
 		"`model`: built-in name, file, or name in the models directory; repeatable: the result is the mean")
 	o.network.AddFlags(f)
+	addTilingFlags(f, &o.tiling)
 	o.engine.AddFlags(f)
 }
 
@@ -87,8 +97,11 @@ func (o *modelOptions) check(cmd *cobra.Command) error { return checkThreads(cmd
 func (a *app) open(cmd *cobra.Command, m modelOptions, o localize.Options) (*localize.Model, error) {
 	o.Library, o.Device, o.Threads, o.LowMemory = a.library, m.engine.device, m.engine.threads, m.engine.lowMemory
 	o.Arch, o.Layer, o.Decoder, o.Input, o.Backbones = m.network.arch, m.network.layer, m.network.decoder, m.network.input, m.network.clip
-	o.Notice = a.notice
+	o.Notice, o.Tiling = a.notice, m.tiling
 	model, err := localize.OpenSeveral(m.models, o)
+	if errors.Is(err, localize.ErrTiling) {
+		return nil, usagef(cmd, "--tiles: %w", err)
+	}
 	return model, wrongNetwork(cmd, m.network, sayClip(err))
 }
 

@@ -66,16 +66,24 @@ func (r *groupRun) runBackbones(ctx context.Context) error {
 	for i, p := range r.pictures {
 		pixels[i] = p.RGB
 	}
-	r.features = map[reading]*engine.Tensor{}
-	for _, p := range r.passes {
+	return r.runPasses(ctx, func(p *pass) (_ *engine.Tensor, err error) {
 		side := p.backbone.Side()
 		if images[side] == nil {
-			var err error
-			if images[side], err = Scaled(pixels, side); err != nil {
-				return err
-			}
+			images[side], err = Scaled(pixels, side)
 		}
-		out, err := p.parts(ctx, images[side])
+		return images[side], err
+	})
+}
+
+// runPasses runs each backbone on the images [N, 3, side, side] that are given for it.
+func (r *groupRun) runPasses(ctx context.Context, images func(*pass) (*engine.Tensor, error)) error {
+	r.features = map[reading]*engine.Tensor{}
+	for _, p := range r.passes {
+		input, err := images(p)
+		if err != nil {
+			return err
+		}
+		out, err := p.parts(ctx, input)
 		if err != nil {
 			return err
 		}

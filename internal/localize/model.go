@@ -46,6 +46,10 @@ func (b *batch) check(context.Context) error {
 }
 
 func (b *batch) runNetworks(ctx context.Context) (err error) {
+	if b.model.tiles != nil {
+		b.outputs, err = b.model.runTiles(ctx, b.pictures)
+		return err
+	}
 	b.outputs, err = b.model.group.Run(ctx, b.pictures)
 	return err
 }

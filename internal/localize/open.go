@@ -53,9 +53,13 @@ type Options struct {
 	// Arch, Layer and Decoder, such as "ViT-L/14", "layer20" and "conv-20",
 	// override what a model's file says, or fill in what it does not say.
 	Arch, Layer, Decoder string
-	// Input is the side in pixels of the square that PSCC-Net gets pictures scaled to; 0: their own
-	// size. Other networks refuse it.
+	// Input is the side in pixels of the square that pictures are scaled to, for PSCC-Net, which
+	// otherwise sees their own size, and for networks on DINOv2 or DINOv3, which take any multiple of
+	// their patches; 0: the network's own. Other networks refuse it.
 	Input int
+	// Tiling runs networks that otherwise see pictures scaled to their input over the pictures' own
+	// pixels.
+	Tiling Tiling
 	// Backbones are files with CLIP's weights, for models that come without them. Without these
 	// files, the models directory is searched.
 	Backbones []string
@@ -75,6 +79,8 @@ type Model struct {
 	info      Info
 	each      bool
 	byMean    []bool // a picture's score by a model is its mean probability
+	tiling    Tiling
+	tiles     *Group // runs the models over tiles; nil without tiling, group if the sizes are the same
 }
 
 // Open opens a model by the name of a built-in one ("lite"), by the path of a
@@ -98,10 +104,13 @@ func OpenSeveral(names []string, o Options) (*Model, error) {
 	if len(names) == 0 {
 		return nil, errors.New("no model is given")
 	}
-	m := &Model{names: names, threshold: o.Threshold, each: o.Each}
-	if err := m.open(o); err != nil {
-		m.closeFiles()
+	tiling, err := o.Tiling.complete()
+	if err != nil {
 		return nil, err
+	}
+	m := &Model{names: names, threshold: o.Threshold, each: o.Each, tiling: tiling}
+	if err := m.open(o); err != nil {
+		return nil, errors.Join(err, m.closeGroups(), m.closeFiles())
 	}
 	return m, nil
 }
@@ -128,26 +137,73 @@ func (m *Model) open(o Options) error {
 		}
 		beside = append(beside, f)
 	}
-	var networks []*network.Pretrained
-	for _, name := range m.names {
-		n, opened, err := models.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Input: o.Input}, beside)
-		m.files = append(m.files, opened...)
-		if err != nil {
-			return err
-		}
-		networks = append(networks, n)
-		m.byMean = append(m.byMean, n.Spec().Mode == network.ModeResize)
+	networks, err := m.openNetworks(o, o.Input, beside)
+	if err != nil {
+		return err
+	}
+	for _, n := range networks {
+		m.byMean = append(m.byMean, n.Spec().Mode == network.ModeResize && m.tiling.Size == 0)
 	}
 	m.notice(o.Notice)
 	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
 	if err != nil {
 		return err
 	}
-	if m.group, err = NewGroup(e, networks, LoadOptions{LowMemory: o.LowMemory}); err != nil {
+	if err := m.load(e, networks, o, beside); err != nil {
 		return err
 	}
-	m.info = describe(e.Info().Device, m.group.Specs())
+	m.info = describe(e.Info().Device, m.Specs())
+	if m.tiles != nil {
+		m.info.SizeMode = SizeTiles
+	}
 	return nil
+}
+
+// openNetworks opens the models' networks for an input of the given side, 0 for their own.
+func (m *Model) openNetworks(o Options, side int, beside []*weights.File) (list []*network.Pretrained, err error) {
+	for _, name := range m.names {
+		n, opened, err := models.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Input: side}, beside)
+		m.files = append(m.files, opened...)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}
+
+// load loads the networks, for the whole picture and for tiles as far as the tiling needs them.
+func (m *Model) load(e *engine.Engine, networks []*network.Pretrained, o Options, beside []*weights.File) (err error) {
+	options := LoadOptions{LowMemory: o.LowMemory}
+	if m.tiling.Size == 0 {
+		m.group, err = NewGroup(e, networks, options)
+		return err
+	}
+	other, err := m.tiling.check(networks)
+	if err != nil {
+		return err
+	}
+	tiled := networks
+	if other {
+		if tiled, err = m.openNetworks(o, m.tiling.Size, beside); err != nil {
+			return err
+		}
+	}
+	if m.tiles, err = NewGroup(e, tiled, options); err != nil || m.tiling.Context == ContextNone {
+		return err
+	}
+	if m.group = m.tiles; other {
+		m.group, err = NewGroup(e, networks, options)
+	}
+	return err
+}
+
+// Specs describes the models in their order.
+func (m *Model) Specs() []network.Spec {
+	if m.tiles != nil {
+		return m.tiles.Specs()
+	}
+	return m.group.Specs()
 }
 
 // notice names the prefixes that were removed from the names of tensors, and the copies of networks
@@ -180,7 +236,18 @@ func (m *Model) Name() string { return strings.Join(m.names, " + ") }
 
 // Close frees the model. No call may be in progress.
 func (m *Model) Close() error {
-	return errors.Join(m.group.Close(), m.closeFiles())
+	return errors.Join(m.closeGroups(), m.closeFiles())
+}
+
+func (m *Model) closeGroups() error {
+	var errs []error
+	if m.group != nil {
+		errs = append(errs, m.group.Close())
+	}
+	if m.tiles != nil && m.tiles != m.group {
+		errs = append(errs, m.tiles.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (m *Model) closeFiles() error {

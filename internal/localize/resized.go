@@ -34,13 +34,19 @@ func (r *resizedRun) scale(context.Context) error {
 }
 
 func (r *resizedRun) runNetwork(ctx context.Context) error {
-	prob, h, w, err := r.logits(ctx, r.image, r.spec.Input, r.spec.Input)
+	var err error
+	r.out.Raw, err = r.mapOf(ctx, r.image, r.spec.Input, r.spec.Input)
+	return err
+}
+
+// mapOf is the network's map of probabilities for image [3, h, w].
+func (r *Runner) mapOf(ctx context.Context, image []float32, h, w int) (picture.Map, error) {
+	prob, oh, ow, err := r.logits(ctx, image, h, w)
 	if err != nil {
-		return err
+		return picture.Map{}, err
 	}
 	toProbabilities(prob)
-	r.out.Raw = picture.Map{Prob: prob, Width: w, Height: h}
-	return nil
+	return picture.Map{Prob: prob, Width: ow, Height: oh}, nil
 }
 
 func (r *resizedRun) enlarge(context.Context) error {
