@@ -48,8 +48,8 @@ func (m *Pretrained) takeNamed(pool []*Backbone) (missing []string, err error) {
 // features have as many channels as the decoder takes.
 func (m *Pretrained) guessBackbones(c *FileContents, pool []*Backbone) error {
 	if len(c.Backbones) > 0 {
-		for _, b := range c.Backbones[:min(2, len(c.Backbones))] {
-			m.uses = append(m.uses, Use{Backbone: b})
+		for i := range c.Backbones[:min(2, len(c.Backbones))] {
+			m.uses = append(m.uses, Use{Backbone: pool[i]}) // with adapters, if some were given
 		}
 		return m.orderFusion()
 	}

@@ -160,9 +160,11 @@ func (h *Head) Metadata() (map[string]string, error) {
 	return map[string]string{SpecKey: h.Spec().json(), BackbonesKey: origins}, err
 }
 
-// BackbonesIn lists the backbones in some files. A file without a backbone is an error.
+// BackbonesIn lists the backbones in some files. Adapters in files of PEFT are added to the backbone
+// of DINO among them. A file without either is an error.
 func BackbonesIn(files []*weights.File) ([]*Backbone, error) {
 	var list []*Backbone
+	adapters, files := splitAdapters(files)
 	for _, f := range files {
 		c, err := Recognise(f)
 		if err != nil {
@@ -173,5 +175,5 @@ func BackbonesIn(files []*weights.File) ([]*Backbone, error) {
 		}
 		list = append(list, c.Backbones...)
 	}
-	return list, nil
+	return list, attachTo(list, adapters)
 }

@@ -84,6 +84,7 @@ func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pret
 		return openLite(c, o)
 	}
 	pool := slices.Clone(c.Backbones)
+	adapters, others := splitAdapters(others)
 	for _, file := range others {
 		other, err := Recognise(file)
 		if err != nil {
@@ -93,6 +94,9 @@ func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pret
 			return nil, fmt.Errorf("%s holds no backbone that %s could use", file.Path(), f.Path())
 		}
 		pool = append(pool, other.Backbones...)
+	}
+	if err := attachTo(pool, adapters); err != nil {
+		return nil, err
 	}
 	spec := c.Stated
 	if o.Input != 0 {

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -13,6 +14,9 @@ type RequiredTensor struct {
 	File   *weights.File
 	Tensor weights.Tensor // in File
 	Name   string
+	// Merge gives the tensor's values with its adapters added; nil for a tensor that is written as it
+	// is. See Pretrained.Merged.
+	Merge func(context.Context) ([]float32, error)
 }
 
 // Tensors lists the tensors that the model needs, each once. They keep their names, except that the
@@ -97,7 +101,7 @@ func (k *tensorList) backbone(b *Backbone, layer, prefix string) error {
 func (k *tensorList) take(file *weights.File, t weights.Tensor, prefix string) {
 	known := slices.ContainsFunc(k.list, func(other RequiredTensor) bool { return other.File == file && other.Tensor.Name == t.Name })
 	if !known {
-		k.list = append(k.list, RequiredTensor{file, t, prefix + t.Name})
+		k.list = append(k.list, RequiredTensor{File: file, Tensor: t, Name: prefix + t.Name})
 	}
 }
 

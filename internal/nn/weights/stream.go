@@ -40,6 +40,26 @@ func (f *File) Stream(name, as string, dtype DType) (Stream, error) {
 	return s, nil
 }
 
+// StreamFloat32s returns a float32 tensor whose values are computed when it is written.
+func StreamFloat32s(name string, shape []int, values func() ([]float32, error)) Stream {
+	return Stream{Name: name, DType: Float32, Shape: shape, Write: func(w io.Writer) error {
+		data, err := values()
+		if err != nil {
+			return err
+		}
+		var part [chunk]byte
+		for len(data) > 0 {
+			n := min(len(data), len(part)/Float32.Size())
+			toFloat32(part[:], data[:n])
+			if _, err := w.Write(part[:n*Float32.Size()]); err != nil {
+				return err
+			}
+			data = data[n:]
+		}
+		return nil
+	}}
+}
+
 // converter returns a function that converts raw numbers, at most a chunk of them, from one
 // floating-point type to another. Its result is valid until the next call.
 func converter(from, to DType) func(part []byte) ([]byte, error) {
