@@ -19,6 +19,7 @@ type convertOptions struct {
 	out   string
 	force bool
 	fp16  bool
+	merge bool
 }
 
 func (a *app) newModelsConvert() *cobra.Command {
@@ -36,6 +37,9 @@ gives the same results.
 result is compared with the original and refused if a probability differs by
 more than 0.02.
 
+--merge adds LoRA adapters to the weights that they belong to. The result needs
+no other file, is compared with the original, and can be fine-tuned.
+
 A backbone without a decoder can be converted, too; --layer cuts it.`,
 		Example: `  declip models convert declip-vit-ldm -o ldm.safetensors --fp16`,
 		Args:    oneModel,
@@ -50,6 +54,7 @@ A backbone without a decoder can be converted, too; --layer cuts it.`,
 	cmd.Flags().StringVarP(&o.out, "out", "o", "", "`file` for the result")
 	addForceFlag(cmd.Flags(), &o.force)
 	cmd.Flags().BoolVar(&o.fp16, "fp16", false, "store matrices and kernels in half precision")
+	cmd.Flags().BoolVar(&o.merge, "merge", false, "add LoRA adapters to the weights")
 	return cmd
 }
 
@@ -67,8 +72,8 @@ func (a *app) runModelsConvert(ctx context.Context, o convertOptions, name strin
 	default:
 		return x.reason()
 	}
-	options := convert.SafetensorsOptions{Halves: o.fp16}
-	if o.fp16 && x.model != nil {
+	options := convert.SafetensorsOptions{Halves: o.fp16, Merge: o.merge}
+	if (o.fp16 || o.merge) && x.model != nil {
 		if options.Engine, err = a.referenceEngine(); err != nil {
 			return fmt.Errorf("comparing the result with the original: %w", err)
 		}

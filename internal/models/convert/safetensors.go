@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -24,11 +26,16 @@ const MetadataKey = "declip.converted"
 type facts struct {
 	From   []string `json:"from"` // names of files
 	Halves bool     `json:"halves,omitempty"`
+	Merged bool     `json:"merged,omitempty"` // adapters are in the weights
 }
 
 // MaxDifference is how much the probabilities of a network in float16 may differ from the
 // original's.
 const MaxDifference = 0.02
+
+// MaxMerged is the same for a network whose adapters were merged. Programs merge them, too, so that
+// only rounding differs.
+const MaxMerged = 1e-4
 
 // Source is the network to convert: a model, or backbones without a decoder.
 type Source struct {
@@ -44,9 +51,15 @@ type Source struct {
 type SafetensorsOptions struct {
 	// Halves stores matrices and kernels as float16. Small tensors (biases, norms) keep their type.
 	Halves bool
-	// Engine compares a model in float16 with the original; nil: no comparison.
+	// Merge adds a model's adapters to the weights that they belong to.
+	Merge bool
+	// Engine compares a model in float16, or with merged adapters, with the original; nil: no
+	// comparison.
 	Engine *engine.Engine
 }
+
+// changes says whether the values differ from the original's.
+func (o SafetensorsOptions) changes() bool { return o.Halves || o.Merge }
 
 // Safetensors writes what inference needs of a network to a file that is recognised as the same
 // network. Without Halves nothing is changed: the tensors are the original's, byte for byte, and so
@@ -58,7 +71,7 @@ func Safetensors(ctx context.Context, path string, s Source, o SafetensorsOption
 			return Report{}, err
 		}
 	}
-	kept, err := s.tensors()
+	kept, merged, err := s.tensors(o)
 	if err != nil {
 		return Report{}, err
 	}
@@ -68,13 +81,17 @@ func Safetensors(ctx context.Context, path string, s Source, o SafetensorsOption
 		if o.Halves && len(k.Tensor.Shape) >= 2 && (dtype == weights.Float32 || dtype == weights.Float64) {
 			dtype = weights.Float16
 		}
-		if streams[i], err = k.File.Stream(k.Tensor.Name, k.Name, dtype); err != nil {
+		if streams[i], err = k.Stream(ctx, dtype); err != nil {
 			return Report{}, err
 		}
 	}
 	metadata, err := s.metadata(kept, o)
 	if err != nil {
 		return Report{}, err
+	}
+	if merged != nil {
+		delete(metadata, network.BackbonesKey) // the file has its backbone
+		maps.Copy(metadata, merged)
 	}
 	report := Report{Tensors: len(streams)}
 	fill := func(w io.Writer) error {
@@ -104,19 +121,26 @@ func (i *interruptible) Write(p []byte) (int, error) {
 	return i.w.Write(p)
 }
 
-func (s Source) tensors() ([]network.RequiredTensor, error) {
-	if s.Model != nil {
-		return s.Model.Tensors()
+// tensors lists what is written. merged are the metadata of a model with merged adapters, nil
+// otherwise.
+func (s Source) tensors(o SafetensorsOptions) (kept []network.RequiredTensor, merged map[string]string, err error) {
+	switch {
+	case o.Merge && s.Model == nil:
+		return nil, nil, errors.New("only adapters of a model can be merged, not those of a backbone alone")
+	case o.Merge:
+		return s.Model.Merged()
+	case s.Model != nil:
+		kept, err = s.Model.Tensors()
+		return kept, nil, err
 	}
-	var kept []network.RequiredTensor
 	for _, b := range s.Backbones {
 		list, err := b.Tensors(s.layer(b))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		kept = append(kept, list...)
 	}
-	return kept, nil
+	return kept, nil, nil
 }
 
 func (s Source) layer(b *network.Backbone) string {
@@ -140,7 +164,7 @@ func (s Source) metadata(kept []network.RequiredTensor, o SafetensorsOptions) (m
 			metadata[key] = value
 		}
 	}
-	made := facts{Halves: o.Halves}
+	made := facts{Halves: o.Halves, Merged: o.Merge}
 	seen := map[*weights.File]bool{}
 	for _, k := range kept {
 		if !seen[k.File] {
@@ -160,11 +184,11 @@ func (s Source) compare(ctx context.Context, path string, kept []network.Require
 		return err
 	}
 	defer file.Close()
-	model, err := s.recognise(file)
+	model, err := s.recognise(file, o.Merge)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDiffers, err)
 	}
-	if !o.Halves {
+	if !o.changes() {
 		return sameTensors(ctx, file, kept)
 	}
 	if o.Engine == nil || model == nil {
@@ -182,14 +206,19 @@ func (s Source) compare(ctx context.Context, path string, kept []network.Require
 	if r.Difference, err = difference(want, got); err != nil {
 		return err
 	}
-	if r.Difference > MaxDifference {
-		return fmt.Errorf("%w: in float16 probabilities differ by %.3f, at most %g is allowed", ErrDiffers, r.Difference, MaxDifference)
+	most, what := MaxDifference, "in float16"
+	if !o.Halves {
+		most, what = MaxMerged, "with merged adapters"
+	}
+	if r.Difference > most {
+		return fmt.Errorf("%w: %s probabilities differ by %.2g, at most %g is allowed", ErrDiffers, what, r.Difference, most)
 	}
 	return nil
 }
 
-// recognise checks that the new file contains the same network. The model is nil for backbones.
-func (s Source) recognise(file *weights.File) (*network.Pretrained, error) {
+// recognise checks that the new file contains the same network, apart from merged adapters. The model
+// is nil for backbones.
+func (s Source) recognise(file *weights.File, merged bool) (*network.Pretrained, error) {
 	if s.Model == nil {
 		contents, err := network.Recognise(file)
 		if err != nil {
@@ -212,6 +241,9 @@ func (s Source) recognise(file *weights.File) (*network.Pretrained, error) {
 	got, want := model.Spec(), s.Model.Spec()
 	// An unnamed size is described by its number of layers, some of which may be left out.
 	got.Arch = want.Arch
+	if merged {
+		want.LoRA = nil
+	}
 	if !reflect.DeepEqual(got, want) {
 		return nil, fmt.Errorf("it is recognised as %+v, expected %+v", got, want)
 	}
