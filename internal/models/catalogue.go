@@ -13,6 +13,9 @@ type Entry struct {
 	File string `json:"file"`
 	// URL is the address of the file, or of the archive that has it.
 	URL string `json:"url"`
+	// Manual says why the file cannot be downloaded from URL, which is then a page for people; empty
+	// for files that can.
+	Manual string `json:"manual,omitempty"`
 	// Archive is the zip file at URL that has the file; nil if URL is the file's.
 	Archive *Archive `json:"archive,omitempty"`
 	// Size is the file's in bytes; 0 if none is known.
@@ -67,7 +70,7 @@ var declipLicence = Licence{
 	URL:     "https://github.com/bit-ml/DeCLIP#license",
 }
 
-// Catalogue lists the published files: CLIP's backbones, DeCLIP's models, then other authors'.
+// Catalogue lists the published files: CLIP's backbones, DeCLIP's models, other authors', then DINO's.
 func Catalogue() []Entry {
 	list := []Entry{
 		clip("ViT-L/14", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),
@@ -81,7 +84,7 @@ func Catalogue() []Entry {
 			list = append(list, declipFusion(t))
 		}
 	}
-	return append(list, others()...)
+	return append(append(list, others()...), dino()...)
 }
 
 // clip describes a backbone published by OpenAI. The digest is part of its address.

@@ -16,7 +16,7 @@ func TestCatalogue(t *testing.T) {
 		if e.Archive != nil {
 			file = e.Archive.File
 		}
-		if err != nil || u.Scheme != "https" || path.Base(u.Path) != file && !asks(e.URL) {
+		if err != nil || u.Scheme != "https" || path.Base(u.Path) != file && !asks(e.URL) && e.Manual == "" {
 			t.Errorf("%s: address %s (%v): expected https and the file %s", e.Name, e.URL, err, file)
 		}
 		if sum, err := hex.DecodeString(e.SHA256); e.SHA256 != "" && (err != nil || len(sum) != 32) {
@@ -64,6 +64,8 @@ func TestLookup(t *testing.T) {
 		"PSCC":                                     "pscc",
 		"hrnet.pth":                                "pscc",
 		"CAT_full_v2.pth.tar":                      "cat-net",
+		"dinov2_vits14_reg4_pretrain.pth":          "dinov2-vits14-reg",
+		"dinov3-vitl16":                            "dinov3-vitl16",
 	} {
 		if e, ok := Lookup(name); !ok || e.Name != want {
 			t.Errorf("%s is %q, expected %q", name, e.Name, want)

@@ -44,6 +44,9 @@ func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 	if err != nil {
 		return Pulled{}, err
 	}
+	if e.Manual != "" && o.Mirror == "" {
+		return e.byHand(file)
+	}
 	address, err := e.Address(o.Mirror)
 	if err != nil {
 		return Pulled{}, err
@@ -77,6 +80,17 @@ func Pull(ctx context.Context, e Entry, o PullOptions) (Pulled, error) {
 	}
 	note := fmt.Appendf(nil, "%s  %s\n", result.SHA256, e.File) // as sha256sum writes it
 	return p, files.WriteBytes(file+noteSuffix, note)
+}
+
+// ErrManual is wrapped by errors about files that people must download themselves.
+var ErrManual = errors.New("declip cannot download it")
+
+// byHand is Pull for a file that people must download. Its digest is checked by Digest.
+func (e Entry) byHand(file string) (Pulled, error) {
+	if _, err := os.Stat(file); err == nil {
+		return Pulled{Path: file, Result: download.Result{Existed: true}}, nil
+	}
+	return Pulled{}, fmt.Errorf("%w: %s. Get it at %s and save it as %s, or name a mirror (--from) that has %s", ErrManual, e.Manual, e.URL, file, e.File)
 }
 
 // Record writes down the digest of a file of the catalogue for which none is known, so that later

@@ -111,6 +111,27 @@ func checkLaterPull(t *testing.T, e Entry, path string, data []byte) {
 	}
 }
 
+// A file that the publisher sends after a form is named with its page, taken from a mirror, and found
+// where it was saved.
+func TestPullByHand(t *testing.T) {
+	models := filepath.Join(t.TempDir(), "models")
+	t.Setenv("DECLIP_MODELS", models)
+	data, err := weights.Marshal([]weights.Tensor{weights.FromFloat32s("a", []int{1}, []float32{1})}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, _ := Lookup("dinov3-vits16")
+	if _, err := Pull(t.Context(), e, PullOptions{}); !errors.Is(err, ErrManual) || !strings.Contains(err.Error(), e.URL) || !strings.Contains(err.Error(), e.File) {
+		t.Errorf("error %v, expected one that names page and file", err)
+	}
+	if p, err := Pull(t.Context(), e, PullOptions{Mirror: mirror(t, data)}); err != nil || p.Existed {
+		t.Errorf("from a mirror: %+v, %v", p, err)
+	}
+	if p, err := Pull(t.Context(), e, PullOptions{}); err != nil || !p.Existed {
+		t.Errorf("saved already: %+v, %v", p, err)
+	}
+}
+
 func TestDigest(t *testing.T) {
 	dir := t.TempDir()
 	if want, source, err := Digest(filepath.Join(dir, "RN50.pt")); err != nil || source != "as published" || !strings.HasPrefix(want, "afeb0e10") {
