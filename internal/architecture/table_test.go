@@ -35,7 +35,7 @@ var rooms = []room{
 	},
 	{name: "evaluate", below: []string{"localize", "dataset", "nn", "picture", "metric", "parallel"}},
 	{
-		name: "jobs", does: "holds jobs of many pictures: their queue and their stores", below: []string{"files"},
+		name: "jobs", does: "holds jobs of many pictures: their queue and their stores", below: []string{"parallel", "files"},
 		shared: []string{"jobs/queue", "jobs/store"},
 	},
 	{name: "localize", below: []string{"forensics", "models", "nn", "picture", "metric", "numeric", "parallel"}},
@@ -81,5 +81,6 @@ var reserved = map[string][]string{
 	"github.com/tetratelabs/wazero":              {"picture/sandbox"},
 	"github.com/parquet-go/parquet-go":           {"dataset/parquet"},
 	"github.com/klauspost/compress":              {"picture/tiff"},
+	"github.com/nats-io":                         {"jobs/queue"},
 	"github.com/declip/declip/internal/parallel": {"parallel"},
 }

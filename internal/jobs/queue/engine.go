@@ -53,7 +53,8 @@ type Engine interface {
 	Oldest(ctx context.Context, filter string) (time.Time, bool, error)
 
 	// Events reads the messages that filter selects without taking them, in the order in which they
-	// were put in: first those with a higher sequence number than after, then new ones.
+	// were put in: first those with a higher sequence number than after, then new ones. If the
+	// stream has been made again since, or has lost its end, it begins with the first one there is.
 	Events(ctx context.Context, filter string, after uint64) (Reader, error)
 
 	// Bucket gives one of the buckets, by its name.
@@ -105,8 +106,9 @@ type Lease interface {
 	Deliveries() int
 	// Beat says that the message is still worked on.
 	Beat(ctx context.Context) error
-	// Done removes the message from the queue and waits until that survives a power failure. It has no
-	// effect on a message that was removed by others.
+	// Done removes the message from the queue and waits until that survives a power failure. A
+	// cluster may count the message for some milliseconds more. Done has no effect on a message that
+	// was removed by others.
 	Done(ctx context.Context) error
 	// Drop returns the message to the queue, to be delivered again after delay.
 	Drop(ctx context.Context, delay time.Duration) error

@@ -7,7 +7,7 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	wait, ttl := 200*time.Millisecond, 200*time.Millisecond
+	wait, ttl := 600*time.Millisecond, 200*time.Millisecond
 	suite(t, &Memory{AckWait: wait, LeaseTTL: ttl}, wait, ttl)
 }
 

@@ -28,6 +28,7 @@ func suite(t *testing.T, e Engine, wait, ttl time.Duration) {
 		"Events": testEvents, "Keys": testKeys, "Watch": testWatch, "Leases": testLeases, "Contexts": testContexts, "Invalid": testInvalid,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they mostly wait
 			n := benches.Add(1)
 			test(&bench{t, e, wait, ttl, fmt.Sprintf("tenant%d", n), fmt.Sprintf("JOB%d", n), fmt.Sprintf("0123456789ab_cpu%d", n)})
 		})
@@ -85,12 +86,13 @@ func (b *bench) taker(prefetch bool) Taker {
 	return t
 }
 
-// take takes the batch with the given name.
+// take takes the batch with the given name, which was delivered so often, or once more: what a
+// worker asked for and no longer wants counts, too.
 func (b *bench) take(t Taker, batch string, deliveries int) Lease {
 	b.Helper()
 	l, err := t.Take(b.ctx())
 	b.no(err)
-	if string(l.Body()) != batch || !strings.HasSuffix(l.Subject(), "."+batch) || l.Deliveries() != deliveries {
+	if string(l.Body()) != batch || !strings.HasSuffix(l.Subject(), "."+batch) || l.Deliveries() < deliveries || l.Deliveries() > deliveries+1 {
 		b.Fatalf("took %s with body %q, delivery %d; expected batch %s, delivery %d", l.Subject(), l.Body(), l.Deliveries(), batch, deliveries)
 	}
 	return l
@@ -108,14 +110,20 @@ func (b *bench) none(t Taker, d time.Duration) {
 	}
 }
 
+// depth fails unless the job has, or soon will have, the wanted number of messages.
 func (b *bench) depth(want int) {
 	b.Helper()
 	filter, err := WorkOfJob(b.tenant, b.job)
 	b.no(err)
-	n, err := b.Depth(b.ctx(), filter)
-	b.no(err)
-	if n != want {
-		b.Fatalf("%d messages are in the queue, expected %d", n, want)
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		n, err := b.Depth(b.ctx(), filter)
+		b.no(err)
+		if n == want {
+			return
+		}
+		if time.Since(began) > 5*time.Second {
+			b.Fatalf("%d messages are in the queue, expected %d", n, want)
+		}
 	}
 }
 
@@ -153,6 +161,7 @@ func testPut(b *bench) {
 func testPriorities(b *bench) {
 	b.makePool()
 	for _, prefetch := range []bool{false, true} {
+		b.depth(0)
 		for i, p := range []Priority{Bulk, Normal, Urgent} {
 			b.put(p, RangeName(i, 1))
 		}
@@ -249,7 +258,8 @@ func testNothingHeld(b *bench) {
 	b.makePool()
 	busy, idle := b.taker(false), b.taker(false)
 	b.put(Normal, "0-16")
-	l := b.take(busy, "0-16", 1)
+	b.no(b.take(busy, "0-16", 1).Done(b.ctx()))
+	time.Sleep(b.wait / 2) // until it asks no more
 	for i := range 4 {
 		b.put(Priorities[i%3], RangeName(16*(i+1), 16))
 	}
@@ -261,7 +271,6 @@ func testNothingHeld(b *bench) {
 		}
 		b.no(got.Done(b.ctx()))
 	}
-	b.no(l.Done(b.ctx()))
 	b.depth(0)
 }
 
