@@ -68,8 +68,8 @@ type Change struct {
 	Entry
 }
 
-// Watcher gives the changes of a bucket. After an interruption it continues; several changes of one
-// key may then be given as the last of them.
+// Watcher gives the changes of a bucket. After an interruption it gives all entries again; several
+// changes of one key may then be given as the last of them.
 type Watcher interface {
 	// Next waits for the next change until ctx ends, and returns its cause then.
 	Next(ctx context.Context) (Change, error)

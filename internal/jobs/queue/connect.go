@@ -117,9 +117,7 @@ func connect(ctx context.Context, address string, options []nats.Option, s setti
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { handle(func() { e.connected(nil) }) }),
 	)
-	if s.prefix != "" {
-		options = append(options, nats.CustomInboxPrefix(s.prefix))
-	}
+	options = append(options, nats.CustomInboxPrefix(s.prefix))
 	conn, err := dial(ctx, address, options)
 	if err != nil {
 		close(ready)
@@ -167,10 +165,11 @@ func (e *JetStream) failed(err error) {
 	if e.settings.hooks.Denied != nil {
 		e.settings.hooks.Denied(subject)
 	}
-	if subscription {
-		e.calls.denyAnswers(subject)
-	} else {
+	switch {
+	case !subscription:
 		e.calls.deny(subject)
+	case strings.HasPrefix(subject, e.settings.prefix):
+		e.calls.denyAnswers(subject)
 	}
 }
 

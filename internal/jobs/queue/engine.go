@@ -39,7 +39,8 @@ type Engine interface {
 	Take(ctx context.Context, o TakeOptions) (Taker, error)
 
 	// Purge removes the messages that filter selects, waiting or being worked on, and returns how
-	// many they were. Their leases stay valid; finishing them has no effect.
+	// many they were. Their leases stay valid; finishing them has no effect. A message that a Taker
+	// holds, or that is on its way in a cluster, may still be taken.
 	Purge(ctx context.Context, filter string) (int, error)
 
 	// Depth counts the messages that filter selects, those being worked on included.

@@ -36,4 +36,7 @@ func embedded(t *testing.T, dir string) *JetStream {
 	return e
 }
 
-func TestEmbedded(t *testing.T) { suite(t, embedded(t, t.TempDir()), testWait, testTTL) }
+func TestEmbedded(t *testing.T) {
+	t.Parallel()
+	suite(t, embedded(t, t.TempDir()), testWait, testTTL)
+}

@@ -261,9 +261,7 @@ func (w *watcher) Next(ctx context.Context) (Change, error) {
 			return Change{}, err
 		}
 		before := !w.ready
-		if w.left > 0 {
-			w.left = min(w.left-1, meta.NumPending)
-		}
+		w.left = meta.NumPending
 		e := Entry{Key: strings.TrimPrefix(m.Subject(), w.prefix), Revision: meta.Sequence.Stream, Time: meta.Timestamp}
 		if !isDeletion(m.Headers()) {
 			e.Value = m.Data()

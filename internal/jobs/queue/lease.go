@@ -91,7 +91,7 @@ func (l *lease) finish(ctx context.Context, word string) error {
 // messages that a stream has not had are not answered.
 func (l *lease) gone(ctx context.Context) bool {
 	meta, err := l.message.Metadata()
-	if err != nil {
+	if err != nil || l.engine.settings.worker { // who may not ask
 		return false
 	}
 	s, err := l.engine.js.Stream(ctx, meta.Stream)

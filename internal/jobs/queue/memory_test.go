@@ -7,6 +7,7 @@ import (
 )
 
 func TestMemory(t *testing.T) {
+	t.Parallel()
 	wait, ttl := 600*time.Millisecond, 200*time.Millisecond
 	suite(t, &Memory{AckWait: wait, LeaseTTL: ttl}, wait, ttl)
 }

@@ -2,7 +2,10 @@ package queue
 
 import (
 	"log/slog"
+	"strings"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // Hooks are called when something happens that an operator may want to know. Each may be nil. They
@@ -37,6 +40,9 @@ func (s settings) withDefaults() settings {
 	}
 	if s.ackWait == 0 {
 		s.ackWait = AckWait
+	}
+	if s.prefix == "" {
+		s.prefix = strings.TrimSuffix(nats.InboxPrefix, ".")
 	}
 	if s.leaseTTL == 0 {
 		s.leaseTTL = LeaseTTL

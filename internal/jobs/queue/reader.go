@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	readAhead = 256             // messages
-	readerTTL = 5 * time.Minute // after which the servers forget a reader that does not ask
+	readAhead = 256         // messages
+	readerTTL = time.Minute // after which the servers forget a reader that does not ask
 )
 
 // cursor reads the messages of a stream in order, without taking them. After an interruption it
@@ -24,9 +24,8 @@ type cursor struct {
 	engine *JetStream
 	stream string
 	filter string // of the stream's subjects
-	latest bool   // begin with the last message of each subject
+	latest bool   // begin with the last message of each subject, also after an interruption
 
-	again   bool        // latest at the beginning
 	created time.Time   // when the stream was made; zero before the first pass
 	begin   uint64      // the lowest number wanted
 	first   chan uint64 // of messages that there were at the beginning; one value
@@ -38,7 +37,7 @@ type cursor struct {
 
 // read begins to read.
 func (e *JetStream) read(c *cursor) (*cursor, error) {
-	c.engine, c.out, c.first, c.again = e, make(chan jetstream.Msg), make(chan uint64, 1), c.latest
+	c.engine, c.out, c.first = e, make(chan jetstream.Msg), make(chan uint64, 1)
 	c.life, c.end = context.WithCancelCause(e.life)
 	if err := e.add(c); err != nil {
 		return nil, err
@@ -93,15 +92,18 @@ func (c *cursor) run() error {
 
 // pass reads with one consumer until it fails.
 func (c *cursor) pass() error {
-	if err := c.check(); err != nil {
-		return err
+	if !c.latest {
+		if err := c.check(); err != nil {
+			return err
+		}
 	}
 	consumer, err := c.consumer()
 	if err != nil {
 		return err
 	}
-	name := consumer.CachedInfo().Name
-	defer c.engine.forget(c.stream, name)
+	if !c.engine.settings.worker { // who may not delete consumers
+		defer c.engine.forget(c.stream, consumer.CachedInfo().Name)
+	}
 	select {
 	case c.first <- consumer.CachedInfo().NumPending:
 	default: // an earlier consumer said it
@@ -125,7 +127,7 @@ func (c *cursor) pass() error {
 		}
 		select {
 		case c.out <- m:
-			c.begin, c.latest = meta.Sequence.Stream+1, false
+			c.begin = meta.Sequence.Stream + 1
 		case <-c.life.Done():
 			return context.Cause(c.life)
 		}
@@ -140,7 +142,7 @@ func (c *cursor) check() error {
 		return err
 	}
 	if !c.created.IsZero() && !c.created.Equal(info.Created) || c.begin > info.State.LastSeq+1 {
-		c.begin, c.latest = 1, c.again
+		c.begin = 1
 	}
 	c.created = info.Created
 	return nil

@@ -1,0 +1,217 @@
+package queue
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+)
+
+// authority makes certificates for 127.0.0.1.
+type authority struct {
+	t    *testing.T
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{t: t, dir: t.TempDir()}
+	a.cert, a.key = a.make("ca", nil)
+	return a
+}
+
+// make makes a certificate, signed by the authority or, without one, by itself.
+func (a *authority) make(name string, by *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	no(a.t, err)
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IsCA: by == nil, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	parent, signer := c, key
+	if by != nil {
+		parent, signer = by.cert, by.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
+	no(a.t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	no(a.t, err)
+	no(a.t, os.WriteFile(filepath.Join(a.dir, name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	no(a.t, os.WriteFile(filepath.Join(a.dir, name+".key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+	c, err = x509.ParseCertificate(der)
+	no(a.t, err)
+	return c, key
+}
+
+// files are those of a side with a certificate of its own.
+func (a *authority) files(name string) TLSFiles {
+	a.make(name, a)
+	return TLSFiles{Cert: filepath.Join(a.dir, name+".pem"), Key: filepath.Join(a.dir, name+".key"), CA: a.ca()}
+}
+
+func (a *authority) ca() string { return filepath.Join(a.dir, "ca.pem") }
+
+// serveTLS starts a server that listens, which is closed with the test, and gives its URL.
+func serveTLS(t *testing.T, o ServerOptions) (*Server, string) {
+	t.Helper()
+	o.Dir, o.Listen, o.Log = t.TempDir(), "127.0.0.1:0", testLog(t)
+	s, err := StartServer(t.Context(), o)
+	no(t, err)
+	t.Cleanup(func() { no(t, s.Close()) })
+	return s, "nats://" + s.Addr().String()
+}
+
+// connected connects, and closes the connection with the test.
+func connected(t *testing.T, o ConnectOptions) *JetStream {
+	t.Helper()
+	o.Log = testLog(t)
+	e, err := Connect(t.Context(), o)
+	no(t, err)
+	t.Cleanup(func() { no(t, e.Close()) })
+	return e
+}
+
+// refused fails if a connection is made.
+func refused(t *testing.T, o ConnectOptions) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	e, err := Connect(ctx, o)
+	if err == nil {
+		e.Close()
+		t.Fatal("the connection was made")
+	}
+	return err
+}
+
+// Only TLS 1.3 with a certificate of the CA gets through, and the server must show one, too.
+func TestTLS(t *testing.T) {
+	a, stranger := newAuthority(t), newAuthority(t)
+	server := a.files("server")
+	s, url := serveTLS(t, ServerOptions{TLS: server})
+	own, err := s.Connect(t.Context(), 0, Hooks{}, testLog(t))
+	no(t, err)
+	defer own.Close()
+	no(t, own.Setup(t.Context()))
+	good := ConnectOptions{URL: url, TLS: a.files("client")}
+	mustPut(t, connected(t, good), "done.acme.J.0-1")
+
+	without := good
+	without.TLS.Cert, without.TLS.Key = "", ""
+	strange := good
+	strange.TLS = stranger.files("client")
+	strange.TLS.CA = a.ca()
+	wrongServer := good
+	wrongServer.TLS.CA = stranger.ca()
+	plain := ConnectOptions{URL: url, Insecure: true}
+	for name, o := range map[string]ConnectOptions{
+		"no certificate": without, "a stranger's certificate": strange, "a server that is not trusted": wrongServer, "no TLS": plain,
+	} {
+		t.Run(name, func(t *testing.T) { t.Log(refused(t, o)) })
+	}
+	c, err := good.TLS.client()
+	no(t, err)
+	c.MinVersion, c.MaxVersion = 0, 0x303
+	if conn, err := nats.Connect(url, nats.Secure(c)); err == nil {
+		conn.Close()
+		t.Error("TLS 1.2 got through")
+	}
+}
+
+// A client that wants TLS does not talk to a server without it.
+func TestServerWithoutTLS(t *testing.T) {
+	_, url := serveTLS(t, ServerOptions{Insecure: true})
+	if err := refused(t, ConnectOptions{URL: url}); !errors.Is(err, nats.ErrSecureConnWanted) {
+		t.Fatalf("got %v, expected that there is no TLS", err)
+	}
+	e := connected(t, ConnectOptions{URL: url, Insecure: true})
+	no(t, e.Setup(t.Context()))
+}
+
+// Nothing listens by mistake without TLS, or without asking who connects.
+func TestServerOptions(t *testing.T) {
+	a := newAuthority(t)
+	files := a.files("server")
+	users := filepath.Join(t.TempDir(), "users.conf")
+	no(t, os.WriteFile(users, []byte("authorization { users = [] }"), 0o600))
+	more := filepath.Join(t.TempDir(), "more.conf")
+	no(t, os.WriteFile(more, []byte("port: 4222\nauthorization { user: a, password: b }"), 0o600))
+	open := ClusterOptions{Name: "a", Server: "b", Listen: "127.0.0.1:0", Peers: []string{"127.0.0.1:1"}}
+	for name, o := range map[string]ServerOptions{
+		"no TLS":             {Listen: "127.0.0.1:0"},
+		"no CA and no users": {Listen: "127.0.0.1:0", TLS: TLSFiles{Cert: files.Cert, Key: files.Key}},
+		"no address":         {Listen: "127.0.0.1", TLS: files},
+		"no port":            {Listen: "127.0.0.1:99999", TLS: files},
+		"no certificate":     {Listen: "127.0.0.1:0", TLS: TLSFiles{Cert: users, Key: files.Key, CA: files.CA}},
+		"no CA in the file":  {Listen: "127.0.0.1:0", TLS: TLSFiles{Cert: files.Cert, Key: files.Key, CA: users}},
+		"a list of no users": {Users: users},
+		"more than users":    {Users: more},
+		"an open cluster":    {Cluster: &open},
+		"half a cluster":     {Cluster: &ClusterOptions{Name: "a"}, Insecure: true},
+	} {
+		o.Dir = t.TempDir()
+		s, err := StartServer(t.Context(), o)
+		if err == nil {
+			s.Close()
+			t.Errorf("%s: the server has started", name)
+			continue
+		}
+		t.Log(err)
+		if entries, err := os.ReadDir(o.Dir); err != nil || len(entries) > 0 {
+			t.Errorf("%s: the directory has %v, %v", name, entries, err)
+		}
+	}
+	if s, err := StartServer(t.Context(), ServerOptions{}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("without a directory: got %v, %v", s, err)
+	}
+	for _, o := range []ConnectOptions{{}, {URL: "http://127.0.0.1"}, {URL: "nats://user:secret@127.0.0.1"}, {URL: "nats://127.0.0.1", Creds: users}} {
+		e, err := Connect(t.Context(), o)
+		if !errors.Is(err, ErrInvalid) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%+v: got %v, %v", o, e, err)
+		}
+	}
+}
+
+// userKey makes a key pair: the public key, and the file with the secret one.
+func userKey(t *testing.T) (public, file string) {
+	t.Helper()
+	pair, err := nkeys.CreateUser()
+	no(t, err)
+	public, err = pair.PublicKey()
+	no(t, err)
+	seed, err := pair.Seed()
+	no(t, err)
+	file = filepath.Join(t.TempDir(), "user.nk")
+	no(t, os.WriteFile(file, seed, 0o600))
+	return public, file
+}
+
+// exampleUsers is docs/jobs/worker-permissions.conf with keys.
+func exampleUsers(t *testing.T) (users, dispatcher, worker string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "jobs", "worker-permissions.conf"))
+	no(t, err)
+	first, dispatcher := userKey(t)
+	second, worker := userKey(t)
+	users = filepath.Join(t.TempDir(), "users.conf")
+	no(t, os.WriteFile(users, []byte(strings.NewReplacer("DISPATCHER_PUBLIC_KEY", first, "WORKER_PUBLIC_KEY", second).Replace(string(text))), 0o600))
+	return users, dispatcher, worker
+}
