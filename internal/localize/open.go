@@ -124,20 +124,7 @@ func checkThreshold(threshold float64) error {
 
 // open opens the files, recognises the networks in them and loads these.
 func (m *Model) open(o Options) error {
-	alone, parts, err := models.Joined(m.names)
-	if err != nil {
-		return err
-	}
-	m.names = alone
-	var beside []*weights.File
-	for _, name := range slices.Concat(o.Backbones, parts) {
-		f, err := m.openFile(name)
-		if err != nil {
-			return err
-		}
-		beside = append(beside, f)
-	}
-	networks, err := m.openNetworks(o, o.Input, beside)
+	networks, beside, err := m.findNetworks(o)
 	if err != nil {
 		return err
 	}
@@ -157,6 +144,25 @@ func (m *Model) open(o Options) error {
 		m.info.SizeMode = SizeTiles
 	}
 	return nil
+}
+
+// findNetworks opens the files and recognises the networks in them. beside are the backbones and
+// other parts.
+func (m *Model) findNetworks(o Options) (networks []*network.Pretrained, beside []*weights.File, err error) {
+	alone, parts, err := models.Joined(m.names)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.names = alone
+	for _, name := range slices.Concat(o.Backbones, parts) {
+		f, err := m.openFile(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		beside = append(beside, f)
+	}
+	networks, err = m.openNetworks(o, o.Input, beside)
+	return networks, beside, err
 }
 
 // openNetworks opens the models' networks for an input of the given side, 0 for their own.
