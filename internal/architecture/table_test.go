@@ -79,8 +79,8 @@ var reserved = map[string][]string{
 	"github.com/chromedp":                        {},
 	"github.com/goccy/go-yaml":                   {"study/yamlfile"},
 	"github.com/tetratelabs/wazero":              {"picture/sandbox"},
-	"github.com/parquet-go/parquet-go":           {"dataset/parquet"},
-	"github.com/klauspost/compress":              {"picture/tiff"},
+	"github.com/parquet-go/parquet-go":           {"dataset/parquet", "jobs/results"},
+	"github.com/klauspost/compress":              {"picture/tiff", "jobs/manifest", "jobs/results"},
 	"github.com/nats-io":                         {"jobs/queue"},
 	"github.com/declip/declip/internal/parallel": {"parallel"},
 }
