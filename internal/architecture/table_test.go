@@ -35,7 +35,7 @@ var rooms = []room{
 	},
 	{name: "evaluate", below: []string{"localize", "dataset", "nn", "picture", "metric", "parallel"}},
 	{
-		name: "jobs", does: "holds jobs of many pictures: their queue and their stores", below: []string{"parallel", "files"},
+		name: "jobs", below: []string{"files", "parallel"},
 		shared: []string{"jobs/queue", "jobs/store"},
 	},
 	{name: "localize", below: []string{"forensics", "models", "nn", "picture", "metric", "numeric", "parallel"}},
@@ -61,7 +61,7 @@ var rooms = []room{
 }
 
 // testHelpers are packages that only tests, and programs for developers, import.
-var testHelpers = []string{"nn/engine/enginetest", "nn/network/networktest", "files/powerloss", "picture/rastertest"}
+var testHelpers = []string{"nn/engine/enginetest", "nn/network/networktest", "files/powerloss", "picture/rastertest", "jobs/jobstest"}
 
 // reserved lists packages of other modules that only some packages may import. A name includes all
 // packages below it.

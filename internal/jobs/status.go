@@ -1,0 +1,205 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/declip/declip/internal/jobs/queue"
+	"github.com/declip/declip/internal/jobs/schema"
+)
+
+// Status is what a caller sees of a job.
+type Status struct {
+	ID       string         `json:"id"`
+	State    schema.State   `json:"state"`
+	Items    int            `json:"items"`
+	Source   string         `json:"source"`
+	Model    string         `json:"model"`
+	Digest   string         `json:"digest"`
+	Class    queue.Class    `json:"class"`
+	Priority queue.Priority `json:"priority"`
+	Options  schema.Options `json:"options"`
+	// Counts of the items so far. Failed and flagged ones may be too few before the job has ended,
+	// if the queue was lost.
+	schema.Counts
+	Queued  int        `json:"queued"`          // batches that wait or are being worked on
+	Rate    float64    `json:"rate"`            // items per second over the last minute; 0 if unknown
+	ETA     *float64   `json:"eta_s,omitempty"` // seconds
+	Workers int        `json:"workers"`         // that have the model
+	Created time.Time  `json:"created"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	Error   string     `json:"error,omitempty"`
+}
+
+func newStatus(job *schema.Job, p *schema.Progress) Status {
+	st := Status{
+		ID: job.ID, State: job.State, Items: job.Items, Source: job.Source, Model: job.Model, Digest: job.Digest,
+		Class: job.Class, Priority: job.Priority, Options: job.Options, Created: job.Created, Ended: job.Ended, Error: job.Error,
+	}
+	if p != nil {
+		st.Counts, st.Queued, st.Rate, st.ETA, st.Workers = p.Counts, p.Queued, p.Rate, p.ETA, p.Workers
+	}
+	if job.Counts != nil {
+		st.Counts = *job.Counts
+	}
+	return st
+}
+
+// read reads a job's entry and its revision.
+func (s *Service) read(ctx context.Context, tenant, id string) (job schema.Job, revision uint64, err error) {
+	bucket, err := s.jobs()
+	if err != nil {
+		return job, 0, err
+	}
+	key, err := queue.JobKey(tenant, id)
+	if err != nil {
+		return job, 0, fmt.Errorf("job %.80q: %w", id, ErrNotFound)
+	}
+	entry, err := bucket.Get(ctx, key)
+	if errors.Is(err, queue.ErrNotFound) {
+		return job, 0, fmt.Errorf("job %s: %w", id, ErrNotFound)
+	}
+	if err == nil {
+		err = schema.Decode(entry.Value, &job)
+	}
+	return job, entry.Revision, err
+}
+
+// Status describes a job.
+func (s *Service) Status(ctx context.Context, tenant, id string) (Status, error) {
+	job, _, err := s.read(ctx, tenant, id)
+	if err != nil {
+		return Status{}, err
+	}
+	if job.Counts != nil {
+		return newStatus(&job, nil), nil
+	}
+	leases, err := s.Engine.Bucket(queue.BucketLeases)
+	if err != nil {
+		return Status{}, err
+	}
+	entry, err := leases.Get(ctx, schema.ProgressKey(id))
+	switch {
+	case errors.Is(err, queue.ErrNotFound): // no dispatcher has seen it, or none is running
+		p, err := s.count(ctx, &job)
+		return newStatus(&job, p), err
+	case err != nil:
+		return Status{}, err
+	}
+	var p schema.Progress
+	err = schema.Decode(entry.Value, &p)
+	return newStatus(&job, &p), err
+}
+
+// count counts a job's finished items by the names of their events: without a dispatcher, failed
+// and flagged ones are not known.
+func (s *Service) count(ctx context.Context, job *schema.Job) (*schema.Progress, error) {
+	filter, err := queue.DoneOfJob(job.Tenant, job.ID)
+	if err != nil {
+		return nil, err
+	}
+	subjects, err := s.Engine.Subjects(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	p := &schema.Progress{V: schema.Version, Job: job.ID}
+	for _, subject := range subjects {
+		d, err := queue.ParseDone(subject)
+		if err != nil {
+			return nil, err
+		}
+		r, err := schema.ParseRange(d.Batch)
+		if err != nil {
+			return nil, err
+		}
+		p.Counts.Done += r.N
+	}
+	p.Counts.Done = min(p.Counts.Done, job.Items)
+	return p, nil
+}
+
+// List describes the jobs of a tenant, the newest first.
+func (s *Service) List(ctx context.Context, tenant string) ([]Status, error) {
+	bucket, err := s.jobs()
+	if err != nil {
+		return nil, err
+	}
+	if err := queue.CheckToken(tenant); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	entries, err := bucket.List(ctx, tenant+".*")
+	if err != nil {
+		return nil, err
+	}
+	progress, err := s.allProgress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []Status
+	for _, e := range entries {
+		var job schema.Job
+		if err := schema.Decode(e.Value, &job); err != nil {
+			return nil, fmt.Errorf("job %s: %w", e.Key, err)
+		}
+		list = append(list, newStatus(&job, progress[job.ID]))
+	}
+	slices.SortFunc(list, func(a, b Status) int { return -cmp.Compare(a.ID, b.ID) })
+	return list, nil
+}
+
+// allProgress reads the progress of all jobs, by their identifiers.
+func (s *Service) allProgress(ctx context.Context) (map[string]*schema.Progress, error) {
+	leases, err := s.Engine.Bucket(queue.BucketLeases)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := leases.List(ctx, schema.ProgressKey("*"))
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]*schema.Progress{}
+	for _, e := range entries {
+		var p schema.Progress
+		if err := schema.Decode(e.Value, &p); err != nil {
+			return nil, fmt.Errorf("progress %s: %w", strings.TrimPrefix(e.Key, schema.ProgressKey("")), err)
+		}
+		all[p.Job] = &p
+	}
+	return all, nil
+}
+
+// watchEvery is how often Watch looks.
+const watchEvery = 500 * time.Millisecond
+
+// Watch gives the status of a job now and whenever it has changed, until the job is over or ctx
+// ends. An error ends it.
+func (s *Service) Watch(ctx context.Context, tenant, id string) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
+		var last Status
+		for {
+			st, err := s.Status(ctx, tenant, id)
+			if err != nil {
+				yield(st, err)
+				return
+			}
+			if changed := st.State != last.State || st.Counts != last.Counts || st.Queued != last.Queued; changed && !yield(st, nil) {
+				return
+			}
+			if last = st; st.State.Over() {
+				return
+			}
+			select {
+			case <-time.After(watchEvery):
+			case <-ctx.Done():
+				yield(st, context.Cause(ctx))
+				return
+			}
+		}
+	}
+}
