@@ -70,13 +70,13 @@ func (s *Service) Pause(ctx context.Context, tenant, id string) error {
 	return s.purge(ctx, &job, false)
 }
 
-// Resume continues a paused job.
+// Resume continues a paused job, or one that failed.
 func (s *Service) Resume(ctx context.Context, tenant, id string) error {
 	_, err := s.change(ctx, tenant, id, func(j *schema.Job) error {
-		if j.State != schema.Paused {
+		if j.State != schema.Paused && j.State != schema.Failed {
 			return wrongState(j, "resumed")
 		}
-		j.State = schema.Running
+		j.State, j.Ended, j.Error = schema.Running, nil, ""
 		return nil
 	})
 	return err

@@ -174,6 +174,42 @@ func (s *Service) allProgress(ctx context.Context) (map[string]*schema.Progress,
 	return all, nil
 }
 
+// ClassOf is the class of devices of the live workers that have a model; queue.CPU if there are
+// none, and an error if they have several.
+func (s *Service) ClassOf(ctx context.Context, digest string) (queue.Class, error) {
+	leases, err := s.Engine.Bucket(queue.BucketLeases)
+	if err != nil {
+		return "", err
+	}
+	entries, err := leases.List(ctx, queue.AllWorkers)
+	if err != nil {
+		return "", err
+	}
+	found := map[queue.Class]bool{}
+	for _, e := range entries {
+		var w schema.Worker
+		if err := schema.Decode(e.Value, &w); err != nil {
+			return "", fmt.Errorf("worker %s: %w", e.Key, err)
+		}
+		for _, class := range schema.Classes {
+			pool, err := queue.PoolName(digest, class)
+			if err != nil {
+				return "", err
+			}
+			if slices.Contains(w.Pools, pool) {
+				found[class] = true
+			}
+		}
+	}
+	switch {
+	case len(found) > 1:
+		return "", fmt.Errorf("%w: workers on CPUs and on GPUs have the model: choose the class", ErrInvalid)
+	case found[queue.GPU]:
+		return queue.GPU, nil
+	}
+	return queue.CPU, nil
+}
+
 // watchEvery is how often Watch looks.
 const watchEvery = 500 * time.Millisecond
 

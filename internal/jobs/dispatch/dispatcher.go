@@ -103,9 +103,24 @@ func New(c Config) (*Dispatcher, error) {
 // dispatcher holds the lease.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	for {
-		if err := d.term(ctx); err != nil {
+		err := d.term(ctx)
+		if err != nil && d.Alone {
+			d.empty(ctx)
+		}
+		if err != nil {
 			return err
 		}
+	}
+}
+
+// empty removes all batches from a queue that only this process uses. A queue that stops does not
+// remember which of them were dropped: after the next start, they would wait for queue.AckWait.
+func (d *Dispatcher) empty(ctx context.Context) {
+	const most = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
+	defer cancel()
+	if _, err := d.Engine.Purge(ctx, allWork); err != nil {
+		d.Log.Warn("batches stay in the queue", "error", err)
 	}
 }
 
@@ -161,8 +176,9 @@ func (d *Dispatcher) readEvents(ctx context.Context) error {
 	}
 }
 
-// allDone and allJobs select all finished batches and all jobs.
+// Filters of all batches, all finished batches, and all jobs.
 const (
+	allWork = "work.>"
 	allDone = "done.>"
 	allJobs = "*.*"
 )
