@@ -19,7 +19,7 @@ var rooms = []room{
 	{
 		name: "cli",
 		below: []string{
-			"serve", "study", "train", "evaluate", "localize", "forge", "dataset", "models", "nn", "picture", "metric",
+			"serve", "study", "train", "evaluate", "jobs", "localize", "forge", "dataset", "models", "nn", "picture", "metric",
 			"parallel",
 		},
 	},
@@ -36,7 +36,7 @@ var rooms = []room{
 	{name: "evaluate", below: []string{"localize", "dataset", "nn", "picture", "metric", "parallel"}},
 	{
 		name: "jobs", below: []string{"files", "parallel"},
-		shared: []string{"jobs/queue", "jobs/store"},
+		shared: []string{"jobs/queue", "jobs/store", "jobs/schema", "jobs/manifest", "jobs/dispatch", "jobs/worker"},
 	},
 	{name: "localize", below: []string{"forensics", "models", "nn", "picture", "metric", "numeric", "parallel"}},
 	{name: "dataset", below: []string{"forensics", "picture", "parallel"}, shared: []string{"dataset/check"}},

@@ -27,6 +27,7 @@ const (
 	groupUse    = "use"
 	groupData   = "data"
 	groupModels = "models"
+	groupJobs   = "jobs"
 	groupSystem = "system"
 )
 
@@ -146,6 +147,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupUse, "Find manipulations:", a.newLocalize(), a.newFeatures())
 	add(groupData, "Data and training:", a.newData(), a.newForge(), a.newTrain(), a.newCalibrate(), a.newEval(), a.newStudy(), a.newCache())
 	add(groupModels, "Models:", a.newModels())
+	add(groupJobs, "Many pictures, many machines:", a.newJobs(), a.newWorker())
 	add(groupSystem, "Server and system:", a.newServe(), a.newDoctor(), a.newVersion(), a.newMan())
 	root.SetHelpCommandGroupID(groupSystem)
 	root.SetCompletionCommandGroupID(groupSystem)

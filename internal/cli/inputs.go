@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -19,6 +20,21 @@ type input struct {
 	path string // as given, or as found in the given directory
 	stem string // beginning of the names of its results
 	err  error  // why the path cannot be read
+	// file waits for the contents of the picture's file; nil: it is read from path.
+	file func(ctx context.Context) ([]byte, error)
+}
+
+// decode decodes the picture: from file, if there is one, otherwise from its path. Errors name the
+// path in both cases.
+func (in *input) decode(ctx context.Context, file []byte, limits picture.Limits) (*picture.Picture, error) {
+	if in.file == nil {
+		return picture.OpenContext(ctx, in.path, limits)
+	}
+	decoded, err := picture.DecodeContext(ctx, file, limits)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in.path, err)
+	}
+	return decoded, nil
 }
 
 // leftOut says which files of a directory are not used.

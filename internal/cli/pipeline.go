@@ -141,10 +141,17 @@ func (p *pipeline[R]) decodeAll(ctx context.Context, inputs []input, to chan<- [
 
 func (p *pipeline[R]) decode(ctx context.Context, in input) *work[R] {
 	w := &work[R]{input: in, err: in.err}
+	var file []byte
+	if w.err == nil && in.file != nil { // waiting for it is not work
+		w.err = w.catch(func() (err error) {
+			file, err = in.file(ctx)
+			return err
+		})
+	}
 	if w.err == nil {
 		defer w.did(time.Now())
 		w.err = w.catch(func() (err error) {
-			w.decoded, err = picture.OpenContext(ctx, in.path, p.limits)
+			w.decoded, err = in.decode(ctx, file, p.limits)
 			return err
 		})
 	}

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/declip/declip/internal/jobs"
+	"github.com/declip/declip/internal/jobs/queue"
+	"github.com/declip/declip/internal/jobs/store"
+	"github.com/declip/declip/internal/jobs/worker"
+	"github.com/declip/declip/internal/localize"
+	"github.com/declip/declip/internal/models"
+)
+
+// workerOptions are the flags of "declip worker".
+type workerOptions struct {
+	models  []string
+	network networkOptions
+	engine  engineOptions
+	batch   int
+	nats    natsOptions
+	store   string
+	sources []string
+	slots   int
+	log     string
+}
+
+// AddFlags declares the flags with their defaults.
+func (o *workerOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringArrayVarP(&o.models, "model", "m", []string{models.Default}, "`model` as for localize; repeatable: the worker takes the jobs of each")
+	o.network.AddFlags(f)
+	o.engine.AddFlags(f)
+	addBatchFlag(f, &o.batch)
+	f.IntVar(&o.slots, "slots", 1, "batches that are worked on at the same time")
+	f.StringVar(&o.log, "log", logText, "log on standard error: text, json or off")
+	section(f, "Queue and store", func(f *pflag.FlagSet) {
+		o.nats.AddFlags(f)
+		f.StringVar(&o.store, "store", "", "`URL` of the store of manifests and results, such as s3://bucket/prefix or file:///srv/declip")
+		addSourceFlag(f, &o.sources)
+	})
+}
+
+func (o *workerOptions) check(cmd *cobra.Command) error {
+	return cmp.Or(required(cmd, "nats", "store"), checkSources(cmd, o.sources), checkBatch(cmd, o.batch), checkSlots(cmd, o.slots),
+		checkThreads(cmd, o.engine.threads), checkLog(cmd, o.log))
+}
+
+func (a *app) newWorker() *cobra.Command {
+	var o workerOptions
+	cmd := &cobra.Command{
+		Use:   "worker [flags]",
+		Short: "Work on the jobs of a queue",
+		Long: `Take batches of jobs from a queue, localize their pictures, and write the results to the
+store. A worker takes the jobs of its models (-m) for its class of device. It reads
+pictures only from sources that it is given (--source).
+
+Ctrl-C and SIGTERM stop the worker within a picture; what it has not finished is
+done by another one. A worker that dies loses nothing, either.`,
+		Example: `  declip worker --nats tls://head:4222 --creds worker.creds --store s3://declip/jobs --source inbox=s3://photos/2026 -m lite`,
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			return a.runWorker(cmd, o)
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func (a *app) runWorker(cmd *cobra.Command, o workerOptions) error {
+	saveMemory()
+	ctx := cmd.Context()
+	log, _ := a.newLog(o.log)
+	can, closeModels, err := a.openWork(cmd, o)
+	defer closeModels()
+	if err != nil {
+		return err
+	}
+	engine, err := a.connect(ctx, o.nats, true, log)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	h := &jobsHome{Service: &jobs.Service{Sources: map[string]store.Store{}}}
+	defer h.Close()
+	if h.Store, err = store.Open(ctx, o.store, store.Options{}); err != nil {
+		return err
+	}
+	h.opened = append(h.opened, h.Store)
+	if err := h.openSources(ctx, o.sources); err != nil {
+		return err
+	}
+	parts := workerParts{engine: engine, store: h.Store, sources: h.Sources, slots: o.slots, log: log}
+	fmt.Fprintf(a.stdout, "declip works on jobs of %s\n", strings.Join(o.models, ", "))
+	return parts.work(ctx, can)
+}
+
+// openWork opens the models, by the pools of their jobs. closeAll closes those that were opened,
+// also after an error.
+func (a *app) openWork(cmd *cobra.Command, o workerOptions) (can map[string]worker.Work, closeAll func(), err error) {
+	var opened []*localize.Model
+	closeAll = func() {
+		for _, m := range opened {
+			m.Close()
+		}
+	}
+	can = map[string]worker.Work{}
+	for _, name := range o.models {
+		m := modelOptions{models: []string{name}, network: o.network, engine: o.engine}
+		digest, err := localize.Digest(cmd.Context(), m.models, m.digestOptions())
+		if err != nil {
+			return nil, closeAll, wrongNetwork(cmd, o.network, sayClip(err))
+		}
+		model, err := a.open(cmd, m, localize.Options{})
+		if err != nil {
+			return nil, closeAll, err
+		}
+		opened = append(opened, model)
+		pool, err := queue.PoolName(digest, classOf(model))
+		if err != nil {
+			return nil, closeAll, err
+		}
+		can[pool] = &localizeWork{model: model, batch: o.batch}
+	}
+	return can, closeAll, nil
+}

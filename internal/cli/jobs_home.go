@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/declip/declip/internal/jobs"
+	"github.com/declip/declip/internal/jobs/queue"
+	"github.com/declip/declip/internal/jobs/store"
+)
+
+// localSource is the source of the pictures on this machine, which only the command line names.
+const localSource = "local"
+
+// natsOptions are the flags that say how the queue's servers are reached.
+type natsOptions struct {
+	url, creds string
+	tls        queue.TLSFiles
+	insecure   bool
+}
+
+// AddFlags declares the flags with their defaults.
+func (o *natsOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.url, "nats", "", "`URL` of the queue's servers, such as tls://head:4222; several separated by commas")
+	f.StringVar(&o.creds, "creds", "", "`file` with the credentials for the queue")
+	f.StringVar(&o.tls.Cert, "tls-cert", "", "`file` with the certificate that this side shows (PEM)")
+	f.StringVar(&o.tls.Key, "tls-key", "", "`file` with the certificate's key (PEM)")
+	f.StringVar(&o.tls.CA, "tls-ca", "", "`file` with the certificates that sign those of the other side (PEM)")
+	f.BoolVar(&o.insecure, "insecure", false, "permit connections without TLS")
+}
+
+func (a *app) connect(ctx context.Context, o natsOptions, worker bool, log *slog.Logger) (queue.Engine, error) {
+	e, err := queue.Connect(ctx, queue.ConnectOptions{
+		URL: o.url, Creds: o.creds, TLS: o.tls, Insecure: o.insecure, Name: "declip " + version(), Worker: worker, Log: log,
+	})
+	if err != nil {
+		return nil, err // a nil *JetStream in an interface would not be nil
+	}
+	return e, nil
+}
+
+// jobsOptions are the flags that say where the jobs are.
+type jobsOptions struct {
+	dir     string
+	nats    natsOptions
+	store   string
+	sources []string
+	tenant  string
+}
+
+// AddFlags declares the flags with their defaults.
+func (o *jobsOptions) AddFlags(f *pflag.FlagSet) {
+	section(f, "Where the jobs are", func(f *pflag.FlagSet) {
+		f.StringVar(&o.dir, "jobs", "declip-jobs", "`directory` with the queue and the store of this machine, created if needed")
+		o.nats.AddFlags(f)
+		f.StringVar(&o.store, "store", "", "`URL` of the store that goes with --nats, such as s3://bucket/prefix or file:///srv/declip")
+		addSourceFlag(f, &o.sources)
+		f.StringVar(&o.tenant, "tenant", jobs.DefaultTenant, "whose jobs they are")
+	})
+}
+
+func addSourceFlag(f *pflag.FlagSet, sources *[]string) {
+	f.StringArrayVar(sources, "source", nil, "`NAME=URL` of a source of pictures, such as inbox=s3://bucket/prefix; repeatable")
+}
+
+func (o *jobsOptions) check(cmd *cobra.Command) error {
+	switch {
+	case o.nats.url != "" && o.store == "":
+		return usagef(cmd, "--store is missing: --nats needs the store that goes with the queue")
+	case o.nats.url == "" && o.store != "":
+		return usagef(cmd, "--nats is missing: --store goes with it")
+	case o.nats.url == "" && o.dir == "":
+		return usagef(cmd, "--jobs \"\": expected a directory")
+	case queue.CheckToken(o.tenant) != nil:
+		return usagef(cmd, "--tenant: %w", queue.CheckToken(o.tenant))
+	}
+	return checkSources(cmd, o.sources)
+}
+
+func checkSources(cmd *cobra.Command, sources []string) error {
+	for _, text := range sources {
+		name, url, _ := strings.Cut(text, "=")
+		if queue.CheckToken(name) != nil || url == "" || name == localSource {
+			return usagef(cmd, "--source %q: expected NAME=URL, with a name of letters, digits, - and _ that is not %q", text, localSource)
+		}
+	}
+	return nil
+}
+
+// jobsHome is a queue and a store that are open.
+type jobsHome struct {
+	*jobs.Service
+	alone  bool // no other process can use the queue
+	opened []interface{ Close() error }
+}
+
+// Close closes all.
+func (h *jobsHome) Close() error {
+	var errs []error
+	for i := len(h.opened) - 1; i >= 0; i-- {
+		errs = append(errs, h.opened[i].Close())
+	}
+	return errors.Join(errs...)
+}
+
+// openJobs opens the queue and the store.
+func (a *app) openJobs(ctx context.Context, o jobsOptions, log *slog.Logger) (h *jobsHome, err error) {
+	h = &jobsHome{Service: &jobs.Service{Sources: map[string]store.Store{}, Log: log}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	if o.nats.url != "" {
+		if h.Engine, err = a.connect(ctx, o.nats, false, log); err != nil {
+			return h, err
+		}
+		h.opened = append(h.opened, h.Engine)
+		if h.Store, err = store.Open(ctx, o.store, store.Options{}); err != nil {
+			return h, err
+		}
+		h.opened = append(h.opened, h.Store)
+		return h, h.openSources(ctx, o.sources)
+	}
+	h.alone = true
+	engine, err := queue.Start(ctx, filepath.Join(o.dir, "queue"), queue.Hooks{}, log)
+	if errors.Is(err, queue.ErrBusy) {
+		return h, fmt.Errorf("%s: %w: only one declip at a time can use these jobs", o.dir, err)
+	}
+	if err != nil {
+		return h, err
+	}
+	h.Engine, h.opened = engine, append(h.opened, engine)
+	if h.Store, err = store.OpenDir(filepath.Join(o.dir, "store"), store.Options{}); err != nil {
+		return h, err
+	}
+	h.opened = append(h.opened, h.Store)
+	return h, errors.Join(h.openLocal(), h.openSources(ctx, o.sources))
+}
+
+// openLocal opens the source of all pictures on this machine.
+func (h *jobsHome) openLocal() error {
+	s, err := store.OpenDir(fileSystem, store.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	h.Sources[localSource], h.opened = s, append(h.opened, s)
+	return nil
+}
+
+// fileSystem is the root of the file system.
+const fileSystem = "/"
+
+func (h *jobsHome) openSources(ctx context.Context, sources []string) error {
+	for _, text := range sources {
+		name, url, _ := strings.Cut(text, "=")
+		s, err := store.Open(ctx, url, store.Options{ReadOnly: true})
+		if err != nil {
+			return fmt.Errorf("--source %s: %w", name, err)
+		}
+		h.Sources[name], h.opened = s, append(h.opened, s)
+	}
+	return nil
+}
+
+// quietLog is the log of commands that print their results themselves: warnings go to standard
+// error.
+func (a *app) quietLog() *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
