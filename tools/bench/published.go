@@ -20,11 +20,11 @@ import (
 
 // The aims for ViT-L/14 layer20 conv-20 on two cores.
 const (
-	aimRatio     = 2.4  // times as fast as PyTorch
-	aimSharing   = 5.0  // % of overhead of four decoders on one backbone
-	aimPeak      = 1.7  // GB resident
-	aimPrivate   = 0.45 // GB of private memory with --low-memory
-	aimFirst     = 4.0  // seconds from the start to the first result
+	aimRatio   = 2.4  // times as fast as PyTorch
+	aimSharing = 5.0  // % of overhead of four decoders on one backbone
+	aimPeak    = 1.7  // GB resident
+	aimPrivate = 0.45 // GB of private memory with --low-memory
+	aimFirst   = 4.0  // seconds from the start to the first result
 )
 
 // published compares the paper's largest network, in the form of its published checkpoint, with
