@@ -69,7 +69,7 @@ var reserved = map[string][]string{
 	"github.com/yalue/onnxruntime_go":            {"nn/engine"},
 	"github.com/spf13/cobra":                     {"cli"},
 	"github.com/schollz/progressbar":             {"cli"},
-	"net/http":                                   {"models/download", "serve", "cli"},
+	"net/http":                                   {"models/download", "serve", "cli", "jobs/store"},
 	"google.golang.org/protobuf":                 {"nn/graph", "nn/engine", "train/tensorboard"},
 	"testing":                                    testHelpers,
 	"github.com/rogpeppe/go-internal":            {},
@@ -82,5 +82,8 @@ var reserved = map[string][]string{
 	"github.com/parquet-go/parquet-go":           {"dataset/parquet", "jobs/results"},
 	"github.com/klauspost/compress":              {"picture/tiff", "jobs/manifest", "jobs/results"},
 	"github.com/nats-io":                         {"jobs/queue"},
+	"github.com/minio/minio-go":                  {"jobs/store"},
+	"gocloud.dev":                                {"jobs/store"},
+	"github.com/johannesboyne/gofakes3":          {},
 	"github.com/declip/declip/internal/parallel": {"parallel"},
 }

@@ -177,19 +177,28 @@ func testList(t *testing.T, s, _ Store) {
 	}
 }
 
-// Objects that are too large for one request are streamed.
+// smallPart is the size of the parts of objects in tests, in bytes.
+const smallPart = 100_000
+
+// Objects that are too large for one request are sent in parts.
 func testLarge(t *testing.T, s, _ Store) {
-	data := bytes.Repeat([]byte("0123456789abcdef"), (partSize+partSize/2)/16)
+	data := bytes.Repeat([]byte("0123456789abcdef"), 2*smallPart/16+10)
 	no(t, s.Put(t.Context(), "large", bytes.NewReader(data)))
 	if got := get(t, s, "large"); got != string(data) {
 		t.Fatalf("got %d bytes, expected %d", len(got), len(data))
+	}
+	is(t, s.PutIfAbsent(t.Context(), "large", bytes.NewReader(data)), ErrExists, "large")
+	no(t, s.Delete(t.Context(), "large"))
+	no(t, s.PutIfAbsent(t.Context(), "large", bytes.NewReader(data[:smallPart])))
+	if info, err := s.Stat(t.Context(), "large"); err != nil || info.Size != smallPart {
+		t.Fatalf("got %+v, %v, expected %d bytes", info, err, smallPart)
 	}
 }
 
 // If what is to be written cannot be read, the existing object stays.
 func testBrokenBody(t *testing.T, s, _ Store) {
 	broken := errors.New("the disk is gone")
-	for _, before := range []int{0, 1000, partSize + 1000} {
+	for _, before := range []int{0, 1000, smallPart + 1000, 2*smallPart + 1000} {
 		put(t, s, "key", "old")
 		err := s.Put(t.Context(), "key", io.MultiReader(bytes.NewReader(make([]byte, before)), failing{broken}))
 		is(t, err, broken, "key")
