@@ -70,6 +70,14 @@ load: setup build ## measure the service: make load [PICTURES="a.jpg b.jpg"]
 soak: setup build ## overload the service for an hour, with faults: make soak [FLAGS="-duration 5m"]
 	$(GO) run ./tools/soak $(FLAGS)
 
+.PHONY: chaos
+chaos: ## kill processes of a queue of jobs at random: make chaos [KILLS=50] [SERVERS=1] [ITEMS=5000] [FLAGS=...]
+	$(GO) run ./tools/chaos -kills $(or $(KILLS),50) -servers $(or $(SERVERS),1) -items $(or $(ITEMS),5000) $(FLAGS)
+
+.PHONY: overhead
+overhead: ## measure what a job costs at 5 ms a picture; fails over 1 % of the work
+	$(GO) run ./tools/jobload -items 20480 -picture 5ms -batch 512 -workers 1 -most 1
+
 .PHONY: mutate
 mutate: setup build ## localize damaged pictures of all formats: make mutate [FILES=2000] [SEED=1]
 	$(GO) run ./tools/mutate -n $(or $(FILES),2000) -seed $(or $(SEED),1) -keep mutate-faults
