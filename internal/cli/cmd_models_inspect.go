@@ -57,6 +57,9 @@ type inspectedBackbone struct {
 	Arch   string   `json:"arch"`
 	Input  int      `json:"input"` // side of the picture in pixels
 	Layers []string `json:"layers"`
+	// Adapters is the number of linear layers with a LoRA adapter, and Ranks are those of the adapters.
+	Adapters int   `json:"adapters,omitempty"`
+	Ranks    []int `json:"adapter_ranks,omitempty"`
 }
 
 type inspectedTensor struct {
@@ -141,7 +144,8 @@ func (x *examined) inspect() inspection {
 	}
 	if x.contents != nil {
 		for _, b := range x.contents.Backbones {
-			r.Backbones = append(r.Backbones, inspectedBackbone{b.Arch(), b.Side(), b.Layers()})
+			count, ranks := b.Adapters()
+			r.Backbones = append(r.Backbones, inspectedBackbone{b.Arch(), b.Side(), b.Layers(), count, ranks})
 		}
 	}
 	needed := x.needed()
@@ -170,6 +174,11 @@ func (r inspection) write(w io.Writer, x *examined) error {
 	}
 	for _, b := range r.Backbones {
 		row(t, "backbone", fmt.Sprintf("%s, %s to %s, pictures of %d x %d", b.Arch, b.Layers[0], b.Layers[len(b.Layers)-1], b.Input, b.Input))
+	}
+	for _, b := range r.Backbones {
+		if b.Adapters > 0 {
+			row(t, "adapters", fmt.Sprintf("%d of rank %s, merged when the model is opened", b.Adapters, strings.Trim(fmt.Sprint(b.Ranks), "[]")))
+		}
 	}
 	if x.needs != nil {
 		row(t, "needs", printable(x.missing()))

@@ -105,6 +105,32 @@ func scriptNetwork(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(weights.Write(path, networktest.Tensors(rules), metadata))
 }
 
+// scriptDINO writes a small backbone of DINOv3, or a checkpoint of DINOv3-IML with adapters of rank 2:
+// dino FILE backbone|iml.
+func scriptDINO(ts *testscript.TestScript, _ bool, args []string) {
+	const width, rank = 64, 2
+	tensors := networktest.DINOv3("", width, 2)
+	if args[1] == "iml" {
+		tensors = networktest.Tensors(networktest.Conv3(width))
+		for _, t := range networktest.DINOv3("model.backbone.", width, 2) {
+			t.Name = strings.Replace(t.Name, "attn.qkv.", "attn.qkv.base_layer.", 1)
+			tensors = append(tensors, t)
+		}
+		for i := range tensors[:len(networktest.Conv3(width))] {
+			tensors[i].Name = "model." + tensors[i].Name
+		}
+		for i := range 2 {
+			at := fmt.Sprintf("model.backbone.blocks.%d.attn.qkv.lora_", i)
+			tensors = append(tensors, networktest.Rule{Name: at + "A.default.weight", Shape: []int{rank, width}, Scale: 0.1}.Tensor(),
+				networktest.Rule{Name: at + "B.default.weight", Shape: []int{3 * width, rank}, Scale: 0.3}.Tensor())
+		}
+		tensors = append(tensors, networktest.Rule{Name: "optimizer.state.0.exp_avg", Shape: []int{rank, width}, Scale: 1}.Tensor())
+	}
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+	ts.Check(weights.Write(path, tensors, nil))
+}
+
 // scriptPrefix copies a file of weights with a prefix before all names of tensors, once for each
 // prefix: prefix FROM TO PREFIX... "lite" is the built-in model.
 func scriptPrefix(ts *testscript.TestScript, _ bool, args []string) {

@@ -67,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"shard":        scriptShard,
 			"flip":         scriptFlip,
 			"network":      scriptNetwork,
+			"dino":         scriptDINO,
 			"mean":         scriptMean,
 			"tensors":      scriptTensors,
 			"array":        scriptArray,
