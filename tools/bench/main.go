@@ -8,7 +8,8 @@
 // inference with the published computation (tools/golden/parity_torch.py), the decoder's training
 // steps with PyTorch's (tools/golden/training_torch.py), and an epoch on the frozen backbone with
 // the published loop (tools/golden/epoch_torch.py). Other authors' networks, too, run next to
-// PyTorch (tools/golden/whole.py).
+// PyTorch (tools/golden/whole.py), and so do DINOv3-IML and a training step of adapters
+// (tools/golden/dino_torch.py).
 //
 // It fails if the results of the two sides differ; for the paper's networks make parity checks
 // that.
@@ -38,7 +39,8 @@ type options struct {
 	model, program, python, twin string
 	threads                      int
 	published, training, metrics bool
-	epoch, whole                 bool
+	epoch, whole, dino           bool
+	adapters                     int    // only take training steps of adapters with this batch size
 	step                         int    // only take training steps with this batch size
 	train, decoder               string // only train this decoder on the data in this directory
 }
@@ -56,6 +58,8 @@ func main() {
 	flag.StringVar(&o.train, "train", "", "train the paper's network on this directory, made by bench, and print the seconds per picture as JSON")
 	flag.StringVar(&o.decoder, "decoder", "conv-20", "decoder of -train")
 	flag.BoolVar(&o.whole, "whole", false, "measure other authors' networks only")
+	flag.BoolVar(&o.dino, "dino", false, "measure DINOv3-IML and adapters only")
+	flag.IntVar(&o.adapters, "adapters", 0, "take training steps of adapters of the backbone in -m with batches of `n` pictures, and print the seconds as JSON")
 	flag.BoolVar(&o.metrics, "metrics", false, "measure the scores only")
 	flag.IntVar(&o.threads, "threads", 2, "threads of either side")
 	flag.Parse()
@@ -72,6 +76,8 @@ func run(o options) error {
 		return takeSteps(o)
 	case o.train != "":
 		return takeEpochs(o)
+	case o.adapters > 0:
+		return takeAdaptedSteps(o)
 	}
 	if err := warnSlowProducts(o); err != nil {
 		return err
@@ -91,6 +97,9 @@ func run(o options) error {
 	}
 	if o.whole {
 		return errors.Join(benchWhole(o, work), done())
+	}
+	if o.dino {
+		return errors.Join(benchDINO(o, work), done())
 	}
 	if o.training {
 		return errors.Join(benchTraining(o, work), done())
@@ -113,7 +122,7 @@ func run(o options) error {
 	if o.published {
 		return done()
 	}
-	return errors.Join(benchWhole(o, work), benchTraining(o, work), benchEpoch(o, work), done())
+	return errors.Join(benchWhole(o, work), benchDINO(o, work), benchTraining(o, work), benchEpoch(o, work), done())
 }
 
 // benchModel measures one of declip's models and the parts around it.

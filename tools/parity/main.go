@@ -11,7 +11,9 @@
 // gradients, for all; with plain SGD for all. No gradient may be twice as far from float64's as
 // PyTorch's is.
 //
-//	go run ./tools/parity [-python /usr/bin/python3] [-threads 2] [-only text] [picture...]
+// Features of DINO's backbones may differ by a thousandth of the largest.
+//
+//	go run ./tools/parity [-python /usr/bin/python3] [-threads 2] [-only text] [-dino name] [picture...]
 package main
 
 import (
@@ -50,14 +52,15 @@ func main() {
 	program := flag.String("twin", "tools/golden/parity_torch.py", "the other side's program")
 	threads := flag.Int("threads", 2, "threads of either side")
 	only := flag.String("only", "", "run only networks whose line contains this")
+	also := flag.String("dino", "", "also compare this backbone in all namings, such as dinov3-vith16plus")
 	flag.Parse()
-	if err := run(*python, *program, *threads, *only, flag.Args()); err != nil {
+	if err := run(*python, *program, *threads, *only, *also, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "parity:", err)
 		os.Exit(1)
 	}
 }
 
-func run(python, program string, threads int, only string, pictures []string) error {
+func run(python, program string, threads int, only, also string, pictures []string) error {
 	began := time.Now()
 	other, err := twin.Start(python, program, threads)
 	if err != nil {
@@ -88,6 +91,9 @@ func run(python, program string, threads int, only string, pictures []string) er
 		return err
 	}
 	if err := p.whole(); err != nil {
+		return err
+	}
+	if err := p.dino(python, filepath.Join(filepath.Dir(program), "dino_torch.py"), threads, also); err != nil {
 		return err
 	}
 	if err := p.training(python, filepath.Join(filepath.Dir(program), "training_torch.py"), threads); err != nil {

@@ -99,6 +99,24 @@ func (p *parity) wholePicture(m *localize.Model, name, file string) error {
 	return nil
 }
 
+// localized are a model's probabilities at the size of the picture in a file.
+func (p *parity) localized(model, file string) ([]float32, error) {
+	m, err := localize.Open(model, localize.Options{Device: "cpu", Threads: p.engine.Info().Threads})
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	decoded, err := picture.Open(file, picture.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	r, err := m.Localize(context.Background(), decoded)
+	if err != nil {
+		return nil, err
+	}
+	return r.Prob, nil
+}
+
 // difference is the largest difference of values from those in a file.
 func difference(path string, got []float32) (largest float64, err error) {
 	want, err := twin.ReadFloats(path)
