@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/declip/declip/internal/dataset"
@@ -9,20 +10,32 @@ import (
 	"github.com/declip/declip/internal/nn/network"
 )
 
-// BenchmarkStep is one step of the small network on 16 crops of 256x256 pixels.
+// BenchmarkStep is one step of the embedded model's network on six crops of 320 x 320 pixels, all
+// weights trained, with the operators of package operators and without.
 func BenchmarkStep(b *testing.B) {
+	spec := network.Spec{Arch: network.ArchLite, Widths: []int{32, 32, 64, 128}, LiteOptions: network.LiteOptions{
+		Residual: true, DCT: 48, Dilations: []int{1, 2, 4, 8, 1}}}
+	for name, decoder := range map[string]string{"context": network.DecoderContext, "pyramid": network.DecoderPyramid} {
+		spec.Decoder = decoder
+		for _, own := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%s/operators=%v", name, own), func(b *testing.B) { benchmarkStep(b, spec, own) })
+		}
+	}
+}
+
+func benchmarkStep(b *testing.B, spec network.Spec, own bool) {
 	e := enginetest.Open(b)
-	model, err := network.New(network.Spec{Arch: network.ArchLite}, 1)
+	model, err := network.New(spec, 1)
 	if err != nil {
 		b.Fatal(err)
 	}
 	c := DefaultConfig()
-	c.Spec, c.BatchSize, c.Augment.Turn, c.Clip = model.Spec(), 16, true, 1
+	c.Spec, c.BatchSize, c.CropSize, c.Augment.Turn, c.Clip = model.Spec(), 6, 320, true, 1
 	loader, err := dataset.NewLoader(patches{64}, c.maker(c.Spec), dataset.LoaderOptions{BatchSize: c.BatchSize})
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := NewStep(e, model, c, loader.Shape())
+	s, err := newStep(e, model, c, loader.Shape(), network.Form{Winograd: e.Winograd(), Training: own && e.Winograd()})
 	if err != nil {
 		b.Fatal(err)
 	}

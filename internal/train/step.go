@@ -61,7 +61,7 @@ type Step struct {
 // NewStep builds and loads the step graph for batches of config.BatchSize examples of the given
 // shape. It trains the network's own parameters. The caller closes the Step.
 func NewStep(e *engine.Engine, n Network, config Config, shape dataset.Shape) (*Step, error) {
-	return newStep(e, n, config, shape, network.Form{Winograd: e.Winograd()})
+	return newStep(e, n, config, shape, network.Form{Winograd: e.Winograd(), Training: e.Winograd()})
 }
 
 // newStep is NewStep in the given form.

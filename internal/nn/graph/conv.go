@@ -58,6 +58,10 @@ func (k conv) infer(in []*Node) ([]value, error) {
 }
 
 func (k conv) emit(e *encoder, c *call, in, out []string) {
+	if k.byDepthwise(c.in[0], c.in[1]) && len(in) == 2 {
+		e.nodeIn(winogradDomain, depthwiseForward, in, out, attrInt("dilation", k.Dilation))
+		return
+	}
 	w := c.in[1].shape
 	e.node("Conv", in, out,
 		attrInts("kernel_shape", w[2:]),

@@ -62,6 +62,8 @@ func (k conv) weightGradient(x, w, d *Node) *Node {
 	switch {
 	case k.Groups == 1:
 		return k.denseWeightGradient(x, w, d)
+	case k.byDepthwise(x, w):
+		return apply1(depthwiseKernel{k.Dilation}, x, d)
 	case w.shape[1] == 1 && w.shape[0] == k.Groups:
 		return k.depthwiseWeightGradient(x, w, d)
 	}

@@ -137,6 +137,10 @@ func (u unary) gradient(c *call, dy []*Node) []*Node {
 	case softplusKind:
 		dx = Mul(d, Sigmoid(x))
 	case reluKind:
+		if x.graph.training && len(y.shape) <= 4 {
+			dx = apply1(reluGradient{}, y, d)
+			break
+		}
 		// As in PyTorch, the gradient at 0 is 0. It depends on the output only, so that the input
 		// need not be kept.
 		dx = Mul(d, step(y))

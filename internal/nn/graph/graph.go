@@ -64,6 +64,7 @@ type Graph struct {
 	err       error
 	winograd  bool // see Winograd
 	winograd3 bool // see Winograd3x3
+	training  bool // see TrainingOperators
 	// open names the height and width of inputs and outputs, see OpenSize; nil for one size.
 	open map[string][2]string
 }

@@ -106,6 +106,10 @@ func (batchMoments) infer(in []*Node) ([]value, error) {
 }
 
 func (batchMoments) emit(e *encoder, c *call, in, out []string) {
+	if byNormOperators(c.in[0]) {
+		e.nodeIn(winogradDomain, momentsOperator, in, out)
+		return
+	}
 	axes := otherAxes(c.in[0])
 	wide := []int{-1}
 	for range axes[1:] {
@@ -155,6 +159,9 @@ func (b batchScale) emit(e *encoder, _ *call, in, out []string) {
 // dx = scale/s (dy - mean(dy) - x' mean(dy x')), x' = (x - mean)/s.
 func (b batchScale) gradient(c *call, dy []*Node) []*Node {
 	x, scale, mean, variance, d := c.in[0], c.in[1], c.in[3], c.in[4], dy[0]
+	if byNormOperators(x) {
+		return append(apply(normGradient{b.eps}, 3, x, scale, mean, variance, d), nil, nil)
+	}
 	axes := otherAxes(x)
 	n := countOf(x, axes)
 	inv := Div(scalar(x, 1), Sqrt(Add(variance, scalar(x, b.eps))))

@@ -50,6 +50,9 @@ func (p maxPool) emit(e *encoder, _ *call, in, out []string) {
 }
 
 func (p maxPool) gradient(c *call, dy []*Node) []*Node {
+	if c.in[0].graph.training && p.pooling == (pooling{3, 2, 1}) {
+		return []*Node{apply1(poolGradient{}, c.in[0], c.out[0], dy[0])}
+	}
 	parts := blocks(func(b []*Node) *Node { return p.route(b[0], b[1], b[2]) }, c.in[0], c.out[0], dy[0])
 	return []*Node{Concat(0, parts...)}
 }

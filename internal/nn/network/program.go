@@ -25,6 +25,9 @@ type Form struct {
 	// Winograd writes convolutions of 5 x 5 and CAT-Net's first layers as operations of package
 	// operators, which only some engines have.
 	Winograd bool
+	// Training writes depthwise convolutions and the gradients of training steps as operations of
+	// package operators.
+	Training bool
 }
 
 // Plain leaves weights in their files, in the form that other programs read.
@@ -35,6 +38,9 @@ func (f Form) Graph() *graph.Graph {
 	g := graph.New()
 	if f.Winograd {
 		g.Winograd()
+	}
+	if f.Training {
+		g.TrainingOperators()
 	}
 	return g
 }

@@ -1,9 +1,12 @@
 // The whole implementation for one kind of processor. A file that includes this defines LANES, TAPS,
-// WIDE (vectors of a row of a product that are kept in registers), NAME and FREQUENCIES, after the pragma that names the
-// processor.
+// WIDE (vectors of a row of a product that are kept in registers), NAME, FREQUENCIES and TRAINING, after the pragma that
+// names the processor.
 #include "frequencies.h"
 #include "scratch.h"
+#include "training.h"
 #include "winograd.h"
+
+#include <math.h>
 
 #if defined(__clang__)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -20,4 +23,6 @@
 #if TAPS == 5
 #include "gradient.h"
 #include "lookup.h"
+#include "depthwise.h"
+#include "moments.h"
 #endif

@@ -3,7 +3,7 @@
 package operators
 
 // #cgo CFLAGS: -O3 -Wno-psabi
-// #cgo LDFLAGS: -lpthread
+// #cgo LDFLAGS: -lpthread -lm
 // #include <stdlib.h>
 // #include "operators.h"
 // #include "scratch.h"
