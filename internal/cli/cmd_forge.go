@@ -46,6 +46,7 @@ func (o *forgeOptions) AddFlags(f *pflag.FlagSet) {
 	section(f, "Finish", func(f *pflag.FlagSet) {
 		f.Var(&o.size, "size", "smallest and largest longer side of a picture, in pixels")
 		f.Var(&o.jpeg, "jpeg", "lowest and highest JPEG quality")
+		f.BoolVar(&c.Histories, "histories", false, "compress hosts, donors and results as cameras, editors and platforms do; replaces --jpeg")
 		f.Float64Var(&c.Treated, "treated", c.Treated, "share of pictures processed as a whole afterwards: blur, noise, resampling, recompression")
 	})
 }

@@ -13,7 +13,7 @@ func init() { register("copy-move", copyMove) }
 // the copies, not the original.
 func copyMove(_ context.Context, s *scene) (*change, error) {
 	copies := 1 + s.weighted(0.85, 0.1, 0.05)
-	mask, shapes, err := s.drawMask(s.host, max(s.share/float64(copies), MinShare))
+	mask, shapes, err := s.drawMask(s.host, max(s.share/float64(copies), s.leastShare()))
 	if err != nil {
 		return nil, err
 	}

@@ -12,10 +12,12 @@ import (
 // MethodPristine is the method name given to untouched pictures.
 const MethodPristine = "pristine"
 
-// The share of a picture that a mask covers is in [MinShare, MaxShare].
+// The share of a picture that a mask covers is in [MinShare, MaxShare] by default, and never
+// outside of [SmallestShare, MaxShare].
 const (
-	MinShare = 0.005
-	MaxShare = 0.40
+	SmallestShare = 0.001
+	MinShare      = 0.005
+	MaxShare      = 0.40
 )
 
 // ErrNoPhotos is wrapped by the error about a directory without photographs.
@@ -38,8 +40,12 @@ type Config struct {
 	JPEGMax  int     //
 	Pristine float64 // share of untouched pictures with empty masks, [0,1]
 	Treated  float64 // share of pictures to which Treatments are applied, [0,1]
-	ShareMin float64 // smallest share of a picture that is manipulated, at least MinShare
+	ShareMin float64 // smallest share of a picture that is manipulated, at least SmallestShare
 	ShareMax float64 // largest, at most MaxShare
+
+	// Histories gives hosts, donors and finished pictures the compression that pictures meet: the
+	// quantisation tables of cameras, editors and platforms, and resizing by platforms.
+	Histories bool
 
 	// Codec is the autoencoder for the method latent; the others need none.
 	Codec Codec
@@ -100,8 +106,8 @@ func (c Config) validateMaking() error {
 		return fmt.Errorf("cache is %d bytes, expected 0 or more", c.CacheBytes)
 	}
 	// A mask's share is within some tens of percent of the drawn one.
-	if s := c.shares(); !(s[0] >= MinShare && s[1] <= MaxShare && s[1] >= 1.5*s[0]) {
-		return fmt.Errorf("manipulated share is %v,%v, expected %v <= min, max <= %v, and max at least 1.5 min", s[0], s[1], MinShare, MaxShare)
+	if s := c.shares(); !(s[0] >= SmallestShare && s[1] <= MaxShare && s[1] >= 1.5*s[0]) {
+		return fmt.Errorf("manipulated share is %v,%v, expected %v <= min, max <= %v, and max at least 1.5 min", s[0], s[1], SmallestShare, MaxShare)
 	}
 	return c.validateMethods()
 }
@@ -138,7 +144,10 @@ type Sample struct {
 	Crop      Crop
 	Treatment []Treatment // applied to the whole picture, in order
 	Format    string      // "jpeg" or "png"
-	Quality   int         // of the JPEG; 0 for PNG
+	Quality   int         // of the JPEG; 0 for PNG, and for a JPEG with the tables of its History
+	// History is the compression of the host before the manipulation and of the whole picture after
+	// it, with Config.Histories.
+	History History
 
 	encoded []byte // the JPEG file; nil for PNG
 }
@@ -151,11 +160,20 @@ type scene struct {
 	dice
 	host   *picture.RGB // not to be written to
 	share  float64      // of the picture, to manipulate; within the configuration's limits
+	least  float64      // smallest share of a mask; 0 means MinShare
 	params Params
 	// donor returns a window of another photograph, at most w x h pixels, which may be written to.
 	donor     func(w, h int) (*picture.RGB, error)
 	codec     Codec   // nil except for the method latent
 	pasteBack float64 // see Config
+}
+
+// leastShare is the smallest share of a mask.
+func (s *scene) leastShare() float64 {
+	if s.least == 0 {
+		return MinShare
+	}
+	return s.least
 }
 
 // change is the result of a method. Both pictures have the host's size.

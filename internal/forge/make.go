@@ -82,6 +82,12 @@ func (f *Forger) draft(ctx context.Context, index uint64, d dice) (Sample, error
 		if s.Picture, s.Crop, err = f.crop(photo, d); err != nil {
 			return s, err
 		}
+		if f.config.Histories {
+			s.History = History{}
+			if s.Picture, s.History.Before, err = d.live(s.Picture); err != nil {
+				return s, err
+			}
+		}
 		s.Sources, s.Params = []string{f.album.paths[host]}, Params{}
 		if s.Method == MethodPristine {
 			s.Mask = picture.NewGray(s.Picture.Width, s.Picture.Height)
@@ -126,7 +132,7 @@ func (f *Forger) orderFor(index uint64) []int {
 // sceneFor prepares the input of a method.
 func (f *Forger) sceneFor(s *Sample, host int, d dice) *scene {
 	return &scene{
-		dice: d, host: s.Picture, share: d.drawShare(f.config.shares()), params: s.Params,
+		dice: d, host: s.Picture, share: d.drawShare(f.config.shares()), least: min(MinShare, f.config.ShareMin), params: s.Params,
 		codec: f.config.Codec, pasteBack: f.config.PasteBack,
 		donor: func(w, h int) (*picture.RGB, error) {
 			order := d.Perm(len(f.album.paths))
@@ -135,7 +141,11 @@ func (f *Forger) sceneFor(s *Sample, host int, d dice) *scene {
 				return nil, err
 			}
 			s.Sources = append(s.Sources, f.album.paths[i])
-			return d.window(photo, w, h), nil
+			window := d.window(photo, w, h)
+			if f.config.Histories {
+				window, s.History.Donor, err = d.live(window)
+			}
+			return window, err
 		},
 	}
 }

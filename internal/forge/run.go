@@ -58,6 +58,7 @@ type Entry struct {
 	Width     int         `json:"width"`
 	Height    int         `json:"height"`
 	Share     float64     `json:"manipulated_fraction"`
+	History   *History    `json:"history,omitempty"`
 }
 
 // Run writes Count pictures to Out: images/NAME.jpg or .png, masks/NAME.png (255 = manipulated)
@@ -143,6 +144,9 @@ func (s *Sample) write(out string, seed uint64) (Entry, error) {
 		Width: s.Picture.Width, Height: s.Picture.Height, Share: s.Share,
 		Mask: MasksDir + "/" + s.Name + ".png", Image: ImagesDir + "/" + s.Name + ".png",
 	}
+	if len(s.History.Before)+len(s.History.Donor)+len(s.History.After) > 0 {
+		e.History = &s.History
+	}
 	if e.Treatment == nil {
 		e.Treatment = []Treatment{}
 	}
@@ -183,6 +187,7 @@ type recipe struct {
 	Share     *[2]float64 `json:"share,omitempty"`
 	Codec     string      `json:"autoencoder,omitempty"` // digest
 	PasteBack float64     `json:"paste_back,omitempty"`
+	Histories int         `json:"histories,omitempty"` // their version
 }
 
 // prepareOut makes the output directory with the recipe in it, or checks that an existing one is of
@@ -195,6 +200,9 @@ func prepareOut(c Config, methods []string) error {
 	r := recipe{
 		Tool: "declip forge", Photos: photos, Methods: methods, Count: c.Count, Seed: c.Seed,
 		Size: [2]int{c.SizeMin, c.SizeMax}, JPEG: [2]int{c.JPEGMin, c.JPEGMax}, Pristine: c.Pristine, Treated: c.Treated,
+	}
+	if c.Histories {
+		r.Histories = 1
 	}
 	if s := c.shares(); s != [2]float64{MinShare, MaxShare} {
 		r.Share = &s

@@ -13,6 +13,10 @@ type point struct{ x, y float64 }
 // of the kind region follow the borders of the guide's objects.
 func (d dice) drawMask(guide *picture.RGB, wanted float64) (*picture.Gray, []string, error) {
 	w, h := guide.Width, guide.Height
+	least := max(MinShare, 0.4*wanted)
+	if wanted < MinShare { // a small manipulation is asked for
+		least = 0.4 * wanted
+	}
 	for range 8 {
 		parts := 1 + d.weighted(0.72, 0.18, 0.10)
 		m := picture.NewGray(w, h)
@@ -21,7 +25,7 @@ func (d dice) drawMask(guide *picture.RGB, wanted float64) (*picture.Gray, []str
 			kinds = append(kinds, d.addShape(m, guide, wanted*float64(w*h)/float64(parts)))
 		}
 		got := share(m)
-		if got >= max(MinShare, 0.4*wanted) && got <= min(MaxShare, 1.8*wanted) {
+		if got >= least && got <= min(MaxShare, 1.8*wanted) {
 			return m, kinds, nil
 		}
 	}

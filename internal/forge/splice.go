@@ -30,7 +30,7 @@ func splice(_ context.Context, s *scene) (*change, error) {
 		s.params["donor_quality"] = quality
 	}
 	wanted := s.share * float64(w*h) / (t.scale * t.scale)
-	mask, shapes, err := s.drawMask(donor, min(max(wanted/float64(donor.Width*donor.Height), MinShare), 0.9*MaxShare))
+	mask, shapes, err := s.drawMask(donor, min(max(wanted/float64(donor.Width*donor.Height), s.leastShare()), 0.9*MaxShare))
 	if err != nil {
 		return nil, err
 	}

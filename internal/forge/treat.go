@@ -135,6 +135,9 @@ func (d dice) treat(s *Sample, step Treatment) error {
 
 // finish treats the picture and encodes it in the file format in which it is saved.
 func (f *Forger) finish(s *Sample, d dice) error {
+	if f.config.Histories {
+		return f.finishHistory(s, d)
+	}
 	s.Treatment = d.drawTreatment(f.config.Treated)
 	for _, step := range s.Treatment {
 		if err := d.treat(s, step); err != nil {

@@ -1,4 +1,4 @@
-// Package jpeg decodes JPEG files to the same samples as libjpeg.
+// Package jpeg decodes JPEG files to the same samples as libjpeg, and writes them.
 //
 // The inverse cosine transform of the standard library rounds differently in one sample out of
 // thirty, and traces of manipulation are no larger than that. Baseline, extended and progressive
