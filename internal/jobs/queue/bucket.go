@@ -32,9 +32,11 @@ type Bucket interface {
 	// Delete removes a key whose last change is revision, or returns ErrConflict. Revision 0 is any.
 	// A missing key is not an error.
 	Delete(ctx context.Context, key string, revision uint64) error
-	// List returns the entries that filter selects, in the order of their last changes.
+	// List returns the entries that filter selects, in the order of their last changes. In a cluster
+	// it may be some milliseconds behind.
 	List(ctx context.Context, filter string) ([]Entry, error)
 	// Watch gives the entries that filter selects, a change of the kind Ready, and then all changes.
+	// In a cluster an entry of the last milliseconds may come after Ready.
 	Watch(ctx context.Context, filter string) (Watcher, error)
 }
 

@@ -81,6 +81,7 @@ func (s *Server) Connect(ctx context.Context, copies int, hooks Hooks, log *slog
 }
 
 func (s *Server) connect(ctx context.Context, set settings, owner io.Closer) (*JetStream, error) {
+	set.own = true
 	options := []nats.Option{nats.InProcessServer(s.server), nats.Name("declip")}
 	if s.own != nil {
 		public, err := s.own.PublicKey()

@@ -61,6 +61,10 @@ func TestRestart(t *testing.T) {
 	if other, err := Start(t.Context(), dir, Hooks{}, nil); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), dir) {
 		t.Fatalf("a second queue in the directory: %v, %v", other, err)
 	}
+	report := inspect(t, e)
+	if !report.Synced || len(report.Streams) != 8 || report.Cluster != "" {
+		t.Fatalf("got %+v", report)
+	}
 	if e.server.(*Server).Addr() != nil {
 		t.Fatal("the embedded queue listens")
 	}

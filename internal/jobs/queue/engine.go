@@ -126,6 +126,8 @@ type Event struct {
 	// Time is when the message was put in, by the server's clock.
 	Time time.Time
 	// Left is how many messages were to follow when this one was sent: 0 for the last one there is.
+	// In a cluster the server that sends may be some milliseconds behind, and count too few: Subjects
+	// says which messages there are.
 	Left uint64
 }
 

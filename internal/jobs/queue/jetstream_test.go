@@ -38,5 +38,5 @@ func embedded(t *testing.T, dir string) *JetStream {
 
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
-	suite(t, embedded(t, t.TempDir()), testWait, testTTL)
+	suite(t, embedded(t, t.TempDir()), testWait, testTTL, false)
 }

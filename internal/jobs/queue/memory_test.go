@@ -9,7 +9,7 @@ import (
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	wait, ttl := 600*time.Millisecond, 200*time.Millisecond
-	suite(t, &Memory{AckWait: wait, LeaseTTL: ttl}, wait, ttl)
+	suite(t, &Memory{AckWait: wait, LeaseTTL: ttl}, wait, ttl, false)
 }
 
 // Tests of others make operations fail.

@@ -30,6 +30,7 @@ type settings struct {
 	ackWait  time.Duration // AckWait, except in tests
 	leaseTTL time.Duration // LeaseTTL, except in tests
 	worker   bool
+	own      bool                      // the server is in this process
 	lose     func(subject string) bool // in tests: whether the answer to a publish is lost
 	prefix   string                    // of inboxes; "": the client's own
 }

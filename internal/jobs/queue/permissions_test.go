@@ -206,6 +206,9 @@ func TestWorkerListens(t *testing.T) {
 		}
 	}
 	mustPut(t, worker, "done.acme.J.0-16")
+	if r := inspect(t, worker); !r.TLS || len(r.Denied) != 8 {
+		t.Errorf("got %+v, expected that all streams are denied", r)
+	}
 }
 
 // A user that may not listen for answers learns so, instead of waiting for them.

@@ -151,6 +151,8 @@ func (o ServerOptions) nats() (*server.Options, nkeys.KeyPair, error) {
 	}
 	n := &server.Options{
 		StoreDir: o.Dir, JetStream: true,
+		// What the server would take of a nearly full disk is too little for its streams to be made.
+		JetStreamMaxStore: 1 << 40, JetStreamMaxMemory: 1 << 30,
 		// Without it, a power failure loses whole streams, and leaves consumers that are stuck.
 		SyncAlways: true,
 		DontListen: o.Listen == "", NoSigs: true, MaxPayload: 1 << 20, DisableJetStreamBanner: true,

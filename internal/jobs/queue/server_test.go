@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 )
@@ -143,7 +145,24 @@ func TestServerWithoutTLS(t *testing.T) {
 		t.Fatalf("got %v, expected that there is no TLS", err)
 	}
 	e := connected(t, ConnectOptions{URL: url, Insecure: true})
+	if r := inspect(t, e); r.TLS || r.Synced || len(r.Missing) != 8 || len(r.Streams) != 0 {
+		t.Errorf("before the queue is set up: %+v", r)
+	}
 	no(t, e.Setup(t.Context()))
+	if r := inspect(t, e); len(r.Missing) != 0 || len(r.Streams) != 8 || r.Streams[0].Copies != 1 {
+		t.Errorf("after the queue is set up: %+v", r)
+	}
+}
+
+// inspect is what an operator sees.
+func inspect(t *testing.T, e *JetStream) Report {
+	t.Helper()
+	r, err := e.Inspect(t.Context())
+	no(t, err)
+	if r.Server == "" || r.Version == "" || r.RTT <= 0 || len(r.Denied)+len(r.Missing)+len(r.Streams) != 8 {
+		t.Errorf("got %+v, expected a server with 8 streams", r)
+	}
+	return r
 }
 
 // Nothing listens by mistake without TLS, or without asking who connects.
@@ -214,4 +233,34 @@ func exampleUsers(t *testing.T) (users, dispatcher, worker string) {
 	users = filepath.Join(t.TempDir(), "users.conf")
 	no(t, os.WriteFile(users, []byte(strings.NewReplacer("DISPATCHER_PUBLIC_KEY", first, "WORKER_PUBLIC_KEY", second).Replace(string(text))), 0o600))
 	return users, dispatcher, worker
+}
+
+// The documented configuration of a cluster has what the queue depends on.
+func TestExampleConfiguration(t *testing.T) {
+	a := newAuthority(t)
+	users, _, _ := exampleUsers(t)
+	dir := filepath.Dir(users)
+	no(t, os.Rename(users, filepath.Join(dir, "worker-permissions.conf")))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "jobs", "nats-server.conf"))
+	no(t, err)
+	files, routes := a.files("queue1"), a.files("queue1-route")
+	config := strings.NewReplacer(
+		"/etc/nats/queue1.pem", files.Cert, "/etc/nats/queue1.key", files.Key, "/etc/nats/queue1-route.pem", routes.Cert,
+		"/etc/nats/queue1-route.key", routes.Key, "/etc/nats/ca.pem", a.ca(), "/var/lib/nats", dir,
+	).Replace(string(text))
+	name := filepath.Join(dir, "nats-server.conf")
+	no(t, os.WriteFile(name, []byte(config), 0o600))
+	o, err := server.ProcessConfigFile(name)
+	no(t, err)
+	if !o.JetStream || !o.SyncAlways || len(o.Nkeys) != 2 || len(o.Routes) != 3 {
+		t.Errorf("JetStream %v, synced %v, %d users, %d routes", o.JetStream, o.SyncAlways, len(o.Nkeys), len(o.Routes))
+	}
+	for where, c := range map[string]*tls.Config{"clients": o.TLSConfig, "servers": o.Cluster.TLSConfig} {
+		if c == nil || c.MinVersion != tls.VersionTLS13 {
+			t.Errorf("%s: TLS is %+v, expected 1.3", where, c)
+		}
+	}
+	if o.Cluster.TLSConfig.ClientAuth != tls.RequireAndVerifyClientCert {
+		t.Error("servers need no certificate")
+	}
 }

@@ -16,12 +16,13 @@ type bench struct {
 	Engine
 	wait, ttl         time.Duration // AckWait, LeaseTTL
 	tenant, job, pool string
+	cluster           bool // whose servers may be some milliseconds behind each other
 }
 
 var benches atomic.Int64
 
 // suite is what every engine has to do.
-func suite(t *testing.T, e Engine, wait, ttl time.Duration) {
+func suite(t *testing.T, e Engine, wait, ttl time.Duration, cluster bool) {
 	for name, test := range map[string]func(*bench){
 		"Put": testPut, "Priorities": testPriorities, "Redelivery": testRedelivery, "Finish": testFinish, "Purge": testPurge,
 		"LatePool": testLatePool, "NothingHeld": testNothingHeld, "GivenBack": testGivenBack, "Hooks": testHooks, "Counting": testCounting,
@@ -30,7 +31,7 @@ func suite(t *testing.T, e Engine, wait, ttl time.Duration) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // they mostly wait
 			n := benches.Add(1)
-			test(&bench{t, e, wait, ttl, fmt.Sprintf("tenant%d", n), fmt.Sprintf("JOB%d", n), fmt.Sprintf("0123456789ab_cpu%d", n)})
+			test(&bench{t, e, wait, ttl, fmt.Sprintf("tenant%d", n), fmt.Sprintf("JOB%d", n), fmt.Sprintf("0123456789ab_cpu%d", n), cluster})
 		})
 	}
 }

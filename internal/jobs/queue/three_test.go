@@ -109,16 +109,16 @@ func TestThree(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("set up after %v", time.Since(began))
-	for _, s := range e.streams() {
-		stream, err := e.js.Stream(ctx, s.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := stream.CachedInfo().Config.Replicas; n != 3 {
-			t.Errorf("%s has %d copies, expected 3", s.Name, n)
+	r := inspect(t, e)
+	for _, s := range r.Streams {
+		if s.Copies != 3 || s.Leader == "" {
+			t.Errorf("got %+v, expected three copies", s)
 		}
 	}
-	t.Run("Suite", func(t *testing.T) { suite(t, e, testWait, testTTL) })
+	if r.Cluster != "test" || !r.TLS || len(r.Streams) != 8 {
+		t.Errorf("got %+v", r)
+	}
+	t.Run("Suite", func(t *testing.T) { suite(t, e, testWait, testTTL, true) })
 	t.Run("Heal", func(t *testing.T) { healsConsumerAhead(t, e) })
 	t.Run("LosesLeader", func(t *testing.T) { losesLeader(t, c, e) })
 }
