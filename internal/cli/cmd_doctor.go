@@ -16,20 +16,28 @@ import (
 
 func (a *app) newDoctor() *cobra.Command {
 	var o installOptions
+	var nats natsOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Show the engine, the devices and the models that declip finds",
 		Long: `Show the engine with its version and devices, the processor, and where declip
 looks for models. The exit code is 1 if there is no engine.
 
+With --nats, show the servers of a queue of jobs instead, and whether these
+credentials can use them. The exit code is 1 if something is missing.
+
 ` + installHelp,
 		Example: `  declip doctor
+  declip doctor --nats tls://head:4222 --creds submit.nk
   declip doctor --install
   declip doctor --install --from onnxruntime-node-` + onnxruntime.Version + `.tgz`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(cmd); err != nil {
 				return err
+			}
+			if nats.url != "" {
+				return a.runDoctorNATS(cmd.Context(), nats)
 			}
 			if o.install {
 				if err := a.runInstall(cmd.Context(), onnxruntime.Pinned(), o); err != nil {
@@ -40,6 +48,7 @@ looks for models. The exit code is 1 if there is no engine.
 		},
 	}
 	o.AddFlags(cmd.Flags())
+	section(cmd.Flags(), "Queue of jobs", nats.AddFlags)
 	return cmd
 }
 

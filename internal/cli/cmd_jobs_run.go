@@ -187,7 +187,7 @@ func (a *app) runLocal(ctx context.Context, h *jobsHome, o jobsRunOptions, job *
 	log := a.quietLog()
 	group.Go(func() error { return h.dispatch(inner, log) })
 	group.Go(func() error {
-		parts := workerParts{engine: h.Engine, store: h.Store, sources: h.Sources, slots: o.slots, log: log}
+		parts := workerParts{name: processName(), engine: h.Engine, store: h.Store, sources: h.Sources, slots: o.slots, log: log}
 		return parts.work(inner, map[string]worker.Work{pool: &localizeWork{model: model, batch: o.batch}})
 	})
 	group.Go(func() error {

@@ -12,13 +12,14 @@ import (
 	"github.com/declip/declip/internal/jobs"
 	"github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/store"
-	"github.com/declip/declip/internal/parallel"
 )
 
 // jobsServeOptions are the flags of "declip jobs serve".
 type jobsServeOptions struct {
 	server  queue.ServerOptions
 	cluster queue.ClusterOptions
+	nats    string
+	creds   string
 	store   string
 	log     string
 }
@@ -37,6 +38,10 @@ func (o *jobsServeOptions) AddFlags(f *pflag.FlagSet) {
 		f.StringVar(&s.Users, "users", "", "`file` with the users and what they may do; docs/jobs/worker-permissions.conf is an example")
 		f.BoolVar(&s.Insecure, "insecure", false, "permit connections without TLS and without credentials")
 	})
+	section(f, "Servers of your own", func(f *pflag.FlagSet) {
+		f.StringVar(&o.nats, "nats", "", "`URL` of NATS servers: only dispatch the jobs in their queue, and run no server")
+		f.StringVar(&o.creds, "creds", "", "`file` with the credentials for these servers")
+	})
 	section(f, "Cluster", func(f *pflag.FlagSet) {
 		c := &o.cluster
 		f.StringVar(&c.Name, "cluster", "", "`name` of the cluster of servers; empty for a single server")
@@ -52,6 +57,10 @@ func (o *jobsServeOptions) AddFlags(f *pflag.FlagSet) {
 func (o *jobsServeOptions) check(cmd *cobra.Command) error {
 	c := &o.cluster
 	switch {
+	case o.nats != "" && (o.store == "" || c.Name != "" || o.server.Users != ""):
+		return usagef(cmd, "--nats runs no server: it needs --store, and neither --cluster nor --users")
+	case o.nats == "" && o.creds != "":
+		return usagef(cmd, "--creds is for --nats")
 	case o.server.Dir == "" || o.server.Listen == "":
 		return usagef(cmd, "--jobs and --listen must not be empty")
 	case c.Name != "" && (c.Server == "" || c.Listen == "" || len(c.Peers) == 0):
@@ -106,6 +115,16 @@ func (a *app) runJobsServe(ctx context.Context, o jobsServeOptions) error {
 		return err
 	}
 	defer results.Close()
+	if o.nats != "" {
+		nats := natsOptions{url: o.nats, creds: o.creds, tls: o.server.TLS, insecure: o.server.Insecure}
+		engine, err := a.connect(ctx, nats, "", log)
+		if err != nil {
+			return err
+		}
+		defer engine.Close()
+		fmt.Fprintf(a.stdout, "declip dispatches the jobs at %s, store %s\n", o.nats, results.URL())
+		return dispatchAt(ctx, engine, results, log)
+	}
 	o.server.Dir, o.server.Log = filepath.Join(o.server.Dir, "queue"), log
 	copies := 1
 	if o.cluster.Name != "" {
@@ -123,13 +142,20 @@ func (a *app) runJobsServe(ctx context.Context, o jobsServeOptions) error {
 		return err
 	}
 	defer engine.Close()
+	return dispatchAt(ctx, engine, results, log)
+}
+
+// dispatchAt prepares the queue and dispatches the jobs in it until ctx ends.
+func dispatchAt(ctx context.Context, engine *queue.JetStream, results store.Store, log *slog.Logger) error {
 	if err := setUp(ctx, engine, log); err != nil {
 		return err
 	}
 	h := &jobsHome{Service: &jobs.Service{Engine: engine, Store: results, Log: log}}
-	group, ctx := parallel.WithContext(ctx)
-	group.Go(func() error { return h.dispatch(ctx, log) })
-	return group.Wait()
+	err := h.dispatch(ctx, log)
+	if ctx.Err() != nil {
+		return nil // it was asked to stop
+	}
+	return err
 }
 
 // setUp makes the streams, which takes some seconds until the servers of a new cluster have found

@@ -26,6 +26,8 @@ type workerOptions struct {
 	store   string
 	sources []string
 	slots   int
+	name    string
+	tenant  string
 	log     string
 }
 
@@ -39,12 +41,19 @@ func (o *workerOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.log, "log", logText, "log on standard error: text, json or off")
 	section(f, "Queue and store", func(f *pflag.FlagSet) {
 		o.nats.AddFlags(f)
+		f.StringVar(&o.name, "name", "", "`name` of the worker, which its credentials may require (default: the machine's name and random letters)")
+		f.StringVar(&o.tenant, "tenant", "", "whose jobs to work on (default: all that the credentials permit)")
 		f.StringVar(&o.store, "store", "", "`URL` of the store of manifests and results, such as s3://bucket/prefix or file:///srv/declip")
 		addSourceFlag(f, &o.sources)
 	})
 }
 
 func (o *workerOptions) check(cmd *cobra.Command) error {
+	for flag, value := range map[string]string{"name": o.name, "tenant": o.tenant} {
+		if value != "" && queue.CheckToken(value) != nil {
+			return usagef(cmd, "--%s: %w", flag, queue.CheckToken(value))
+		}
+	}
 	return cmp.Or(required(cmd, "nats", "store"), checkSources(cmd, o.sources), checkBatch(cmd, o.batch), checkSlots(cmd, o.slots),
 		checkThreads(cmd, o.engine.threads), checkLog(cmd, o.log))
 }
@@ -82,7 +91,10 @@ func (a *app) runWorker(cmd *cobra.Command, o workerOptions) error {
 	if err != nil {
 		return err
 	}
-	engine, err := a.connect(ctx, o.nats, true, log)
+	if o.name == "" {
+		o.name = processName()
+	}
+	engine, err := a.connect(ctx, o.nats, o.name, log)
 	if err != nil {
 		return err
 	}
@@ -96,9 +108,13 @@ func (a *app) runWorker(cmd *cobra.Command, o workerOptions) error {
 	if err := h.openSources(ctx, o.sources); err != nil {
 		return err
 	}
-	parts := workerParts{engine: engine, store: h.Store, sources: h.Sources, slots: o.slots, log: log}
+	parts := workerParts{name: o.name, tenant: o.tenant, engine: engine, store: h.Store, sources: h.Sources, slots: o.slots, log: log}
 	fmt.Fprintf(a.stdout, "declip works on jobs of %s\n", strings.Join(o.models, ", "))
-	return parts.work(ctx, can)
+	err = parts.work(ctx, can)
+	if ctx.Err() != nil {
+		return nil // it was asked to stop
+	}
+	return err
 }
 
 // openWork opens the models, by the pools of their jobs. closeAll closes those that were opened,

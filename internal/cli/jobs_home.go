@@ -36,14 +36,13 @@ func (o *natsOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.insecure, "insecure", false, "permit connections without TLS")
 }
 
-func (a *app) connect(ctx context.Context, o natsOptions, worker bool, log *slog.Logger) (queue.Engine, error) {
-	e, err := queue.Connect(ctx, queue.ConnectOptions{
-		URL: o.url, Creds: o.creds, TLS: o.tls, Insecure: o.insecure, Name: "declip " + version(), Worker: worker, Log: log,
-	})
-	if err != nil {
-		return nil, err // a nil *JetStream in an interface would not be nil
+// connect connects to the queue's servers. worker names a worker, "" everything else.
+func (a *app) connect(ctx context.Context, o natsOptions, worker string, log *slog.Logger) (*queue.JetStream, error) {
+	c := queue.ConnectOptions{URL: o.url, Creds: o.creds, TLS: o.tls, Insecure: o.insecure, Name: "declip " + version(), Log: log}
+	if worker != "" {
+		c.Name, c.Worker, c.InboxPrefix = worker, true, "_INBOX_"+worker
 	}
-	return e, nil
+	return queue.Connect(ctx, c)
 }
 
 // jobsOptions are the flags that say where the jobs are.
@@ -119,10 +118,11 @@ func (a *app) openJobs(ctx context.Context, o jobsOptions, log *slog.Logger) (h 
 		}
 	}()
 	if o.nats.url != "" {
-		if h.Engine, err = a.connect(ctx, o.nats, false, log); err != nil {
+		engine, err := a.connect(ctx, o.nats, "", log)
+		if err != nil {
 			return h, err
 		}
-		h.opened = append(h.opened, h.Engine)
+		h.Engine, h.opened = engine, append(h.opened, engine)
 		if h.Store, err = store.Open(ctx, o.store, store.Options{}); err != nil {
 			return h, err
 		}

@@ -42,6 +42,8 @@ func (h *jobsHome) dispatch(ctx context.Context, log *slog.Logger) error {
 
 // workerParts are what a worker needs besides what it can do.
 type workerParts struct {
+	name    string
+	tenant  string // "" for all
 	engine  queue.Engine
 	store   store.Store
 	sources map[string]store.Store
@@ -52,7 +54,7 @@ type workerParts struct {
 // work runs a worker until ctx ends.
 func (p *workerParts) work(ctx context.Context, can map[string]worker.Work) error {
 	w, err := worker.New(worker.Config{
-		ID: processName(), Engine: p.engine, Store: p.store, Sources: p.sources, Work: can, Slots: p.slots,
+		ID: p.name, Tenant: p.tenant, Engine: p.engine, Store: p.store, Sources: p.sources, Work: can, Slots: p.slots,
 		MaxBytes: worker.DefaultMaxBytes, Version: version(), Log: p.log,
 	})
 	if err != nil {

@@ -20,6 +20,8 @@ type Config struct {
 	// ID names the worker: letters, digits, - and _.
 	ID     string
 	Engine queue.Engine
+	// Tenant is whose jobs the worker works on, as far as its credentials permit; "" for all.
+	Tenant string
 	// Store holds manifests and results.
 	Store store.Store
 	// Sources hold the pictures, by the names that jobs use.
@@ -54,6 +56,8 @@ func (c *Config) Validate() error {
 	switch {
 	case queue.CheckToken(c.ID) != nil:
 		return fmt.Errorf("worker: %w", queue.CheckToken(c.ID))
+	case c.Tenant != "" && queue.CheckToken(c.Tenant) != nil:
+		return fmt.Errorf("worker: tenant: %w", queue.CheckToken(c.Tenant))
 	case c.Engine == nil || c.Store == nil || c.Log == nil:
 		return errors.New("worker: expected a queue, a store and a log")
 	case len(c.Work) == 0:

@@ -16,6 +16,7 @@ var errEnded = errors.New("the job was cancelled")
 // jobs knows the jobs that a worker works on, and stops the work on those that were cancelled.
 type jobs struct {
 	bucket queue.Bucket
+	filter string // of the jobs that are watched
 
 	mu sync.Mutex
 	// inUse are the jobs with a batch in this worker, by their keys.
@@ -29,11 +30,16 @@ type inUse struct {
 	users  int
 }
 
-func newJobs(bucket queue.Bucket) *jobs { return &jobs{bucket: bucket, inUse: map[string]*inUse{}} }
+func newJobs(bucket queue.Bucket, tenant string) *jobs {
+	if tenant == "" {
+		tenant = "*"
+	}
+	return &jobs{bucket: bucket, filter: tenant + ".*", inUse: map[string]*inUse{}}
+}
 
 // follow watches for jobs that are cancelled or removed.
 func (j *jobs) follow(ctx context.Context) error {
-	watcher, err := j.bucket.Watch(ctx, "*.*")
+	watcher, err := j.bucket.Watch(ctx, j.filter)
 	if err != nil {
 		return err
 	}

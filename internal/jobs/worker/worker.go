@@ -31,7 +31,7 @@ func New(c Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.jobs = newJobs(bucket)
+	w.jobs = newJobs(bucket, c.Tenant)
 	if w.tries, err = c.Engine.Bucket(queue.BucketTries); err != nil {
 		return nil, err
 	}
