@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log"
 	"math/rand/v2"
@@ -19,10 +20,9 @@ type process struct {
 	path string
 	log  string
 
-	mu    sync.Mutex
-	cmd   *exec.Cmd
-	hold  time.Time // not started again before
-	lives int
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	hold time.Time // when a process that was killed is started again; zero while none was
 }
 
 // supervisor keeps processes running.
@@ -55,7 +55,11 @@ func (s *supervisor) add(dir, name, path string, args ...string) *process {
 // keep starts a process again and again.
 func (s *supervisor) keep(p *process) {
 	for {
-		if err := p.start(); err != nil {
+		err := p.start(s.stopped)
+		if errors.Is(err, errStopped) {
+			return
+		}
+		if err != nil {
 			log.Printf("%s cannot be started: %v", p.name, err)
 		} else {
 			_ = p.cmd.Wait() // that it was killed is as it should be
@@ -79,7 +83,9 @@ func (s *supervisor) keep(p *process) {
 	}
 }
 
-func (p *process) start() error {
+var errStopped = errors.New("the supervisor has stopped")
+
+func (p *process) start(stopped <-chan struct{}) error {
 	out, err := os.OpenFile(p.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -89,15 +95,19 @@ func (p *process) start() error {
 	cmd.Stdout, cmd.Stderr = out, out
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cmd = cmd
-	p.lives++
+	select {
+	case <-stopped:
+		return errStopped
+	default:
+	}
+	p.cmd, p.hold = cmd, time.Time{} // a kill between two lives has hit neither
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%s: %w", p.path, err)
 	}
 	return nil
 }
 
-// kill kills a process and has it started again after a while.
+// kill kills a process and has it started again after a while. One that is not running is let alone.
 func (s *supervisor) kill(p *process, after time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,7 +144,11 @@ func (s *supervisor) strike(kinds map[string][]*process) string {
 func (s *supervisor) stop() {
 	close(s.stopped)
 	for _, p := range s.processes {
-		s.kill(p, 0)
+		p.mu.Lock()
+		if p.cmd != nil && p.cmd.Process != nil {
+			_ = p.cmd.Process.Kill() // it may have ended
+		}
+		p.mu.Unlock()
 	}
 	s.done.Wait()
 }
