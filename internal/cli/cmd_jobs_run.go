@@ -183,6 +183,10 @@ func (a *app) runLocal(ctx context.Context, h *jobsHome, o jobsRunOptions, job *
 	}
 	bar := a.newProgress(job.Items, "localizing")
 	defer bar.finish()
+	// The worker need not wait for the dispatcher to open its pool.
+	if err := h.Engine.Pool(ctx, pool, o.slots); err != nil {
+		return st, err
+	}
 	group, inner := parallel.WithContext(ctx)
 	log := a.quietLog()
 	group.Go(func() error { return h.dispatch(inner, log) })

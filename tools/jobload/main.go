@@ -125,7 +125,7 @@ func newWorker(s *jobs.Service, id string, work worker.Work, logger *slog.Logger
 
 // measure submits a job and watches it to its end.
 func measure(ctx context.Context, o options, s *jobs.Service, g *gaps) error {
-	time.Sleep(time.Second) // until the workers wait
+	time.Sleep(3 * time.Second) // until the dispatcher knows the workers, and they wait
 	began := time.Now()
 	job, _, err := s.Submit(ctx, jobs.Request{
 		Tenant: jobs.DefaultTenant, Source: "inbox", Model: "fake", Digest: digest, Class: queue.CPU, Priority: queue.Bulk,

@@ -144,6 +144,12 @@ func (d *Dispatcher) countWorkers(ctx context.Context) error {
 			d.workers[p]++
 		}
 	}
+	// Workers wait for a pool that is open: the first job of a model begins at once then.
+	for pool := range d.slots {
+		if err := d.open(ctx, pool); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
