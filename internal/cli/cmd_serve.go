@@ -236,7 +236,11 @@ func (a *app) openServed(cmd *cobra.Command, o serveOptions) (models []serve.Mod
 		if err := warmUp(cmd.Context(), model); err != nil {
 			return nil, closeAll, fmt.Errorf("model %s: %w", name, err)
 		}
-		models = append(models, describeServed(name, source, model))
+		described, err := describeServed(name, source, model)
+		if err != nil {
+			return nil, closeAll, fmt.Errorf("model %s: %w", name, err)
+		}
+		models = append(models, described)
 	}
 	return models, closeAll, nil
 }

@@ -87,13 +87,8 @@ type jsonResult struct {
 
 // jsonOwn is the result of one of several models.
 type jsonOwn struct {
-	Model               string                  `json:"model"`
-	Score               float64                 `json:"score"`
-	ScoreKind           string                  `json:"score_kind"`
-	MeanProbability     float64                 `json:"mean_probability"`
-	ManipulatedFraction float64                 `json:"manipulated_fraction"`
-	Regions             []localize.RecordRegion `json:"regions"`
-	Files               files                   `json:"files"`
+	localize.RecordOwn
+	Files files `json:"files"`
 }
 
 // jsonLeftOut is the JSON line of a directory of which files are not used.
@@ -134,10 +129,7 @@ func newJSONResult(w *work[*localized]) jsonResult {
 		Files:  w.result.files, ElapsedMS: localize.Milliseconds(w.elapsed),
 	}
 	for i, own := range r.Each {
-		line.Each = append(line.Each, jsonOwn{
-			Model: own.Model, Score: localize.Round(own.Score), ScoreKind: own.ScoreKind, MeanProbability: localize.Round(own.MeanProbability),
-			ManipulatedFraction: localize.Round(own.ManipulatedFraction), Regions: localize.RecordRegions(own.Regions), Files: w.result.each[i],
-		})
+		line.Each = append(line.Each, jsonOwn{localize.NewRecordOwn(own), w.result.each[i]})
 	}
 	return line
 }

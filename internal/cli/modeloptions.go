@@ -97,7 +97,7 @@ func (o *modelOptions) check(cmd *cobra.Command) error { return checkThreads(cmd
 func (a *app) open(cmd *cobra.Command, m modelOptions, o localize.Options) (*localize.Model, error) {
 	o.Library, o.Device, o.Threads, o.LowMemory = a.library, m.engine.device, m.engine.threads, m.engine.lowMemory
 	o.Arch, o.Layer, o.Decoder, o.Input, o.Backbones = m.network.arch, m.network.layer, m.network.decoder, m.network.input, m.network.clip
-	o.Notice, o.Tiling = a.notice, m.tiling
+	o.Notice, o.Tiling, o.Program = a.notice, m.tiling, version()
 	model, err := localize.OpenSeveral(m.models, o)
 	if errors.Is(err, localize.ErrTiling) {
 		return nil, usagef(cmd, "--tiles: %w", err)

@@ -48,9 +48,13 @@ var paperLimits = []string{
 }
 
 // describeServed describes a model for clients.
-func describeServed(name, source string, model *localize.Model) serve.Model {
+func describeServed(name, source string, model *localize.Model) (serve.Model, error) {
+	made, err := model.Provenance()
+	if err != nil {
+		return serve.Model{}, err
+	}
 	m := serve.Model{
-		Name: name, Localizer: model, Coefficients: model.ReadsCoefficients(),
+		Name: name, Provenance: made, Localizer: model, Coefficients: model.ReadsCoefficients(),
 		KnownLimits: knownLimits[source], Description: "a custom model",
 	}
 	info := model.Info()
@@ -67,7 +71,7 @@ func describeServed(name, source string, model *localize.Model) serve.Model {
 			m.Measured = &known.rates
 		}
 	}
-	return m
+	return m, nil
 }
 
 // warmPicture is a small picture that is not of one color.

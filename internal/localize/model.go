@@ -75,8 +75,17 @@ func (b *batch) newResult(name string, p *picture.Picture, o Output) *Result {
 	}
 }
 
-// summarize computes scores and regions.
+// summarize computes scores and regions, and says what made the results.
 func (b *batch) summarize(context.Context) error {
+	if b.model.weights != nil {
+		made, err := b.model.Provenance()
+		if err != nil {
+			return err
+		}
+		for _, r := range b.results {
+			r.Provenance = made
+		}
+	}
 	allByMean := !slices.Contains(b.model.byMean, false)
 	for _, r := range b.results {
 		r.measure(allByMean)

@@ -65,6 +65,8 @@ type Options struct {
 	Backbones []string
 	// Each asks for Result.Each.
 	Each bool
+	// Program is the version of declip, for Result.Provenance; empty: not known.
+	Program string
 	// Notice, if set, is called with what was reinterpreted in a model's file.
 	Notice func(text string)
 }
@@ -81,6 +83,10 @@ type Model struct {
 	byMean    []bool // a picture's score by a model is its mean probability
 	tiling    Tiling
 	tiles     *Group // runs the models over tiles; nil without tiling, group if the sizes are the same
+	program   string // version of declip
+	engine    string // name and version
+	weights   func() ([]WeightsFile, error)
+	stop      func() // makes weights return early
 }
 
 // Open opens a model by the name of a built-in one ("lite"), by the path of a
@@ -108,7 +114,7 @@ func OpenSeveral(names []string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{names: names, threshold: o.Threshold, each: o.Each, tiling: tiling}
+	m := &Model{names: names, threshold: o.Threshold, each: o.Each, tiling: tiling, program: o.Program}
 	if err := m.open(o); err != nil {
 		return nil, errors.Join(err, m.closeGroups(), m.closeFiles())
 	}
@@ -132,6 +138,7 @@ func (m *Model) open(o Options) error {
 		m.byMean = append(m.byMean, n.Spec().Mode == network.ModeResize && m.tiling.Size == 0)
 	}
 	m.notice(o.Notice)
+	m.weights, m.stop = identify(m.files)
 	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
 	if err != nil {
 		return err
@@ -139,6 +146,7 @@ func (m *Model) open(o Options) error {
 	if err := m.load(e, networks, o, beside); err != nil {
 		return err
 	}
+	m.engine = "ONNX Runtime " + e.Info().Version
 	m.info = describe(e.Info().Device, m.Specs())
 	if m.tiles != nil {
 		m.info.SizeMode = SizeTiles
@@ -257,6 +265,10 @@ func (m *Model) closeGroups() error {
 }
 
 func (m *Model) closeFiles() error {
+	if m.stop != nil {
+		m.stop()
+		_, _ = m.weights() // its files are closed next
+	}
 	var errs []error
 	for _, f := range m.files {
 		errs = append(errs, f.Close())

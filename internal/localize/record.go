@@ -21,6 +21,25 @@ type Record struct {
 	ManipulatedFraction float64        `json:"manipulated_fraction"`
 	Threshold           float64        `json:"threshold"`
 	Regions             []RecordRegion `json:"regions"`
+	Provenance          *Provenance    `json:"provenance,omitempty"` // what made the result
+}
+
+// RecordOwn is the JSON form of the result of one of several models.
+type RecordOwn struct {
+	Model               string         `json:"model"`
+	Score               float64        `json:"score"`
+	ScoreKind           string         `json:"score_kind"`
+	MeanProbability     float64        `json:"mean_probability"`
+	ManipulatedFraction float64        `json:"manipulated_fraction"`
+	Regions             []RecordRegion `json:"regions"`
+}
+
+// NewRecordOwn makes the record of one of Result.Each.
+func NewRecordOwn(own *Result) RecordOwn {
+	return RecordOwn{
+		Model: own.Model, Score: Round(own.Score), ScoreKind: own.ScoreKind, MeanProbability: Round(own.MeanProbability),
+		ManipulatedFraction: Round(own.ManipulatedFraction), Regions: RecordRegions(own.Regions),
+	}
 }
 
 // RecordRegion is a connected area over the threshold.
@@ -38,6 +57,7 @@ func NewRecord(image string, r *Result) Record {
 		Warnings: r.Warnings,
 		Model:    r.Model, Score: Round(r.Score), ScoreKind: r.ScoreKind, MeanProbability: Round(r.MeanProbability),
 		ManipulatedFraction: Round(r.ManipulatedFraction), Threshold: r.Threshold, Regions: RecordRegions(r.Regions),
+		Provenance: r.Provenance,
 	}
 }
 

@@ -35,6 +35,9 @@ type Result struct {
 	// smaller than a ten-thousandth of the picture are left out.
 	Regions []Region
 
+	// Provenance says what made the result; nil in the results of Each.
+	Provenance *Provenance
+
 	// Prob is the probability that a pixel was manipulated: [Height, Width].
 	Prob []float32
 	// Raw is the network's own output before it is enlarged to the picture's

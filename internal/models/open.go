@@ -54,6 +54,15 @@ func SHA256(name string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// versions are the versions of weights by their SHA-256: for built-in ones, the day of their
+// training and their number on that day.
+var versions = map[string]string{
+	"e45e7bd807fe1d069190881329076471708aa9d5c49604469b24f9e513a0551f": "2026-11-29.2", // lite
+}
+
+// Version returns the version of a weights file by its SHA-256 in hexadecimal, "" if it has none.
+func Version(sha256 string) string { return versions[sha256] }
+
 // BuiltIn reports whether name is that of a built-in model.
 func BuiltIn(name string) bool {
 	_, ok := builtin(name)

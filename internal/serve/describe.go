@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"net/http"
 	"strconv"
+
+	"github.com/declip/declip/internal/localize"
 )
 
 // modelsBody is the response to GET /v1/models.
@@ -17,15 +19,16 @@ type modelsBody struct {
 
 // modelBody describes a model.
 type modelBody struct {
-	Name        string    `json:"name"`
-	Default     bool      `json:"default"`
-	Description string    `json:"description"`
-	Arch        string    `json:"arch"`
-	SizeMode    string    `json:"size_mode"`
-	Threshold   float64   `json:"threshold"`
-	KnownLimits []string  `json:"known_limits"`
-	Licence     *Licence  `json:"licence,omitempty"`
-	Measured    *Measured `json:"measured,omitempty"` // at Threshold
+	Name        string               `json:"name"`
+	Default     bool                 `json:"default"`
+	Description string               `json:"description"`
+	Arch        string               `json:"arch"`
+	SizeMode    string               `json:"size_mode"`
+	Threshold   float64              `json:"threshold"`
+	KnownLimits []string             `json:"known_limits"`
+	Licence     *Licence             `json:"licence,omitempty"`
+	Measured    *Measured            `json:"measured,omitempty"` // at Threshold
+	Provenance  *localize.Provenance `json:"provenance,omitempty"`
 }
 
 // limitsBody holds the limits on requests.
@@ -47,7 +50,7 @@ func (s *Server) describeModels(w http.ResponseWriter, _ *request) error {
 		b.Models = append(b.Models, modelBody{
 			Name: m.Name, Default: i == 0, Description: m.Description, Arch: info.Network, SizeMode: info.SizeMode,
 			Threshold: s.config.Threshold, KnownLimits: append([]string{}, m.KnownLimits...),
-			Licence: m.Licence, Measured: m.measuredAt(s.config.Threshold),
+			Licence: m.Licence, Measured: m.measuredAt(s.config.Threshold), Provenance: m.Provenance,
 		})
 	}
 	writeJSON(w, http.StatusOK, b)

@@ -25,6 +25,7 @@ type Model struct {
 	KnownLimits []string  // where the model is known to be wrong, one sentence each
 	Licence     *Licence  // nil: not known
 	Measured    *Measured // nil: not measured
+	Provenance  *localize.Provenance
 	Localizer   Localizer
 	// Coefficients says that the model reads the coefficients of JPEG files, see picture.Limits.
 	Coefficients bool

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/declip/declip/internal/localize"
 )
 
 // document is openapi.yaml, parsed.
@@ -144,6 +146,7 @@ func TestOpenAPIHasTheFields(t *testing.T) {
 		"Result": resultBody{}, "Region": resultBody{}.Regions, "Maps": mapURLs{}, "RunLengths": runLengths{}, "RunLengthString": runLengths{}, "Batch": batchBody{},
 		"Failed": failedBody{}, "Models": modelsBody{}, "Model": modelBody{}, "Limits": limitsBody{}, "Status": statusBody{},
 		"Error": errorBody{}, "Problem": errorDetail{}, "Licence": Licence{}, "Measured": Measured{}, "Grades": Grades{},
+		"Provenance": localize.Provenance{}, "WeightsFile": localize.WeightsFile{},
 		"Progress": progressBody{}, "ProgressDetail": progressDetail{},
 	}
 	schemas := d.at(d.root, "components", "schemas")

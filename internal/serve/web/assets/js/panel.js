@@ -70,6 +70,7 @@ export function aboutPanel(root, { file, kind, answer, model }) {
       ...(answer.warnings ?? []).flatMap((text) => row('Warning', text)),
       ...row('SHA-256', make('code', {}, answer.sha256)),
       ...row('Model', answer.model, model.description ? make('small', {}, model.description) : null),
+      ...weights(answer).flatMap((text) => row('Weights', text)),
       ...licence(model).flatMap(([name, text]) => row(name, text)),
       ...row('Score', scoreText(answer), scoreMeaning(answer) ? make('small', {}, scoreMeaning(answer)) : null),
       ...(answer.orientation > 1 ? row('Orientation', `${answer.orientation} (EXIF). The page shows it upright; mask and JSON are in stored pixels.`) : []))));
@@ -80,4 +81,9 @@ export function licence({ licence: terms }) {
   if (!terms) return [];
   const text = [terms.name, terms.note, terms.url].filter(Boolean).join(' · ');
   return [['Licence', text], ...(terms.attribution ? [['Authors', terms.attribution]] : [])];
+}
+
+// weights lists the files with the weights that made a result.
+export function weights({ provenance }) {
+  return (provenance?.weights ?? []).map(({ name, version, sha256 }) => [name, version && `version ${version}`, sha256 && `SHA-256 ${sha256}`].filter(Boolean).join(', '));
 }

@@ -4,7 +4,7 @@
 import { make } from './dom.js';
 import { bytes, count, moment, percent, probability, scoreMeaning, scoreText, whereabouts } from './format.js';
 import { uprightBox } from './orient.js';
-import { licence } from './panel.js';
+import { licence, weights } from './panel.js';
 import { grade, limits, rates } from './verdict.js';
 
 const mostParts = 8;
@@ -76,7 +76,8 @@ function partsTable(parts, scene, { regions, answer }) {
 function facts({ file, kind, answer, model, version, threshold, fraction, own }) {
   const rows = [
     ['Model', `${answer.model}${model.description ? `: ${model.description}` : ''}`],
-    ['Program', version ? `declip ${version}` : 'declip'],
+    ['Program', [version ? `declip ${version}` : 'declip', answer.provenance?.engine].filter(Boolean).join(', ')],
+    ...weights(answer).map((text) => ['Weights', text]),
     ['Threshold', own ? probability(threshold) : `${probability(threshold)}, set by hand (the model's is ${probability(answer.threshold)})`],
     ['Over threshold', `${percent(fraction)} of the picture`],
     ...licence(model),
