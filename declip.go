@@ -24,6 +24,8 @@ var (
 	ErrFormat = localize.ErrFormat
 	// ErrTruncated: the file ends before the picture does.
 	ErrTruncated = localize.ErrTruncated
+	// ErrClosed: the model was closed.
+	ErrClosed = localize.ErrClosed
 )
 
 // DefaultThreshold is the probability above which a pixel counts as manipulated.
@@ -85,7 +87,7 @@ func Open(name string, o Options) (*Model, error) {
 func OpenSeveral(names []string, o Options) (*Model, error) {
 	m, err := localize.OpenSeveral(names, localize.Options{
 		Library: o.Library, Device: o.Device, Threads: o.Threads, Threshold: o.Threshold, LowMemory: o.LowMemory,
-		Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Input: o.Input, Backbones: o.Backbones, Each: o.Each,
+		Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Input: o.Input, Backbones: o.Backbones, Each: o.Each, Program: moduleVersion(),
 	})
 	if err != nil {
 		return nil, err
@@ -96,10 +98,21 @@ func OpenSeveral(names []string, o Options) (*Model, error) {
 // Name is what the model was opened as; several names are joined by " + ".
 func (m *Model) Name() string { return m.model.Name() }
 
-// Info describes the model.
-func (m *Model) Info() Info { return Info(m.model.Info()) }
+// Info describes the model. The first call waits for the digests of the weights: half a second for
+// half a gigabyte.
+func (m *Model) Info() (info Info) {
+	i := m.model.Info()
+	info = Info{Network: i.Network, SizeMode: i.SizeMode, Device: i.Device, Threshold: m.model.Threshold(), MaxPixels: m.limits.MaxPixels}
+	if info.MaxPixels == 0 {
+		info.MaxPixels = DefaultMaxPixels
+	}
+	if made, err := m.model.Provenance(); err == nil { // an error would be that of a panic
+		info.Provenance = newProvenance(made)
+	}
+	return info
+}
 
-// Close frees the model. No call may be in progress.
+// Close frees the model. It waits for calls in progress; later ones return ErrClosed.
 func (m *Model) Close() error { return m.model.Close() }
 
 // Localize gives the probability of manipulation for every pixel of img, on img's
@@ -139,7 +152,9 @@ func (m *Model) LocalizeFile(ctx context.Context, path string) (*Result, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return newResult(r), nil
+	result := newResult(r)
+	result.image = path
+	return result, nil
 }
 
 // LocalizeReader is LocalizeFile for the bytes of a picture file.

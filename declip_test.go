@@ -3,7 +3,9 @@ package declip
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -353,8 +355,23 @@ func TestInfo(t *testing.T) {
 			}
 			networks = append(networks, n.Spec().String())
 		}
-		if got, want := m.Info(), (Info{strings.Join(networks, " + "), c.mode, "cpu"}); got != want {
+		got := m.Info()
+		made := got.Provenance
+		got.Provenance = nil
+		if want := (Info{Network: strings.Join(networks, " + "), SizeMode: c.mode, Device: "cpu", Threshold: 0.5, MaxPixels: DefaultMaxPixels}); got != want {
 			t.Errorf("got %+v, expected %+v", got, want)
+		}
+		if made == nil || len(made.Weights) != len(paths) || !strings.HasPrefix(made.Engine, "ONNX Runtime 1.") {
+			t.Fatalf("the provenance is %+v", made)
+		}
+		for i, w := range made.Weights {
+			data, err := os.ReadFile(paths[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := (WeightsFile{Name: filepath.Base(paths[i]), SHA256: fmt.Sprintf("%x", sha256.Sum256(data))}); w != want {
+				t.Errorf("got %+v, expected %+v", w, want)
+			}
 		}
 		m.Close()
 	}

@@ -96,3 +96,42 @@ func ExampleResult_WithThreshold() {
 	// 0.75 (1,0)-(4,1)
 	// 0.5 (2,0)-(4,1)
 }
+
+// A result is marshalled to the JSON of "declip localize --json". Its mask can be had as run
+// lengths and as polygons.
+func ExampleResult_Contours() {
+	result := &declip.Result{
+		Width: 4, Height: 2, Threshold: 0.5,
+		Prob: []float32{0, 0.8, 0.9, 0, 0, 0.7, 0.9, 0},
+	}
+	fmt.Println(result.Contours())
+	fmt.Println(result.RunLengths().Counts)
+	// Output:
+	// [[(3,0) (3,2) (1,2) (1,0)]]
+	// [2 4 2]
+}
+
+// WriteOverlay writes the picture with its heat map to any writer, here a file.
+func ExampleResult_WriteOverlay() {
+	model, err := declip.Open("lite", declip.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	picture, err := declip.DecodeFile("photo.jpg", declip.DecodeOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := model.Localize(context.Background(), picture)
+	if err != nil {
+		log.Fatal(err)
+	}
+	file, err := os.Create("photo.overlay.png")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer file.Close()
+	if err := result.WriteOverlay(file, picture); err != nil {
+		log.Fatal(err)
+	}
+}

@@ -48,6 +48,10 @@ type Result struct {
 	// Each holds each model's own result, in the order in which they were given;
 	// only with Options.Each.
 	Each []*Result
+	// Provenance says what made the result; nil in the results of Each.
+	Provenance *Provenance
+
+	image string // the path of the file, from LocalizeFile
 }
 
 // What Result.Score is.
@@ -85,6 +89,7 @@ func newResult(r *localize.Result) *Result {
 		Score:    r.Score, ScoreKind: r.ScoreKind, Confidence: r.Confidence, MeanProbability: r.MeanProbability, ManipulatedFraction: r.ManipulatedFraction,
 		Threshold: r.Threshold, Regions: regions,
 		Prob: r.Prob, Raw: Map{r.Raw.Prob, r.Raw.Width, r.Raw.Height}, Each: newResults(r.Each),
+		Provenance: newProvenance(r.Provenance),
 	}
 }
 
@@ -102,11 +107,16 @@ func (r *Result) inner() *localize.Result {
 	for _, own := range r.Each {
 		each = append(each, own.inner())
 	}
+	regions := make([]localize.Region, len(r.Regions))
+	for i, g := range r.Regions {
+		regions[i] = localize.Region(g)
+	}
 	return &localize.Result{
 		Width: r.Width, Height: r.Height, Model: r.Model, Format: r.Format, Orientation: r.Orientation,
 		Warnings: r.Warnings,
 		Score:    r.Score, ScoreKind: r.ScoreKind, Confidence: r.Confidence, MeanProbability: r.MeanProbability, ManipulatedFraction: r.ManipulatedFraction,
 		Threshold: r.Threshold, Prob: r.Prob, Raw: picture.Map{Prob: r.Raw.Prob, Width: r.Raw.Width, Height: r.Raw.Height}, Each: each,
+		Regions: regions, Provenance: r.Provenance.inner(),
 	}
 }
 
@@ -118,7 +128,9 @@ func (r *Result) WithThreshold(threshold float64) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newResult(changed), nil
+	result := newResult(changed)
+	result.image = r.image
+	return result, nil
 }
 
 // Gray is the probability map as an 8-bit picture: 0 is 0, 255 is 1.

@@ -21,6 +21,11 @@ func (m *Model) Localize(ctx context.Context, p *picture.Picture) (*Result, erro
 // Models that see a picture scaled to their input take them through the network together, which is
 // a little faster for each and needs memory for all. A panic is an error of these pictures.
 func (m *Model) LocalizeBatch(ctx context.Context, pictures []*picture.Picture) ([]*Result, error) {
+	m.use.RLock()
+	defer m.use.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
 	b := &batch{model: m, pictures: pictures}
 	if err := runSteps(ctx, batchSteps, b); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/declip/declip/internal/models"
 	"github.com/declip/declip/internal/nn/engine"
@@ -87,7 +88,13 @@ type Model struct {
 	engine    string // name and version
 	weights   func() ([]WeightsFile, error)
 	stop      func() // makes weights return early
+
+	use    sync.RWMutex // held for reading by calls, for writing by Close
+	closed bool
 }
+
+// ErrClosed is the error of a call of a model that was closed.
+var ErrClosed = errors.New("the model is closed")
 
 // Open opens a model by the name of a built-in one ("lite"), by the path of a
 // file, or by its name in the models directory ($DECLIP_MODELS, else declip/models
@@ -248,8 +255,18 @@ func (m *Model) openFile(name string) (*weights.File, error) {
 // Name is what the model was opened as; several names are joined by " + ".
 func (m *Model) Name() string { return strings.Join(m.names, " + ") }
 
-// Close frees the model. No call may be in progress.
+// Threshold is the probability above which a pixel counts as manipulated.
+func (m *Model) Threshold() float64 { return m.threshold }
+
+// Close frees the model. It waits for calls in progress; later ones return ErrClosed. Only the
+// first call of Close does something.
 func (m *Model) Close() error {
+	m.use.Lock()
+	defer m.use.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
 	return errors.Join(m.closeGroups(), m.closeFiles())
 }
 

@@ -21,14 +21,14 @@ func TestColumnRuns(t *testing.T) {
 		{[]uint8{0, 255, 0, 0, 255, 255}, []int{2, 2, 1, 1}, "221O"}, // the last is 1-2
 	} {
 		mask := &picture.Gray{Pix: c.pix, Width: 3, Height: 2}
-		got := columnRuns(mask)
-		if !slices.Equal(got, c.counts) || compressRuns(got) != c.text {
-			t.Errorf("%v: %v %q, expected %v %q", c.pix, got, compressRuns(got), c.counts, c.text)
+		got := picture.ColumnRuns(mask)
+		if !slices.Equal(got, c.counts) || picture.CompressRuns(got) != c.text {
+			t.Errorf("%v: %v %q, expected %v %q", c.pix, got, picture.CompressRuns(got), c.counts, c.text)
 		}
 	}
 }
 
-// expandRuns reverses compressRuns.
+// expandRuns reverses picture.CompressRuns.
 func expandRuns(text string) (counts []int) {
 	for at := 0; at < len(text); {
 		value, shift := 0, 0
@@ -56,7 +56,7 @@ func TestCompressRunsIsReversible(t *testing.T) {
 		for i := range counts {
 			counts[i] = r.IntN(1 << r.IntN(26))
 		}
-		if got := expandRuns(compressRuns(counts)); !slices.Equal(got, counts) {
+		if got := expandRuns(picture.CompressRuns(counts)); !slices.Equal(got, counts) {
 			t.Fatalf("%v is expanded to %v", counts, got)
 		}
 	}
