@@ -102,7 +102,8 @@ func somePaths(cmd *cobra.Command, args []string) error {
 const localizeHelp = `Compute, for every pixel of every picture, the probability that it was
 manipulated. A PATH is a picture (JPEG, PNG, WebP, HEIC, AVIF, JPEG 2000,
 JPEG XL, TIFF, BMP, PNM, or GIF, of which the first frame is used), or a directory, which is searched
-recursively.
+recursively. The PATH "-" is a picture on standard input, whose results are
+named stdin.
 
 For a picture STEM.jpg the output directory (-o, by default declip-output)
 receives
@@ -150,6 +151,7 @@ func (a *app) newLocalize() *cobra.Command {
 		Long:  localizeHelp,
 		Example: `  declip localize photo.jpg
   declip localize --json -o maps photos/ > results.jsonl
+  curl -s https://example.org/photo.jpg | declip localize -
   declip localize -m ViT_layer20_conv-20_ldm.pth -m ViT_layer20_conv-20_lama.pth --each photo.jpg
   declip localize -m declip-fusion-ldm --clip ViT-L-14.pt --clip RN50.pt photo.jpg`,
 		Args: somePaths,

@@ -206,13 +206,24 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 	return err
 }
 
+// asGiven is the address of a listener with the host as it was given: the system calls 0.0.0.0 by
+// another name.
+func asGiven(addr net.Addr, given string) string {
+	host, _, errGiven := net.SplitHostPort(given)
+	_, port, err := net.SplitHostPort(addr.String())
+	if err != nil || errGiven != nil || host == "" {
+		return addr.String()
+	}
+	return net.JoinHostPort(host, port)
+}
+
 // greet prints the address of the server.
 func (a *app) greet(addr net.Addr, o serveOptions, models []serve.Model) {
 	var names []string
 	for _, m := range models {
 		names = append(names, m.Name)
 	}
-	fmt.Fprintf(a.stdout, "declip serves %s at http://%s\n", strings.Join(names, ", "), addr)
+	fmt.Fprintf(a.stdout, "declip serves %s at http://%s\n", strings.Join(names, ", "), asGiven(addr, o.addr))
 	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && o.config.Token == "" {
 		fmt.Fprintln(a.stderr, "declip: anyone who can reach this address can use the server: set --token-file to require a token")
 	}

@@ -17,7 +17,7 @@ import (
 
 // input is a picture to process, or a path that is not one.
 type input struct {
-	path string // as given, or as found in the given directory
+	path string // as given, or as found in the given directory; stdinPath: standard input
 	stem string // beginning of the names of its results
 	err  error  // why the path cannot be read
 	// file waits for the contents of the picture's file; nil: it is read from path.
@@ -28,7 +28,7 @@ type input struct {
 // path in both cases.
 func (in *input) decode(ctx context.Context, file []byte, limits picture.Limits) (*picture.Picture, error) {
 	if in.file == nil {
-		return picture.OpenContext(ctx, in.path, limits)
+		return openInput(ctx, in.path, limits)
 	}
 	decoded, err := picture.DecodeContext(ctx, file, limits)
 	if err != nil {
@@ -65,7 +65,26 @@ type collector struct {
 	skip    string
 }
 
+// openInput decodes the picture at a path, or on standard input.
+func openInput(ctx context.Context, path string, limits picture.Limits) (*picture.Picture, error) {
+	if path != stdinPath {
+		return picture.OpenContext(ctx, path, limits)
+	}
+	p, err := picture.ReadContext(ctx, os.Stdin, limits)
+	if err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	return p, nil
+}
+
+// stdinPath names standard input instead of a file.
+const stdinPath = "-"
+
 func (c *collector) add(path string) {
+	if path == stdinPath {
+		c.take(path)
+		return
+	}
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -152,6 +171,9 @@ func nameResults(inputs []input, suffixes []string) {
 			continue
 		}
 		base := filepath.Base(in.path)
+		if in.path == stdinPath {
+			base = "stdin"
+		}
 		ext := filepath.Ext(base)
 		stem := strings.TrimSuffix(base, ext)
 		if stem == "" { // a name like ".png"

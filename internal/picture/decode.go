@@ -332,6 +332,24 @@ func (e decoderPanic) Error() string {
 }
 func (e decoderPanic) Unwrap() error { return e.panic }
 
+// ReadContext is DecodeContext for a stream, of which it reads no more than a picture within the
+// limits has.
+func ReadContext(ctx context.Context, r io.Reader, limits Limits) (*Picture, error) {
+	most := limits.maxBytes()
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > most {
+		return nil, fmt.Errorf("%w: more than %d bytes, which a picture within the limit does not have", ErrTooLarge, most)
+	}
+	return DecodeContext(ctx, data, limits)
+}
+
+// maxBytes is the most that the file of a picture within the limits has. 8 bytes a pixel is the
+// most that an uncompressed format takes; the rest leaves room for metadata.
+func (l Limits) maxBytes() int64 { return 8*l.maxPixels() + 64<<20 }
+
 // readFile reads a regular file that could hold a picture within the limits.
 func readFile(path string, limits Limits) ([]byte, error) {
 	info, err := os.Stat(path) // before it is opened: opening a pipe waits for a writer
@@ -348,9 +366,7 @@ func readFile(path string, limits Limits) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	// 8 bytes a pixel is the most that an uncompressed format takes; the rest
-	// leaves room for metadata.
-	if most := 8*limits.maxPixels() + 64<<20; info.Size() > most {
+	if most := limits.maxBytes(); info.Size() > most {
 		return nil, fmt.Errorf("%s: %w: the file has %d bytes, a picture within the limit at most %d", path, ErrTooLarge, info.Size(), most)
 	}
 	data := make([]byte, info.Size())

@@ -89,7 +89,8 @@ func (s *Server) logRequest(e *accessLog, r *http.Request) {
 	s.stats.answered(e.route, status, took)
 	s.stats.bytesIn.Add(float64(e.read))
 	level := slog.LevelInfo
-	if e.route == routeHealth || e.route == routeReady || e.route == routeMetrics { // called often
+	often := e.route == routeHealth || e.route == routeReady || e.route == routeMetrics
+	if often || e.route == routeAssets && status < http.StatusBadRequest { // says nothing of the use
 		level = slog.LevelDebug
 	}
 	attrs := []slog.Attr{
