@@ -128,7 +128,7 @@ func (a *app) printDataCheck(o dataCheckOptions, r *check.Report) error {
 		_, err = fmt.Fprintf(a.stdout, "%s\n", text)
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s: layout %s, %d pictures\n", r.Data, r.Layout, r.Pictures)
+	fmt.Fprintf(a.stdout, "%s: layout %s, %s\n", r.Data, r.Layout, plural(r.Pictures, "picture"))
 	if err := printGroups(a.stdout, r.Groups); err != nil {
 		return err
 	}

@@ -125,8 +125,8 @@ func (a *app) runForge(cmd *cobra.Command, o forgeOptions) error {
 	for _, method := range slices.Sorted(maps.Keys(made.ByMethod)) {
 		parts = append(parts, fmt.Sprintf("%s %d", method, made.ByMethod[method]))
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s: %d pictures (%s) from %d photographs, %.1f %% of the pixels manipulated, %s\n",
-		o.config.Out, made.Made, strings.Join(parts, ", "), made.Photos, 100*made.MeanShare, made.Elapsed.Round(time.Millisecond))
+	_, err = fmt.Fprintf(a.stdout, "%s: %s (%s) from %s, %.1f %% of the pixels manipulated, %s\n",
+		o.config.Out, plural(made.Made, "picture"), strings.Join(parts, ", "), plural(made.Photos, "photograph"), 100*made.MeanShare, made.Elapsed.Round(time.Millisecond))
 	return err
 }
 

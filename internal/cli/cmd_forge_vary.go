@@ -68,7 +68,7 @@ func (a *app) runForgeVary(cmd *cobra.Command, o varyOptions) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s: %d pictures from %d photographs, %s\n",
-		o.config.Out, made.Made, made.Photos, made.Elapsed.Round(time.Millisecond))
+	_, err = fmt.Fprintf(a.stdout, "%s: %s from %s, %s\n",
+		o.config.Out, plural(made.Made, "picture"), plural(made.Photos, "photograph"), made.Elapsed.Round(time.Millisecond))
 	return err
 }

@@ -15,16 +15,17 @@ import (
 type progress struct{ bar *progressbar.ProgressBar }
 
 func (a *app) newProgress(total int, what string) *progress {
-	return a.newBar(total, what, "pictures")
+	return a.newBar(total, what, progressbar.OptionShowIts(), progressbar.OptionSetItsString("pictures"))
 }
 
-// newSteps is a bar over the steps of a training. It predicts no time, because steps differ and
-// validation interrupts them; the training itself says how much time is left.
+// newSteps is a bar over the steps of a training. It shows no rate and predicts no time: steps
+// differ, validation interrupts them, and the steps before a resumed one would count as done at
+// once. The training itself says how much time is left.
 func (a *app) newSteps(total int) *progress {
-	return a.newBar(total, "training", "steps", progressbar.OptionSetPredictTime(false))
+	return a.newBar(total, "training", progressbar.OptionSetPredictTime(false))
 }
 
-func (a *app) newBar(total int, what, unit string, options ...progressbar.Option) *progress {
+func (a *app) newBar(total int, what string, options ...progressbar.Option) *progress {
 	if f, ok := a.stderr.(*os.File); !ok || total < 2 || !term.IsTerminal(int(f.Fd())) {
 		return &progress{}
 	}
@@ -32,8 +33,6 @@ func (a *app) newBar(total int, what, unit string, options ...progressbar.Option
 		progressbar.OptionSetWriter(a.stderr),
 		progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(),
-		progressbar.OptionSetItsString(unit),
 		progressbar.OptionSetPredictTime(true),
 		progressbar.OptionThrottle(100 * time.Millisecond),
 		progressbar.OptionFullWidth(),

@@ -30,7 +30,7 @@ func (a *app) printPlan(p *study.Plan) error {
 		size := ""
 		if r.Problem == "" && !r.Done {
 			steps += r.Steps
-			size = fmt.Sprintf("%d pictures, up to %d steps", r.Pictures, r.Steps)
+			size = fmt.Sprintf("%s, up to %s", plural(r.Pictures, "picture"), plural(int(r.Steps), "step"))
 		}
 		fmt.Fprintf(t, "model\t%s\t%s\t%s\t%s\n", r.Name(), r.Model, size, state)
 	}
@@ -48,9 +48,9 @@ func (a *app) printPlan(p *study.Plan) error {
 			pictures += c.Pictures
 		}
 	}
-	_, err := fmt.Fprintf(a.stdout, "models: %d of %d done, up to %d steps to train\ncells: %d of %d done, %d pictures to test", trained, len(p.Runs), steps, filled, len(p.Cells), pictures)
+	_, err := fmt.Fprintf(a.stdout, "models: %d of %d done, up to %s to train\ncells: %d of %d done, %s to test", trained, len(p.Runs), plural(int(steps), "step"), filled, len(p.Cells), plural(pictures, "picture"))
 	if err == nil && impossible > 0 {
-		_, err = fmt.Fprintf(a.stdout, ", %d cells cannot be filled", impossible)
+		_, err = fmt.Fprintf(a.stdout, ", %s cannot be filled", plural(impossible, "cell"))
 	}
 	if err == nil {
 		_, err = fmt.Fprintln(a.stdout)

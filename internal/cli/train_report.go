@@ -21,16 +21,16 @@ func writeSettings(w io.Writer, c train.Config, about train.About) {
 		if c.Optimizer == train.SGD {
 			each = 8
 		}
-		row(t, "fine-tuning", fmt.Sprintf("the backbones are trained: %s for weights and optimizer state, plus activations for %d pictures; "+
-			"they run forward and backward in every step, without the feature cache", sizeText(each*int64(about.Trained)), c.BatchSize))
+		row(t, "fine-tuning", fmt.Sprintf("the backbones are trained: %s for weights and optimizer state, plus activations for %s; "+
+			"they run forward and backward in every step, without the feature cache", sizeText(each*int64(about.Trained)), plural(c.BatchSize, "picture")))
 	}
-	row(t, "data", fmt.Sprintf("%s, %d pictures; %s", orNothing(c.Data), about.Pictures, validText(c)))
+	row(t, "data", fmt.Sprintf("%s, %s; %s", orNothing(c.Data), plural(about.Pictures, "picture"), validText(c)))
 	row(t, "supervision", supervisionText(c))
 	row(t, "optimizer", optimizerText(c))
 	row(t, "schedule", scheduleText(c))
-	row(t, "batch", fmt.Sprintf("%d pictures; %d steps per epoch, at most %d epochs", c.BatchSize, about.PerEpoch, c.Epochs))
+	row(t, "batch", fmt.Sprintf("%s; %s per epoch, at most %s", plural(c.BatchSize, "picture"), plural(int(about.PerEpoch), "step"), plural(c.Epochs, "epoch")))
 	row(t, "examples", examplesText(c))
-	row(t, "start", startText(c))
+	row(t, "start", startText(c, about))
 	t.Flush() // a message that cannot be written is not a reason to stop
 }
 
@@ -103,7 +103,7 @@ func scheduleText(c train.Config) string {
 	case train.Plateau:
 		return "plateau: the rate is divided by 10 after 5 epochs without improvement; training ends below 1e-6"
 	case train.Cosine:
-		return fmt.Sprintf("cosine, after %d steps of warm-up", c.Warmup)
+		return fmt.Sprintf("cosine, after %s of warm-up", plural(int(c.Warmup), "step"))
 	}
 	return c.Schedule
 }
@@ -133,7 +133,10 @@ func kindText(s string) string {
 	return s
 }
 
-func startText(c train.Config) string {
+func startText(c train.Config, about train.About) string {
+	if r := about.Resumed; r != nil {
+		return fmt.Sprintf("resumed at step %d of %d, after %s", r.Step, about.Steps, plural(r.Epoch, "epoch"))
+	}
 	if c.Init != "" {
 		return fmt.Sprintf("from %s; seed %d", c.Init, c.Seed)
 	}
@@ -147,5 +150,5 @@ func startText(c train.Config) string {
 	if c.Backbone != "" {
 		text += ", backbone from " + c.Backbone
 	}
-	return fmt.Sprintf("%s; seed %d, %d threads", text, c.Seed, c.Threads)
+	return fmt.Sprintf("%s; seed %d, %s", text, c.Seed, plural(c.Threads, "thread"))
 }

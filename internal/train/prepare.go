@@ -237,6 +237,10 @@ func (t *trainer) close() {
 // about describes the training for Hooks.Start.
 func (t *trainer) about() About {
 	a := About{Steps: t.total, PerEpoch: t.perEpoch, Trained: trained(t.network), Pictures: t.config.TrainSource.Len()}
+	if t.resumed {
+		state := t.state
+		a.Resumed = &state
+	}
 	for _, u := range t.network.Uses() {
 		a.Frozen = append(a.Frozen, fmt.Sprintf("%s (%s)", u.Backbone.Arch(), u.Backbone.Path()))
 	}

@@ -72,6 +72,7 @@ type About struct {
 	Trained         int      // values
 	Pictures        int      // to train on
 	Frozen          []string // backbones that stay as they are, with the files they come from
+	Resumed         *State   // of the checkpoint that is continued; nil: none is
 }
 
 // Hooks are called by Run, in its goroutine, one at a time. Any may be nil.
