@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/declip/declip/internal/dataset"
@@ -109,7 +110,7 @@ func (e *evaluation) print(to io.Writer) error {
 	}
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	if e.IoU != nil || e.F1Fixed != nil {
-		fmt.Fprintln(t, "\tpictures\tIoU %\tF1\tF1 best\tAP\tAUC")
+		fmt.Fprintln(t, "\tpictures\t"+shownTitles())
 		for _, name := range slices.Sorted(maps.Keys(e.Methods)) {
 			printAverages(t, name, e.Methods[name])
 		}
@@ -122,6 +123,7 @@ func (e *evaluation) print(to io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	printPooled(to, e.Pooled)
 	e.printDetection(to)
 	e.printLeftOut(to)
 	if err := e.printRows(to, "each model", e.Each); err != nil {
@@ -178,7 +180,7 @@ func (e *evaluation) printRows(to io.Writer, title string, rows []modelRow) erro
 		return nil
 	}
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "\n%s\tpictures\tIoU %%\tF1\tF1 best\tAP\tAUC\tuntouched flagged\n", title)
+	fmt.Fprintf(t, "\n%s\tpictures\t%s\tuntouched flagged\n", title, shownTitles())
 	for _, r := range rows {
 		name := r.Perturbation
 		if len(e.Each) > 0 {
@@ -196,16 +198,41 @@ func (e *evaluation) printRows(to io.Writer, title string, rows []modelRow) erro
 	return t.Flush()
 }
 
-// shownScores are the averages in a table, in the order of its columns.
+// shownScores are the averages in a table, in the order of its columns. The first F1 is the
+// paper's, which ignores a band along the mask's border; the plain one ignores nothing.
 var shownScores = []struct {
-	name, format string
-	of           func(a evaluate.Averages) *float64
+	name, title, format string
+	of                  func(a evaluate.Averages) *float64
 }{
-	{"iou", "%.2f", func(a evaluate.Averages) *float64 { return a.IoU }},
-	{"f1_fixed", "%.4f", func(a evaluate.Averages) *float64 { return a.F1Fixed }},
-	{"f1_best", "%.4f", func(a evaluate.Averages) *float64 { return a.F1Best }},
-	{"ap", "%.4f", func(a evaluate.Averages) *float64 { return a.AP }},
-	{"auc", "%.4f", func(a evaluate.Averages) *float64 { return a.AUC }},
+	{"iou", "IoU %", "%.2f", func(a evaluate.Averages) *float64 { return a.IoU }},
+	{"f1_fixed", "F1", "%.4f", func(a evaluate.Averages) *float64 { return a.F1Fixed }},
+	{"f1_best", "F1 best", "%.4f", func(a evaluate.Averages) *float64 { return a.F1Best }},
+	{"ap", "AP", "%.4f", func(a evaluate.Averages) *float64 { return a.AP }},
+	{"auc", "AUC", "%.4f", func(a evaluate.Averages) *float64 { return a.AUC }},
+	{"f1_plain", "F1 plain", "%.4f", func(a evaluate.Averages) *float64 { return a.F1Plain }},
+	{"balanced_accuracy", "bal. acc.", "%.4f", func(a evaluate.Averages) *float64 { return a.BalancedAccuracy }},
+	{"mcc", "MCC", "%.4f", func(a evaluate.Averages) *float64 { return a.MCC }},
+}
+
+// shownTitles are the titles of the columns.
+func shownTitles() string {
+	var titles []string
+	for _, c := range shownScores {
+		titles = append(titles, c.title)
+	}
+	return strings.Join(titles, "\t")
+}
+
+// printPooled prints the scores of the pixels of all pictures together.
+func printPooled(w io.Writer, p *evaluate.Pooled) {
+	if p == nil {
+		return
+	}
+	balanced := "-"
+	if p.BalancedAccuracy != nil {
+		balanced = fmt.Sprintf("%.4f", *p.BalancedAccuracy)
+	}
+	fmt.Fprintf(w, "pooled over the pixels of all manipulated pictures: IoU %.2f %%, F1 plain %.4f, balanced accuracy %s, MCC %.4f\n", p.IoU, p.F1, balanced, p.MCC)
 }
 
 func printAverages(w io.Writer, name string, a evaluate.Averages) {
@@ -262,14 +289,29 @@ func writeScores(path string, runs []evaluate.Scored) error {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	_ = w.Write([]string{"image", "method", "width", "height", "manipulated_pixels", "iou", "f1_fixed", "f1_best",
-		"ap", "auc", "mean_probability", "fraction_over_threshold", "flagged", "error", "model", "perturbation"}) // writing to a buffer cannot fail
+		"ap", "auc", "mean_probability", "fraction_over_threshold", "flagged", "error", "model", "perturbation",
+		"f1_plain", "balanced_accuracy", "mcc"}) // writing to a buffer cannot fail
 	for _, run := range runs {
 		for _, p := range run.Pictures {
-			_ = w.Write(append(scoresRow(p), run.Model, run.Perturbation))
+			_ = w.Write(slices.Concat(scoresRow(p), []string{run.Model, run.Perturbation}, plainScores(p)))
 		}
 	}
 	w.Flush()
 	return picture.WriteFile(path, b.Bytes())
+}
+
+// plainScores are the last columns: they were added later.
+func plainScores(p evaluate.Picture) []string {
+	row := make([]string, 3)
+	if p.Err != nil || p.Scores.Manipulated == 0 {
+		return row
+	}
+	for i, v := range []float64{p.Scores.F1Plain, p.Scores.BalancedAccuracy, p.Scores.MCC} {
+		if !math.IsNaN(v) {
+			row[i] = strconv.FormatFloat(v, 'g', -1, 64)
+		}
+	}
+	return row
 }
 
 // scoresRow leaves undefined scores empty, and those that mean nothing for an untouched picture.

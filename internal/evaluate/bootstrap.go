@@ -47,6 +47,9 @@ func localization(pictures []Picture) drawn {
 	add("f1_best", func(r metric.Result) float64 { return r.F1Best })
 	add("ap", func(r metric.Result) float64 { return r.AP })
 	add("auc", func(r metric.Result) float64 { return r.AUC })
+	add("f1_plain", func(r metric.Result) float64 { return r.F1Plain })
+	add("balanced_accuracy", func(r metric.Result) float64 { return r.BalancedAccuracy })
+	add("mcc", func(r metric.Result) float64 { return r.MCC })
 	return d
 }
 

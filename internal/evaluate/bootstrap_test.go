@@ -53,7 +53,7 @@ func TestIntervalOfAMean(t *testing.T) {
 	if i := s.Intervals["detection_auc"]; d.AUC < i[0] || d.AUC > i[1] {
 		t.Errorf("AUC %v outside %v", d.AUC, i)
 	}
-	if i := s.Methods["m"].Intervals["iou"]; len(s.Methods["m"].Intervals) != 5 || i[0] >= i[1] {
+	if i := s.Methods["m"].Intervals["iou"]; len(s.Methods["m"].Intervals) != 8 || i[0] >= i[1] {
 		t.Errorf("by method: %v", s.Methods["m"].Intervals)
 	}
 }

@@ -307,3 +307,16 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// Results that were stored before there were plain scores have none, and no pooled ones.
+func TestStoredWithoutPlainScores(t *testing.T) {
+	var p Picture
+	old := `{"name":"a.png","method":"splice","width":92,"height":76,"manipulated":true,"masked":true,"iou":1.4,"f1_fixed":0.1,"f1_best":0.2,"ap":0.01,` +
+		`"auc":0.6,"mean_probability":0.6,"fraction_over_threshold":0.9,"flag_score":0.6,"pixels":6992,"manipulated_pixels":98,"sure_pixels":6554}`
+	if err := json.Unmarshal([]byte(old), &p); err != nil {
+		t.Fatal(err)
+	}
+	if s := Summarize([]Picture{p}, SummaryOptions{Threshold: 0.5}); s.AP == nil || s.F1Plain != nil || s.MCC != nil || s.Pooled != nil || s.LeftOut["f1_plain"] != nil {
+		t.Errorf("got %+v", s)
+	}
+}

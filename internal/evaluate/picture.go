@@ -40,6 +40,11 @@ type pictureJSON struct {
 	Pixels            int      `json:"pixels"`
 	ManipulatedPixels int      `json:"manipulated_pixels"`
 	SurePixels        int      `json:"sure_pixels"`
+	F1Plain           *float64 `json:"f1_plain"`
+	BalancedAccuracy  *float64 `json:"balanced_accuracy"`
+	MCC               *float64 `json:"mcc"`
+	FoundPixels       int      `json:"found_pixels"`
+	FalsePixels       *int     `json:"false_pixels"` // null in results that were stored without it
 	Error             string   `json:"error,omitempty"`
 }
 
@@ -47,6 +52,7 @@ type pictureJSON struct {
 func (j *pictureJSON) floats(r *metric.Result) map[**float64]*float64 {
 	return map[**float64]*float64{
 		&j.IoU: &r.IoU, &j.F1Fixed: &r.F1Fixed, &j.F1Best: &r.F1Best, &j.AP: &r.AP, &j.AUC: &r.AUC,
+		&j.F1Plain: &r.F1Plain, &j.BalancedAccuracy: &r.BalancedAccuracy, &j.MCC: &r.MCC,
 		&j.Score: &r.Score, &j.Flagged: &r.Flagged, &j.FlagScore: &r.FlagScore,
 	}
 }
@@ -62,6 +68,7 @@ func (p Picture) MarshalJSON() ([]byte, error) {
 		j.Error = p.Err.Error()
 		return json.Marshal(j)
 	}
+	j.FoundPixels, j.FalsePixels = r.Found, &r.False
 	for to, from := range j.floats(&r) {
 		if !math.IsNaN(*from) {
 			*to = from
@@ -82,7 +89,10 @@ func (p *Picture) UnmarshalJSON(text []byte) error {
 		p.Err = errors.New(j.Error)
 		return nil
 	}
-	p.Scores = metric.Result{Pixels: j.Pixels, Manipulated: j.ManipulatedPixels, Sure: j.SurePixels}
+	p.Scores = metric.Result{Pixels: j.Pixels, Manipulated: j.ManipulatedPixels, Sure: j.SurePixels, Found: j.FoundPixels}
+	if j.FalsePixels != nil {
+		p.Scores.False = *j.FalsePixels
+	}
 	for from, to := range j.floats(&p.Scores) {
 		*to = math.NaN()
 		if *from != nil {

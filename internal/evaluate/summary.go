@@ -1,6 +1,8 @@
 package evaluate
 
 import (
+	"math"
+
 	"github.com/declip/declip/internal/metric"
 )
 
@@ -19,6 +21,33 @@ type Averages struct {
 	// Intervals are the scores' confidence intervals, by the scores' JSON names. Those of a Summary
 	// include "untouched_flagged", "detection_ap", "detection_auc" and "detection_accuracy".
 	Intervals map[string]Interval `json:"intervals,omitempty"`
+
+	// Over all pixels of each picture, as other tools compute them.
+	F1Plain          *float64 `json:"f1_plain"` // no band along the mask's border is ignored
+	BalancedAccuracy *float64 `json:"balanced_accuracy"`
+	MCC              *float64 `json:"mcc"`
+	// Pooled has the scores of the pixels of all pictures together. It is missing without pictures,
+	// and for results that were stored without the numbers of their pixels.
+	Pooled *Pooled `json:"pooled,omitempty"`
+}
+
+// Pooled are scores in which each pixel counts the same, in whichever picture it is.
+type Pooled struct {
+	IoU              float64  `json:"iou"` // percent
+	F1               float64  `json:"f1"`  // no band along the masks' borders is ignored
+	BalancedAccuracy *float64 `json:"balanced_accuracy"`
+	MCC              float64  `json:"mcc"`
+}
+
+func newPooled(p *metric.Pooled) *Pooled {
+	if p.Count() == 0 {
+		return nil
+	}
+	pooled := &Pooled{IoU: p.IoU(), F1: p.F1(), MCC: p.MCC()}
+	if v := p.BalancedAccuracy(); !math.IsNaN(v) {
+		pooled.BalancedAccuracy = &v
+	}
+	return pooled
 }
 
 // Interval contains a score with 95 % confidence, with regard to the choice of pictures only.
@@ -100,6 +129,8 @@ type sums struct {
 	detection metric.Detection // by mean
 	flags     metric.Detection // by FlagScore
 	network   metric.Detection // by NetworkScore
+	pooled    metric.Pooled
+	unpooled  bool // a picture has no numbers of pixels
 }
 
 // averages adds up the scores of pictures.
@@ -119,6 +150,8 @@ func averages(pictures []Picture) *sums {
 		case p.Masked:
 			a.Manipulated++
 			a.summary.Add(p.Scores)
+			a.pooled.Add(p.Scores)
+			a.unpooled = a.unpooled || math.IsNaN(p.Scores.F1Plain)
 		default:
 			a.Manipulated++
 		}
@@ -131,6 +164,7 @@ func averages(pictures []Picture) *sums {
 	}{
 		{"iou", &s.IoU, &a.IoU}, {"f1_fixed", &s.F1Fixed, &a.F1Fixed}, {"f1_best", &s.F1Best, &a.F1Best},
 		{"ap", &s.AP, &a.AP}, {"auc", &s.AUC, &a.AUC},
+		{"f1_plain", &s.F1Plain, &a.F1Plain}, {"balanced_accuracy", &s.BalancedAccuracy, &a.BalancedAccuracy}, {"mcc", &s.MCC, &a.MCC},
 	} {
 		if v, ok := m.mean.Mean(); ok {
 			*m.to = &v
@@ -141,6 +175,9 @@ func averages(pictures []Picture) *sums {
 			}
 			a.LeftOut[m.name] = left
 		}
+	}
+	if !a.unpooled {
+		a.Pooled = newPooled(&a.pooled)
 	}
 	return a
 }

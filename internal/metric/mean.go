@@ -27,6 +27,13 @@ func (m *Mean) Add(v float64) {
 	m.count++
 }
 
+// addDefined adds a value unless it is NaN.
+func (m *Mean) addDefined(v float64) {
+	if !math.IsNaN(v) {
+		m.Add(v)
+	}
+}
+
 // LeaveOut counts a value that is not defined, with the reason.
 func (m *Mean) LeaveOut(reason string) {
 	if m.leftOut == nil {
@@ -99,6 +106,11 @@ type Summary struct {
 	AP        Mean  `json:"ap"`
 	AUC       Mean  `json:"auc"`
 	Untouched Flags `json:"untouched_flagged"`
+
+	// Not defined in results that were stored without them.
+	F1Plain          Mean `json:"f1_plain"`
+	BalancedAccuracy Mean `json:"balanced_accuracy"`
+	MCC              Mean `json:"mcc"`
 }
 
 // Add adds the scores of a picture.
@@ -110,6 +122,13 @@ func (s *Summary) Add(r Result) {
 	s.IoU.Add(r.IoU)
 	s.F1Fixed.Add(r.F1Fixed)
 	s.AP.Add(r.AP)
+	s.F1Plain.addDefined(r.F1Plain)
+	s.MCC.addDefined(r.MCC)
+	if r.Manipulated == r.Pixels {
+		s.BalancedAccuracy.LeaveOut(ReasonFullMask)
+	} else {
+		s.BalancedAccuracy.addDefined(r.BalancedAccuracy)
+	}
 	switch {
 	case !math.IsNaN(r.F1Best):
 		s.F1Best.Add(r.F1Best)

@@ -110,7 +110,8 @@ func TestSummary(t *testing.T) {
 func TestEmptySummaryIsJSON(t *testing.T) {
 	text, err := json.Marshal(&Summary{})
 	want := `{"iou":{"mean":null,"count":0},"f1_fixed":{"mean":null,"count":0},"f1_best":{"mean":null,"count":0},` +
-		`"ap":{"mean":null,"count":0},"auc":{"mean":null,"count":0},"untouched_flagged":{"share":null,"count":0}}`
+		`"ap":{"mean":null,"count":0},"auc":{"mean":null,"count":0},"untouched_flagged":{"share":null,"count":0},` +
+		`"f1_plain":{"mean":null,"count":0},"balanced_accuracy":{"mean":null,"count":0},"mcc":{"mean":null,"count":0}}`
 	if err != nil || string(text) != want {
 		t.Errorf("got %s, %v; want %s", text, err, want)
 	}

@@ -18,6 +18,11 @@ type Result struct {
 	AP      float64 // pixel average precision; 0 for an empty mask
 	AUC     float64 // area under the pixel ROC curve; NaN for an empty or full mask
 
+	// Over all pixels, at the threshold, as other tools compute them.
+	F1Plain          float64 // no band is ignored
+	BalancedAccuracy float64 // NaN for an empty or full mask
+	MCC              float64 // Matthews' correlation coefficient, in [-1,1]
+
 	Score     float64 // mean probability: the picture's score for detection
 	Flagged   float64 // fraction of pixels over the threshold
 	FlagScore float64 // the picture is flagged at thresholds below; see FlagScore
@@ -25,6 +30,8 @@ type Result struct {
 	Pixels      int // pixels of the picture
 	Manipulated int // pixels that the mask marks
 	Sure        int // pixels outside the ignored border band
+	Found       int // manipulated pixels over the threshold
+	False       int // other pixels over the threshold
 }
 
 // Evaluate computes all scores of a map [h,w] against a mask [h,w]. It is an
@@ -58,6 +65,10 @@ func Evaluate(prob []float32, truth []bool, w, h int, threshold float64) (Result
 		AP:      all.ap(),
 		AUC:     all.auc(),
 
+		F1Plain:          f1(pixels),
+		BalancedAccuracy: balancedAccuracy(pixels),
+		MCC:              mcc(pixels),
+
 		Score:     sum / float64(len(prob)),
 		Flagged:   float64(pixels.tp+pixels.fp) / float64(len(prob)),
 		FlagScore: b.fromTop(allowed(len(prob), FlagShare)),
@@ -65,6 +76,8 @@ func Evaluate(prob []float32, truth []bool, w, h int, threshold float64) (Result
 		Pixels:      len(prob),
 		Manipulated: pixels.tp + pixels.fn,
 		Sure:        sure.tp + sure.fp + sure.fn + sure.tn,
+		Found:       pixels.tp,
+		False:       pixels.fp,
 	}
 	r.F1Best = best.value(r.F1Fixed)
 	return r, nil
@@ -85,7 +98,7 @@ func Measure(prob []float32, threshold float64) (Result, error) {
 	}
 	nan := math.NaN()
 	return Result{
-		IoU: nan, F1Fixed: nan, F1Best: nan, AP: nan, AUC: nan,
+		IoU: nan, F1Fixed: nan, F1Best: nan, AP: nan, AUC: nan, F1Plain: nan, BalancedAccuracy: nan, MCC: nan,
 		Score: sum / float64(len(prob)), Flagged: Flagged(prob, threshold), FlagScore: FlagScore(prob),
 		Pixels: len(prob),
 	}, nil
