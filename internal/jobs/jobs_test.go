@@ -76,10 +76,12 @@ func TestIdempotent(t *testing.T) {
 	if err != nil || existed {
 		t.Fatal(existed, err)
 	}
+	h.Quota = 2 // which the first job fills
 	second, existed, err := h.Submit(context.Background(), r)
 	if err != nil || !existed || second.ID != first.ID || second.Items != 2 {
 		t.Errorf("got job %s with %d items, existed %v, %v, expected %s again", second.ID, second.Items, existed, err, first.ID)
 	}
+	h.Quota = 0
 	r.Key = "twice"
 	if third, existed, err := h.Submit(context.Background(), r); err != nil || existed || third.ID == first.ID {
 		t.Errorf("another key: got job %s, existed %v, %v", third.ID, existed, err)

@@ -58,9 +58,6 @@ func (s *Service) Submit(ctx context.Context, r Request) (job schema.Job, existe
 	if s.Sources[r.Source] == nil {
 		return job, false, fmt.Errorf("%w: source %q is not known", ErrInvalid, r.Source)
 	}
-	if err := s.checkQuota(ctx, r.Tenant, 1); err != nil {
-		return job, false, err
-	}
 	if r.Key != "" {
 		if job.ID, err = s.claim(ctx, r.Tenant, r.Key, job.ID); err != nil {
 			return job, false, err
@@ -69,6 +66,9 @@ func (s *Service) Submit(ctx context.Context, r Request) (job schema.Job, existe
 		if err == nil || !errors.Is(err, ErrNotFound) {
 			return known, err == nil, err
 		}
+	}
+	if err := s.checkQuota(ctx, r.Tenant, 1); err != nil { // before a long list is read
+		return job, false, err
 	}
 	job.Items, err = manifest.Write(ctx, s.Store, &job, r.Items)
 	switch {

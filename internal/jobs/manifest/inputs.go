@@ -75,6 +75,31 @@ func (in *Inputs) key(ctx context.Context, key string, yield func(Item, error) b
 	return yield(Item{Key: key}, nil)
 }
 
+// Keys gives the items of the named objects, in their order. Tar archives are replaced by the
+// pictures in them. Other objects need no name of a picture, as in Lines.
+func (in *Inputs) Keys(ctx context.Context, keys []string) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		for _, key := range keys {
+			item := Item{Key: key}
+			if err := item.Check(); err != nil {
+				yield(Item{}, err)
+				return
+			}
+			if !strings.HasSuffix(strings.ToLower(key), tarSuffix) {
+				if !yield(item, nil) {
+					return
+				}
+				continue
+			}
+			for member, err := range in.Tar(ctx, key) {
+				if !yield(member, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Lines reads a list: on each line the key of an object, or the JSON object of an Item. Tar
 // archives are replaced by the pictures in them. An error names the line.
 func (in *Inputs) Lines(ctx context.Context, list io.Reader) iter.Seq2[Item, error] {

@@ -193,6 +193,28 @@ func TestLines(t *testing.T) {
 	}
 }
 
+func TestKeys(t *testing.T) {
+	s := openStore(t)
+	put(t, s, "s.tar", archive(t, "1.jpg", "2.jpg"))
+	var left []string
+	got := names(t, inputs(s, &left).Keys(context.Background(), []string{"b.jpg", "s.tar", "a"}))
+	if want := []string{"b.jpg", "s.tar/1.jpg", "s.tar/2.jpg", "a"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, expected %q", got, want)
+	}
+	for _, bad := range []string{"../b.jpg", "/b.jpg", "", "missing.tar"} {
+		var failed error
+		for _, err := range inputs(s, &left).Keys(context.Background(), []string{"a.jpg", bad, "c.jpg"}) {
+			if failed != nil {
+				t.Errorf("%q: the list continues after %v", bad, failed)
+			}
+			failed = err
+		}
+		if failed == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("a.jpg\n{\"key\":\"b.jpg\",\"offset\":1,\"size\":2}\n"))
 	dir := f.TempDir()
