@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/declip/declip/internal/serve/outbound"
 )
 
 // A picture that trickles in is given up, as a client's own body is.
@@ -79,9 +81,9 @@ func TestFetchRevealsNothingInternal(t *testing.T) {
 	s, _ := fetching(t, http.NotFoundHandler())
 	missing := &net.DNSError{Err: "no such host", Name: "db.internal", Server: "10.0.0.53:53", IsNotFound: true}
 	broken := &net.DNSError{Err: "i/o timeout", Name: "db.internal", Server: "10.0.0.53:53", IsTimeout: true}
-	private := publicOnly(addrPort("10.1.2.3:80"))
+	private := outbound.PublicOnly(addrPort("10.1.2.3:80"))
 	want := fetchProblem(private)
-	for _, err := range []error{missing, broken, publicOnly(addrPort("[fd00::1]:443")), publicOnly(addrPort("127.0.0.1:22"))} {
+	for _, err := range []error{missing, broken, outbound.PublicOnly(addrPort("[fd00::1]:443")), outbound.PublicOnly(addrPort("127.0.0.1:22"))} {
 		wrapped := &url.Error{Op: "Get", URL: "http://db.internal/", Err: &net.OpError{Op: "dial", Net: "tcp", Err: err}}
 		if got := fetchProblem(wrapped); *got != *want {
 			t.Errorf("%v: %+v, expected %+v", err, got, want)

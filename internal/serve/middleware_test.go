@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/declip/declip/internal/serve/outbound"
 )
 
 func TestToken(t *testing.T) {
@@ -155,7 +157,7 @@ func TestPublicAddresses(t *testing.T) {
 		{"[fd00:ec2::254]:80", false}, {"[ff02::1]:80", false}, {"[::ffff:127.0.0.1]:80", false}, {"[::ffff:10.0.0.1]:80", false}, {"[64:ff9b::7f00:1]:80", false},
 		{"[2002:7f00:1::]:80", false}, {"[::ffff:0:7f00:1]:80", false}, {"[2001:0:1::1]:80", false}, {"[::7f00:1]:80", false},
 	} {
-		if err := publicOnly(netip.MustParseAddrPort(c.addr)); (err == nil) != c.ok {
+		if err := outbound.PublicOnly(netip.MustParseAddrPort(c.addr)); (err == nil) != c.ok {
 			t.Errorf("%s: %v, expected public %v", c.addr, err, c.ok)
 		}
 	}
@@ -173,7 +175,7 @@ func fetching(t *testing.T, files http.Handler) (s *running, source string) {
 		if a == allowed {
 			return nil
 		}
-		return publicOnly(a)
+		return outbound.PublicOnly(a)
 	})
 	return s, other.URL
 }
