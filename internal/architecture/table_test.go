@@ -24,7 +24,7 @@ var rooms = []room{
 		},
 	},
 	{name: "declip", below: []string{"localize", "picture"}},
-	{name: "serve", below: []string{"localize", "picture", "parallel", "files"}},
+	{name: "serve", below: []string{"jobs", "localize", "picture", "parallel", "files"}},
 	{
 		name: "study", shared: []string{"study/report"},
 		below: []string{"train", "evaluate", "localize", "dataset", "models", "nn", "picture", "parallel", "files"},

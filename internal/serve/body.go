@@ -15,6 +15,7 @@ const bodyRate = 16 << 10
 // body reads the body of a request, within a memory budget and the deadlines for the client.
 type body struct {
 	r        io.Reader
+	what     string // that is read, for error messages
 	control  *http.ResponseController
 	start    time.Time
 	patience time.Duration
@@ -27,7 +28,7 @@ type body struct {
 
 func (s *Server) newBody(w http.ResponseWriter, r *http.Request, deadline time.Time) *body {
 	return &body{
-		r: r.Body, control: http.NewResponseController(w), start: time.Now(), patience: s.config.patience, deadline: deadline,
+		r: r.Body, what: "picture", control: http.NewResponseController(w), start: time.Now(), patience: s.config.patience, deadline: deadline,
 		budget: s.in, retry: s.retryAfter,
 	}
 }
@@ -47,8 +48,8 @@ func (b *body) Read(p []byte) (int, error) {
 	case err == nil || errors.Is(err, io.EOF):
 		return n, err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = problemf(http.StatusRequestTimeout, codeTimeout, "the picture did not arrive in time: %d bytes in %.0f s",
-			b.read, time.Since(b.start).Seconds())
+		err = problemf(http.StatusRequestTimeout, codeTimeout, "the %s did not arrive in time: %d bytes in %.0f s",
+			b.what, b.read, time.Since(b.start).Seconds())
 	default:
 		err = problemf(http.StatusBadRequest, codeRequest, "the body cannot be read: %v", err)
 	}
@@ -68,7 +69,7 @@ func (b *body) gather(r io.Reader, limit int64) ([]byte, error) {
 		if len(data) == cap(data) {
 			size := min(max(32<<10, 2*int64(cap(data))), limit+1)
 			if int64(len(data)) > limit {
-				return nil, tooManyBytes(limit)
+				return nil, tooManyBytes(b.what, limit)
 			}
 			if !b.budget.tryTake(size - int64(cap(data))) {
 				return nil, busy(b.retry(), "the memory for pictures is used up: try again later")
@@ -80,7 +81,7 @@ func (b *body) gather(r io.Reader, limit int64) ([]byte, error) {
 		data = data[:len(data)+n]
 		if err == io.EOF {
 			if int64(len(data)) > limit {
-				return nil, tooManyBytes(limit)
+				return nil, tooManyBytes(b.what, limit)
 			}
 			return data, nil
 		}
@@ -90,8 +91,8 @@ func (b *body) gather(r io.Reader, limit int64) ([]byte, error) {
 	}
 }
 
-func tooManyBytes(limit int64) error {
-	return problemf(http.StatusRequestEntityTooLarge, codeLarge, "the picture has more than %d bytes, which is the limit", limit)
+func tooManyBytes(what string, limit int64) error {
+	return problemf(http.StatusRequestEntityTooLarge, codeLarge, "the %s has more than %d bytes, which is the limit", what, limit)
 }
 
 // release returns the memory to the budget.

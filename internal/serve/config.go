@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/declip/declip/internal/localize"
@@ -15,6 +16,8 @@ type Config struct {
 	Limits
 	Batching
 	Access
+
+	Jobs *Jobs // nil: none
 
 	// Threshold is the probability above which a pixel counts as manipulated, in (0,1), for
 	// requests that do not choose one.
@@ -38,7 +41,8 @@ type Limits struct {
 	Drain       time.Duration // takes requests for that long after it stopped being ready
 	Grace       time.Duration // for requests in progress when the server stops
 
-	patience time.Duration // for the headers of a request, and for the next part of its body
+	heartbeat time.Duration // between two signs of life in a stream of events
+	patience  time.Duration // for the headers of a request, and for the next part of its body
 }
 
 // Batching says how pictures wait for a model.
@@ -51,6 +55,7 @@ type Batching struct {
 // Access says who may ask for what.
 type Access struct {
 	Token   string   // that clients must send; empty: none is required
+	Tenants []Tenant // with tokens of their own, which clients may send instead
 	Origins []string // whose pages may call this server; "*": any
 	Hosts   []string // names that a request may be addressed to, with a port or for any; empty: all
 	Fetch   bool     // requests may name a picture by URL
@@ -69,7 +74,7 @@ func DefaultConfig() Config {
 	c := Config{
 		Limits: Limits{
 			MaxBytes: 32 << 20, MaxPixels: 50_000_000, MaxPictures: 16, MaxConns: 4096,
-			Timeout: 2 * time.Minute, Grace: 30 * time.Second, patience: 10 * time.Second,
+			Timeout: 2 * time.Minute, Grace: 30 * time.Second, patience: 10 * time.Second, heartbeat: heartbeat,
 		},
 		Batching:  Batching{Queue: 32, MaxWait: 5 * time.Millisecond},
 		Threshold: localize.DefaultThreshold,
@@ -108,7 +113,7 @@ func (c Config) DefaultMemory() int64 { return max(minMemory, c.LeastMemory()) }
 
 // Validate checks all settings. Its error names the first one that is out of range.
 func (c Config) Validate() error {
-	for _, check := range []func() error{c.Limits.validate, c.Batching.validate, c.Access.validate} {
+	for _, check := range []func() error{c.Limits.validate, c.Batching.validate, c.Access.validate, c.Jobs.validate} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -161,6 +166,11 @@ func (b Batching) validate() error {
 func (a Access) validate() error {
 	if err := checkPublicURL(a.PublicURL); err != nil {
 		return err
+	}
+	for i, t := range a.Tenants {
+		if t.Name == "" || t.Token == "" || t.Token == a.Token || slices.ContainsFunc(a.Tenants[:i], func(o Tenant) bool { return o.Token == t.Token }) {
+			return fmt.Errorf("tenant %q: expected a name, and a token of its own", t.Name)
+		}
 	}
 	for _, host := range a.Hosts {
 		if err := checkHost(host); err != nil {

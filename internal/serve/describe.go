@@ -15,6 +15,8 @@ type modelsBody struct {
 	Version string      `json:"version"`
 	// StoresPictures says that the server keeps the pictures and their results.
 	StoresPictures bool `json:"stores_pictures"`
+	// Jobs is missing if the server takes no jobs.
+	Jobs *jobsBody `json:"jobs,omitempty"`
 }
 
 // modelBody describes a model.
@@ -41,7 +43,7 @@ type limitsBody struct {
 
 // describeModels handles GET /v1/models.
 func (s *Server) describeModels(w http.ResponseWriter, _ *request) error {
-	b := modelsBody{Version: s.config.Version, StoresPictures: s.config.Archive != "", Limits: limitsBody{
+	b := modelsBody{Version: s.config.Version, StoresPictures: s.config.Archive != "", Jobs: s.config.Jobs.describe(), Limits: limitsBody{
 		MaxBytes: s.config.MaxBytes, MaxPixels: s.config.MaxPixels,
 		TimeoutMS: s.config.Timeout.Milliseconds(), MaxBatchPictures: s.config.MaxPictures,
 	}}

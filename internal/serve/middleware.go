@@ -82,9 +82,7 @@ func (s *Server) admit(foreign *http.CrossOriginProtection, next http.Handler, e
 // checkHeaders refuses requests by their headers alone.
 func (s *Server) checkHeaders(foreign *http.CrossOriginProtection, r *http.Request) error {
 	if s.stopping.Load() && r.Method != http.MethodGet {
-		p := problemf(http.StatusServiceUnavailable, codeStopping, "the server is stopping")
-		p.retry = s.config.Grace
-		return p
+		return s.stoppingProblem()
 	}
 	if !s.knownHost(r.Host) {
 		return problemf(http.StatusForbidden, codeForbidden, "host %.100q is not served", r.Host)
@@ -101,6 +99,13 @@ func (s *Server) checkHeaders(foreign *http.CrossOriginProtection, r *http.Reque
 		return problemf(http.StatusUnsupportedMediaType, codeEncoding, "Content-Encoding %.40q is not supported, expected none", encoding)
 	}
 	return nil
+}
+
+// stoppingProblem is the problem of requests that come too late.
+func (s *Server) stoppingProblem() *problem {
+	p := problemf(http.StatusServiceUnavailable, codeStopping, "the server is stopping")
+	p.retry = s.config.Grace
+	return p
 }
 
 // plainPath reports whether http.ServeMux would take a path as it is, without a redirect.
@@ -165,26 +170,37 @@ func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", strings.Join([]string{"Retry-After", headerScore, headerThreshold, headerSHA256}, ", "))
+	h.Set("Access-Control-Expose-Headers", strings.Join([]string{"Retry-After", headerLocation, headerScore, headerThreshold, headerSHA256}, ", "))
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false
 	}
-	h.Set("Access-Control-Allow-Methods", "GET, POST")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept")
+	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, "+headerIdempotency)
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true
 }
 
-// authorized checks the token, in a time that does not depend on it.
-func (s *Server) authorized(r *http.Request) bool {
-	if s.config.Token == "" {
-		return true
+// authorized checks the token and gives the tenant that it belongs to. It compares with all tokens,
+// in a time that does not depend on them.
+func (s *Server) authorized(r *http.Request) (tenant string, ok bool) {
+	if s.config.Jobs != nil {
+		tenant = s.config.Jobs.Tenant
+	}
+	if s.config.Token == "" && len(s.config.Tenants) == 0 {
+		return tenant, true
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	got, want := sha256.Sum256([]byte(strings.TrimSpace(token))), sha256.Sum256([]byte(s.config.Token))
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && strings.EqualFold(scheme, "Bearer")
+	got := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	known := append([]Tenant{{tenant, s.config.Token}}, s.config.Tenants...)
+	for _, t := range known {
+		want := sha256.Sum256([]byte(t.Token))
+		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 && t.Token != "" {
+			tenant, ok = t.Name, true
+		}
+	}
+	return tenant, ok && strings.EqualFold(scheme, "Bearer")
 }
 
 // isContextError reports whether err says that time is up or the client has left. A panic does not.

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"reflect"
@@ -9,9 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/declip/declip/internal/jobs"
+	"github.com/declip/declip/internal/jobs/schema"
 	"github.com/declip/declip/internal/localize"
 )
 
@@ -79,21 +83,21 @@ func documented(s *Server) []route {
 
 func TestOpenAPIHasTheRoutes(t *testing.T) {
 	d, s := openDocument(t), start(t, testConfig())
-	var patterns []string
+	methods := map[string][]string{}
 	for _, r := range documented(s.Server) {
-		patterns = append(patterns, r.pattern)
 		method := strings.ToLower(r.method)
+		methods[r.pattern] = append(methods[r.pattern], method)
 		operation := d.at(d.root, "paths", r.pattern)
-		if got := keys(operation); !slices.Equal(got, []string{method}) {
-			t.Errorf("%s: methods %v, expected %s", r.pattern, got, method)
-		}
-		var query, path []string
+		var query, path, header []string
 		if list, ok := d.at(operation, method).(map[string]any)["parameters"].([]any); ok {
 			for _, p := range list {
 				name := d.at(p, "name").(string)
-				if d.at(p, "in") == "path" {
+				switch d.at(p, "in") {
+				case "path":
 					path = append(path, name)
-				} else {
+				case "header":
+					header = append(header, name)
+				default:
 					query = append(query, name)
 				}
 			}
@@ -104,14 +108,22 @@ func TestOpenAPIHasTheRoutes(t *testing.T) {
 		if want := pathParameters(r.pattern); !slices.Equal(path, want) {
 			t.Errorf("%s: parameters in the path %v, expected %v", r.pattern, path, want)
 		}
+		if submits := r.pattern == routeJobs && r.method == http.MethodPost; submits != slices.Equal(header, []string{headerIdempotency}) {
+			t.Errorf("%s: headers %v", r.pattern, header)
+		}
 		_, own := d.at(operation, method).(map[string]any)["security"]
 		if own != r.open {
 			t.Errorf("%s: without a token %v, expected %v", r.pattern, own, r.open)
 		}
 	}
-	slices.Sort(patterns)
-	if got := keys(d.at(d.root, "paths")); !slices.Equal(got, patterns) {
-		t.Errorf("paths %v, expected %v", got, patterns)
+	if got := keys(d.at(d.root, "paths")); !slices.Equal(got, slices.Sorted(maps.Keys(methods))) {
+		t.Errorf("paths %v, expected %v", got, slices.Sorted(maps.Keys(methods)))
+	}
+	for pattern, list := range methods {
+		slices.Sort(list)
+		if got := keys(d.at(d.root, "paths", pattern)); !slices.Equal(got, list) {
+			t.Errorf("%s: methods %v, expected %v", pattern, got, list)
+		}
 	}
 	if a := s.do(http.MethodGet, "/openapi.yaml", nil); a.status != http.StatusOK || string(a.body) != string(openAPI) {
 		t.Errorf("/openapi.yaml: status %d, %d bytes", a.status, len(a.body))
@@ -128,7 +140,7 @@ func pathParameters(pattern string) (names []string) {
 // The documented values of parameters are those that are accepted.
 func TestOpenAPIHasTheValues(t *testing.T) {
 	d := openDocument(t)
-	for name, values := range map[string][]string{"MapsForm": mapsValues, "ViewName": viewValues, "MaskForm": maskValues[1:]} {
+	for name, values := range map[string][]string{"MapsForm": mapsValues, "ViewName": viewValues, "MaskForm": maskValues[1:], "ResultsFormat": schema.Formats} {
 		schema := d.at(d.root, "components", "parameters", name, "schema")
 		if got := texts(d.at(schema, "enum")); !slices.Equal(got, values) {
 			t.Errorf("%s: %v, expected %v", name, got, values)
@@ -147,6 +159,8 @@ func TestOpenAPIHasTheFields(t *testing.T) {
 		"Failed": failedBody{}, "Models": modelsBody{}, "Model": modelBody{}, "Limits": limitsBody{}, "Status": statusBody{},
 		"Error": errorBody{}, "Problem": errorDetail{}, "Licence": Licence{}, "Measured": Measured{}, "Grades": Grades{},
 		"Provenance": localize.Provenance{}, "WeightsFile": localize.WeightsFile{},
+		"JobRequest": jobRequest{}, "Job": jobs.Status{}, "JobOptions": schema.Options{}, "SubmittedJob": submittedBody{}, "LeftOut": leftOutBody{},
+		"RetriedJob": retriedBody{}, "JobList": jobList{}, "JobRecord": schema.Fields{}, "JobFailure": schema.Failure{}, "Jobs": jobsBody{},
 		"Progress": progressBody{}, "ProgressDetail": progressDetail{},
 	}
 	schemas := d.at(d.root, "components", "schemas")
@@ -226,6 +240,12 @@ func jsonFields(kind reflect.Type) (fields map[string]string, required []string)
 }
 
 func jsonType(kind reflect.Type) string {
+	if kind.Kind() == reflect.Pointer {
+		kind = kind.Elem()
+	}
+	if kind == reflect.TypeFor[time.Time]() {
+		return "string"
+	}
 	switch kind.Kind() {
 	case reflect.String:
 		return "string"
@@ -285,11 +305,18 @@ func TestOpenAPIHasTheStatuses(t *testing.T) {
 		}
 		names[name] = true
 		responses := keys(d.at(operation, "responses"))
-		want := []int{http.StatusOK, http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusInternalServerError}
+		success := http.StatusOK
+		if r.method == http.MethodDelete {
+			success = http.StatusNoContent
+		}
+		want := []int{success, http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusInternalServerError}
 		if !r.open {
 			want = append(want, http.StatusUnauthorized)
 		}
-		if r.method == http.MethodPost {
+		if strings.HasPrefix(r.pattern, routeJobs) {
+			want = append(want, http.StatusNotFound, http.StatusServiceUnavailable)
+		}
+		if _, takesBody := operation.(map[string]any)["requestBody"]; takesBody {
 			want = append(want, http.StatusNotFound, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
 				http.StatusTooManyRequests, http.StatusServiceUnavailable)
 		}

@@ -173,6 +173,12 @@ func (q query) choice(name string, values []string) (string, error) {
 	return v, nil
 }
 
+// flag is a parameter that is 0 or 1; it is false by default.
+func (q query) flag(name string) (bool, error) {
+	v, err := q.choice(name, []string{"0", "1"})
+	return v == "1", err
+}
+
 // listOr lists names for error messages.
 func listOr(names []string) string {
 	if len(names) == 0 {

@@ -30,20 +30,22 @@ func problemf(status int, code, format string, args ...any) *problem {
 
 // Codes of problems.
 const (
-	codeRequest   = "bad_request"
-	codePicture   = "bad_picture"
-	codeLarge     = "too_large"
-	codeBusy      = "busy"
-	codeTimeout   = "timeout"
-	codeStopping  = "stopping"
-	codeModel     = "unknown_model"
-	codeNotFound  = "not_found"
-	codeMethod    = "method_not_allowed"
-	codeToken     = "unauthorized"
-	codeForbidden = "forbidden"
-	codeEncoding  = "unsupported_encoding"
-	codeFetch     = "fetch_failed"
-	codeInternal  = "internal"
+	codeRequest     = "bad_request"
+	codePicture     = "bad_picture"
+	codeLarge       = "too_large"
+	codeBusy        = "busy"
+	codeTimeout     = "timeout"
+	codeStopping    = "stopping"
+	codeModel       = "unknown_model"
+	codeNotFound    = "not_found"
+	codeMethod      = "method_not_allowed"
+	codeToken       = "unauthorized"
+	codeForbidden   = "forbidden"
+	codeEncoding    = "unsupported_encoding"
+	codeFetch       = "fetch_failed"
+	codeConflict    = "conflict"
+	codeUnavailable = "unavailable"
+	codeInternal    = "internal"
 )
 
 // errorBody is the response to a request that fails.

@@ -3,26 +3,36 @@ package serve
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 )
 
 // Paths of the routes, as http.ServeMux takes them.
 const (
-	routeLocalize = "/v1/localize"
-	routeBatch    = "/v1/batch"
-	routeModels   = "/v1/models"
-	routeMaps     = "/v1/maps/"
-	routeMap      = routeMaps + "{id}/{view}"
-	routeHealth   = "/healthz"
-	routeReady    = "/readyz"
-	routeMetrics  = "/metrics"
-	routeOpenAPI  = "/openapi.yaml"
-	routePage     = "/{$}"
-	routeAssets   = "/assets/{path...}"
+	routeLocalize   = "/v1/localize"
+	routeBatch      = "/v1/batch"
+	routeModels     = "/v1/models"
+	routeMaps       = "/v1/maps/"
+	routeMap        = routeMaps + "{id}/{view}"
+	routeHealth     = "/healthz"
+	routeReady      = "/readyz"
+	routeMetrics    = "/metrics"
+	routeOpenAPI    = "/openapi.yaml"
+	routeJobs       = "/v1/jobs"
+	routeJob        = routeJobs + "/{id}"
+	routeJobResults = routeJob + "/results"
+	routeJobEvents  = routeJob + "/events"
+	routeJobMap     = routeJob + "/maps/{item}/{view}"
+	routeJobPause   = routeJob + "/pause"
+	routeJobResume  = routeJob + "/resume"
+	routeJobCancel  = routeJob + "/cancel"
+	routeJobRetry   = routeJob + "/retry"
+	routePage       = "/{$}"
+	routeAssets     = "/assets/{path...}"
 )
 
-// route is one path with its handler. openapi.yaml describes all but the page; a test compares the
-// two.
+// route is one method of a path, with its handler. openapi.yaml describes all but the page; a test
+// compares the two.
 type route struct {
 	pattern    string // of http.ServeMux, without a method
 	method     string // GET includes HEAD
@@ -35,6 +45,7 @@ type route struct {
 type request struct {
 	*http.Request
 	query    query
+	tenant   string // whose jobs it may see
 	deadline time.Time
 	log      *accessLog
 }
@@ -42,7 +53,7 @@ type request struct {
 func (s *Server) routes() []route {
 	localize := []string{paramModel, paramThreshold, paramMaps, paramView, paramMask, paramURL}
 	batch := []string{paramModel, paramThreshold, paramMaps, paramMask}
-	return []route{
+	return append([]route{
 		{routeLocalize, http.MethodPost, false, localize, s.localize},
 		{routeBatch, http.MethodPost, false, batch, s.batch},
 		{routeModels, http.MethodGet, false, nil, s.describeModels},
@@ -53,14 +64,21 @@ func (s *Server) routes() []route {
 		{routeOpenAPI, http.MethodGet, true, nil, s.openAPI},
 		{routePage, http.MethodGet, true, nil, s.page},
 		{routeAssets, http.MethodGet, true, nil, s.page},
-	}
+	}, s.jobRoutes()...)
 }
+
+// follows reports whether a response may take longer than Config.Timeout.
+func (rt route) follows() bool { return rt.pattern == routeJobResults || rt.pattern == routeJobEvents }
 
 // newHandler puts the routes behind the middleware.
 func (s *Server) newHandler() http.Handler {
 	mux := http.NewServeMux()
+	methods := map[string][]route{}
 	for _, rt := range s.routes() {
-		mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { s.serveRoute(rt, w, r) })
+		methods[rt.pattern] = append(methods[rt.pattern], rt)
+	}
+	for pattern, list := range methods {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serveRoute(list, w, r) })
 	}
 	missing := func(w http.ResponseWriter, r *http.Request) {
 		s.writeError(w, r, accessLogOf(r), nothingAt(r.URL.Path))
@@ -70,20 +88,32 @@ func (s *Server) newHandler() http.Handler {
 	return s.middleware(mux)
 }
 
-// serveRoute checks method, token and parameters before the route handles the request.
-func (s *Server) serveRoute(rt route, w http.ResponseWriter, r *http.Request) {
-	e := accessLogOf(r)
-	e.route = rt.pattern
-	ctx, cancel := context.WithTimeout(r.Context(), s.config.Timeout)
-	defer cancel()
-	deadline, _ := ctx.Deadline()
-	s.writeError(w, r, e, func() error {
-		if r.Method != rt.method && !(r.Method == http.MethodHead && rt.method == http.MethodGet) {
-			p := problemf(http.StatusMethodNotAllowed, codeMethod, "method %.20s is not allowed for %s, expected %s", r.Method, rt.pattern, rt.method)
-			p.allow = rt.method
-			return p
+// routeOf finds the route of a method among those of a path.
+func routeOf(list []route, method string) (route, error) {
+	var allowed []string
+	for _, rt := range list {
+		if method == rt.method || method == http.MethodHead && rt.method == http.MethodGet {
+			return rt, nil
 		}
-		if !rt.open && !s.authorized(r) {
+		allowed = append(allowed, rt.method)
+	}
+	p := problemf(http.StatusMethodNotAllowed, codeMethod, "method %.20s is not allowed for %s, expected %s", method, list[0].pattern, strings.Join(allowed, " or "))
+	p.allow = strings.Join(allowed, ", ")
+	return route{}, p
+}
+
+// serveRoute checks method, token and parameters before the route handles the request. list has the
+// routes of the path.
+func (s *Server) serveRoute(list []route, w http.ResponseWriter, r *http.Request) {
+	e := accessLogOf(r)
+	e.route = list[0].pattern
+	s.writeError(w, r, e, func() error {
+		rt, err := routeOf(list, r.Method)
+		if err != nil {
+			return err
+		}
+		tenant, ok := s.authorized(r)
+		if !rt.open && !ok {
 			return problemf(http.StatusUnauthorized, codeToken, "a token is required: Authorization: Bearer TOKEN")
 		}
 		q, err := parseQuery(r.URL.RawQuery, rt.parameters)
@@ -93,7 +123,14 @@ func (s *Server) serveRoute(rt route, w http.ResponseWriter, r *http.Request) {
 		if rt.method == http.MethodGet && r.ContentLength != 0 {
 			return problemf(http.StatusBadRequest, codeRequest, "%s takes no body", rt.pattern)
 		}
-		return rt.handle(w, &request{Request: r.WithContext(ctx), query: q, deadline: deadline, log: e})
+		ctx := r.Context()
+		if !rt.follows() {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, s.config.Timeout)
+			defer cancel()
+		}
+		deadline, _ := ctx.Deadline()
+		return rt.handle(w, &request{Request: r.WithContext(ctx), query: q, tenant: tenant, deadline: deadline, log: e})
 	}())
 }
 

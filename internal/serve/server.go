@@ -24,6 +24,10 @@ type Server struct {
 	links   *links
 	fetcher *fetcher
 
+	streams chan struct{}   // one for each response that follows a job
+	life    context.Context // ends when responses that follow jobs must
+	endLife context.CancelFunc
+
 	draining atomic.Bool // /readyz says no
 	stopping atomic.Bool // new requests are refused
 }
@@ -40,6 +44,8 @@ func New(c Config, models []Model) (*Server, error) {
 		config: c, stats: newStats(c.Version),
 		in: newBudget(c.memoryIn()), work: newBudget(c.memoryWork()), out: newBudget(c.memoryOut()),
 	}
+	s.streams = make(chan struct{}, streamsAtOnce)
+	s.life, s.endLife = context.WithCancel(context.Background())
 	if c.Dropped != nil {
 		s.stats.watchLog(c.Dropped)
 	}
@@ -113,6 +119,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 		err = s.drain(server)
 	}
+	s.endLife()
 	stop()
 	select {
 	case <-parallel.Go(workers.Wait): //nolint:errcheck // run handles its own errors
@@ -133,6 +140,7 @@ func (s *Server) drain(server *http.Server) error {
 		time.Sleep(s.config.Drain)
 	}
 	s.stopping.Store(true)
+	s.endLife()
 	s.config.Log.Info("stopping", "grace", s.config.Grace.String())
 	grace, cancel := context.WithTimeout(context.Background(), s.config.Grace)
 	defer cancel()
