@@ -30,6 +30,7 @@ type serveOptions struct {
 	maxBytes  byteSize
 	memory    byteSize
 	hosts     []string
+	jobs      serveJobsOptions
 	config    serve.Config
 	alive     bool // only ask a running server
 }
@@ -56,6 +57,7 @@ func (o *serveOptions) AddFlags(f *pflag.FlagSet) {
 		o.engine.AddFlags(f)
 		f.Float64Var(&c.Threshold, "threshold", d.Threshold, "probability above which a pixel counts as manipulated, unless a request sets its own")
 	})
+	o.jobs.AddFlags(f)
 	section(f, "Limits", func(f *pflag.FlagSet) { o.addLimits(f, d) })
 	section(f, "Storage and log", func(f *pflag.FlagSet) {
 		f.StringVar(&c.Archive, "keep", "", "`directory` to store pictures and results in (default: nothing is stored)")
@@ -92,6 +94,9 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 	if err != nil {
 		return usagef(cmd, "--addr %q: expected HOST:PORT: %w", o.addr, err)
 	}
+	if err := o.jobs.check(cmd); err != nil {
+		return err
+	}
 	o.config.Hosts = servedHosts(host, o.hosts)
 	o.config.MaxBytes, o.config.Memory = int64(o.maxBytes), int64(o.memory)
 	if o.memory == 0 {
@@ -119,6 +124,7 @@ programs
 
   POST /v1/localize   a picture as the body, or as field "image" of a form
   POST /v1/batch      several pictures as fields "image" of a form
+  POST /v1/jobs       a list of pictures of any length, with --jobs or --nats
   GET  /v1/models     the models and the limits
   GET  /healthz, /readyz, /metrics, /openapi.yaml
 
@@ -132,6 +138,10 @@ set), and logs nothing derived from the pictures.
 The load is bounded: pictures wait in a queue for each model, and a request that
 finds the queue full gets status 429 with Retry-After at once. SIGTERM and Ctrl-C
 stop the server after the requests in progress, or after --grace.
+
+With --jobs the server also takes jobs: lists of any number of pictures in its
+sources (--source), which it works on between requests. With --nats it hands them
+to workers on other machines. docs/jobs.md describes both.
 
 With --check the command starts no server. It requests /healthz from the server
 at --addr and exits with 0 if that is alive, otherwise with 1, as health checks
@@ -187,7 +197,7 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	defer listener.Close()
-	models, closeModels, err := a.openServed(cmd, o)
+	models, opened, closeModels, err := a.openServed(cmd, o)
 	defer func() {
 		if !errors.Is(err, serve.ErrWorking) { // otherwise the end of the process closes them
 			closeModels()
@@ -196,13 +206,20 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 	if err != nil {
 		return err
 	}
+	work, err := a.openServedJobs(cmd, &o, opened)
+	if err != nil {
+		return err
+	}
+	if work != nil {
+		defer work.Close()
+	}
 	server, err := serve.New(o.config, models)
 	if err != nil {
 		return err
 	}
 	a.noticeLimits(o.config)
 	a.greet(listener.Addr(), o, models)
-	err = server.Serve(cmd.Context(), listener)
+	err = work.serveWith(cmd.Context(), o.config, func(ctx context.Context) error { return server.Serve(ctx, listener) })
 	return err
 }
 
@@ -224,14 +241,17 @@ func (a *app) greet(addr net.Addr, o serveOptions, models []serve.Model) {
 		names = append(names, m.Name)
 	}
 	fmt.Fprintf(a.stdout, "declip serves %s at http://%s\n", strings.Join(names, ", "), asGiven(addr, o.addr))
-	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && o.config.Token == "" {
+	if o.jobs.on() {
+		a.sayJobs(&o.jobs)
+	}
+	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && o.config.Token == "" && len(o.config.Tenants) == 0 {
 		fmt.Fprintln(a.stderr, "declip: anyone who can reach this address can use the server: set --token-file to require a token")
 	}
 }
 
-// openServed opens the models. closeAll closes those that were opened, also after an error.
-func (a *app) openServed(cmd *cobra.Command, o serveOptions) (models []serve.Model, closeAll func(), err error) {
-	var opened []*localize.Model
+// openServed opens the models, which are those of opened. closeAll closes those that were opened,
+// also after an error.
+func (a *app) openServed(cmd *cobra.Command, o serveOptions) (models []serve.Model, opened []*localize.Model, closeAll func(), err error) {
 	closeAll = func() {
 		for _, m := range opened {
 			m.Close()
@@ -241,19 +261,19 @@ func (a *app) openServed(cmd *cobra.Command, o serveOptions) (models []serve.Mod
 		name, source := servedName(text)
 		model, err := a.open(cmd, modelOptions{models: []string{source}, network: o.network, tiling: o.tiling, engine: o.engine}, localize.Options{Threshold: o.config.Threshold})
 		if err != nil {
-			return nil, closeAll, err
+			return nil, opened, closeAll, err
 		}
 		opened = append(opened, model)
 		if err := warmUp(cmd.Context(), model); err != nil {
-			return nil, closeAll, fmt.Errorf("model %s: %w", name, err)
+			return nil, opened, closeAll, fmt.Errorf("model %s: %w", name, err)
 		}
 		described, err := describeServed(name, source, model)
 		if err != nil {
-			return nil, closeAll, fmt.Errorf("model %s: %w", name, err)
+			return nil, opened, closeAll, fmt.Errorf("model %s: %w", name, err)
 		}
 		models = append(models, described)
 	}
-	return models, closeAll, nil
+	return models, opened, closeAll, nil
 }
 
 // servedName splits NAME=MODEL. The name of a model without NAME is that of its file.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -48,14 +49,16 @@ type workerParts struct {
 	store   store.Store
 	sources map[string]store.Store
 	slots   int
-	log     *slog.Logger
+	// maxBytes bounds a picture's file; 0: worker.DefaultMaxBytes.
+	maxBytes int64
+	log      *slog.Logger
 }
 
 // work runs a worker until ctx ends.
 func (p *workerParts) work(ctx context.Context, can map[string]worker.Work) error {
 	w, err := worker.New(worker.Config{
 		ID: p.name, Tenant: p.tenant, Engine: p.engine, Store: p.store, Sources: p.sources, Work: can, Slots: p.slots,
-		MaxBytes: worker.DefaultMaxBytes, Version: version(), Log: p.log,
+		MaxBytes: cmp.Or(p.maxBytes, worker.DefaultMaxBytes), Version: version(), Log: p.log,
 	})
 	if err != nil {
 		return err

@@ -42,6 +42,7 @@ func (o *pictureJobOptions) check(cmd *cobra.Command) error {
 func (m *modelOptions) digestOptions() localize.Options {
 	return localize.Options{
 		Arch: m.network.arch, Layer: m.network.layer, Decoder: m.network.decoder, Input: m.network.input, Backbones: m.network.clip,
+		Tiling: m.tiling,
 	}
 }
 

@@ -42,6 +42,7 @@ func serving(t *testing.T, flags ...string) string {
 		cancel()
 		t.Fatalf("serve says %q and ends with %d: %v, %s", line[:n], <-ended, err, stderr.String())
 	}
+	go func() { _, _ = io.Copy(io.Discard, out) }() // what else it prints
 	t.Cleanup(func() {
 		cancel()
 		if code := <-ended; code != exitOK {
