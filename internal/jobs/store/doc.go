@@ -4,8 +4,6 @@
 //
 //	file:///srv/declip              a directory
 //	s3://bucket/prefix              Amazon S3, or a server that speaks its protocol
-//	gs://bucket/prefix              Google Cloud Storage, in programs built with -tags cloudstores
-//	azblob://container/prefix       Azure Blob Storage, likewise
 //
 // Objects are written as a whole: a reader finds the old object or the new one, also after a power
 // failure.

@@ -13,9 +13,6 @@ type opener func(ctx context.Context, u *url.URL, o Options) (Store, error)
 // openers has the schemes that this program was built with.
 var openers = map[string]opener{"file": openFile}
 
-// elsewhere says how the program has to be built for other schemes.
-var elsewhere = map[string]string{"gs": "cloudstores", "azblob": "cloudstores"}
-
 // Open opens the store at a URL. Text without a scheme is the path of a directory.
 func Open(ctx context.Context, text string, o Options) (Store, error) {
 	if !strings.Contains(text, "://") {
@@ -29,12 +26,8 @@ func Open(ctx context.Context, text string, o Options) (Store, error) {
 		return nil, fmt.Errorf("store %q: %w: a URL must not have credentials", u.Redacted(), ErrInvalid)
 	}
 	open := openers[u.Scheme]
-	if tag := elsewhere[u.Scheme]; open == nil && tag != "" {
-		return nil, fmt.Errorf("store %q: %w: this program was built without %s:// stores, build it with -tags %s",
-			text, ErrInvalid, u.Scheme, tag)
-	}
 	if open == nil {
-		return nil, fmt.Errorf("store %q: %w: expected file://, s3://, gs:// or azblob://", text, ErrInvalid)
+		return nil, fmt.Errorf("store %q: %w: expected file:// or s3://", text, ErrInvalid)
 	}
 	s, err := open(ctx, u, o)
 	if err != nil {
