@@ -184,11 +184,39 @@ func Exp(x *Node) *Node { return apply1(unary{expKind}, x) }
 // Erf returns the error function of x.
 func Erf(x *Node) *Node { return apply1(unary{erfKind}, x) }
 
-// GELU returns x times the standard normal distribution's cumulative function of x. Engines
-// recognise this order of the operations and run it in one pass.
-func GELU(x *Node) *Node {
-	y := Add(Erf(Div(x, scalar(x, math.Sqrt2))), scalar(x, 1))
-	return Mul(Mul(x, y), scalar(x, 0.5))
+// GELU returns x times the standard normal distribution's cumulative function of x. In training only
+// x is kept for the gradient.
+func GELU(x *Node) *Node { return apply1(gelu{}, x) }
+
+type gelu struct{}
+
+func (gelu) name() string { return "GELU" }
+
+func (gelu) infer(in []*Node) ([]value, error) {
+	if err := wantFloat(in...); err != nil {
+		return nil, err
+	}
+	return floats(in[0].shape), nil
+}
+
+// emit writes the operations in the order in which engines recognise them and run them in one pass.
+func (gelu) emit(e *encoder, _ *call, in, out []string) {
+	scaled, erf, sum, product := e.fresh(), e.fresh(), e.fresh(), e.fresh()
+	e.node("Div", []string{in[0], e.float(math.Sqrt2)}, []string{scaled})
+	e.node("Erf", []string{scaled}, []string{erf})
+	e.node("Add", []string{erf, e.float(1)}, []string{sum})
+	e.node("Mul", []string{in[0], sum}, []string{product})
+	e.node("Mul", []string{product, e.float(0.5)}, out)
+}
+
+// gradient is d (P + x p), where P is the distribution's cumulative function and p its density. P is
+// written in another way than in emit: an engine that finds the same operation twice keeps the
+// first result in memory for the second.
+func (gelu) gradient(c *call, dy []*Node) []*Node {
+	x, d := c.in[0], dy[0]
+	cumulative := Add(Scale(Erf(Scale(x, 1/math.Sqrt2)), 0.5), scalar(x, 0.5))
+	density := Scale(Exp(Scale(Mul(x, x), -0.5)), 1/math.Sqrt(2*math.Pi))
+	return []*Node{Mul(d, Add(cumulative, Mul(x, density)))}
 }
 
 // LogSumExp returns the logarithm of the sum of the exponentials of x over the given dimensions,

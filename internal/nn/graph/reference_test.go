@@ -120,6 +120,12 @@ func evaluate(op operation, in []wide) []wide {
 	switch op := op.(type) {
 	case pairwise:
 		return one(mapPairs(in[0], in[1], pairs[op.kind]))
+	case gelu:
+		out := newWide(in[0].shape)
+		for i, x := range in[0].data {
+			out.data[i] = x * (1 + math.Erf(x/math.Sqrt2)) / 2
+		}
+		return []wide{out}
 	case unary:
 		out := newWide(in[0].shape)
 		for i, v := range in[0].data {
