@@ -70,7 +70,8 @@ var declipLicence = Licence{
 	URL:     "https://github.com/bit-ml/DeCLIP#license",
 }
 
-// Catalogue lists the published files: CLIP's backbones, DeCLIP's models, other authors', then DINO's.
+// Catalogue lists the published files: CLIP's backbones, DeCLIP's models, other authors', then
+// DINO's.
 func Catalogue() []Entry {
 	list := []Entry{
 		clip("ViT-L/14", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),

@@ -74,7 +74,7 @@ var dinoIML = Entry{
 	Name: "dinov3-iml", File: "dinov3-iml-vitl16-r32.pth", Size: 1_321_705_819,
 	SHA256: "01f23401e048f706ea0e63fb0429ddef80db3197ac0f5707bd584a8b056177fa",
 	URL:    "https://drive.google.com/drive/folders/125leLub_M-lICa1ILTOL-FCz4ZY6eutj",
-	Manual: "it is checkpoint-48.pth in a shared folder of Google Drive",
+	Manual: "it is checkpoint-48.pth on its authors' Google Drive",
 	About:  "DINOv3-IML: map of a picture, by DINOv3 ViT-L/16 with adapters of rank 32", TrainedOn: "CASIA v2, FantasticReality, IMD2020, tampered COCO",
 	Licence: Licence{
 		Weights: "not stated; the file contains DINOv3's weights, whose DINOv3 License applies",

@@ -111,8 +111,8 @@ func checkLaterPull(t *testing.T, e Entry, path string, data []byte) {
 	}
 }
 
-// A file that the publisher sends after a form is named with its page, taken from a mirror, and found
-// where it was saved.
+// A file that the publisher sends after a form is named with its page, taken from a mirror, and
+// found where it was saved.
 func TestPullByHand(t *testing.T) {
 	models := filepath.Join(t.TempDir(), "models")
 	t.Setenv("DECLIP_MODELS", models)

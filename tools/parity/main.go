@@ -13,7 +13,7 @@
 //
 // Features of DINO's backbones may differ by a thousandth of the largest.
 //
-//	go run ./tools/parity [-python /usr/bin/python3] [-threads 2] [-only text] [-dino name] [picture...]
+//	go run ./tools/parity [-python FILE] [-threads 2] [-only text] [-dino name] [picture...]
 package main
 
 import (

@@ -216,8 +216,8 @@ func (s Source) compare(ctx context.Context, path string, kept []network.Require
 	return nil
 }
 
-// recognise checks that the new file contains the same network, apart from merged adapters. The model
-// is nil for backbones.
+// recognise checks that the new file contains the same network, apart from merged adapters. The
+// model is nil for backbones.
 func (s Source) recognise(file *weights.File, merged bool) (*network.Pretrained, error) {
 	if s.Model == nil {
 		contents, err := network.Recognise(file)

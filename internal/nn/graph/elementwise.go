@@ -184,8 +184,8 @@ func Exp(x *Node) *Node { return apply1(unary{expKind}, x) }
 // Erf returns the error function of x.
 func Erf(x *Node) *Node { return apply1(unary{erfKind}, x) }
 
-// GELU returns x times the standard normal distribution's cumulative function of x. In training only
-// x is kept for the gradient.
+// GELU returns x times the standard normal distribution's cumulative function of x. In training
+// only x is kept for the gradient.
 func GELU(x *Node) *Node { return apply1(gelu{}, x) }
 
 type gelu struct{}
@@ -209,8 +209,8 @@ func (gelu) emit(e *encoder, _ *call, in, out []string) {
 	e.node("Mul", []string{product, e.float(0.5)}, out)
 }
 
-// gradient is d (P + x p), where P is the distribution's cumulative function and p its density. P is
-// written in another way than in emit: an engine that finds the same operation twice keeps the
+// gradient is d (P + x p), where P is the distribution's cumulative function and p its density. P
+// is written in another way than in emit: an engine that finds the same operation twice keeps the
 // first result in memory for the second.
 func (gelu) gradient(c *call, dy []*Node) []*Node {
 	x, d := c.in[0], dy[0]

@@ -160,8 +160,8 @@ func (h *Head) Metadata() (map[string]string, error) {
 	return map[string]string{SpecKey: h.Spec().json(), BackbonesKey: origins}, err
 }
 
-// BackbonesIn lists the backbones in some files. Adapters in files of PEFT are added to the backbone
-// of DINO among them. A file without either is an error.
+// BackbonesIn lists the backbones in some files. Adapters in files of PEFT are added to the
+// backbone of DINO among them. A file without either is an error.
 func BackbonesIn(files []*weights.File) ([]*Backbone, error) {
 	var list []*Backbone
 	adapters, files := splitAdapters(files)

@@ -37,8 +37,8 @@ func adapterFile(t *testing.T, tensors []weights.Tensor, settings string) *weigh
 	return f
 }
 
-// peftTensors are the golden adapters in the names of PEFT's files: joint ones for Meta's module, or
-// ones of their own for Hugging Face's.
+// peftTensors are the golden adapters in the names of PEFT's files: joint ones for Meta's module,
+// or ones of their own for Hugging Face's.
 func peftTensors(g networktest.DINOGolden, joint bool) (list []weights.Tensor) {
 	const width, rank = 128, 4
 	for _, r := range g.IML.Rules {
