@@ -34,8 +34,10 @@ type Row struct {
 	ManipulatedFraction *float64 `parquet:"manipulated_fraction,optional"`
 	Threshold           *float64 `parquet:"threshold,optional,dict"`
 	Regions             []Region `parquet:"regions,list"`
-	Maps                []string `parquet:"maps,list"`
-	MS                  float64  `parquet:"ms"`
+	// Provenance is the JSON object of localize.Provenance.
+	Provenance *string  `parquet:"provenance,optional,dict"`
+	Maps       []string `parquet:"maps,list"`
+	MS         float64  `parquet:"ms"`
 }
 
 // Region is an area over the threshold, in pixels.
@@ -52,18 +54,19 @@ type Region struct {
 // pictureFields are the fields of schema.Record.Picture: localize.Record, of which an item that
 // failed has only the first.
 type pictureFields struct {
-	Image               string   `json:"image"`
-	Width               *int32   `json:"width"`
-	Height              *int32   `json:"height"`
-	Format              *string  `json:"format"`
-	Orientation         *int32   `json:"orientation"`
-	Warnings            []string `json:"warnings"`
-	Model               *string  `json:"model"`
-	Score               *float64 `json:"score"`
-	ScoreKind           *string  `json:"score_kind"`
-	MeanProbability     *float64 `json:"mean_probability"`
-	ManipulatedFraction *float64 `json:"manipulated_fraction"`
-	Threshold           *float64 `json:"threshold"`
+	Image               string          `json:"image"`
+	Width               *int32          `json:"width"`
+	Height              *int32          `json:"height"`
+	Format              *string         `json:"format"`
+	Orientation         *int32          `json:"orientation"`
+	Warnings            []string        `json:"warnings"`
+	Model               *string         `json:"model"`
+	Score               *float64        `json:"score"`
+	ScoreKind           *string         `json:"score_kind"`
+	MeanProbability     *float64        `json:"mean_probability"`
+	ManipulatedFraction *float64        `json:"manipulated_fraction"`
+	Threshold           *float64        `json:"threshold"`
+	Provenance          json.RawMessage `json:"provenance"`
 	Regions             []struct {
 		Box  [4]int32 `json:"box"`
 		Area int64    `json:"area"`
@@ -85,6 +88,10 @@ func newRow(r *schema.Record) (Row, error) {
 	}
 	if r.Error != nil {
 		row.ErrorCode, row.ErrorMessage = &r.Error.Code, &r.Error.Message
+	}
+	if len(p.Provenance) > 0 {
+		text := string(p.Provenance)
+		row.Provenance = &text
 	}
 	for _, g := range p.Regions {
 		row.Regions = append(row.Regions, Region{g.Box[0], g.Box[1], g.Box[2], g.Box[3], g.Area, g.Mean, g.Peak})

@@ -35,7 +35,7 @@ func record(item int, score float64, status schema.Status) schema.Record {
 	r.Picture = schema.FailedPicture(r.Key)
 	if status == schema.StatusOK {
 		r.Picture = fmt.Appendf(nil, `{"image":%q,"width":4,"height":3,"format":"jpeg","orientation":1,"model":"lite","score":%g,"score_kind":"mean",`+
-			`"mean_probability":0,"manipulated_fraction":0,"threshold":0.5,"regions":[{"box":[1,2,3,4],"area":12,"mean":0.5,"peak":0.75}]}`, r.Key, score)
+			`"mean_probability":0,"manipulated_fraction":0,"threshold":0.5,"regions":[{"box":[1,2,3,4],"area":12,"mean":0.5,"peak":0.75}],"provenance":{"declip":"v1"}}`, r.Key, score)
 	} else {
 		r.Error, r.Flagged = &schema.Failure{Code: schema.CodeDead, Message: "died"}, false
 	}
@@ -83,7 +83,8 @@ func TestMerge(t *testing.T) {
 	}
 	rows := readParquet(t, s)
 	if len(rows) != 20 || *rows[3].Score != 0.9 || rows[15].Score != nil || *rows[15].ErrorCode != schema.CodeDead ||
-		rows[19].Regions[0] != (Region{1, 2, 3, 4, 12, 0.5, 0.75}) || rows[19].Key != "19.jpg" {
+		rows[19].Regions[0] != (Region{1, 2, 3, 4, 12, 0.5, 0.75}) || rows[19].Key != "19.jpg" ||
+		*rows[19].Provenance != `{"declip":"v1"}` || rows[15].Provenance != nil {
 		t.Errorf("the Parquet file holds other rows: %d, %+v", len(rows), rows)
 	}
 }
