@@ -172,6 +172,8 @@ func TestNamesAreConstants(t *testing.T) {
 var wallClock = map[string]string{
 	"internal/jobs/schema/id.go":                "identifiers begin with the time, by their format; only their order depends on it",
 	"internal/nn/network/digest.go":             "a file's time, for equality",
+	"internal/serve/webhook/post.go":            "receivers refuse old requests by the time in them",
+	"internal/serve/webhook/webhook.go":         "names an event by its time; only equality counts",
 	"internal/train/tensorboard/event.go":       "the format asks for it; order is by step",
 	"internal/train/tensorboard/tensorboard.go": "names of files, which are made to sort behind the existing ones",
 }

@@ -24,7 +24,7 @@ var rooms = []room{
 		},
 	},
 	{name: "declip", below: []string{"localize", "picture"}},
-	{name: "serve", below: []string{"jobs", "localize", "picture", "parallel", "files"}},
+	{name: "serve", shared: []string{"serve/webhook"}, below: []string{"jobs", "localize", "picture", "parallel", "files"}},
 	{
 		name: "study", shared: []string{"study/report"},
 		below: []string{"train", "evaluate", "localize", "dataset", "models", "nn", "picture", "parallel", "files"},
@@ -69,7 +69,7 @@ var reserved = map[string][]string{
 	"github.com/yalue/onnxruntime_go":            {"nn/engine"},
 	"github.com/spf13/cobra":                     {"cli"},
 	"github.com/schollz/progressbar":             {"cli"},
-	"net/http":                                   {"models/download", "serve", "cli", "jobs/store"},
+	"net/http":                                   {"models/download", "serve", "serve/webhook", "cli", "jobs/store"},
 	"google.golang.org/protobuf":                 {"nn/graph", "nn/engine", "train/tensorboard"},
 	"testing":                                    testHelpers,
 	"github.com/rogpeppe/go-internal":            {},

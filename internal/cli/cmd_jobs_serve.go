@@ -12,6 +12,8 @@ import (
 	"github.com/declip/declip/internal/jobs"
 	"github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/store"
+	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/internal/serve/webhook"
 )
 
 // jobsServeOptions are the flags of "declip jobs serve".
@@ -21,6 +23,7 @@ type jobsServeOptions struct {
 	nats    string
 	creds   string
 	store   string
+	secret  string
 	log     string
 }
 
@@ -30,6 +33,7 @@ func (o *jobsServeOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.Dir, "jobs", "declip-jobs", "`directory` for the queue, created if needed")
 	f.StringVar(&o.store, "store", "", "`URL` of the store of manifests and results, which the workers use too (default: store in the directory of --jobs)")
 	f.StringVar(&o.log, "log", logText, "log on standard error: text, json or off")
+	addWebhookFlag(f, &o.secret)
 	section(f, "Other machines", func(f *pflag.FlagSet) {
 		f.StringVar(&s.Listen, "listen", "127.0.0.1:4222", "address and port for workers and submitters; port 0 chooses a free one")
 		f.StringVar(&s.TLS.Cert, "tls-cert", "", "`file` with the server's certificate (PEM)")
@@ -106,6 +110,10 @@ one that does fails.`,
 
 func (a *app) runJobsServe(ctx context.Context, o jobsServeOptions) error {
 	log, _ := a.newLog(o.log)
+	secret, err := readSecret(o.secret)
+	if err != nil {
+		return err
+	}
 	where := o.store
 	if where == "" {
 		where = filepath.Join(o.server.Dir, "store")
@@ -123,7 +131,7 @@ func (a *app) runJobsServe(ctx context.Context, o jobsServeOptions) error {
 		}
 		defer engine.Close()
 		fmt.Fprintf(a.stdout, "declip dispatches the jobs at %s, store %s\n", o.nats, results.URL())
-		return dispatchAt(ctx, engine, results, log)
+		return dispatchAt(ctx, engine, results, secret, log)
 	}
 	o.server.Dir, o.server.Log = filepath.Join(o.server.Dir, "queue"), log
 	copies := 1
@@ -142,16 +150,22 @@ func (a *app) runJobsServe(ctx context.Context, o jobsServeOptions) error {
 		return err
 	}
 	defer engine.Close()
-	return dispatchAt(ctx, engine, results, log)
+	return dispatchAt(ctx, engine, results, secret, log)
 }
 
-// dispatchAt prepares the queue and dispatches the jobs in it until ctx ends.
-func dispatchAt(ctx context.Context, engine *queue.JetStream, results store.Store, log *slog.Logger) error {
+// dispatchAt prepares the queue and dispatches the jobs in it until ctx ends. With a secret it also
+// sends their webhooks.
+func dispatchAt(ctx context.Context, engine *queue.JetStream, results store.Store, secret []byte, log *slog.Logger) error {
 	if err := setUp(ctx, engine, log); err != nil {
 		return err
 	}
 	h := &jobsHome{Service: &jobs.Service{Engine: engine, Store: results, Log: log}}
-	err := h.dispatch(ctx, log)
+	group, inner := parallel.WithContext(ctx)
+	group.Go(func() error { return h.dispatch(inner, log) })
+	if secret != nil {
+		group.Go(func() error { return webhook.New(h.Service, secret, log).Run(inner) })
+	}
+	err := group.Wait()
 	if ctx.Err() != nil {
 		return nil // it was asked to stop
 	}

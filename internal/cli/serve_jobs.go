@@ -20,6 +20,7 @@ import (
 	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/serve"
+	"github.com/declip/declip/internal/serve/webhook"
 )
 
 // serveJobsOptions are the flags of "declip serve" about jobs.
@@ -27,6 +28,7 @@ type serveJobsOptions struct {
 	jobsOptions
 	quota   int
 	tenants string
+	secret  string
 }
 
 // defaultQuota is how many pictures of unfinished jobs a tenant of a server may have.
@@ -45,6 +47,7 @@ func (o *serveJobsOptions) AddFlags(f *pflag.FlagSet) {
 		addSourceFlag(f, &o.sources)
 		f.StringVar(&o.tenant, "tenant", jobs.DefaultTenant, "whose jobs those of requests with the token of --token-file are, and those without a token")
 		f.StringVar(&o.tenants, "tenants", "", "`file` of further tokens, each of a tenant with jobs of its own: on each line a name and a token")
+		addWebhookFlag(f, &o.secret)
 		f.IntVar(&o.quota, "quota", defaultQuota, "pictures of unfinished jobs that each tenant may have, 0 for any number; a job that exceeds it gets status 429")
 	})
 }
@@ -54,7 +57,7 @@ func (o *serveJobsOptions) on() bool { return o.dir != "" || o.nats.url != "" }
 
 func (o *serveJobsOptions) check(cmd *cobra.Command) error {
 	if !o.on() {
-		for _, name := range []string{"store", "source", "tenants", "tenant", "quota", "creds", "tls-cert", "tls-key", "tls-ca", "insecure"} {
+		for _, name := range []string{"store", "source", "tenants", "tenant", webhookFlag, "quota", "creds", "tls-cert", "tls-key", "tls-ca", "insecure"} {
 			if cmd.Flags().Changed(name) {
 				return usagef(cmd, "--%s is about jobs: it goes with --jobs or --nats", name)
 			}
@@ -77,6 +80,7 @@ type servedJobs struct {
 	*jobsHome
 	parts workerParts
 	can   map[string]worker.Work // nil: workers on other machines do it
+	hooks *webhook.Sender        // nil: no webhooks are sent
 }
 
 // openServedJobs opens the queue and the store, and sets the server's jobs in o.config. opened are
@@ -89,20 +93,27 @@ func (a *app) openServedJobs(cmd *cobra.Command, o *serveOptions, opened []*loca
 	if o.config.Tenants, err = readTenants(o.jobs.tenants); err != nil {
 		return nil, err
 	}
+	secret, err := readSecret(o.jobs.secret)
+	if err != nil {
+		return nil, err
+	}
 	log := o.config.Log
 	h, err := a.openJobs(cmd.Context(), o.jobs.jobsOptions, log)
 	if err != nil {
 		return nil, err
 	}
 	s := &servedJobs{jobsHome: h, parts: workerParts{
-		name: processName(),
+		name:   processName(),
 		engine: h.Engine, store: h.Store, sources: maps.Clone(h.Sources), slots: 1, maxBytes: o.config.MaxBytes, log: log,
 	}}
 	// Jobs of the command line in the same directory are continued, but no client may name this
 	// machine's files.
 	delete(h.Sources, localSource)
 	h.Quota = o.jobs.quota
-	j := &serve.Jobs{Service: h.Service, Tenant: o.jobs.tenant, Models: map[string]serve.JobModel{}}
+	j := &serve.Jobs{Service: h.Service, Tenant: o.jobs.tenant, Models: map[string]serve.JobModel{}, Webhooks: secret != nil}
+	if secret != nil {
+		s.hooks = webhook.New(h.Service, secret, log)
+	}
 	if h.alone {
 		s.can = map[string]worker.Work{}
 	}
@@ -129,13 +140,18 @@ func (a *app) openServedJobs(cmd *cobra.Command, o *serveOptions, opened []*loca
 
 // run dispatches and works on jobs until ctx ends.
 func (s *servedJobs) run(ctx context.Context) error {
-	if s.can == nil {
+	group, ctx := parallel.WithContext(ctx)
+	if s.can != nil {
+		group.Go(func() error { return s.dispatch(ctx, s.parts.log) })
+		group.Go(func() error { return s.parts.work(ctx, s.can) })
+	}
+	if s.hooks != nil {
+		group.Go(func() error { return s.hooks.Run(ctx) })
+	}
+	group.Go(func() error {
 		<-ctx.Done()
 		return nil
-	}
-	group, ctx := parallel.WithContext(ctx)
-	group.Go(func() error { return s.dispatch(ctx, s.parts.log) })
-	group.Go(func() error { return s.parts.work(ctx, s.can) })
+	})
 	return group.Wait()
 }
 
@@ -169,6 +185,29 @@ func (s *servedJobs) serveWith(ctx context.Context, c serve.Config, server func(
 	case <-late:
 		return errors.Join(err, serve.ErrWorking)
 	}
+}
+
+// webhookFlag names the file that webhooks are signed with.
+const webhookFlag = "webhook-secret-file"
+
+func addWebhookFlag(f *pflag.FlagSet, secret *string) {
+	f.StringVar(secret, webhookFlag, "", "send the webhooks of jobs that are over, to public addresses only: `file` with the secret that signs them")
+}
+
+// readSecret reads the file of --webhook-secret-file; nil without one.
+func readSecret(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(filepath.Clean(file))
+	if err != nil {
+		return nil, err
+	}
+	secret, err := webhook.ParseSecret(string(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return secret, nil
 }
 
 // readTenants reads the file of --tenants.

@@ -177,7 +177,7 @@ func (j *Jobs) checkWebhook(address string) error {
 		return nil
 	}
 	if !j.Webhooks {
-		return problemf(http.StatusBadRequest, codeRequest, "webhook: this server sends none")
+		return problemf(http.StatusBadRequest, codeRequest, "webhook: this server sends none, it was started without --webhook-secret-file")
 	}
 	u, err := url.Parse(address)
 	if err == nil {
