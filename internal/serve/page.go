@@ -24,11 +24,14 @@ var pageTypes = map[string]string{
 	".json": "application/json", ".woff2": "font/woff2",
 }
 
-// page handles GET / and GET /assets/: it sends a file of the page.
+// page handles GET /, GET /assets/ and, on servers with jobs, GET /jobs: it sends a file of the
+// page.
 func (s *Server) page(w http.ResponseWriter, r *request) error {
 	name := "web/index.html"
 	if p := r.PathValue("path"); p != "" {
 		name = "web/assets/" + p
+	} else if r.URL.Path == routeJobsPage && s.config.Jobs != nil {
+		name = "web/jobs.html"
 	} else if r.URL.Path != "/" {
 		name = ""
 	}

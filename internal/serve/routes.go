@@ -28,6 +28,7 @@ const (
 	routeJobCancel  = routeJob + "/cancel"
 	routeJobRetry   = routeJob + "/retry"
 	routePage       = "/{$}"
+	routeJobsPage   = "/jobs"
 	routeAssets     = "/assets/{path...}"
 )
 
@@ -63,6 +64,7 @@ func (s *Server) routes() []route {
 		{routeMetrics, http.MethodGet, false, nil, s.metrics},
 		{routeOpenAPI, http.MethodGet, true, nil, s.openAPI},
 		{routePage, http.MethodGet, true, nil, s.page},
+		{routeJobsPage, http.MethodGet, true, nil, s.page},
 		{routeAssets, http.MethodGet, true, nil, s.page},
 	}, s.jobRoutes()...)
 }

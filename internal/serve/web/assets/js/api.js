@@ -11,7 +11,7 @@ export class ServerError extends Error {
 
 const tokenKey = 'declip-token';
 
-function authorization() {
+export function authorization() {
   const token = sessionStorage.getItem(tokenKey);
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
@@ -23,7 +23,7 @@ export function setToken(token) {
 }
 
 // serverError reads an error response.
-function serverError(status, retryAfter, body) {
+export function serverError(status, retryAfter, body) {
   let told;
   try {
     told = JSON.parse(body).error;

@@ -38,9 +38,10 @@ function notice(text, action) {
 // begin asks the server for its models, which everything else needs.
 async function begin() {
   try {
-    const { models, limits, version, stores_pictures: keeps } = await api.describe();
+    const { models, limits, version, stores_pictures: keeps, jobs } = await api.describe();
     Object.assign(state, { models, limits: limits ?? {}, version: version ?? '' });
     sayPrivacy(keeps);
+    $('jobs-link').hidden = !jobs;
     $('model').replaceChildren(...models.map((m) => make('option', { value: m.name, selected: m.default }, m.name)));
     chooseModel($('model').value);
   } catch (error) {
