@@ -42,7 +42,7 @@ var rooms = []room{
 	{name: "dataset", below: []string{"forensics", "picture", "parallel"}, shared: []string{"dataset/check"}},
 	{
 		name: "forensics", below: []string{"picture", "numeric", "parallel"},
-		shared: []string{"forensics/jpeggrid"},
+		shared: []string{"forensics/evidence", "forensics/jpeggrid"},
 	},
 	{name: "forge", below: []string{"nn", "picture", "parallel"}, shared: []string{"forge/autoencoder"}},
 	{

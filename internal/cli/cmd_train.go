@@ -158,6 +158,7 @@ func addNetworkFlags(f *pflag.FlagSet, c *train.Config) {
 	f.IntVar(&s.Pyramid, "pyramid", 0, "xceptionnet-lite: channels of the pyramid decoder")
 	f.IntSliceVar(&s.Dilations, "dilations", nil, "xceptionnet-lite: dilations of the decoder's blocks")
 	f.BoolVar(&s.Residual, "residual", false, "xceptionnet-lite: add fixed high-pass channels to the input")
+	f.IntVar(&s.Evidence, "evidence", 0, "xceptionnet-lite: channels of the branch that reads traces of JPEG compression measured in the whole picture; 0: no branch")
 	f.IntVar(&s.DCT, "dct", 0, "xceptionnet-lite: channels of the branch that reads the DCT of JPEG blocks; 0: no branch")
 	f.StringVar(&s.Pool, "pool", "", "xceptionnet-lite: pooling of the blocks: max or mean")
 }

@@ -91,7 +91,7 @@ func TestMakerPanicNamesThePicture(t *testing.T) {
 
 type brokenMaker struct{}
 
-func (brokenMaker) Shape() Shape              { return Shape{1, 1, 1, 1, false} }
+func (brokenMaker) Shape() Shape              { return Shape{Height: 1, Width: 1, TargetHeight: 1, TargetWidth: 1} }
 func (brokenMaker) Make(Sample, []Draw) error { panic("broken maker") }
 
 // writeSet writes a data set of n pictures with masks.

@@ -20,6 +20,7 @@ type Batch struct {
 	Target []float32 // [N,1,h,w], in [0,1]
 	// Of makers whose Shape has Coefficients: [N,1,H,W] and [N,1,8,8].
 	Coefficients, Steps []float32
+	Evidence            []float32 // of makers whose Shape has Evidence: [N,evidence.Channels,H/8,W/8]
 	Names               []string  // of the pictures, [N]
 	Labels              []float32 // of the whole pictures, [N]: 1 = manipulated, 0 = untouched
 	// Skipped lists the pictures left out of this batch and of those made from the same pictures.
@@ -125,7 +126,8 @@ func (l *Loader) newBatch() *Batch {
 	return &Batch{
 		Images: make([]float32, n*shape.image()), Target: make([]float32, n*shape.target()),
 		Coefficients: make([]float32, n*shape.coefficients()), Steps: make([]float32, n*shape.steps()),
-		Names: make([]string, n), Labels: make([]float32, n), loader: l,
+		Evidence: make([]float32, n*shape.evidence()),
+		Names:    make([]string, n), Labels: make([]float32, n), loader: l,
 	}
 }
 
@@ -268,6 +270,7 @@ func (l *Loader) make(sample Sample, b *block, n, index int, position int64) err
 			Target:       share(batch.Target, n, shape.target()),
 			Coefficients: share(batch.Coefficients, n, shape.coefficients()),
 			Steps:        share(batch.Steps, n, shape.steps()),
+			Evidence:     share(batch.Evidence, n, shape.evidence()),
 		}
 	}
 	return l.maker.Make(sample, draws)

@@ -1,10 +1,13 @@
 package dataset
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 
+	"github.com/declip/declip/internal/forensics/evidence"
 	"github.com/declip/declip/internal/forensics/jpeggrid"
 	"github.com/declip/declip/internal/picture"
 )
@@ -15,6 +18,7 @@ type Shape struct {
 	Height, Width             int
 	TargetHeight, TargetWidth int
 	Coefficients              bool // with JPEG's coefficients [1,Height,Width] and steps [1,8,8]
+	Evidence                  bool // with evidence [evidence.Channels,Height/8,Width/8]
 }
 
 func (s Shape) image() int  { return 3 * s.Height * s.Width }
@@ -26,6 +30,14 @@ func (s Shape) coefficients() int {
 		return 0
 	}
 	return s.Height * s.Width
+}
+
+// evidence is 0 for examples without it.
+func (s Shape) evidence() int {
+	if !s.Evidence {
+		return 0
+	}
+	return evidence.Channels * (s.Height / blockSide) * (s.Width / blockSide)
 }
 
 func (s Shape) steps() int {
@@ -51,6 +63,7 @@ type Draw struct {
 	// For Shape.Coefficients; see picture.Coefficients.
 	Coefficients []float32 // [1,H,W]
 	Steps        []float32 // [1,8,8]
+	Evidence     []float32 // for Shape.Evidence; see package evidence
 }
 
 // Resize is the published way: the whole picture is resized to Size x Size with Pillow's bilinear
@@ -95,7 +108,10 @@ type Crop struct {
 	// Stride is not used then.
 	Target int
 	// Coefficients adds those of JPEG's blocks; see coefficients.go.
-	Coefficients  bool
+	Coefficients bool
+	// Evidence adds the traces of compression that are measured in the whole picture. Augment must not
+	// change pixels then.
+	Evidence      bool
 	Normalization picture.Normalization
 	Augment       []Augment // applied to the crop, in order
 }
@@ -106,7 +122,8 @@ func (m Crop) Shape() Shape {
 	if side == 0 {
 		side = m.Size / m.Stride
 	}
-	return Shape{Height: m.Size, Width: m.Size, TargetHeight: side, TargetWidth: side, Coefficients: m.Coefficients}
+	return Shape{Height: m.Size, Width: m.Size, TargetHeight: side, TargetWidth: side, Coefficients: m.Coefficients,
+		Evidence: m.Evidence}
 }
 
 // Validate reports the first value that Make cannot work with.
@@ -116,6 +133,9 @@ func (m Crop) Validate() error {
 	}
 	if m.Target == 0 && (m.Stride <= 0 || m.Size%m.Stride != 0) {
 		return fmt.Errorf("crop size %d is not a multiple of the network's output stride %d", m.Size, m.Stride)
+	}
+	if m.Evidence && len(m.Augment) > 0 {
+		return errors.New("evidence is measured in the whole picture: crops must not be augmented, but for turns")
 	}
 	if m.Inside < 0 || m.Inside > 1 {
 		return fmt.Errorf("share of crops inside the mask %g: expected 0 to 1", m.Inside)
@@ -141,6 +161,13 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 		}
 		rgb = file.rgb
 	}
+	var traces *evidence.Map
+	if m.Evidence {
+		var err error
+		if traces, err = evidence.Find(context.Background(), s.Picture.RGB, grid); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
 	inside := indexMask(s.Mask)
 	for _, d := range draws {
 		x, y := m.origin(d.Random, s.Mask, inside, grid)
@@ -159,6 +186,11 @@ func (m Crop) Make(s Sample, draws []Draw) error {
 		}
 		m.Normalization.Planes(d.Image, crop.RGB)
 		m.target(d.Target, mask)
+		if m.Evidence {
+			cut := make([]float32, m.Shape().evidence())
+			traces.Cut(cut, x+traces.LeadX, y+traces.LeadY, m.Size, m.Size)
+			copy(d.Evidence, evidence.Turn(cut, m.Size/blockSide, turn))
+		}
 		if m.Coefficients {
 			file.clear(d, place{x, y, m.Size, turn}, m.Stride)
 		}

@@ -109,7 +109,7 @@ func (x *exportRun) own(ctx context.Context, r *Runner, o Output, p *picture.Pic
 	}
 	image := make([]float32, 3*p.Width*p.Height)
 	picture.Normalization{Mean: network.Mean, Std: network.Std}.Planes(image, p.RGB)
-	prob, h, w, err := r.logits(ctx, image, p.Height, p.Width)
+	prob, h, w, err := r.logits(ctx, image, p.Height, p.Width, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +147,8 @@ func (x *exportRun) tiled(ctx context.Context, p *picture.Picture) (Output, erro
 		}
 		return Output{Raw: m, Prob: m.Upsample(p.Width, p.Height)}, nil
 	}
-	logits := func(ctx context.Context, image []float32, h, w int) ([]float32, int, int, error) {
-		return x.port(ctx, network.PortLogits, image, h, w)
+	logits := func(ctx context.Context, t tile.Tile) ([]float32, int, int, error) {
+		return x.port(ctx, network.PortLogits, t.Image, t.Height, t.Width)
 	}
 	options := tiling(x.spec, gridOf(x.spec, p.RGB))
 	options.Mean, options.Std = [3]float32{}, [3]float32{} // the file normalises by itself

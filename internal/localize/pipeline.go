@@ -25,6 +25,7 @@ var groupSteps = []step[*groupRun]{
 // The way of a picture through a network that runs over the picture's own pixels, such as "lite".
 var tiledSteps = []step[*tiledRun]{
 	{"find JPEG grid", (*tiledRun).findGrid},
+	{"measure evidence", (*tiledRun).findEvidence},
 	{"start detectors", (*tiledRun).startDetectors},
 	{"run network over tiles", (*tiledRun).runTiles},
 	{"wait for detectors", (*tiledRun).waitForDetectors},

@@ -41,7 +41,7 @@ func (r *resizedRun) runNetwork(ctx context.Context) error {
 
 // mapOf is the network's map of probabilities for image [3, h, w].
 func (r *Runner) mapOf(ctx context.Context, image []float32, h, w int) (picture.Map, error) {
-	prob, oh, ow, err := r.logits(ctx, image, h, w)
+	prob, oh, ow, err := r.logits(ctx, image, h, w, nil)
 	if err != nil {
 		return picture.Map{}, err
 	}

@@ -73,8 +73,9 @@ func (r *Runner) Predict(ctx context.Context, p *picture.Picture) ([]float32, er
 	return out.Prob, err
 }
 
-// logits runs the network on image [3, h, w]. The answer [oh, ow] belongs to the caller.
-func (r *Runner) logits(ctx context.Context, image []float32, h, w int) (logits []float32, oh, ow int, err error) {
+// logits runs the network on image [3, h, w] and, if the network takes it, evidence. The answer
+// [oh, ow] belongs to the caller.
+func (r *Runner) logits(ctx context.Context, image []float32, h, w int, traces *engine.Tensor) (logits []float32, oh, ow int, err error) {
 	session, release, err := r.sessions.get(ctx, h, w)
 	if err != nil {
 		return nil, 0, 0, err
@@ -84,8 +85,12 @@ func (r *Runner) logits(ctx context.Context, image []float32, h, w int) (logits 
 	if err != nil {
 		return nil, 0, 0, err
 	}
+	inputs := map[string]*engine.Tensor{network.PortImage: input}
+	if traces != nil {
+		inputs[network.PortEvidence] = traces
+	}
 	parallel.Point("network")
-	outputs, err := session.Run(ctx, map[string]*engine.Tensor{network.PortImage: input}, nil)
+	outputs, err := session.Run(ctx, inputs, nil)
 	if err != nil {
 		return nil, 0, 0, err
 	}

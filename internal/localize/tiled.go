@@ -4,8 +4,10 @@ import (
 	"context"
 
 	"github.com/declip/declip/internal/forensics"
+	"github.com/declip/declip/internal/forensics/evidence"
 	"github.com/declip/declip/internal/forensics/jpeggrid"
 	"github.com/declip/declip/internal/localize/tile"
+	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
@@ -17,6 +19,7 @@ type tiledRun struct {
 	*Runner
 	rgb      *picture.RGB
 	grid     jpeggrid.Grid                       // of JPEG's blocks, if the network uses them
+	evidence *evidence.Map                       // nil if the network takes none
 	wait     func() ([]forensics.Finding, error) // for the detectors
 	findings []forensics.Finding
 	raw      picture.Map // the network's own map
@@ -47,7 +50,7 @@ func (t *tiledRun) findGrid(context.Context) error {
 
 // gridOf is the grid of JPEG's blocks for a network that looks at them; the zero value for others.
 func gridOf(spec network.Spec, rgb *picture.RGB) (grid jpeggrid.Grid) {
-	if spec.DCT > 0 {
+	if spec.OnGrid() {
 		grid, _ = jpeggrid.Detect(rgb)
 	}
 	return grid
@@ -58,6 +61,14 @@ func tiling(spec network.Spec, grid jpeggrid.Grid) tile.Options {
 	return tile.Options{
 		Size: spec.Tile, Overlap: spec.Overlap, PhaseX: grid.X, PhaseY: grid.Y, Mean: network.Mean, Std: network.Std,
 	}
+}
+
+// findEvidence measures traces of compression for networks that take them.
+func (t *tiledRun) findEvidence(ctx context.Context) (err error) {
+	if t.spec.Evidence > 0 {
+		t.evidence, err = evidence.Find(ctx, t.rgb, t.grid)
+	}
+	return err
 }
 
 // startDetectors starts the detectors in the background. They run one after the other, because the
@@ -83,12 +94,24 @@ func (t *tiledRun) startDetectors(ctx context.Context) error {
 func (t *tiledRun) runTiles(ctx context.Context) error {
 	options := tiling(t.spec, t.grid)
 	options.Progress = ReportProgress(ctx)
-	m, err := tile.Localize(ctx, t.rgb, options, t.logits)
+	m, err := tile.Localize(ctx, t.rgb, options, t.runTile)
 	if err != nil {
 		return err
 	}
 	t.raw, t.judged = *m, *m
 	return nil
+}
+
+func (t *tiledRun) runTile(ctx context.Context, p tile.Tile) (logits []float32, oh, ow int, err error) {
+	if t.evidence == nil {
+		return t.logits(ctx, p.Image, p.Height, p.Width, nil)
+	}
+	traces, err := engine.NewEmpty([]int{1, evidence.Channels, p.Height / 8, p.Width / 8})
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	t.evidence.Cut(traces.Float32s(), p.X, p.Y, p.Height, p.Width)
+	return t.logits(ctx, p.Image, p.Height, p.Width, traces)
 }
 
 func (t *tiledRun) waitForDetectors(context.Context) (err error) {

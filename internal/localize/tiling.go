@@ -131,7 +131,8 @@ func (t Tiling) join(tiles, whole []float32) []float32 {
 }
 
 // runTile computes the members' probabilities for a tile [3, h, w], enlarged or shrunk to its size.
-func (g *Group) runTile(ctx context.Context, image []float32, h, w int) (maps [][]float32, oh, ow int, err error) {
+func (g *Group) runTile(ctx context.Context, t tile.Tile) (maps [][]float32, oh, ow int, err error) {
+	image, h, w := t.Image, t.Height, t.Width
 	input, err := engine.NewTensor([]int{1, 3, h, w}, image)
 	if err != nil {
 		return nil, 0, 0, err

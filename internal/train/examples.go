@@ -45,8 +45,8 @@ func (c Config) maker(spec network.Spec) dataset.Maker {
 		return crop
 	}
 	if spec.Mode == network.ModeTiles {
-		return dataset.Crop{Size: c.CropSize, Stride: spec.Stride, Inside: c.Inside, Turn: c.Augment.Turn, Grid: spec.DCT > 0,
-			Normalization: norm, Augment: augment}
+		return dataset.Crop{Size: c.CropSize, Stride: spec.Stride, Inside: c.Inside, Turn: c.Augment.Turn,
+			Grid: spec.OnGrid(), Evidence: spec.Evidence > 0, Normalization: norm, Augment: augment}
 	}
 	return dataset.Resize{Size: spec.Input, Target: spec.Output, Normalization: norm, Augment: augment}
 }

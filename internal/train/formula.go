@@ -84,6 +84,8 @@ func exampleShape(name string, s dataset.Shape) []int {
 		return []int{1, s.Height, s.Width}
 	case inSteps:
 		return []int{1, 8, 8}
+	case inEvidence:
+		return []int{network.EvidenceChannels, s.Height / 8, s.Width / 8}
 	case inLabel:
 		return []int{1, 1, 1}
 	}

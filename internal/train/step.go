@@ -27,6 +27,7 @@ const (
 	inImage        = "step.image"        // [N,3,H,W]; a head's inputs are network.FeatureInput(i)
 	inCoefficients = "step.coefficients" // [N,1,H,W]
 	inSteps        = "step.steps"        // [N,1,8,8]
+	inEvidence     = "step.evidence"     // [N,network.EvidenceChannels,H/8,W/8]
 	inTarget       = "step.target"       // [N,1,h,w]
 	// The label is the target in detection, and that of a network's score of whole pictures.
 	inLabel  = "step.label" // [N,1,1,1]
@@ -38,6 +39,7 @@ const (
 // inputOf names the step's input for a port of the network.
 var inputOf = map[string]string{
 	network.PortImage: inImage, network.PortCoefficients: inCoefficients, network.PortSteps: inSteps,
+	network.PortEvidence: inEvidence,
 }
 
 // Step runs training steps: a session computes the loss and the gradients, and the optimizer moves

@@ -196,6 +196,8 @@ func exampleTensors(names []string, b *dataset.Batch, n int, shape dataset.Shape
 			data = b.Coefficients
 		case inSteps:
 			data = b.Steps
+		case inEvidence:
+			data = b.Evidence
 		case inLabel:
 			data = cropLabels(b, n)
 		}

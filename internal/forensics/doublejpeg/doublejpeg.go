@@ -32,7 +32,7 @@ type Grid struct {
 // Steps), and those of another grid on which the picture was compressed before, if there is one.
 // When ctx ends it returns ctx's error within about 50 ms.
 func Find(ctx context.Context, p *picture.RGB) (Evidence, error) {
-	if min(p.Width, p.Height) < leastSide || p.Width*p.Height < 64*leastBlocks {
+	if tooSmall(p) {
 		return nil, nil
 	}
 	var found Evidence
@@ -57,16 +57,31 @@ func Find(ctx context.Context, p *picture.RGB) (Evidence, error) {
 	return found, nil
 }
 
+// tooSmall reports whether a picture has too few blocks to count their values.
+func tooSmall(p *picture.RGB) bool {
+	return min(p.Width, p.Height) < leastSide || p.Width*p.Height < 64*leastBlocks
+}
+
 // odds judges the blocks of the grid at (x0, y0).
 func odds(ctx context.Context, p *picture.RGB, x0, y0 int, steps *[64]uint16) (Grid, error) {
 	m := Grid{Width: (p.Width - x0) / 8, Height: (p.Height - y0) / 8, X: x0, Y: y0}
-	here, err := quantise(ctx, p, x0, y0, 1, steps)
+	here, worth, err := judge(ctx, p, m, steps)
 	if err != nil {
 		return m, err
 	}
-	unrounded, err := elsewhere(ctx, p, x0, y0, steps)
+	m.Logit = here.smoothed(here.sums(worth), m.Width, m.Height)
+	return m, nil
+}
+
+// judge gives the blocks of the grid m, whose Logit is not set yet, and the log-odds of their
+// values.
+func judge(ctx context.Context, p *picture.RGB, m Grid, steps *[64]uint16) (here blocks, worth *worths, err error) {
+	if here, err = quantise(ctx, p, m.X, m.Y, 1, steps); err != nil {
+		return here, nil, err
+	}
+	unrounded, err := elsewhere(ctx, p, m.X, m.Y, steps)
 	if err != nil {
-		return m, err
+		return here, nil, err
 	}
 	weight := make([]float32, len(here.clipped))
 	for i, clipped := range here.clipped {
@@ -74,16 +89,15 @@ func odds(ctx context.Context, p *picture.RGB, x0, y0 int, steps *[64]uint16) (G
 			weight[i] = 1
 		}
 	}
-	m.Logit = here.smoothed(here.sums(here.worths(weight, &unrounded)), m.Width, m.Height)
-	for i, v := range m.Logit {
+	first := here.smoothed(here.sums(here.worths(weight, &unrounded)), m.Width, m.Height)
+	for i, v := range first {
 		// Half of the sum over nine blocks, because neighbours are not independent.
 		weight[i] *= float32(1 / (1 + math.Exp(min(max(4.5*float64(v)-doubtful, -30), 30))))
 	}
 	if err := ctx.Err(); err != nil {
-		return m, err
+		return here, nil, err
 	}
-	m.Logit = here.smoothed(here.sums(here.worths(weight, &unrounded)), m.Width, m.Height)
-	return m, nil
+	return here, here.worths(weight, &unrounded), nil
 }
 
 // counts holds how often each value occurs, for each frequency.
@@ -121,9 +135,12 @@ func (c *counts) add(b blocks) {
 	}
 }
 
-// worths is the log-odds of each value, in nats. Zeros depend on how smooth an area is and have
-// none.
-func (b *blocks) worths(weight []float32, unrounded *counts) (worth [frequencies][values]float32) {
+// worths is the log-odds of each value of each frequency, in nats.
+type worths [frequencies][values]float32
+
+// worths gives the log-odds of all values. Zeros depend on how smooth an area is and have none.
+func (b *blocks) worths(weight []float32, unrounded *counts) *worths {
+	worth := new(worths)
 	for f, list := range b.levels {
 		var rounded [values]float64
 		for i, v := range list {
@@ -152,7 +169,7 @@ func total(count *[values]float64) (sum float64) {
 }
 
 // sums is the sum of each block's log-odds.
-func (b *blocks) sums(worth [frequencies][values]float32) []float32 {
+func (b *blocks) sums(worth *worths) []float32 {
 	out := make([]float32, len(b.clipped))
 	for f, list := range b.levels {
 		for i, v := range list {

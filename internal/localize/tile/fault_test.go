@@ -18,12 +18,12 @@ func TestPanicWakesTheOthers(t *testing.T) {
 		"in the gathering": func(call int64) (bool, bool) { return false, call == 1 },
 	} {
 		var calls atomic.Int64
-		_, err := Localize(t.Context(), noise(300, 200), o, func(ctx context.Context, image []float32, h, w int) ([]float32, int, int, error) {
+		_, err := Localize(t.Context(), noise(300, 200), o, func(ctx context.Context, tile Tile) ([]float32, int, int, error) {
 			panics, short := run(calls.Add(1))
 			if panics {
 				panic("fault")
 			}
-			logits, oh, ow, err := answer(ctx, image, h, w)
+			logits, oh, ow, err := answer(ctx, tile)
 			if short {
 				return logits[:1], oh, ow, err
 			}

@@ -12,21 +12,30 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
-// Run computes a network's output for one tile. image is [3,h,w] normalised RGB, which is reused
-// after the call; the output is [oh,ow] logits, where h/oh = w/ow is the network's stride. With
-// more than one worker it is called concurrently.
-type Run func(ctx context.Context, image []float32, h, w int) (logits []float32, oh, ow int, err error)
+// Tile is a part of a picture.
+type Tile struct {
+	Image         []float32 // [3, Height, Width], normalised RGB
+	Height, Width int       // pixels
+	// X and Y are its origin, counted from the first column of the LeadX before the picture and from
+	// the first row of the LeadY (see Localize). They are multiples of the network's stride.
+	X, Y int
+}
+
+// Run computes a network's output for one tile, whose image is reused after the call; the output is
+// [oh,ow] logits, where Height/oh = Width/ow is the network's stride. With more than one worker it
+// is called concurrently.
+type Run func(ctx context.Context, t Tile) (logits []float32, oh, ow int, err error)
 
 // RunSeveral is Run for several networks: maps are their probabilities [oh,ow].
-type RunSeveral func(ctx context.Context, image []float32, h, w int) (maps [][]float32, oh, ow int, err error)
+type RunSeveral func(ctx context.Context, t Tile) (maps [][]float32, oh, ow int, err error)
 
 // Localize runs the network over the whole picture. The map has one value for each Stride x Stride
 // cell of the picture and of the LeadX columns and LeadY rows before it (see Options.PhaseX): its
 // Width is ceil((picture width + LeadX) / Stride), its Height likewise. It does not depend on the
 // number of workers, to the last bit.
 func Localize(ctx context.Context, p *picture.RGB, o Options, run Run) (*picture.Map, error) {
-	maps, err := LocalizeSeveral(ctx, p, o, func(ctx context.Context, image []float32, h, w int) ([][]float32, int, int, error) {
-		logits, oh, ow, err := run(ctx, image, h, w)
+	maps, err := LocalizeSeveral(ctx, p, o, func(ctx context.Context, t Tile) ([][]float32, int, int, error) {
+		logits, oh, ow, err := run(ctx, t)
 		for i, v := range logits {
 			logits[i] = numeric.Sigmoid32(v)
 		}
@@ -106,7 +115,7 @@ func (j *job) work(ctx context.Context, n int) {
 			parallel.Point("tile")
 			y, x := j.rows.origins[i/len(j.cols.origins)], j.cols.origins[i%len(j.cols.origins)]
 			j.fill(image, x, y, w, h)
-			maps, oh, ow, err = j.run(ctx, image, h, w)
+			maps, oh, ow, err = j.run(ctx, Tile{image, h, w, x, y})
 			return err
 		})
 		if err := j.add(i, maps, oh, ow, err); err != nil {

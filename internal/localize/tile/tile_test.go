@@ -26,7 +26,8 @@ func noise(w, h int) *picture.RGB {
 // cell's normalised red values: it looks at nothing outside the cell, so tiles
 // must not change its answer.
 func cells(stride int) Run {
-	return func(_ context.Context, image []float32, h, w int) ([]float32, int, int, error) {
+	return func(_ context.Context, t Tile) ([]float32, int, int, error) {
+		h, w, image := t.Height, t.Width, t.Image
 		oh, ow := h/stride, w/stride
 		out := make([]float32, oh*ow)
 		for y := range h {
@@ -124,7 +125,8 @@ func TestBlendIsSmooth(t *testing.T) {
 	p := &picture.RGB{Pix: make([]uint8, 960*64*3), Width: 960, Height: 64}
 	var mu sync.Mutex
 	call := 0
-	run := func(_ context.Context, _ []float32, h, w int) ([]float32, int, int, error) {
+	run := func(_ context.Context, t Tile) ([]float32, int, int, error) {
+		h, w := t.Height, t.Width
 		mu.Lock()
 		defer mu.Unlock()
 		out := make([]float32, h*w/16)
@@ -163,10 +165,10 @@ func TestErrors(t *testing.T) {
 		{"no pixels", &picture.RGB{}, Options{}, cells(4), "0x0"},
 		{"overlap", p, Options{Size: 64, Overlap: 64}, cells(4), "overlap 64"},
 		{"granule", p, Options{Size: 100}, cells(4), "size 100"},
-		{"shape", p, Options{}, func(context.Context, []float32, int, int) ([]float32, int, int, error) {
+		{"shape", p, Options{}, func(context.Context, Tile) ([]float32, int, int, error) {
 			return make([]float32, 9), 3, 3, nil
 		}, "unexpected shape"},
-		{"run", p, Options{Size: 128, Workers: 2}, func(context.Context, []float32, int, int) ([]float32, int, int, error) {
+		{"run", p, Options{Size: 128, Workers: 2}, func(context.Context, Tile) ([]float32, int, int, error) {
 			return nil, 0, 0, broken
 		}, "broken"},
 	}

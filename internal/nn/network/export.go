@@ -33,7 +33,12 @@ const maxExportSide = 1 << 15
 //
 // Height and width are in pixels. Of 0 and 0 it makes a program for pictures of any size that the
 // network takes; ErrOneSize is wrapped if the network has no such program.
+//
+// A network that reads evidence measured in the whole picture has no such program.
 func (m *Pretrained) Export(height, width int) (Program, error) {
+	if m.spec.Evidence > 0 {
+		return Program{}, fmt.Errorf("%v reads evidence that declip measures in the whole picture: it can't be exported", m.spec)
+	}
 	if height == 0 && width == 0 {
 		return m.exportOpen()
 	}
@@ -113,7 +118,7 @@ func (m *Pretrained) exported(g *graph.Graph, height, width int) (*builder, []gr
 	}
 	image := g.Input(PortImage, graph.Open, 3, height, width)
 	shape := []int{1, 3, 1, 1}
-	b, logits := m.build(g, graph.Div(graph.Sub(image, g.Const(shape, Mean[:])), g.Const(shape, Std[:])))
+	b, logits := m.build(g, []*graph.Node{graph.Div(graph.Sub(image, g.Const(shape, Mean[:])), g.Const(shape, Std[:]))})
 	return b, []graph.Output{{Name: PortLogits, Node: logits}, {Name: PortProbabilities, Node: graph.Sigmoid(logits)}}
 }
 

@@ -41,7 +41,7 @@ type WeightsInFiles interface {
 
 // Inference returns a network as a program with the given values of its parameters inside, except
 // those of WeightsInFiles. The inputs are FeatureInput(0), ... for the features of b's Uses, or
-// PortImage [N, 3, height, width] for a network that takes pictures; the output is PortLogits [N,
+// Spec.Inputs for a network that takes pictures; the output is PortLogits [N,
 // 1, h, w].
 //
 // A network of ModeWhole has the ports of Pretrained.Program.
@@ -62,7 +62,7 @@ func Inference(b Builder, params []Param, form Form, height, width int) (p Progr
 	g := form.Graph()
 	inputs := featureInputs(g, b.Uses())
 	if inputs == nil {
-		inputs = append(inputs, g.Input(PortImage, graph.Open, 3, height, width))
+		inputs = pictureInputs(g, b.Spec(), height, width)
 	}
 	logits := b.Build(g, inputs, false).Logits
 	if err := g.Err(); err != nil {

@@ -14,13 +14,18 @@ type liteFeatures struct {
 	logits  *graph.Node // the context decoder's: [N, 1, H/4, W/4]
 }
 
-// lite adds xceptionnet-lite: [N, 3, H, W] to logits [N, 1, H/4, W/4].
-func (b *builder) lite(x *graph.Node, spec Spec) *graph.Node {
+// lite adds xceptionnet-lite: [N, 3, H, W], and the other inputs of the spec, to logits [N, 1, H/4,
+// W/4].
+func (b *builder) lite(inputs []*graph.Node, spec Spec) *graph.Node {
+	x := inputs[0]
 	b.inBackbone, b.frozen = true, spec.Frozen || spec.FrozenTrunk
 	block1, block2 := b.liteTrunk(x, spec)
 	coarse := graph.ReLU(block2)
 	if spec.DCT > 0 {
 		coarse = graph.Concat(1, coarse, b.dctBranch(x, spec.DCT))
+	}
+	if spec.Evidence > 0 {
+		coarse = graph.Concat(1, coarse, b.evidenceBranch(inputs[1], spec.Evidence))
 	}
 	// The context decoder belongs to the pyramid's backbone.
 	pyramid := spec.Decoder == DecoderPyramid

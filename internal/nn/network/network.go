@@ -92,6 +92,9 @@ type LiteOptions struct {
 	Pool string `json:"pool,omitempty"`
 	// DCT is the number of channels of the branch over JPEG's blocks; 0 leaves it out.
 	DCT int `json:"dct,omitempty"`
+	// Evidence is the number of channels of the branch over the evidence of JPEG compression that is
+	// measured in the whole picture (package evidence); 0 leaves it out.
+	Evidence int `json:"evidence,omitempty"`
 	// Frozen keeps the backbone's weights and the statistics of its batch norms in training. For
 	// xceptionnet it makes a decoder on the backbone's features.
 	Frozen bool `json:"frozen,omitempty"`

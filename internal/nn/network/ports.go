@@ -9,6 +9,7 @@ import (
 // Names of the inputs and outputs of programs. Those of features are FeatureInput's.
 const (
 	PortImage         = "image"         // input: pictures [N, 3, H, W]
+	PortEvidence      = "evidence"      // input of some: [N, EvidenceChannels, H/8, W/8]
 	PortLogits        = "logits"        // output: [N, 1, h, w]
 	PortProbabilities = "probabilities" // output of some programs: [N, 1, h, w]
 
@@ -29,6 +30,15 @@ func backbonePrefix(i int) string { return fmt.Sprintf("backbone%d.", i) }
 
 // OptimizerPrefix precedes the names of an optimizer's state in published checkpoints.
 const OptimizerPrefix = "optimizer."
+
+// pictureInputs adds the inputs of a network that takes pictures of the given size to g.
+func pictureInputs(g *graph.Graph, spec Spec, height, width int) []*graph.Node {
+	var list []*graph.Node
+	for _, port := range spec.Inputs() {
+		list = append(list, g.Input(port, append([]int{graph.Open}, portShape(port, height, width)...)...))
+	}
+	return list
+}
 
 // featureInputs adds a decoder's inputs to g.
 func featureInputs(g *graph.Graph, uses []Use) []*graph.Node {

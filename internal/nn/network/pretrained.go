@@ -279,20 +279,21 @@ func (m *Pretrained) fits(height, width int) error {
 
 func (m *Pretrained) buildWhole(height, width int) (*builder, *graph.Node) {
 	g := graph.New()
-	return m.build(g, g.Input(PortImage, graph.Open, 3, height, width))
+	return m.build(g, pictureInputs(g, m.spec, height, width))
 }
 
-// build adds the model to g for the normalised picture [N, 3, H, W].
-func (m *Pretrained) build(g *graph.Graph, image *graph.Node) (*builder, *graph.Node) {
+// build adds the model to g for the inputs of its spec, the first of which is the normalised
+// picture [N, 3, H, W].
+func (m *Pretrained) build(g *graph.Graph, inputs []*graph.Node) (*builder, *graph.Node) {
 	b := newBuilder(g, false)
 	b.part = &part{layout: &m.layout}
 	if len(m.uses) == 0 {
-		return b, b.network(m.spec, image)
+		return b, b.network(m.spec, inputs)
 	}
 	features := make([]*graph.Node, len(m.uses))
 	for i, d := range m.distinct() {
 		b.part, b.added = &part{&d.backbone.layout, backbonePrefix(i)}, nil
-		d.read(build(d.backbone.tower, b, image, d.layers), features)
+		d.read(build(d.backbone.tower, b, inputs[0], d.layers), features)
 	}
 	b.part = &part{layout: &m.layout}
 	return b, m.decoder.build(b, features, m.shapes)

@@ -106,6 +106,9 @@ func (s Spec) checkLite() error {
 	if s.DCT < 0 || s.DCT > 1024 {
 		return fmt.Errorf("%w: %d channels for JPEG's blocks: expected 0 to 1024", ErrSpec, s.DCT)
 	}
+	if s.Evidence < 0 || s.Evidence > 1024 {
+		return fmt.Errorf("%w: %d channels for evidence: expected 0 to 1024", ErrSpec, s.Evidence)
+	}
 	if s.Pool != poolMax && s.Pool != poolMean {
 		return fmt.Errorf("%w: pool %q: expected %s or %s", ErrSpec, s.Pool, poolMax, poolMean)
 	}
@@ -129,9 +132,10 @@ func setDefault[T comparable](field *T, value T) {
 }
 
 // network adds the whole network of a completed spec.
-func (b *builder) network(spec Spec, x *graph.Node) *graph.Node {
+func (b *builder) network(spec Spec, inputs []*graph.Node) *graph.Node {
+	x := inputs[0]
 	if spec.Arch == ArchLite {
-		return b.lite(x, spec)
+		return b.lite(inputs, spec)
 	}
 	t := xception{publishedXception.widths, spec.Input}
 	features := build(t, b, x, []string{"block2"})["block2"]

@@ -38,11 +38,12 @@ func (b *builder) batch(spec Spec, inputs []*graph.Node) Built {
 	if n := spec.sized(); n != nil {
 		return n.batch(b, inputs)
 	}
-	return Built{Logits: b.network(spec, inputs[0]), Updates: b.updates}
+	return Built{Logits: b.network(spec, inputs), Updates: b.updates}
 }
 
-// Inputs lists the inputs of a network that takes pictures: PortImage [N, 3, H, W] and, for
-// CAT-Net, PortCoefficients [N, 1, H, W] and PortSteps [N, 1, 8, 8]. The image is normalised by
+// Inputs lists the inputs of a network that takes pictures: PortImage [N, 3, H, W], with
+// Spec.Evidence PortEvidence [N, EvidenceChannels, H/8, W/8], and, for CAT-Net, PortCoefficients
+// [N, 1, H, W] and PortSteps [N, 1, 8, 8]. The image is normalised by
 // Mean and Std, but for cat-net its levels are in [-1,1], for pscc-net in [0,1].
 func (s Spec) Inputs() []string {
 	switch s.Arch {
@@ -51,8 +52,14 @@ func (s Spec) Inputs() []string {
 	case ArchCATNetDCT:
 		return []string{PortCoefficients, PortSteps}
 	}
+	if s.Evidence > 0 {
+		return []string{PortImage, PortEvidence}
+	}
 	return []string{PortImage}
 }
+
+// OnGrid reports whether a network in tiles looks at JPEG's blocks: tiles begin where blocks do.
+func (s Spec) OnGrid() bool { return s.DCT > 0 || s.Evidence > 0 }
 
 // portShape is the shape of one picture's input at a port.
 func portShape(port string, height, width int) []int {
@@ -61,6 +68,8 @@ func portShape(port string, height, width int) []int {
 		return []int{1, height, width}
 	case PortSteps:
 		return []int{1, dctSide, dctSide}
+	case PortEvidence:
+		return []int{EvidenceChannels, height / dctSide, width / dctSide}
 	}
 	return []int{3, height, width}
 }
