@@ -24,7 +24,8 @@ type Result struct {
 	// input, as the paper's models do, it is the mean probability, as published.
 	// A network that judges the whole picture by itself gives its own score.
 	Score float64
-	// ScoreKind says which of them Score is: ScorePercentile, ScoreMean or ScoreNetwork.
+	// ScoreKind says which of them Score is: ScorePercentile, ScoreMean, ScoreNetwork or
+	// ScoreCalibrated.
 	ScoreKind string
 	// MeanProbability over all pixels, in [0,1].
 	MeanProbability float64
@@ -62,6 +63,9 @@ const (
 	ScoreMean = localize.ScoreMean
 	// ScoreNetwork is the network's own probability that the picture is manipulated.
 	ScoreNetwork = localize.ScoreNetwork
+	// ScoreCalibrated is the probability that the picture is manipulated, fitted on validation
+	// pictures to the map and the file. It is that of pictures of which half are manipulated.
+	ScoreCalibrated = localize.ScoreCalibrated
 )
 
 // Region is a connected area (8 neighbours) that looks manipulated.

@@ -29,7 +29,7 @@ type calibrateOptions struct {
 	limit                int
 	json, copies, blobs  bool
 	force                bool
-	doubleJPEG           bool
+	doubleJPEG, judge    bool
 	detectors            []string
 	device               string
 	threads              int
@@ -46,6 +46,7 @@ func (o *calibrateOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.copies, "copies", false, "short for --detectors copies: areas that appear twice in a picture")
 	f.BoolVar(&o.doubleJPEG, "double-jpeg", false, "short for --detectors double-jpeg: areas that lack the picture's earlier JPEG compression")
 	f.BoolVar(&o.blobs, "blobs", false, "drop small and low-confidence regions (xceptionnet-lite)")
+	f.BoolVar(&o.judge, "judge", false, "fit a probability that the whole picture was manipulated, which becomes its score (xceptionnet-lite)")
 	f.StringVarP(&o.out, "out", "o", "", "`file` for the calibrated model")
 	addForceFlag(f, &o.force)
 	addLimitFlag(f, &o.limit)
@@ -129,7 +130,8 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	defer file.Close()
 	bar := &progress{}
 	defer func() { bar.finish() }()
-	options := calibrate.Options{MaxFlagged: o.maxFlagged, Detectors: o.detectorNames(), Blobs: o.blobs, Open: a.predictor(o), Workers: runtime.GOMAXPROCS(0)}
+	options := calibrate.Options{MaxFlagged: o.maxFlagged, Detectors: o.detectorNames(), Blobs: o.blobs, Open: a.predictor(o),
+		Judge: o.judge, OpenFacts: a.factsOf(o), Workers: runtime.GOMAXPROCS(0)}
 	for i := range source.Len() {
 		load := func() (dataset.Sample, error) { return source.Load(ctx, i) }
 		options.Pictures = append(options.Pictures, calibrate.Picture{Name: dataset.PathOf(source, i), Load: load})
@@ -173,6 +175,24 @@ func (a *app) predictor(o calibrateOptions) func(path string) (calibrate.Predict
 	}
 }
 
+// factsOf opens models for the judge of calibrate.Run.
+func (a *app) factsOf(o calibrateOptions) func(path string) (calibrate.Features, func(), error) {
+	return func(path string) (calibrate.Features, func(), error) {
+		model, err := localize.Open(path, localize.Options{Library: a.library, Device: o.device, Threads: o.threads})
+		if err != nil {
+			return nil, nil, err
+		}
+		facts := func(ctx context.Context, p *picture.Picture) ([]float64, error) {
+			r, err := model.Localize(ctx, p)
+			if err != nil {
+				return nil, err
+			}
+			return localize.Facts(r, p.RGB), nil
+		}
+		return facts, func() { model.Close() }, nil
+	}
+}
+
 // fingerprints identify what the model was calibrated on: the names and lengths of all pictures,
 // and the contents of their masks.
 func fingerprints(ctx context.Context, sets []*dataset.Set, pristine string) (data, untouched string, err error) {
@@ -213,6 +233,9 @@ func (a *app) printCalibration(o calibrateOptions, f calibrate.Facts) error {
 	printPoint(t, "after", f.After, f.Untouched)
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	if j := f.Judged; j != nil {
+		fmt.Fprintf(a.stdout, "whole pictures, by others of these: AUC %.3f, %.1f %% found with 1 %% false alarms, ECE %.3f\n", j.AUC, 100*j.FoundAt, j.ECE)
 	}
 	_, err := fmt.Fprintf(a.stdout, "%s: the threshold %.4f is now 0.5, logits are shifted by %+.3f\n", o.out, f.Threshold, f.Shift)
 	return err

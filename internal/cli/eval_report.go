@@ -144,7 +144,10 @@ func (e *evaluation) printDetection(to io.Writer) {
 	fmt.Fprintf(to, "whole pictures by their 99th percentile: AP %.4f, AUC %.4f, accuracy %.4f, at best %.4f\n", f.AP, f.AUC, f.Accuracy, f.BestAccuracy)
 	if n := e.DetectionByNetwork; n != nil {
 		fmt.Fprintf(to, "whole pictures by the network's own score: AP %.4f, AUC %.4f, accuracy %.4f, at best %.4f\n", n.AP, n.AUC, n.Accuracy, n.BestAccuracy)
+		fmt.Fprintf(to, "as a probability: expected calibration error %.4f\n", *n.ECE)
+		f = n
 	}
+	fmt.Fprintf(to, "manipulated pictures found where at most 1 %% of the untouched ones are flagged: %.1f %%\n", 100*f.FoundAt1)
 }
 
 func (e *evaluation) printLeftOut(to io.Writer) {

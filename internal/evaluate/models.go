@@ -59,7 +59,7 @@ func (p *models) Predict(ctx context.Context, samples []dataset.Sample) ([][]Pre
 
 func prediction(r *localize.Result) Prediction {
 	p := Prediction{Map: picture.Map{Prob: r.Prob, Width: r.Width, Height: r.Height}}
-	if r.ScoreKind == localize.ScoreNetwork {
+	if r.ScoreKind == localize.ScoreNetwork || r.ScoreKind == localize.ScoreCalibrated {
 		p.Score = &r.Score
 	}
 	return p

@@ -59,6 +59,13 @@ type Detection struct {
 	AUC          float64 `json:"auc"`
 	Accuracy     float64 `json:"accuracy"` // at the threshold
 	BestAccuracy float64 `json:"best_accuracy"`
+	// FoundAt1 is the share of the manipulated pictures above a threshold that at most 1 % of the
+	// untouched ones exceed.
+	FoundAt1 float64 `json:"found_at_1_percent"`
+	// ECE and Reliability take the score as a probability, of pictures of which half are manipulated;
+	// only for a model's own score.
+	ECE         *float64     `json:"ece,omitempty"`
+	Reliability []metric.Bin `json:"reliability,omitempty"`
 }
 
 // Summary is a model's scores over a set of pictures.
@@ -101,7 +108,9 @@ func Summarize(pictures []Picture, o SummaryOptions) Summary {
 	if s.Manipulated > 0 && s.Untouched > 0 {
 		s.Detection, s.DetectionByFlags = detected(&all.detection, o.Threshold), detected(&all.flags, o.Threshold)
 		if all.network.Count() == len(good) {
-			s.DetectionByNetwork = detected(&all.network, o.Threshold)
+			n, ece := detected(&all.network, o.Threshold), all.network.ECE()
+			n.ECE, n.Reliability = &ece, all.network.Reliability()
+			s.DetectionByNetwork = n
 		}
 	}
 	s.Intervals = intervals(scoresOf(good), o)
@@ -119,7 +128,7 @@ func Summarize(pictures []Picture, o SummaryOptions) Summary {
 // detected scores a classification by a threshold.
 func detected(d *metric.Detection, threshold float64) *Detection {
 	best, _ := d.BestAccuracy()
-	return &Detection{d.AP(), d.AUC(), d.Accuracy(threshold), best}
+	return &Detection{AP: d.AP(), AUC: d.AUC(), Accuracy: d.Accuracy(threshold), BestAccuracy: best, FoundAt1: d.FoundAt(0.01)}
 }
 
 // sums are averages with the sums that they are computed from.

@@ -77,6 +77,7 @@ func (b *batch) newResult(name string, p *picture.Picture, o Output) *Result {
 	return &Result{
 		Width: p.Width, Height: p.Height, Format: p.Format, Orientation: p.Orientation, Warnings: p.Warnings,
 		Model: name, Threshold: b.model.threshold, Prob: o.Prob, Raw: o.Raw, Confidence: o.Confidence, networkScore: o.Score,
+		calibrated: o.Calibrated,
 	}
 }
 

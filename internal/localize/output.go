@@ -15,6 +15,8 @@ type Output struct {
 	// Score is the network's own probability that the picture is manipulated; nil for networks that
 	// give none.
 	Score *float64
+	// Calibrated says that Score comes from the Judge of the network's Spec.
+	Calibrated bool
 }
 
 // Mean is the mean of several models' outputs for a picture of the given size in pixels. Its Raw is

@@ -33,6 +33,7 @@ var tiledSteps = []step[*tiledRun]{
 	{"keep sure regions", (*tiledRun).keepSureRegions},
 	{"enlarge map", (*tiledRun).enlarge},
 	{"mark findings in picture's map", (*tiledRun).markPictureMap},
+	{"judge whole picture", (*tiledRun).judgePicture},
 }
 
 // The way of a picture through a network in one piece that sees the picture scaled to its input.

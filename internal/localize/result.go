@@ -13,18 +13,20 @@ type Result struct {
 	Model         string // what the model was opened as
 	Format        string // of the file, such as jpeg or heic; empty for pixels from no file
 	Orientation   int    // EXIF orientation 1..8 of the file, not applied; 1 where none is given
-	// Warnings are sentences about damage of the file that decoding passed over, and about the choice
-	// among several pictures of the file.
+	// Warnings are sentences about damage of the file that decoding passed over, and about the
+	// choice among several pictures of the file.
 	Warnings []string
 
-	// Score in [0,1] sums up the picture. For a model that looks at the
-	// picture's own pixels it is the probability that one pixel in a hundred
-	// exceeds: a score over the threshold means that more than 1 % of the
-	// pixels are marked. For a model that sees the picture scaled to its
-	// input, as the paper's models do, it is the mean probability, as published.
-	// A network that judges the whole picture by itself gives its own score.
+	// Score in [0,1] sums up the picture. For a model that looks at the picture's own pixels it is
+	// the probability that one pixel in a hundred exceeds: a score over the threshold means that
+	// more than 1 % of the pixels are marked. For a model that sees the picture scaled to its
+	// input, as the paper's models do, it is the mean probability, as published. A network that
+	// judges the whole picture by itself gives its own score. A model that was calibrated for whole
+	// pictures gives the probability that the picture was manipulated, if as many pictures are
+	// manipulated as untouched.
 	Score float64
-	// ScoreKind says which of them Score is: ScorePercentile, ScoreMean or ScoreNetwork.
+	// ScoreKind says which of them Score is: ScorePercentile, ScoreMean, ScoreNetwork or
+	// ScoreCalibrated.
 	ScoreKind string
 	// MeanProbability over all pixels, in [0,1].
 	MeanProbability float64
@@ -52,6 +54,7 @@ type Result struct {
 	Each []*Result
 
 	networkScore *float64 // the network's own score; nil if it has none
+	calibrated   bool     // networkScore is of ScoreCalibrated
 }
 
 // What Result.Score is.
@@ -59,6 +62,7 @@ const (
 	ScorePercentile = "percentile" // the probability that one pixel in a hundred exceeds
 	ScoreMean       = "mean"       // the mean probability
 	ScoreNetwork    = "network"    // the network's own probability that the picture is manipulated
+	ScoreCalibrated = "calibrated" // the same, fitted on validation pictures to the map and the file
 )
 
 // Region is a connected area (8 neighbours) that looks manipulated.
@@ -78,6 +82,9 @@ func (r *Result) measure(scoreIsMean bool) {
 	switch {
 	case r.networkScore != nil:
 		r.Score, r.ScoreKind = *r.networkScore, ScoreNetwork
+		if r.calibrated {
+			r.ScoreKind = ScoreCalibrated
+		}
 	case scoreIsMean:
 		r.Score, r.ScoreKind = r.MeanProbability, ScoreMean
 	default:

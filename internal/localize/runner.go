@@ -24,6 +24,7 @@ type Runner struct {
 	spec      network.Spec
 	detectors []forensics.Detector
 	published published.Network // of a network of ModeWhole
+	judge     *judge            // of whole pictures; nil for none
 	sessions  *sessions
 }
 
@@ -48,6 +49,9 @@ func newRunner(spec network.Spec, load func(h, w int) (*engine.Session, error)) 
 	r := &Runner{spec: spec, detectors: detectors, sessions: newSessions(load)}
 	if spec.Mode == network.ModeWhole {
 		r.published, err = published.For(spec)
+	}
+	if err == nil && spec.Judge != nil {
+		r.judge, err = newJudge(spec.Judge)
 	}
 	return r, err
 }

@@ -25,6 +25,7 @@ type tiledRun struct {
 	raw      picture.Map // the network's own map
 	judged   picture.Map // the same with findings, without unsure regions
 	prob     []float32   // at the picture's size
+	score    *float64    // of the whole picture; nil if nothing judges it
 }
 
 func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error) {
@@ -39,7 +40,7 @@ func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error)
 	if err := runSteps(ctx, tiledSteps, run); err != nil {
 		return Output{}, err
 	}
-	return Output{Raw: run.raw, Prob: run.prob}, nil
+	return Output{Raw: run.raw, Prob: run.prob, Score: run.score, Calibrated: run.score != nil}, nil
 }
 
 // findGrid finds JPEG's blocks for networks that look at them: tiles begin where blocks do.
@@ -153,5 +154,14 @@ func (t *tiledRun) enlarge(context.Context) error {
 // markPictureMap marks the findings that belong in the map at the picture's size.
 func (t *tiledRun) markPictureMap(context.Context) error {
 	t.mark(forensics.PictureMap, &picture.Map{Prob: t.prob, Width: t.rgb.Width, Height: t.rgb.Height, Stride: 1})
+	return nil
+}
+
+// judgePicture computes the probability that the picture was manipulated.
+func (t *tiledRun) judgePicture(context.Context) error {
+	if t.judge != nil {
+		score := t.judge.probability(facts{raw: t.raw.Prob, prob: t.prob, rgb: t.rgb})
+		t.score = &score
+	}
 	return nil
 }

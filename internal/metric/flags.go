@@ -33,6 +33,15 @@ func FlagScore(prob []float32) float64 {
 	return fromTop(prob, allowed(len(prob), FlagShare))
 }
 
+// Top is the highest probability that more than the given share of the pixels reach, 0 for no
+// pixels. FlagScore is Top of FlagShare.
+func Top(prob []float32, share float64) float64 {
+	if len(prob) == 0 {
+		return 0
+	}
+	return fromTop(prob, allowed(len(prob), share))
+}
+
 // fromTop is the k-th highest probability, counted from 0; 0 if there are no more than k. It does
 // not sort: one pass counts the pixels by the upper half of their bits and finds the upper half of
 // the answer, another counts the pixels with this upper half by their lower half. Its memory does

@@ -13,7 +13,7 @@ func (n *Network) WithEvidence(width int, seed uint64) (*Network, error) {
 	}
 	spec := n.spec
 	spec.Evidence, spec.Frozen, spec.FrozenTrunk = width, false, false
-	spec.Detectors, spec.Blobs = nil, false
+	spec.Detectors, spec.Blobs, spec.Judge = nil, false, nil
 	grown, err := New(spec, seed)
 	if err != nil {
 		return nil, err

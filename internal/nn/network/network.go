@@ -63,6 +63,8 @@ type Spec struct {
 	Detectors []string `json:"detectors,omitempty"`
 	// Blobs drops small and low-confidence regions of xceptionnet-lite's map.
 	Blobs bool `json:"blobs,omitempty"`
+	// Judge gives the probability that the whole picture was manipulated; nil for networks without.
+	Judge *Judge `json:"judge,omitempty"`
 }
 
 // ResizeOptions are the sides in pixels of a network's square input and map in ModeResize.

@@ -45,6 +45,10 @@ type Options struct {
 	// Blobs makes the network drop small and low-confidence regions. A threshold is chosen without
 	// it first, then the best shift with it, in small steps from there.
 	Blobs bool
+	// Judge fits what judges whole pictures, after the threshold is chosen. It needs OpenFacts, which
+	// opens the model in a file to compute its features, until close is called.
+	Judge     bool
+	OpenFacts func(path string) (facts Features, done func(), err error)
 	// Open opens the model in a file; it is run over the pictures until close is called.
 	Open func(path string) (predict Predict, done func(), err error)
 	// Workers is the number of pictures at a time; 0 means one.
@@ -63,6 +67,8 @@ type Facts struct {
 	Untouched   int     `json:"untouched"`   // pictures
 	Before      Point   `json:"before"`
 	After       Point   `json:"after"`
+	// Judged says how well whole pictures are judged; nil unless Options.Judge was set.
+	Judged *Judged `json:"judged,omitempty"`
 
 	Data     string `json:"data,omitempty"`     // fingerprint of the pictures with masks
 	Pristine string `json:"pristine,omitempty"` // fingerprint of the pristine pictures
@@ -111,6 +117,11 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	if err := o.addDetectors(net); err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Path(), err)
 	}
+	if net.Spec().Judge != nil { // its weights are for the maps of before
+		if err := net.SetJudge(nil); err != nil {
+			return nil, fmt.Errorf("%s: %w", file.Path(), err)
+		}
+	}
 	r := &Result{Facts: Facts{Threshold: thresholds[middle], MaxFlagged: o.MaxFlagged}, file: file, net: net}
 	if text := file.Metadata()[MetadataKey]; json.Valid([]byte(text)) {
 		r.Previous = json.RawMessage(text)
@@ -129,14 +140,18 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	if err := r.choose(ctx, folder, o); err != nil {
 		return nil, err
 	}
-	if !blobs {
-		return r, nil
+	if blobs {
+		if err := net.WeighBlobs(true); err != nil {
+			return nil, err
+		}
+		if err := r.chooseWithRegions(ctx, folder, o); err != nil {
+			return nil, err
+		}
 	}
-	if err := net.WeighBlobs(true); err != nil {
-		return nil, err
-	}
-	if err := r.chooseWithRegions(ctx, folder, o); err != nil {
-		return nil, err
+	if o.Judge {
+		if err := r.fitJudge(ctx, filepath.Join(folder, "judge.safetensors"), o); err != nil {
+			return nil, err
+		}
 	}
 	return r, nil
 }

@@ -9,8 +9,11 @@ export const percent = (share) => {
 
 export const probability = (p) => p.toFixed(2);
 
-// scoreText is a picture's score, and says if the network itself gave it.
-export const scoreText = ({ score, score_kind: kind }) => `${probability(score)}${kind === 'network' ? ', given by the network' : ''}`;
+// kinds are what a score is, where it is not computed from the map alone.
+const kinds = { network: ', given by the network', calibrated: ', a calibrated probability' };
+
+// scoreText is a picture's score, and says what it is.
+export const scoreText = ({ score, score_kind: kind }) => `${probability(score)}${kinds[kind] ?? ''}`;
 
 const scoreMeanings = {
   percentile: 'One pixel in a hundred has a probability above this value.',

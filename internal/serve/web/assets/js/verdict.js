@@ -1,6 +1,6 @@
 // How strong the evidence is, as one of a few grades. A grade follows from the parts that are
 // marked at the model's own threshold, not at that of the slider: lowering it must not make the
-// evidence stronger.
+// evidence stronger. With a calibrated probability of the whole picture, that decides.
 
 // grade gives {level: 0..3, name, title, text}.
 export function grade(answer) {
@@ -9,6 +9,10 @@ export function grade(answer) {
   const best = answer.regions.filter((r) => r.area >= 0.003 * pixels).reduce((top, r) => Math.max(top, r.mean), 0);
   if (!answer.regions.length) return grades.none;
   if (share > 0.6) return grades.everywhere;
+  if (answer.score_kind === 'calibrated') {
+    if (answer.score >= 0.95) return grades.strong;
+    return answer.score >= 0.6 ? grades.some : grades.weak;
+  }
   if (best >= 0.8) return grades.strong;
   return share < 0.01 ? grades.weak : grades.some;
 }
