@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/declip/declip/internal/nn/engine"
@@ -142,6 +143,28 @@ func TestExportForOneSize(t *testing.T) {
 	}
 	if _, off := c.Outputs[PortScore].Largest(out[PortScore].Float32s()); !(off <= 1e-5) {
 		t.Errorf("the score is off by %g", off)
+	}
+}
+
+// A network that reads evidence of the whole picture has no program for other runtimes.
+func TestExportRefusesEvidence(t *testing.T) {
+	spec := Spec{Arch: ArchLite, Widths: []int{4, 4, 4, 4}, LiteOptions: LiteOptions{Context: 4, Dilations: []int{1}, Evidence: 4}}
+	n, err := New(spec, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tensors []weights.Tensor
+	for _, p := range n.Params() {
+		tensors = append(tensors, weights.FromFloat32s(p.Name, p.Shape, p.Data))
+	}
+	m, err := OpenPretrained(networktest.Store(t, tensors, map[string]string{SpecKey: n.SpecJSON()}), Override{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range [][2]int{{0, 0}, {64, 64}} {
+		if _, err := m.Export(size[0], size[1]); err == nil || !strings.Contains(err.Error(), "evidence") {
+			t.Errorf("%v: got %v", size, err)
+		}
 	}
 }
 
