@@ -113,6 +113,21 @@ func (t *trainer) metadata(score *Score) (map[string]string, error) {
 	return meta, nil
 }
 
+// operatorsBefore is State.Operators of last.safetensors. What is wrong with the file is reported by
+// restore.
+func (t *trainer) operatorsBefore() int {
+	file, err := weights.Open(filepath.Join(t.config.Out, lastFile))
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	var state State
+	if json.Unmarshal([]byte(file.Metadata()[keyState]), &state) != nil {
+		return 0
+	}
+	return state.Operators
+}
+
 // restore reads the state in last.safetensors, whose digest must be right. Files of versions that
 // wrote no digest are read with a notice.
 func (t *trainer) restore(ctx context.Context) error {

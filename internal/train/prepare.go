@@ -11,6 +11,7 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/nn/engine"
+	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/weights"
 )
 
@@ -90,8 +91,20 @@ func (t *trainer) openEngine() (err error) {
 	if err := t.openFeatures(); err != nil {
 		return err
 	}
-	t.step, err = NewStep(t.engine, t.network, t.config, t.loader.Shape())
+	t.step, err = newStep(t.engine, t.network, t.config, t.loader.Shape(), t.stepForm())
 	return err
+}
+
+// stepForm is the form of the training step. A resumed training keeps the operators that it began
+// with, so that it ends as it would have without the break.
+func (t *trainer) stepForm() network.Form {
+	form := stepForm(t.engine)
+	if t.resumed {
+		form.Training = form.Training && t.operatorsBefore() == trainingOperators
+	} else if form.Training {
+		t.state.Operators = trainingOperators
+	}
+	return form
 }
 
 // checkOutput prevents a repeated command from overwriting the results of hours. It creates no

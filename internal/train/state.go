@@ -21,6 +21,10 @@ type State struct {
 	Drops     int     `json:"drops"`      // how often the rate was divided by 10
 	Ended     bool    `json:"ended"`      // the plateau schedule has nothing left to try
 
+	// Operators is the version of the training operators that the training began with, 0 for ONNX's
+	// own: versions round differently.
+	Operators int `json:"operators,omitempty"`
+
 	Skipped []string `json:"skipped,omitempty"` // pictures left out because they cannot be read
 
 	// Lengths of the log and of the event files.

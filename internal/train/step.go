@@ -63,7 +63,15 @@ type Step struct {
 // NewStep builds and loads the step graph for batches of config.BatchSize examples of the given
 // shape. It trains the network's own parameters. The caller closes the Step.
 func NewStep(e *engine.Engine, n Network, config Config, shape dataset.Shape) (*Step, error) {
-	return newStep(e, n, config, shape, network.Form{Winograd: e.Winograd(), Training: e.Winograd()})
+	return newStep(e, n, config, shape, stepForm(e))
+}
+
+// trainingOperators is raised when the rounding of network.Form's training operators changes.
+const trainingOperators = 1
+
+// stepForm is the fastest form of a training step on e.
+func stepForm(e *engine.Engine) network.Form {
+	return network.Form{Winograd: e.Winograd(), Training: e.Winograd()}
 }
 
 // newStep is NewStep in the given form.
