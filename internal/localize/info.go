@@ -36,7 +36,7 @@ func (m *Model) Info() Info { return m.info }
 // ReadsCoefficients reports whether a network of the model reads the coefficients of JPEG files.
 // Pictures are then best read with picture.Limits.Coefficients.
 func (m *Model) ReadsCoefficients() bool {
-	return slices.ContainsFunc(m.group.Specs(), func(s network.Spec) bool {
+	return slices.ContainsFunc(m.Specs(), func(s network.Spec) bool {
 		return slices.Contains(s.Inputs(), network.PortCoefficients)
 	})
 }
