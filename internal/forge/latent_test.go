@@ -187,7 +187,7 @@ func TestShareLimits(t *testing.T) {
 			t.Errorf("%s: share %v, want %v to %v", e.Name, e.Share, c.ShareMin, c.ShareMax)
 		}
 	}
-	for _, limits := range [][2]float64{{0.001, 0.3}, {0.1, 0.5}, {0.2, 0.21}} {
+	for _, limits := range [][2]float64{{0.0005, 0.3}, {0.1, 0.5}, {0.2, 0.21}} {
 		c.ShareMin, c.ShareMax = limits[0], limits[1]
 		if _, err := New(c); err == nil || !strings.Contains(err.Error(), "manipulated share") {
 			t.Errorf("shares %v: error %v, want one about the share", limits, err)
