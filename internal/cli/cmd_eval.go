@@ -54,7 +54,7 @@ func (o *evalOptions) AddFlags(f *pflag.FlagSet) {
 		f.IntVar(&o.mapScale, "prediction-scale", 0, "value of --predictions in whole numbers that means probability 1 (default: 255 for 8 bits, 65535 for 16)")
 	})
 	section(f, "Scores", func(f *pflag.FlagSet) {
-		addThresholdFlag(f, &o.threshold, localize.DefaultThreshold)
+		addThresholdFlag(f, &o.threshold)
 		f.IntVar(&o.bootstrap, "bootstrap", 1000, "bootstrap samples for the 95 % confidence intervals; 0: no intervals")
 		f.Uint64Var(&o.seed, "seed", 1, "seed of the noise and the bootstrap")
 	})

@@ -167,7 +167,7 @@ func dispatchAt(ctx context.Context, engine *queue.JetStream, results store.Stor
 	}
 	err := group.Wait()
 	if ctx.Err() != nil {
-		return nil // it was asked to stop
+		return nil //nolint:nilerr // it was asked to stop
 	}
 	return err
 }

@@ -36,7 +36,7 @@ func (o *localizeOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.npy, "npy", false, "also write the network's output (probabilities, float32) as a NumPy file")
 	f.BoolVar(&o.each, "each", false, "also write the results of each model, as STEM.MODEL.prob.png and so on")
 	addBatchFlag(f, &o.batch)
-	addThresholdFlag(f, &o.threshold, localize.DefaultThreshold)
+	addThresholdFlag(f, &o.threshold)
 	addMaxPixelsFlag(f, &o.maxPixels, localize.DefaultMaxPixels)
 }
 
@@ -45,8 +45,8 @@ func addBatchFlag(f *pflag.FlagSet, batch *int) {
 	oldSpelling(f, "batch", "batch-size")
 }
 
-func addThresholdFlag(f *pflag.FlagSet, threshold *float64, value float64) {
-	f.Float64Var(threshold, "threshold", value, "probability above which a pixel counts as manipulated")
+func addThresholdFlag(f *pflag.FlagSet, threshold *float64) {
+	f.Float64Var(threshold, "threshold", localize.DefaultThreshold, "probability above which a pixel counts as manipulated")
 }
 
 func addMaxPixelsFlag(f *pflag.FlagSet, most *int64, value int64) {

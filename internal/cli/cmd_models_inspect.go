@@ -57,7 +57,8 @@ type inspectedBackbone struct {
 	Arch   string   `json:"arch"`
 	Input  int      `json:"input"` // side of the picture in pixels
 	Layers []string `json:"layers"`
-	// Adapters is the number of linear layers with a LoRA adapter, and Ranks are those of the adapters.
+	// Adapters is the number of linear layers with a LoRA adapter, and Ranks are those of the
+	// adapters.
 	Adapters int   `json:"adapters,omitempty"`
 	Ranks    []int `json:"adapter_ranks,omitempty"`
 }

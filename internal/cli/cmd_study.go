@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/study"
 	"github.com/declip/declip/internal/study/report"
@@ -47,7 +46,7 @@ func (o *studyOptions) AddFlags(f *pflag.FlagSet) {
 	})
 	section(f, "Scores", func(f *pflag.FlagSet) {
 		f.IntVar(&s.Evaluation.Limit, "limit", 0, "test on at most N pictures of each set (default: all)")
-		addThresholdFlag(f, &s.Evaluation.Threshold, localize.DefaultThreshold)
+		addThresholdFlag(f, &s.Evaluation.Threshold)
 		f.IntVar(&o.bootstrap, "bootstrap", 1000, "bootstrap samples for the 95 % confidence intervals; 0: no intervals")
 	})
 	o.addTraining(f)

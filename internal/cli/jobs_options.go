@@ -20,7 +20,7 @@ type pictureJobOptions struct {
 
 // AddFlags declares the flags with their defaults.
 func (o *pictureJobOptions) AddFlags(f *pflag.FlagSet) {
-	addThresholdFlag(f, &o.options.Threshold, localize.DefaultThreshold)
+	addThresholdFlag(f, &o.options.Threshold)
 	addMaxPixelsFlag(f, &o.options.MaxPixels, localize.DefaultMaxPixels)
 	f.StringVar(&o.options.Maps, "maps", schema.MapsFlagged, "`which` pictures' probability maps to store: "+strings.Join(schema.Maps, ", "))
 	f.StringVar(&o.priority, "priority", string(queue.Bulk), "urgent jobs go before normal ones, and those before `bulk` ones")
@@ -39,10 +39,10 @@ func (o *pictureJobOptions) check(cmd *cobra.Command) error {
 }
 
 // digestOptions are the flags that change what localize.Digest gives.
-func (m *modelOptions) digestOptions() localize.Options {
+func (o *modelOptions) digestOptions() localize.Options {
 	return localize.Options{
-		Arch: m.network.arch, Layer: m.network.layer, Decoder: m.network.decoder, Input: m.network.input, Backbones: m.network.clip,
-		Tiling: m.tiling,
+		Arch: o.network.arch, Layer: o.network.layer, Decoder: o.network.decoder, Input: o.network.input, Backbones: o.network.clip,
+		Tiling: o.tiling,
 	}
 }
 

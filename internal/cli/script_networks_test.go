@@ -105,8 +105,8 @@ func scriptNetwork(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(weights.Write(path, networktest.Tensors(rules), metadata))
 }
 
-// scriptDINO writes a small backbone of DINOv3, or a checkpoint of DINOv3-IML with adapters of rank 2:
-// dino FILE backbone|iml.
+// scriptDINO writes a small backbone of DINOv3, or a checkpoint of DINOv3-IML with adapters of rank
+// 2: dino FILE backbone|iml.
 func scriptDINO(ts *testscript.TestScript, _ bool, args []string) {
 	const width, rank = 64, 2
 	tensors := networktest.DINOv3("", width, 2)

@@ -56,7 +56,7 @@ func RemoveIn(root *os.Root, name string) error {
 			break
 		}
 	}
-	return nil
+	return nil //nolint:nilerr // the directory may have been removed
 }
 
 func removeIn(root *os.Root, name string) error {

@@ -87,12 +87,12 @@ func save(p *picture.RGB, t picture.JPEGTables) (*picture.RGB, []byte, error) {
 
 // drawTable draws one of realTables.
 func (d dice) drawTable() (picture.JPEGTables, int, error) {
-	real, err := realTables()
+	known, err := realTables()
 	if err != nil {
 		return picture.JPEGTables{}, 0, err
 	}
-	i := d.weighted(real.weights...)
-	return real.tables[i], i, nil
+	i := d.weighted(known.weights...)
+	return known.tables[i], i, nil
 }
 
 // live gives a photograph a life before it is manipulated: none, or it was saved by an editor, or

@@ -8,16 +8,16 @@ import (
 )
 
 func TestRealTables(t *testing.T) {
-	real, err := realTables()
+	known, err := realTables()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(real.tables) < 50 || len(real.weights) != len(real.tables) {
-		t.Fatalf("%d tables, %d weights", len(real.tables), len(real.weights))
+	if len(known.tables) < 50 || len(known.weights) != len(known.tables) {
+		t.Fatalf("%d tables, %d weights", len(known.tables), len(known.weights))
 	}
-	for i, table := range real.tables {
-		if err := table.Validate(); err != nil || !(real.weights[i] >= 1) {
-			t.Errorf("table %d: weight %g, %v", i, real.weights[i], err)
+	for i, table := range known.tables {
+		if err := table.Validate(); err != nil || !(known.weights[i] >= 1) {
+			t.Errorf("table %d: weight %g, %v", i, known.weights[i], err)
 		}
 	}
 }
@@ -85,12 +85,12 @@ func checkFile(t *testing.T, s Sample) {
 	if last.Kind != savedAs {
 		return
 	}
-	real, err := realTables()
+	known, err := realTables()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, step := range p.RGB.Steps {
-		if want := real.tables[int(last.Value)].Luma[i]; step != uint16(want) {
+		if want := known.tables[int(last.Value)].Luma[i]; step != uint16(want) {
 			t.Fatalf("%s: step %d is %d, expected %d", s.Name, i, step, want)
 		}
 	}

@@ -18,8 +18,8 @@ const ResultVersion = 1
 
 // Digest identifies what models give for a picture: a SHA-256 in hexadecimal digits over the
 // contents of their files, backbones included, what was detected in them or overridden by
-// o.Arch, Layer, Decoder, Input and Tiling, and ResultVersion. Names of files, the device and the threshold
-// do not count. It reads all weights, but opens no engine.
+// o.Arch, Layer, Decoder, Input and Tiling, and ResultVersion. Names of files, the device and the
+// threshold do not count. It reads all weights, but opens no engine.
 func Digest(ctx context.Context, names []string, o Options) (string, error) {
 	tiling, err := o.Tiling.complete()
 	if err != nil {

@@ -161,9 +161,9 @@ func (m *Model) open(o Options) error {
 	return nil
 }
 
-// findNetworks opens the files and recognises the networks in them. beside are the backbones and
-// other parts.
-func (m *Model) findNetworks(o Options) (networks []*network.Pretrained, beside []*weights.File, err error) {
+// findNetworks opens the files and recognises the networks in them. others are the files of
+// backbones and of other parts.
+func (m *Model) findNetworks(o Options) (networks []*network.Pretrained, others []*weights.File, err error) {
 	alone, parts, err := models.Joined(m.names)
 	if err != nil {
 		return nil, nil, err
@@ -174,10 +174,10 @@ func (m *Model) findNetworks(o Options) (networks []*network.Pretrained, beside 
 		if err != nil {
 			return nil, nil, err
 		}
-		beside = append(beside, f)
+		others = append(others, f)
 	}
-	networks, err = m.openNetworks(o, o.Input, beside)
-	return networks, beside, err
+	networks, err = m.openNetworks(o, o.Input, others)
+	return networks, others, err
 }
 
 // openNetworks opens the models' networks for an input of the given side, 0 for their own.

@@ -113,8 +113,8 @@ func (t *trainer) metadata(score *Score) (map[string]string, error) {
 	return meta, nil
 }
 
-// operatorsBefore is State.Operators of last.safetensors. What is wrong with the file is reported by
-// restore.
+// operatorsBefore is State.Operators of last.safetensors. restore reports what is wrong with the
+// file.
 func (t *trainer) operatorsBefore() int {
 	file, err := weights.Open(filepath.Join(t.config.Out, lastFile))
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/declip/declip/tools/twin"
 )
 
-const slowProducts = 30 // GFLOP/s on one 1024 x 1024 product; Debian's reference BLAS reaches 3 to 6
+// slowProducts is in GFLOP/s of products of 1024 x 1024; Debian's reference BLAS reaches 3 to 6.
+const slowProducts = 30
 
 // warnSlowProducts reports a PyTorch without a fast BLAS before anything is measured. Every ratio
 // would flatter declip: TruFor with the reference BLAS takes 88 s for a picture, and not 4.

@@ -107,7 +107,8 @@ func (p *process) start(stopped <-chan struct{}) error {
 	return nil
 }
 
-// kill kills a process and has it started again after a while. One that is not running is let alone.
+// kill kills a process and has it started again after a while. It leaves one alone that is not
+// running.
 func (s *supervisor) kill(p *process, after time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -61,7 +61,7 @@ func (d *Dispatcher) end(ctx context.Context, m merged) error {
 	case errors.Is(m.err, store.ErrUnavailable), ctx.Err() != nil:
 		d.Log.Warn("merging results failed and is tried again", "job", m.id, "error", m.err)
 		t.retry = time.Now().Add(mergeRetry)
-		return nil
+		return nil //nolint:nilerr // it is logged, and tried again
 	}
 	return d.finishJob(ctx, t, schema.Failed, nil, m.err.Error())
 }

@@ -76,8 +76,8 @@ func (l *lease) finish(ctx context.Context, word string) error {
 		if l.gone(ctx) {
 			return nil
 		}
-		if left--; left == 0 {
-			return fmt.Errorf("it will be delivered again: %v", err) // not to be repeated here
+		if left--; left == 0 { // an error that is not wrapped is not repeated
+			return fmt.Errorf("it will be delivered again: %s", err.Error())
 		}
 		return err
 	})

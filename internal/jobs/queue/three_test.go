@@ -22,7 +22,7 @@ type cluster struct {
 func addresses(t *testing.T, n int) (list []string) {
 	t.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it answers at once
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func startCluster(t *testing.T) *cluster {
 
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	s, err := StartServer(context.Background(), c.options[i]) //nolint:usetesting // it outlives the context of a subtest
+	s, err := StartServer(context.Background(), c.options[i]) // it outlives the context of a subtest
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -220,7 +220,7 @@ func (d *dir) Delete(ctx context.Context, key string) error {
 
 // fileError classes an error of the file system.
 func fileError(key string, err error) error {
-	class := error(nil)
+	var class error
 	switch {
 	case err == nil:
 		return nil

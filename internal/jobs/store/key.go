@@ -13,7 +13,7 @@ const mostKey = 1024 // bytes; what S3 takes
 // whose elements are joined by "/": none of them empty, "." or "..", without backslashes and
 // control characters. Such a key names the same object in all kinds of stores and cannot leave one.
 func CheckKey(key string) error {
-	why := ""
+	var why string
 	switch {
 	case key == "":
 		why = "it is empty"

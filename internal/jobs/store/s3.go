@@ -270,7 +270,7 @@ func s3Error(ctx context.Context, key string, err error) error {
 		return context.Cause(ctx)
 	}
 	r := minio.ToErrorResponse(err)
-	class := error(nil)
+	var class error
 	switch {
 	case r.Code == minio.NoSuchKey, r.Code == minio.NoSuchBucket, r.StatusCode == http.StatusNotFound:
 		class = ErrNotFound

@@ -96,7 +96,7 @@ func (s *slot) read(ctx context.Context, source store.Store, item *manifest.Item
 		data, err = s.readOnce(ctx, source, item)
 		return err
 	})
-	code := ""
+	var code string
 	switch {
 	case err == nil, errors.Is(err, store.ErrUnavailable), ctx.Err() != nil:
 		return data, err

@@ -160,7 +160,7 @@ func (b batchScale) emit(e *encoder, _ *call, in, out []string) {
 func (b batchScale) gradient(c *call, dy []*Node) []*Node {
 	x, scale, mean, variance, d := c.in[0], c.in[1], c.in[3], c.in[4], dy[0]
 	if byNormOperators(x) {
-		return append(apply(normGradient{b.eps}, 3, x, scale, mean, variance, d), nil, nil)
+		return append(apply(normGradient(b), 3, x, scale, mean, variance, d), nil, nil)
 	}
 	axes := otherAxes(x)
 	n := countOf(x, axes)

@@ -116,17 +116,17 @@ func newBuilder(g *graph.Graph, train bool) *builder {
 }
 
 // once returns the node of that name, and makes it at the first call.
-func (b *builder) once(name string, make func() *graph.Node) *graph.Node {
+func (b *builder) once(name string, build func() *graph.Node) *graph.Node {
 	if b.made[name] == nil {
-		b.made[name] = make()
+		b.made[name] = build()
 	}
 	return b.made[name]
 }
 
 // tables is once for two nodes.
-func (b *builder) tables(name string, make func() (x, y *graph.Node)) (x, y *graph.Node) {
+func (b *builder) tables(name string, build func() (x, y *graph.Node)) (x, y *graph.Node) {
 	if b.made[name+" x"] == nil {
-		b.made[name+" x"], b.made[name+" y"] = make()
+		b.made[name+" x"], b.made[name+" y"] = build()
 	}
 	return b.made[name+" x"], b.made[name+" y"]
 }

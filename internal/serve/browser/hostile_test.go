@@ -137,7 +137,7 @@ func TestNothingOfAPictureRuns(t *testing.T) {
 	b.unharmed("the printed report")
 	saved := value[string](b, `(async () => {
 		const { asFile } = await import('./assets/js/report.js');
-		return (await asFile(document.querySelector('#report'), document.querySelector('#report h1').textContent)).text();
+		return (await asFile([document.querySelector('#report')], document.querySelector('#report h1').textContent)).text();
 	})()`)
 	value[bool](b, `document.body.dispatchEvent(new Event('afterprint')) || true`)
 	_, small, err := picture.ThroughJPEG(picture.NewRGB(64, 48), 90)
