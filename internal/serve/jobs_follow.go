@@ -196,7 +196,7 @@ func (s *Server) jobEvents(w http.ResponseWriter, r *request, c *jobs.Service) e
 	left := s.writeEvents(ctx, r, out, changes, ended)
 	stop()
 	if left {
-		_ = <-ended // the caller is gone, and so is who would read its error
+		<-ended //nolint:errcheck // nobody is left to read its error
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (d *Dispatcher) hold(ctx context.Context) (held context.Context, release fu
 			})
 			return held, func() {
 				lose(nil)
-				_ = <-renewed // it has no error
+				<-renewed //nolint:errcheck // it has no error
 			}, nil
 		}
 		if !errors.Is(err, queue.ErrExists) && !d.passing(ctx, err) {
