@@ -196,7 +196,7 @@ func (s *Server) jobEvents(w http.ResponseWriter, r *request, c *jobs.Service) e
 	left := s.writeEvents(ctx, r, out, changes, ended)
 	stop()
 	if left {
-		<-ended //nolint:errcheck // nobody is left to read its error
+		<-ended //nolint:errcheck // its reader is gone
 	}
 	return nil
 }
