@@ -17,7 +17,8 @@ import (
 const ResultVersion = 1
 
 // Digest identifies what models give for a picture: a SHA-256 in hexadecimal digits over the
-// contents of their files, backbones included, what was detected in them or overridden by
+// contents of their files, backbones included, what was detected in them, stated next to them (by
+// adapter_config.json) or overridden by
 // o.Arch, Layer, Decoder, Input and Tiling, and ResultVersion. Names of files, the device and the
 // threshold do not count. It reads all weights, but opens no engine.
 func Digest(ctx context.Context, names []string, o Options) (string, error) {
@@ -39,6 +40,9 @@ func Digest(ctx context.Context, names []string, o Options) (string, error) {
 			return "", err
 		}
 		fmt.Fprintf(whole, "network %s\n", spec)
+		for _, u := range n.Uses() {
+			fmt.Fprintf(whole, "backbone %s\n", u.Backbone.Traits())
+		}
 	}
 	for _, f := range m.files {
 		if err := hashFile(ctx, whole, f); err != nil {

@@ -52,7 +52,7 @@ func (b *Backbone) Digest() (string, error) {
 		return "", err
 	}
 	whole := sha256.New()
-	fmt.Fprintln(whole, b.traits())
+	fmt.Fprintln(whole, b.Traits())
 	for i, d := range builder.declared {
 		fmt.Fprintf(whole, "%s %v %x\n", d.name, d.shape, sums[i])
 	}
@@ -64,15 +64,15 @@ func (b *Backbone) Digest() (string, error) {
 	return digest, nil
 }
 
-// traits are what a digest depends on besides the tensors.
-func (b *Backbone) traits() string {
+// Traits are what the features depend on besides the tensors, as a text.
+func (b *Backbone) Traits() string {
 	d, ok := b.tower.(dino)
 	if !ok {
 		return fmt.Sprintf("%s, %d pixels", b.Arch(), b.Side())
 	}
 	text := fmt.Sprintf("%s, satellite %t, periods %v", b.Arch(), d.satellite, d.periods)
 	if a := b.layout.adapters; a != nil {
-		text += fmt.Sprintf(", adapters of alpha %g", a.alpha)
+		text += fmt.Sprintf(", adapters of alpha %g, over the root %t", a.alpha, a.root)
 	}
 	return text
 }
@@ -111,8 +111,8 @@ func (b *Backbone) storeDigest(key, digest string) {
 	_ = files.WriteBytes(path, []byte(digest))
 }
 
-// fileKey identifies what the backbone's files hold by their paths, lengths and times; false if
-// they are not files on disk.
+// fileKey identifies what the backbone's files hold by their paths, lengths and times, and what was
+// read of files that state settings; false if they are not files on disk.
 func (b *Backbone) fileKey() (string, bool) {
 	key := ""
 	names := b.layout.file.Files()
@@ -130,5 +130,5 @@ func (b *Backbone) fileKey() (string, bool) {
 		}
 		key += fmt.Sprintf("%s\x00%d\x00%d\x00", path, info.Size(), info.ModTime().UnixNano())
 	}
-	return key + b.layout.prefix, true
+	return key + b.layout.prefix + "\x00" + b.Traits(), true
 }

@@ -122,6 +122,36 @@ func TestPEFT(t *testing.T) {
 	}
 }
 
+// The digest follows the settings next to a file of adapters, which change what they compute.
+func TestAdaptersDigest(t *testing.T) {
+	g := readDINO(t)
+	backbone, head := goldenFiles(t, g)
+	file := adapterFile(t, peftTensors(g, true), peftText)
+	seen := map[string]string{}
+	for _, settings := range []string{
+		peftText,
+		strings.Replace(peftText, `"lora_alpha":8`, `"lora_alpha":16`, 1),
+		strings.Replace(peftText, `"bias"`, `"use_rslora":true,"bias"`, 1),
+	} {
+		path := filepath.Join(filepath.Dir(file.Path()), adapterConfig)
+		if err := os.WriteFile(path, []byte(settings), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, err := OpenPretrained(head, Override{Arch: "dinov3", Decoder: DecoderConv3, Input: 64}, backbone, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := m.Uses()[0].Backbone.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[digest]; ok {
+			t.Errorf("settings %s and %s have the same digest", other, settings)
+		}
+		seen[digest] = settings
+	}
+}
+
 // merged is the model in a file with its adapters merged.
 func merged(t *testing.T, m *Pretrained) *Pretrained {
 	t.Helper()
