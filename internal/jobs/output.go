@@ -10,6 +10,7 @@ import (
 	"github.com/declip/declip/internal/jobs/results"
 	"github.com/declip/declip/internal/jobs/schema"
 	"github.com/declip/declip/internal/jobs/store"
+	"github.com/declip/declip/internal/parallel"
 )
 
 // ResultsOptions say which results are written, and how.
@@ -60,10 +61,8 @@ func (s *Service) Results(ctx context.Context, tenant, id string, o ResultsOptio
 		if f, ok := to.(interface{ Flush() }); ok {
 			f.Flush()
 		}
-		select {
-		case <-time.After(followEvery):
-		case <-ctx.Done():
-			return stream.Next, context.Cause(ctx)
+		if err := parallel.Sleep(ctx, followEvery); err != nil {
+			return stream.Next, err
 		}
 		if job, _, err = s.read(ctx, tenant, id); err != nil {
 			return stream.Next, err

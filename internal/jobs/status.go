@@ -12,6 +12,7 @@ import (
 
 	"github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/schema"
+	"github.com/declip/declip/internal/parallel"
 )
 
 // Status is what a caller sees of a job.
@@ -230,10 +231,8 @@ func (s *Service) Watch(ctx context.Context, tenant, id string) iter.Seq2[Status
 			if last = st; st.State.Over() {
 				return
 			}
-			select {
-			case <-time.After(watchEvery):
-			case <-ctx.Done():
-				yield(st, context.Cause(ctx))
+			if err := parallel.Sleep(ctx, watchEvery); err != nil {
+				yield(st, err)
 				return
 			}
 		}

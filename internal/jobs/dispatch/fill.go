@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/declip/declip/internal/jobs/queue"
@@ -192,19 +193,28 @@ func (d *Dispatcher) finished(ctx context.Context, job *schema.Job) ([]schema.Ra
 	if err != nil {
 		return nil, err
 	}
+	return d.batches(ctx, filter, func(subject string) (string, error) {
+		name, err := queue.ParseDone(subject)
+		return name.Batch, err
+	})
+}
+
+// batches lists the batches of the messages whose subjects match filter. batch takes the name of a
+// batch from a subject.
+func (d *Dispatcher) batches(ctx context.Context, filter string, batch func(subject string) (string, error)) ([]schema.Range, error) {
 	subjects, err := d.Engine.Subjects(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
 	var list []schema.Range
 	for _, s := range subjects {
-		name, err := queue.ParseDone(s)
+		name, err := batch(s)
 		if err != nil {
 			return nil, err
 		}
-		r, err := schema.ParseRange(name.Batch)
+		r, err := schema.ParseRange(name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("message %s: %w", s, err)
 		}
 		list = append(list, r)
 	}

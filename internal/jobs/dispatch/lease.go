@@ -43,7 +43,7 @@ func (d *Dispatcher) hold(ctx context.Context) (held context.Context, release fu
 		if !errors.Is(err, queue.ErrExists) && !d.passing(ctx, err) {
 			return nil, nil, err
 		}
-		if err := sleep(ctx, time.Second); err != nil {
+		if err := parallel.Sleep(ctx, time.Second); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -53,7 +53,7 @@ func (d *Dispatcher) hold(ctx context.Context) (held context.Context, release fu
 func (d *Dispatcher) renew(ctx context.Context, key string, revision uint64) error {
 	renewed := time.Now()
 	for {
-		if err := sleep(ctx, queue.LeaseRenew); err != nil {
+		if err := parallel.Sleep(ctx, queue.LeaseRenew); err != nil {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), queue.LeaseRenew)
 			defer cancel()
 			_ = d.leases.Delete(last, key, revision) // or it expires
@@ -79,19 +79,7 @@ func (d *Dispatcher) passing(ctx context.Context, err error) bool {
 	}
 	if errors.Is(err, queue.ErrUnavailable) || errors.Is(err, queue.ErrFull) || errors.Is(err, store.ErrUnavailable) {
 		d.Log.Warn("dispatcher waits", "error", err)
-		return sleep(ctx, time.Second) == nil
+		return parallel.Sleep(ctx, time.Second) == nil
 	}
 	return false
-}
-
-// sleep waits, and returns the cause of ctx if that ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

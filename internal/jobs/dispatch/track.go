@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/declip/declip/internal/jobs/queue"
@@ -110,23 +109,10 @@ func (d *Dispatcher) inQueue(ctx context.Context, job *schema.Job) ([]schema.Ran
 	if err != nil {
 		return nil, err
 	}
-	subjects, err := d.Engine.Subjects(ctx, filter)
-	if err != nil {
-		return nil, err
-	}
-	var list []schema.Range
-	for _, s := range subjects {
-		w, err := queue.ParseWork(s)
-		if err != nil {
-			return nil, err
-		}
-		r, err := schema.ParseRange(w.Batch)
-		if err != nil {
-			return nil, fmt.Errorf("message %s: %w", s, err)
-		}
-		list = append(list, r)
-	}
-	return list, nil
+	return d.batches(ctx, filter, func(subject string) (string, error) {
+		name, err := queue.ParseWork(subject)
+		return name.Batch, err
+	})
 }
 
 // recountTimeout bounds the time for the events of a job.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/declip/declip/internal/jobs/schema"
 	"github.com/declip/declip/internal/jobs/worker"
+	"github.com/declip/declip/internal/parallel"
 )
 
 // Work replaces a model.
@@ -61,12 +62,8 @@ func (w *Work) one(ctx context.Context, job *schema.Job, p worker.Picture, emit 
 		w.Kill()
 	}
 	if w.Item > 0 {
-		timer := time.NewTimer(w.Item)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := parallel.Sleep(ctx, w.Item); err != nil {
+			return err
 		}
 	}
 	if strings.Contains(p.Name, "bad") {

@@ -92,7 +92,7 @@ func (s *slot) beats(ctx context.Context, lease queue.Lease) (rest func()) {
 	// A batch that is being finished outlives the worker's context for a moment.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	parallel.Go(func() error {
-		for sleep(ctx, queue.BeatEvery) == nil {
+		for parallel.Sleep(ctx, queue.BeatEvery) == nil {
 			attempt, done := context.WithTimeout(ctx, queue.BeatEvery)
 			if err := lease.Beat(attempt); err != nil && ctx.Err() == nil {
 				s.Log.Warn("a batch may be given to another worker", "batch", lease.Subject(), "error", err)

@@ -156,7 +156,7 @@ func (s *slot) patiently(ctx context.Context, f func() error) error {
 			return err
 		}
 		s.Log.Warn("a store does not answer", "error", err)
-		if sleep(ctx, delay) != nil {
+		if parallel.Sleep(ctx, delay) != nil {
 			return err
 		}
 		delay = min(2*delay, time.Minute/2)

@@ -73,23 +73,11 @@ func (w *Worker) beat(ctx context.Context) error {
 		if _, err := w.leases.Put(ctx, key, value); err != nil {
 			return err
 		}
-		if err := sleep(ctx, queue.LeaseRenew); err != nil {
+		if err := parallel.Sleep(ctx, queue.LeaseRenew); err != nil {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
 			_ = w.leases.Delete(last, key, 0) // or it expires
 			return err
 		}
-	}
-}
-
-// sleep waits, and returns the cause of ctx if that ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
