@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -62,16 +61,7 @@ func TestConvNorm(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				session, err := e.Load(model, SessionOptions{Threads: 2})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer session.Close()
-				got, err := session.Run(context.Background(), inputs, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return got["y"].Float32s()
+				return runOnce(t, e, model, 2, inputs)["y"].Float32s()
 			}
 			want, largest := run(false), 0.0
 			for _, v := range want {

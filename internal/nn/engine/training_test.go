@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"context"
-	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -66,28 +64,7 @@ func TestTrainingOperators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		session, err := e.Load(model, SessionOptions{Threads: 2})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer session.Close()
-		got, err := session.Run(context.Background(), inputs, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
+		return runOnce(t, e, model, 2, inputs)
 	}
-	want := run(false)
-	for name, got := range run(true) {
-		var largest float64
-		for _, v := range want[name].Float32s() {
-			largest = max(largest, math.Abs(float64(v)))
-		}
-		for i, v := range want[name].Float32s() {
-			// 3e-5: rounding of sums of a thousand terms, in another order.
-			if d := math.Abs(float64(v - got.Float32s()[i])); !(d <= 3e-5*largest) {
-				t.Fatalf("%s[%d] is %g, expected %g", name, i, got.Float32s()[i], v)
-			}
-		}
-	}
+	wantClose(t, run(true), run(false))
 }

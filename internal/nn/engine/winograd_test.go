@@ -38,6 +38,39 @@ func openWithOperators(t *testing.T) *Engine {
 	return e
 }
 
+// runOnce loads a model, runs it once and closes it.
+func runOnce(t *testing.T, e *Engine, model []byte, threads int, inputs map[string]*Tensor) map[string]*Tensor {
+	t.Helper()
+	session, err := e.Load(model, SessionOptions{Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	got, err := session.Run(context.Background(), inputs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// wantClose compares outputs up to 3e-5 of the largest value of each: sums of a thousand terms in
+// another order round differently by that.
+func wantClose(t *testing.T, got, want map[string]*Tensor) {
+	t.Helper()
+	for name := range want {
+		expected, actual := want[name].Float32s(), got[name].Float32s()
+		var largest float64
+		for _, v := range expected {
+			largest = max(largest, math.Abs(float64(v)))
+		}
+		for i, v := range expected {
+			if d := math.Abs(float64(v - actual[i])); !(d <= 3e-5*largest) {
+				t.Fatalf("%s[%d] is %g, expected %g", name, i, actual[i], v)
+			}
+		}
+	}
+}
+
 func compareWinograd(t *testing.T, e *Engine, threads, n, in, out, height, width int) {
 	random := rand.New(rand.NewPCG(1, 2))
 	tensor := func(shape ...int) *Tensor {
@@ -81,27 +114,7 @@ func compareWinograd(t *testing.T, e *Engine, threads, n, in, out, height, width
 		if err != nil {
 			t.Fatal(err)
 		}
-		session, err := e.Load(model, SessionOptions{Threads: threads})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer session.Close()
-		got, err := session.Run(context.Background(), inputs, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
+		return runOnce(t, e, model, threads, inputs)
 	}
-	want := run(false)
-	for name, got := range run(true) {
-		var largest float64
-		for _, v := range want[name].Float32s() {
-			largest = max(largest, math.Abs(float64(v)))
-		}
-		for i, v := range want[name].Float32s() {
-			if d := math.Abs(float64(v - got.Float32s()[i])); !(d <= 3e-5*largest) {
-				t.Fatalf("%s[%d] is %g, expected %g", name, i, got.Float32s()[i], v)
-			}
-		}
-	}
+	wantClose(t, run(true), run(false))
 }
