@@ -34,7 +34,8 @@ func Files(t testing.TB, least int, patterns ...string) map[string][]byte {
 // largestSeed is the size in bytes above which a file makes fuzzing slow.
 const largestSeed = 40_000
 
-// AddSeeds adds the small ones of Files to the corpus. If there are none the test fails.
+// AddSeeds adds the files that Files finds to the corpus, without the large ones. The test fails if
+// no file is left.
 func AddSeeds(f *testing.F, patterns ...string) {
 	f.Helper()
 	n := 0

@@ -9,7 +9,8 @@ import (
 	"github.com/declip/declip/internal/serve"
 )
 
-// The words of the verdict come with rates measured for the model, or say that there are none.
+// The page shows the measured rates of the model with its verdict, or says that nothing was
+// measured.
 func TestRates(t *testing.T) {
 	spots := &spotter{strong: 5, weak: 0.62}
 	url, _ := listen(t, testConfig(),
