@@ -9,7 +9,7 @@
 // for PNG. One training step of the published decoder must agree to 1e-5 in its loss and to 1e-4 in
 // running statistics and weights: with AdamW for weights with clear gradients and, from PyTorch's
 // gradients, for all; with plain SGD for all. No gradient may be twice as far from float64's as
-// PyTorch's is.
+// PyTorch's is, or as rounding moves it.
 //
 // Features of DINO's backbones may differ by a thousandth of the largest.
 //

@@ -83,12 +83,16 @@ func (p *parity) training(python, program string, threads int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%-52s %12s\n", what, "difference")
-	p.compareLoss(loss, answer.Loss)
-	if err := p.compareStepped(after.params, request["folder"].(string)); err != nil {
+	moves, err := p.moved(after.gradients, features, target)
+	if err != nil {
 		return err
 	}
-	return p.updates(other, request, features, target)
+	fmt.Printf("\n%-52s %12s\n", what, "difference")
+	p.compareLoss(loss, answer.Loss)
+	if err := p.compareStepped(after.params, moves, request["folder"].(string)); err != nil {
+		return err
+	}
+	return p.updates(other, request, features, target, moves)
 }
 
 func (p *parity) compareLoss(ours, theirs float64) {
@@ -145,9 +149,9 @@ func (p *parity) open(head *network.Head, config train.Config) (*train.Step, err
 }
 
 // distinct is the size of a gradient, relative to the largest of its tensor, from which its step is
-// compared. AdamW's first step is the gradient's sign times the rate. After twenty norms and ReLUs,
-// gradients in float32 are off by up to 0.5 % of the largest, so rounding decides the sign of
-// smaller ones, in PyTorch as well as here.
+// compared; where rounding moves the tensor's gradients by more than half of that (see moved), it
+// is twice as much as they move. AdamW's first step is the gradient's sign times the rate, so
+// rounding decides the step of smaller ones, in PyTorch as well as here.
 const distinct = 1e-2
 
 // Kinds of tensors.
@@ -178,7 +182,7 @@ func kindOf(list []network.Param, i int) string {
 }
 
 // compareStepped prints the largest differences by kind of tensor.
-func (p *parity) compareStepped(after []network.Param, folder string) error {
+func (p *parity) compareStepped(after []network.Param, moves movement, folder string) error {
 	largest, judged, all, same := map[string]float64{}, 0, 0, 0
 	for i, ours := range after {
 		theirs, err := twin.ReadFloats(filepath.Join(folder, ours.Name))
@@ -195,7 +199,7 @@ func (p *parity) compareStepped(after []network.Param, folder string) error {
 			if err != nil {
 				return err
 			}
-			bound := float32(distinct * highest(grad))
+			bound := float32(max(distinct, 2*moves[ours.Name]) * highest(grad))
 			decided = func(k int) bool { return grad[k] >= bound || grad[k] <= -bound }
 		}
 		scale := scaleOf(ours, theirs)
@@ -214,7 +218,7 @@ func (p *parity) compareStepped(after []network.Param, folder string) error {
 	for _, kind := range []string{kernels, norms, lastBias, means, variances} {
 		fmt.Printf(kindsColumn, kind, largest[kind], p.verdict(largest[kind] <= mostWeight))
 	}
-	fmt.Printf("(of %d values %.2f %% agree to %g; judged are those %.1f %% whose gradients are above %g of their tensor's largest)\n",
+	fmt.Printf("(of %d values %.2f %% agree to %g; judged are those %.1f %% whose gradients are above %g of their tensor's largest and twice its movement)\n",
 		all, 100*float64(same)/float64(all), mostWeight, 100*float64(judged)/float64(all), distinct)
 	return nil
 }
