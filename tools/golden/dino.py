@@ -342,9 +342,13 @@ def stored(t):
 
 
 def lora_of(w, c, rank):
+    """Adapters that move queries and keys by about their own size, at any width and rank. Larger ones make attention choose
+    single tokens, so that rounding decides maps: with 0.1 and 0.2 at ViT-L and rank 32, PyTorch's float32 differs from its
+    float64 by 0.006 in probability."""
     named = {}
+    scale_a, scale_b = 0.1 * min(1, 128 / c.width) ** 0.5, 0.2 * min(1, 4 / rank) ** 0.5
     for i in range(c.blocks):
-        for side, shape, scale in [("A", [rank, c.width], 0.1), ("B", [3 * c.width, rank], 0.2)]:
+        for side, shape, scale in [("A", [rank, c.width], scale_a), ("B", [3 * c.width, rank], scale_b)]:
             name = f"blocks.{i}.attn.qkv.lora_{side}.default.weight"
             w.add(name, shape, scale)
             named[name] = w.tensors[name]
