@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the program and compares its parts with PyTorch and NumPy, where a Python has them:
 #   scripts/bench.sh [MODEL]
-# BENCH_ONLY=metrics, BENCH_ONLY=published or BENCH_ONLY=whole (other authors' networks) measures these alone.
+# BENCH_ONLY=metrics, published, whole (other authors' networks), dino or lora (a training step of adapters) measures these alone.
 # MODEL is a built-in name or a file (default: lite). BENCH_PYTHON names the Python (default: Debian's).
 set -euo pipefail
 cd "$(dirname "$0")/.."

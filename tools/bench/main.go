@@ -39,8 +39,8 @@ type options struct {
 	model, program, python, twin string
 	threads                      int
 	published, training, metrics bool
-	epoch, whole, dino           bool
-	adapters                     int    // only take training steps of adapters with this batch size
+	epoch, whole, dino, lora     bool
+	adapters                     int    // only take training steps of adapters with this batch size, one for each line of input
 	step                         int    // only take training steps with this batch size
 	train, decoder               string // only train this decoder on the data in this directory
 }
@@ -59,7 +59,8 @@ func main() {
 	flag.StringVar(&o.decoder, "decoder", "conv-20", "decoder of -train")
 	flag.BoolVar(&o.whole, "whole", false, "measure other authors' networks only")
 	flag.BoolVar(&o.dino, "dino", false, "measure DINOv3-IML and adapters only")
-	flag.IntVar(&o.adapters, "adapters", 0, "take training steps of adapters of the backbone in -m with batches of `n` pictures, and print the seconds as JSON")
+	flag.IntVar(&o.adapters, "adapters", 0, "take training steps of adapters of the backbone in -m with batches of `n` pictures, one for each line of standard input, and print seconds and memory as JSON")
+	flag.BoolVar(&o.lora, "lora", false, "measure a training step of adapters only")
 	flag.BoolVar(&o.metrics, "metrics", false, "measure the scores only")
 	flag.IntVar(&o.threads, "threads", 2, "threads of either side")
 	flag.Parse()
@@ -100,6 +101,9 @@ func run(o options) error {
 	}
 	if o.dino {
 		return errors.Join(benchDINO(o, work), done())
+	}
+	if o.lora {
+		return errors.Join(benchAdapters(o, work), done())
 	}
 	if o.training {
 		return errors.Join(benchTraining(o, work), done())

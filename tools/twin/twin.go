@@ -25,13 +25,18 @@ type Twin struct {
 // Start starts a program with n threads. Without such a Python the result is a Twin in which both
 // versions are missing.
 func Start(python, program string, threads int) (*Twin, error) {
-	t := &Twin{}
 	python, err := exec.LookPath(python)
 	if err != nil {
-		return t, nil //nolint:nilerr // without Python both versions are missing
+		return &Twin{}, nil //nolint:nilerr // without Python both versions are missing
 	}
-	t.cmd = exec.Command(python, "-W", "ignore", program, strconv.Itoa(threads))
+	return StartProgram(python, "-W", "ignore", program, strconv.Itoa(threads))
+}
+
+// StartProgram starts any program that answers requests like the other side does.
+func StartProgram(program string, args ...string) (*Twin, error) {
+	t := &Twin{cmd: exec.Command(program, args...)}
 	t.cmd.Stderr = os.Stderr
+	var err error
 	if t.in, err = t.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
