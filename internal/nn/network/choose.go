@@ -277,14 +277,11 @@ func (m *Pretrained) settleDecoder() error {
 	if err != nil {
 		return err
 	}
-	if d.kind == DecoderAttention && (len(m.uses) > 1 || cnn) {
+	if d.kind == DecoderAttention && (len(m.distinct()) > 1 || cnn) {
 		return fmt.Errorf("%w: decoder %s needs a backbone with tokens, %s has none", ErrSpec, d.kind, m.spec.Arch)
 	}
 	if d.kind == DecoderConv3 {
-		c := 0
-		for _, s := range m.shapes {
-			c += s.Channels
-		}
+		c := totalChannels(m.shapes)
 		d.widths = [stages]int{max(1, c/2), max(1, c/4)}
 	}
 	m.decoder = d

@@ -76,13 +76,13 @@ func convDepth(kind string) (int, error) {
 	return depth, nil
 }
 
-// build adds the decoder to features of the given shapes: one, or those of a transformer and a
-// residual network.
+// build adds the decoder to features of the given shapes: those of one or several layers of a
+// backbone, or those of a transformer and a residual network.
 func (d decoder) build(b *builder, features []*graph.Node, shapes []Features) *graph.Node {
 	first, shape := features[0], shapes[0]
 	switch {
 	case d.kind == DecoderAttention:
-		return d.attention(b, first, shape)
+		return d.attention(b, features, shapes)
 	case d.kind == DecoderLinear && d.positions:
 		return d.linearOverPositions(b, first, shape)
 	case d.kind == DecoderLinear && shape.Tokens && len(features) == 1:
@@ -111,6 +111,14 @@ func joinMaps(features []*graph.Node, shapes []Features) *graph.Node {
 		maps[i] = graph.UpsampleBilinear(x, shapes[0].Height, shapes[0].Width)
 	}
 	return graph.Concat(1, maps...)
+}
+
+// totalChannels is the sum of the features' channels.
+func totalChannels(shapes []Features) (n int) {
+	for _, s := range shapes {
+		n += s.Channels
+	}
+	return n
 }
 
 // linearWeight declares fc.0.weight for c inputs, as [1, c, 1, 1] for a convolution.
@@ -151,8 +159,12 @@ func (d decoder) linearOverPositions(b *builder, x *graph.Node, shape Features) 
 }
 
 // attention adds two transformer blocks over all tokens, in which each token sees only those before
-// it, then a linear layer.
-func (d decoder) attention(b *builder, x *graph.Node, shape Features) *graph.Node {
+// it, then a linear layer. The channels of several layers are joined.
+func (d decoder) attention(b *builder, features []*graph.Node, shapes []Features) *graph.Node {
+	x, shape := features[0], shapes[0]
+	if len(features) > 1 {
+		x, shape.Channels = graph.Concat(2, features...), totalChannels(shapes)
+	}
 	tokens := shape.Before() + shape.Height*shape.Width
 	causal := make([]float32, tokens*tokens)
 	for i := range tokens {
