@@ -59,6 +59,9 @@ type Options struct {
 	// Input is the side in pixels of the square that PSCC-Net gets pictures scaled
 	// to; 0: their own size. Other networks refuse it.
 	Input int
+	// Statistics name what the pictures of DINOv3 are normalised by, "imagenet" or
+	// "satellite"; empty: what the backbone's file says.
+	Statistics string
 	// Backbones are files with CLIP's weights, for models that come without
 	// them. Without these files, the models directory is searched.
 	Backbones []string
@@ -87,7 +90,7 @@ func Open(name string, o Options) (*Model, error) {
 func OpenSeveral(names []string, o Options) (*Model, error) {
 	m, err := localize.OpenSeveral(names, localize.Options{
 		Library: o.Library, Device: o.Device, Threads: o.Threads, Threshold: o.Threshold, LowMemory: o.LowMemory,
-		Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Input: o.Input, Backbones: o.Backbones, Each: o.Each, Program: moduleVersion(),
+		Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Input: o.Input, Statistics: o.Statistics, Backbones: o.Backbones, Each: o.Each, Program: moduleVersion(),
 	})
 	if err != nil {
 		return nil, err

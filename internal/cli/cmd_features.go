@@ -27,6 +27,7 @@ type featuresOptions struct {
 	model, arch string
 	layers      []string
 	input       int
+	statistics  string
 	engine      engineOptions
 	featureFiles
 	json      bool
@@ -40,6 +41,7 @@ func (o *featuresOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.arch, "arch", "", "backbone to use, if the file contains several")
 	f.StringSliceVar(&o.layers, "layer", nil, "layer, such as layer20; repeatable (default: the one that the model's decoder reads, or else the last)")
 	f.IntVar(&o.input, "input", 0, "scale pictures to squares of `N` pixels, for backbones of DINOv2 and DINOv3 (default: the backbone's size)")
+	addStatisticsFlag(f, &o.statistics)
 	f.StringVarP(&o.out, "out", "o", "declip-features", "`directory` for the results, created if needed")
 	f.StringVar(&o.format, "format", formatNPY, "npy (one file per layer) or safetensors (one file per picture)")
 	f.BoolVar(&o.half, "fp16", false, "write float16 instead of float32")
@@ -171,6 +173,12 @@ func (a *app) featureSource(cmd *cobra.Command, o *featuresOptions, file *weight
 			return nil, usagef(cmd, "%w", err)
 		}
 		return nil, err
+	}
+	if s.backbone, err = s.backbone.WithStatistics(o.statistics); err != nil {
+		return nil, usagef(cmd, "--statistics: %w", err)
+	}
+	if doubt := s.backbone.Doubt(); doubt != "" {
+		a.notice(doubt)
 	}
 	if err := s.resize(o.input, contents.Stated.Input); err != nil {
 		return nil, usagef(cmd, "--input %d: %w", o.input, err)

@@ -61,6 +61,10 @@ type inspectedBackbone struct {
 	// adapters.
 	Adapters int   `json:"adapters,omitempty"`
 	Ranks    []int `json:"adapter_ranks,omitempty"`
+	// Statistics name what DINOv3's pictures are normalised by, and Doubt says how that was determined
+	// if the file does not state it.
+	Statistics string `json:"statistics,omitempty"`
+	Doubt      string `json:"doubt,omitempty"`
 }
 
 type inspectedTensor struct {
@@ -146,7 +150,7 @@ func (x *examined) inspect() inspection {
 	if x.contents != nil {
 		for _, b := range x.contents.Backbones {
 			count, ranks := b.Adapters()
-			r.Backbones = append(r.Backbones, inspectedBackbone{b.Arch(), b.Side(), b.Layers(), count, ranks})
+			r.Backbones = append(r.Backbones, inspectedBackbone{b.Arch(), b.Side(), b.Layers(), count, ranks, b.StatisticsName(), b.Doubt()})
 		}
 	}
 	needed := x.needed()
@@ -179,6 +183,14 @@ func (r inspection) write(w io.Writer, x *examined) error {
 	for _, b := range r.Backbones {
 		if b.Adapters > 0 {
 			row(t, "adapters", fmt.Sprintf("%d of rank %s, merged when the model is opened", b.Adapters, strings.Trim(fmt.Sprint(b.Ranks), "[]")))
+		}
+	}
+	for _, b := range r.Backbones {
+		if b.Statistics != "" {
+			row(t, "statistics", b.Statistics)
+		}
+		if b.Doubt != "" {
+			row(t, "note", printable(b.Doubt))
 		}
 	}
 	if x.needs != nil {

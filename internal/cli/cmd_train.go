@@ -153,6 +153,7 @@ func addNetworkFlags(f *pflag.FlagSet, c *train.Config) {
 	f.StringArrayVar(&c.BackboneFiles, "clip", nil, "`file` with a backbone; repeatable (default: searched in the models directory)")
 	f.StringVar(&s.Decoder, "decoder", s.Decoder, "decoder: linear, attention, conv3, conv-4, conv-12 or conv-20; of xceptionnet-lite: context or pyramid (default: linear, context)")
 	f.IntVar(&s.Input, "input", 0, "scale pictures to squares of `N` pixels, for backbones of DINOv2 and DINOv3 (default: 512 for DINOv3, 518 for DINOv2)")
+	addStatisticsFlag(f, &s.Statistics)
 	f.IntSliceVar(&s.Widths, "widths", nil, "channels of a conv decoder's four stages; xceptionnet-lite: of conv1, conv2, block1, block2; cat-net, pscc-net: of the branches (cat-net-dct has three)")
 	f.IntVar(&s.Context, "context", 0, "xceptionnet-lite: channels of the context decoder")
 	f.IntVar(&s.Pyramid, "pyramid", 0, "xceptionnet-lite: channels of the pyramid decoder")

@@ -68,6 +68,9 @@ func (x *examined) open(name string, o networkOptions) error {
 		}
 	}
 	x.judge(err)
+	if x.contents != nil && len(x.contents.Backbones) > 0 {
+		return x.contents.ChooseStatistics(o.statistics)
+	}
 	return nil
 }
 

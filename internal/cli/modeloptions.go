@@ -17,6 +17,7 @@ import (
 type networkOptions struct {
 	arch, layer, decoder string
 	input                int
+	statistics           string
 	clip                 []string
 }
 
@@ -26,7 +27,14 @@ func (o *networkOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.layer, "layer", "", "layer of the backbone that the decoder reads, such as layer20 (default: detected from the file)")
 	f.StringVar(&o.decoder, "decoder", "", "decoder: linear, attention, conv3 or conv-K (default: detected from the file)")
 	f.IntVar(&o.input, "input", 0, "scale pictures to squares of `N` pixels, for pscc-net (trained at 256) and backbones of DINO (default: the model's own size)")
+	addStatisticsFlag(f, &o.statistics)
 	addClipFlag(f, &o.clip)
+}
+
+// addStatisticsFlag declares how pictures are normalised for backbones that are published for two
+// kinds of pictures.
+func addStatisticsFlag(f *pflag.FlagSet, name *string) {
+	f.StringVar(name, "statistics", "", "normalise DINOv3's pictures by the statistics of imagenet or of satellite pictures (default: what the backbone's file says)")
 }
 
 // addClipFlag declares the flag for backbones in files of their own.
@@ -35,7 +43,7 @@ func addClipFlag(f *pflag.FlagSet, files *[]string) {
 }
 
 func (o *networkOptions) override() network.Override {
-	return network.Override{Arch: o.arch, Layer: o.layer, Decoder: o.decoder, Input: o.input}
+	return network.Override{Arch: o.arch, Layer: o.layer, Decoder: o.decoder, Input: o.input, Statistics: o.statistics}
 }
 
 // engineOptions are the flags that control how a network runs.
@@ -97,6 +105,7 @@ func (o *modelOptions) check(cmd *cobra.Command) error { return checkThreads(cmd
 func (a *app) open(cmd *cobra.Command, m modelOptions, o localize.Options) (*localize.Model, error) {
 	o.Library, o.Device, o.Threads, o.LowMemory = a.library, m.engine.device, m.engine.threads, m.engine.lowMemory
 	o.Arch, o.Layer, o.Decoder, o.Input, o.Backbones = m.network.arch, m.network.layer, m.network.decoder, m.network.input, m.network.clip
+	o.Statistics = m.network.statistics
 	o.Notice, o.Tiling, o.Program = a.notice, m.tiling, version()
 	model, err := localize.OpenSeveral(m.models, o)
 	if errors.Is(err, localize.ErrTiling) {

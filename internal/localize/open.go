@@ -58,6 +58,9 @@ type Options struct {
 	// otherwise sees their own size, and for networks on DINOv2 or DINOv3, which take any multiple of
 	// their patches; 0: the network's own. Other networks refuse it.
 	Input int
+	// Statistics name what the pictures of DINOv3 are normalised by, "imagenet" or "satellite"; empty:
+	// what the backbone's file says.
+	Statistics string
 	// Tiling runs networks that otherwise see pictures scaled to their input over the pictures' own
 	// pixels.
 	Tiling Tiling
@@ -144,7 +147,7 @@ func (m *Model) open(o Options) error {
 	for _, n := range networks {
 		m.byMean = append(m.byMean, n.Spec().Mode == network.ModeResize && m.tiling.Size == 0)
 	}
-	m.notice(o.Notice)
+	m.notice(networks, o.Notice)
 	m.weights, m.stop = identify(m.files)
 	e, err := engine.Open(engine.Options{Library: o.Library, Device: o.Device, Threads: o.Threads})
 	if err != nil {
@@ -183,7 +186,7 @@ func (m *Model) findNetworks(o Options) (networks []*network.Pretrained, others 
 // openNetworks opens the models' networks for an input of the given side, 0 for their own.
 func (m *Model) openNetworks(o Options, side int, beside []*weights.File) (list []*network.Pretrained, err error) {
 	for _, name := range m.names {
-		n, opened, err := models.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Input: side}, beside)
+		n, opened, err := models.OpenNetwork(name, network.Override{Arch: o.Arch, Layer: o.Layer, Decoder: o.Decoder, Input: side, Statistics: o.Statistics}, beside)
 		m.files = append(m.files, opened...)
 		if err != nil {
 			return nil, err
@@ -227,11 +230,16 @@ func (m *Model) Specs() []network.Spec {
 	return m.group.Specs()
 }
 
-// notice names the prefixes that were removed from the names of tensors, and the copies of networks
-// that are not used.
-func (m *Model) notice(notice func(text string)) {
+// notice names the prefixes that were removed from the names of tensors, the copies of networks that
+// are not used, and what was assumed about backbones.
+func (m *Model) notice(networks []*network.Pretrained, notice func(text string)) {
 	if notice == nil {
 		return
+	}
+	for _, n := range networks {
+		for _, doubt := range n.Doubts() {
+			notice(doubt)
+		}
 	}
 	for _, f := range m.files {
 		for _, prefix := range f.Removed() {

@@ -84,6 +84,8 @@ type Backbone struct {
 	Layer   string   `json:"layer"`
 	Decoder string   `json:"decoder"`
 	Files   []string `json:"files"`
+	// Statistics name what DINOv3's pictures are normalised by; "": what the file says.
+	Statistics string `json:"statistics"`
 }
 
 // Evaluation says how models are tested.

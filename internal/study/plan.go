@@ -158,6 +158,7 @@ func (b Backbone) apply(c *train.Config) {
 	set(&c.Spec.Arch, b.Arch)
 	set(&c.Spec.Decoder, b.Decoder)
 	set(&c.Spec.Layer, b.Layer)
+	set(&c.Spec.Statistics, b.Statistics)
 	if len(b.Files) > 0 {
 		c.BackboneFiles = b.Files
 	}

@@ -63,7 +63,7 @@ func (c Config) openInit() (Network, []*weights.File, error) {
 		return nil, files, err
 	}
 	// The default Spec names the default network: its Arch was not requested.
-	o := network.Override{Layer: c.Spec.Layer, Decoder: c.Spec.Decoder, Input: c.Spec.Input}
+	o := network.Override{Layer: c.Spec.Layer, Decoder: c.Spec.Decoder, Input: c.Spec.Input, Statistics: c.Spec.Statistics}
 	if c.Spec.Arch != network.ArchXception {
 		o.Arch = c.Spec.Arch
 	}
@@ -211,6 +211,11 @@ func (c Config) newHead() (Network, []*weights.File, error) {
 
 // fineTuned adds the backbones, or adapters of one, to a decoder if they are to be trained, too.
 func (c Config) fineTuned(head *network.Head, files []*weights.File) (Network, []*weights.File, error) {
+	if c.Hooks.Notice != nil {
+		for _, doubt := range head.Doubts() {
+			c.Hooks.Notice(doubt)
+		}
+	}
 	options := c.Spec.LoRA
 	if options == nil {
 		options = head.Spec().LoRA // of the checkpoint to start from

@@ -164,6 +164,9 @@ func (s Source) metadata(kept []network.RequiredTensor, o SafetensorsOptions) (m
 			metadata[key] = value
 		}
 	}
+	for _, b := range s.Backbones {
+		maps.Copy(metadata, b.Metadata())
+	}
 	made := facts{Halves: o.Halves, Merged: o.Merge}
 	seen := map[*weights.File]bool{}
 	for _, k := range kept {

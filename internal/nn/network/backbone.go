@@ -15,6 +15,9 @@ import (
 type Backbone struct {
 	tower  tower
 	layout layout
+	// stated is the name of DINOv3's statistics if the user or the file's metadata gave it.
+	stated string
+	doubt  string // see Doubt
 }
 
 // Arch is the published name, such as "ViT-L/14" or "RN50", if the sizes are published ones.

@@ -225,6 +225,9 @@ func (m *Pretrained) settleLayers(layer string) error {
 		m.shapes = append(m.shapes, u.Backbone.tower.features(u.Layer))
 	}
 	m.spec.Arch, m.spec.Mode, m.spec.Input = strings.Join(names, ","), ModeResize, first.Side()
+	if d, ok := first.tower.(dino); ok && d.satellite && !first.layout.has(satelliteMark) {
+		m.spec.Statistics = StatisticsSatellite // the decoder's file must state it
+	}
 	if _, ok := first.tower.(xception); !ok {
 		m.spec.Layer = layer
 	}

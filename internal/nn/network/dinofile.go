@@ -156,6 +156,9 @@ func dinosIn(f *weights.File) ([]*Backbone, error) {
 			if err != nil {
 				return nil, err
 			}
+			if err := b.readStatistics(&t); err != nil {
+				return nil, err
+			}
 			b.tower = t
 			if err := b.ownAdapters(); err != nil {
 				return nil, err
@@ -211,7 +214,6 @@ func dinoSizes(l *layout) (d dino, err error) {
 		d.height = d.grid * d.patch
 	}
 	d.wide = d.height
-	d.satellite = d.version == 3 && d.width == satelliteWidth && l.has(satelliteMark)
 	return d, nil
 }
 
@@ -263,15 +265,8 @@ const (
 	widestHead = 128
 )
 
-// Tensors that are read for settings. The second is in Meta's files of DINOv3 ViT-L/16 for
-// satellite pictures; in training it was for crops.
-const (
-	periodsName   = "rope_embed.periods"
-	satelliteMark = "local_cls_norm.weight"
-)
-
-// satelliteWidth is the width of the network that the mark belongs to.
-const satelliteWidth = 1024
+// periodsName is the tensor of the periods in Meta's files.
+const periodsName = "rope_embed.periods"
 
 // readHeads reads the periods of DINOv3's angles. Files of Hugging Face and timm have none; theirs
 // are Meta's, which are rounded to bfloat16.

@@ -84,6 +84,9 @@ func (f *FineTuned) build(g *graph.Graph, image *graph.Node, train bool) (*build
 func (f *FineTuned) Spec() Spec {
 	spec := f.model.spec
 	spec.Arch = f.model.arch()
+	if d, ok := f.model.uses[0].Backbone.tower.(dino); ok && d.satellite {
+		spec.Statistics = StatisticsSatellite // the file has the backbone without its mark
+	}
 	return spec
 }
 

@@ -22,6 +22,10 @@ type Head struct {
 func NewHead(spec Spec, backbones []*Backbone, seed uint64) (*Head, error) {
 	h := &Head{model: Pretrained{spec: spec}}
 	m := &h.model
+	backbones = slices.Clone(backbones)
+	if err := chooseStatistics(backbones, spec.Statistics); err != nil {
+		return nil, err
+	}
 	missing, err := m.takeNamed(backbones)
 	if err != nil {
 		return nil, err

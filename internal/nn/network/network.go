@@ -67,10 +67,14 @@ type Spec struct {
 	Judge *Judge `json:"judge,omitempty"`
 }
 
-// ResizeOptions are the sides in pixels of a network's square input and map in ModeResize.
+// ResizeOptions say how a network sees a picture in ModeResize: the sides in pixels of its square
+// input and map, and what the input is normalised by.
 type ResizeOptions struct {
 	Input  int `json:"input,omitempty"`
 	Output int `json:"output,omitempty"` // of the map of logits
+	// Statistics name what DINOv3's pictures are normalised by, one of StatisticsNames; empty where
+	// the backbone's file decides.
+	Statistics string `json:"statistics,omitempty"`
 }
 
 // TileOptions say how a network runs over a picture in ModeTiles.

@@ -40,6 +40,8 @@ type Override struct {
 	// otherwise sees them at their own size and takes both: PSCC-Net.
 	// DINOv2 and DINOv3 take any multiple of their patches.
 	Input int
+	// Statistics name what DINOv3's pictures are normalised by, one of StatisticsNames.
+	Statistics string
 }
 
 // MissingBackboneError says that a file holds a decoder without its backbones.
@@ -105,8 +107,10 @@ func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pret
 	override(&spec.Arch, o.Arch)
 	override(&spec.Layer, o.Layer)
 	override(&spec.Decoder, o.Decoder)
+	override(&spec.Statistics, o.Statistics)
 	m := &Pretrained{spec: spec, layout: c.decoder, file: f}
 	for _, step := range []func() error{
+		func() error { return chooseStatistics(pool, spec.Statistics) },
 		func() error { return m.chooseBackbones(c, pool) },
 		func() error { return m.overrideInput(o.Input) },
 		func() error { return m.chooseLayers(c) },
@@ -174,7 +178,7 @@ func override(field *string, value string) {
 
 func openLite(c *FileContents, o Override) (*Pretrained, error) {
 	if o != (Override{}) {
-		return nil, fmt.Errorf("%w: %s has a fixed architecture: --arch, --layer and --decoder cannot be used", ErrSpec, c.file.Path())
+		return nil, fmt.Errorf("%w: %s has a fixed architecture: --arch, --layer and --decoder cannot be used, nor --statistics", ErrSpec, c.file.Path())
 	}
 	spec, err := c.Stated.complete()
 	if err != nil {
@@ -186,8 +190,8 @@ func openLite(c *FileContents, o Override) (*Pretrained, error) {
 
 func openWhole(f *weights.File, n wholeNetwork, o Override) (*Pretrained, error) {
 	spec := n.spec()
-	if o.Arch != "" || o.Layer != "" || o.Decoder != "" {
-		return nil, fmt.Errorf("%w: %s holds %v, which has a fixed architecture: --arch, --layer and --decoder cannot be used",
+	if o.Arch != "" || o.Layer != "" || o.Decoder != "" || o.Statistics != "" {
+		return nil, fmt.Errorf("%w: %s holds %v, which has a fixed architecture: --arch, --layer and --decoder cannot be used, nor --statistics",
 			ErrSpec, f.Path(), spec)
 	}
 	if o.Input != 0 {

@@ -70,6 +70,11 @@ func Recognise(f *weights.File) (*FileContents, error) {
 	if c.Backbones, err = backbonesIn(f); err != nil {
 		return nil, err
 	}
+	if len(c.Backbones) > 0 {
+		if err := chooseStatistics(c.Backbones, c.Stated.Statistics); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Path(), err)
+		}
+	}
 	for _, b := range c.Backbones {
 		switch t := b.tower.(type) { // the tensors of both fit pictures of any size
 		case xception:

@@ -34,6 +34,9 @@ func (s Spec) Validate() error {
 // complete fills in the defaults and checks the spec.
 func (s Spec) complete() (Spec, error) {
 	s.Detectors = sortedNames(s.Detectors)
+	if s.Statistics != "" {
+		return s, fmt.Errorf("%w: statistics %q are for DINOv3, not for %s", ErrSpec, s.Statistics, s.Arch)
+	}
 	switch s.Arch {
 	case ArchXception:
 		return s.completeXception()
