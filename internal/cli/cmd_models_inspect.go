@@ -45,6 +45,16 @@ type inspection struct {
 	Choices  []inspectedChoice `json:"prefix_choices,omitempty"`
 	Metadata map[string]string `json:"metadata"`
 	Tensors  []inspectedTensor `json:"tensors"`
+	// Unused groups the tensors that the network does not need by the reason.
+	Unused []inspectedUnused `json:"unused,omitempty"`
+}
+
+// inspectedUnused are tensors that the network does not need.
+type inspectedUnused struct {
+	Why   string   `json:"why"`
+	Count int      `json:"count"`
+	Size  int64    `json:"size"` // bytes
+	Names []string `json:"names"`
 }
 
 // inspectedChoice holds prefixes of tensors' names, with their dots; "" for names without a prefix.
@@ -158,6 +168,10 @@ func (x *examined) inspect() inspection {
 		shape := append([]int{}, t.Shape...) // never null in JSON
 		r.Tensors = append(r.Tensors, inspectedTensor{t.Name, t.DType, shape, t.Length, needed[t.Name]})
 	}
+	for _, u := range network.Unused(x.file, x.contents, needed) {
+		slices.SortFunc(u.Names, compareNumbered)
+		r.Unused = append(r.Unused, inspectedUnused{u.Why, len(u.Names), u.Size, u.Names})
+	}
 	slices.SortFunc(r.Tensors, func(a, b inspectedTensor) int { return compareNumbered(a.Name, b.Name) })
 	return r
 }
@@ -206,6 +220,11 @@ func (r inspection) write(w io.Writer, x *examined) error {
 	if text := r.optimizerText(); text != "" {
 		row(t, "optimizer", text)
 	}
+	for _, u := range r.Unused {
+		if !strings.HasPrefix(u.Names[0], network.OptimizerPrefix) { // which are in the row above
+			row(t, "not used", u.String())
+		}
+	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -244,6 +263,19 @@ func (r inspection) optimizerText() string {
 		return ""
 	}
 	return fmt.Sprintf("%d of the tensors, %s; not used", count, sizeText(bytes))
+}
+
+// String names the first few tensors; all are listed below without a mark.
+func (u inspectedUnused) String() string {
+	const shown = 3
+	var names []string
+	for _, name := range u.Names[:min(shown, len(u.Names))] {
+		names = append(names, printable(name))
+	}
+	if more := len(u.Names) - shown; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("%s, %s, %s: %s", plural(u.Count, "tensor"), sizeText(u.Size), u.Why, strings.Join(names, ", "))
 }
 
 // writeFacts prints the file's metadata.
