@@ -13,8 +13,9 @@ type Result struct {
 	Model         string // what the model was opened as
 	Format        string // of the file, such as jpeg or heic; empty for pixels from no file
 	Orientation   int    // EXIF orientation 1..8 of the file, not applied; 1 where none is given
-	// Warnings are sentences about damage of the file that decoding passed over, and about the
-	// choice among several pictures of the file.
+	// Warnings are sentences about damage of the file that decoding passed over, about the choice
+	// among several pictures of the file, and about a service that compressed the file again, if its
+	// header says so: most traces of earlier changes are then gone.
 	Warnings []string
 
 	// Score in [0,1] sums up the picture. For a model that looks at the picture's own pixels it is

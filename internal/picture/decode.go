@@ -56,8 +56,9 @@ type Picture struct {
 	*RGB
 	Format      string // jpeg, png, webp, tiff, bmp, gif, pnm, heic, avif, jp2 or jxl
 	Orientation int    // EXIF orientation 1 to 8; 1 where the file gives none. Pixels are not rotated
-	// Warnings are sentences about damage that decoding passed over, and about the choice among
-	// several pictures of the file. nil for files without fault.
+	// Warnings are sentences about damage that decoding passed over, about the choice among several
+	// pictures of the file, and about a service that compressed the file again, if its header says
+	// so. nil if there are none.
 	Warnings []string
 
 	file         []byte        // of a JPEG picture, for its coefficients; nil for other formats

@@ -56,6 +56,9 @@ func (f *File) Decode(ctx context.Context, limits Limits) (*Picture, error) {
 			rgb.Steps = &steps
 		}
 		p := &Picture{RGB: rgb, Format: c.format, Orientation: c.orientation(f.data), Warnings: c.warnings}
+		if text := f.header.recompressed(); text != "" {
+			p.Warnings = append(p.Warnings, text)
+		}
 		if c.format == "jpeg" {
 			p.file, p.coefficients = f.data, c.coefficients
 		}

@@ -51,14 +51,17 @@ const (
 	markDNL, markDRI             = 0xdc, 0xdd
 	markAPP0, markAPP1           = 0xe0, 0xe1
 	markAPP2                     = 0xe2
-	markAPP14                    = 0xee
+	markAPP13, markAPP14         = 0xed, 0xee
+	markCOM                      = 0xfe
 	markTEM                      = 0x01
 )
 
-// What begins an EXIF segment, and one of the Multi-Picture Format (CIPA DC-007).
+// What begins an EXIF segment, one of the Multi-Picture Format (CIPA DC-007), and one with
+// Photoshop's image resources.
 var (
-	exifStart = []byte("Exif\x00\x00")
-	mpfStart  = []byte("MPF\x00")
+	exifStart      = []byte("Exif\x00\x00")
+	mpfStart       = []byte("MPF\x00")
+	photoshopStart = []byte("Photoshop 3.0\x00")
 )
 
 // decoder is a file being read.
@@ -66,6 +69,8 @@ type decoder struct {
 	data         []byte
 	exif         []byte // see File.EXIF
 	mpf          []byte // see File.MPF
+	comment      []byte // see File.Comment
+	resources    []byte // see File.Resources
 	at           int    // next byte
 	picture      Picture
 	progressive  bool
@@ -125,6 +130,13 @@ func (f *File) EXIF() []byte { return f.d.exif }
 // MPF is the TIFF structure of the last segment of the Multi-Picture Format before the picture, nil
 // if there is none.
 func (f *File) MPF() []byte { return f.d.mpf }
+
+// Comment is the first comment before the picture, nil if there is none.
+func (f *File) Comment() []byte { return f.d.comment }
+
+// Resources are the image resources of the first segment that Photoshop defines for them, nil if
+// there is none. IPTC's records are one of them.
+func (f *File) Resources() []byte { return f.d.resources }
 
 // Decode is DecodeContext without a context.
 func (f *File) Decode() (*Picture, error) { return f.DecodeContext(context.Background()) }
@@ -248,13 +260,9 @@ func (d *decoder) segment(marker byte) error {
 		return d.scan(body)
 	case markAPP0:
 		d.picture.JFIF = d.picture.JFIF || len(body) >= 5 && string(body[:5]) == "JFIF\x00"
-	case markAPP1:
-		if d.exif == nil && d.scans == 0 && bytes.HasPrefix(body, exifStart) {
-			d.exif = body[len(exifStart):]
-		}
-	case markAPP2:
-		if d.scans == 0 && bytes.HasPrefix(body, mpfStart) {
-			d.mpf = body[len(mpfStart):]
+	case markAPP1, markAPP2, markAPP13, markCOM:
+		if d.scans == 0 {
+			d.metadata(marker, body)
 		}
 	case markAPP14:
 		if len(body) >= 12 && string(body[:5]) == "Adobe" {
@@ -270,6 +278,20 @@ func (d *decoder) segment(marker byte) error {
 		return errors.New("hierarchical JPEG is not supported")
 	}
 	return nil
+}
+
+// metadata keeps what a segment before the picture says about the file.
+func (d *decoder) metadata(marker byte, body []byte) {
+	switch {
+	case marker == markAPP1 && d.exif == nil && bytes.HasPrefix(body, exifStart):
+		d.exif = body[len(exifStart):]
+	case marker == markAPP2 && bytes.HasPrefix(body, mpfStart):
+		d.mpf = body[len(mpfStart):]
+	case marker == markAPP13 && d.resources == nil && bytes.HasPrefix(body, photoshopStart):
+		d.resources = body[len(photoshopStart):]
+	case marker == markCOM && d.comment == nil:
+		d.comment = body
+	}
 }
 
 // complete tells whether every component has had a scan.
