@@ -150,12 +150,16 @@ func (b *Backbone) readStatistics(d *dino) error {
 	if _, own := meta[SpecKey]; own {
 		return nil // the spec states them if they are not ImageNet's
 	}
-	name, where, err := statisticsBeside(l.file.Path())
+	name, other, err := statisticsBeside(l.file.Path())
 	switch {
 	case err != nil:
 		return err
 	case name != "":
 		d.satellite = name == StatisticsSatellite
+		return nil
+	case other != "":
+		b.doubt = fmt.Sprintf("%s: %s: pictures are normalised by the statistics of ImageNet (--statistics %s for those of satellite pictures)",
+			l.file.Path(), other, StatisticsSatellite)
 		return nil
 	case d.width != satelliteWidth && d.width != widest:
 		return nil // published for pictures of the web only
@@ -167,8 +171,8 @@ func (b *Backbone) readStatistics(d *dino) error {
 		}
 		return nil
 	}
-	b.doubt = fmt.Sprintf("%s: %s is published for pictures of the web and for satellite pictures, and the file does not say for which it is%s: "+
-		"pictures are normalised by the statistics of ImageNet (--statistics %s for the other)", l.file.Path(), d.arch(), where, StatisticsSatellite)
+	b.doubt = fmt.Sprintf("%s: %s is published for pictures of the web and for satellite pictures, and the file does not say for which it is: "+
+		"pictures are normalised by the statistics of ImageNet (--statistics %s for the other)", l.file.Path(), d.arch(), StatisticsSatellite)
 	return nil
 }
 
@@ -213,8 +217,8 @@ type settings struct {
 var hubNames = []string{"model.", "model-", "pytorch_model."}
 
 // statisticsBeside reads the statistics from the settings next to a file; empty if there are none.
-// where says so if they are of neither kind.
-func statisticsBeside(path string) (name, where string, err error) {
+// other tells of statistics that are of neither kind.
+func statisticsBeside(path string) (name, other string, err error) {
 	if !slices.ContainsFunc(hubNames, func(start string) bool { return strings.HasPrefix(filepath.Base(path), start) }) {
 		return "", "", nil
 	}
@@ -242,10 +246,10 @@ func statisticsBeside(path string) (name, where string, err error) {
 		case same(mean, imageNetMean) && same(std, imageNetStd):
 			return StatisticsImageNet, "", nil
 		default:
-			where = fmt.Sprintf(" (%s states means of %v and deviations of %v, which are of neither)", beside, mean, std)
+			other = fmt.Sprintf("%s states means of %v and deviations of %v, which DINOv3 does not have", beside, mean, std)
 		}
 	}
-	return "", where, nil
+	return "", other, nil
 }
 
 // same compares statistics with published ones, which have three digits.
