@@ -230,8 +230,8 @@ func (m *Model) Specs() []network.Spec {
 	return m.group.Specs()
 }
 
-// notice names the prefixes that were removed from the names of tensors, the copies of networks that
-// are not used, and what was assumed about backbones.
+// notice names the prefixes that were removed from the names of tensors, the copies of networks
+// that are not used, and what was assumed about backbones.
 func (m *Model) notice(networks []*network.Pretrained, notice func(text string)) {
 	if notice == nil {
 		return

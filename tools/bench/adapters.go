@@ -38,8 +38,8 @@ func benchAdapters(o options, work string) error {
 	return adaptedStep(o, work)
 }
 
-// adaptedStep lets both sides take turns with training steps, each in a process of its own that does
-// nothing else, and compares the times and the largest memory.
+// adaptedStep lets both sides take turns with training steps, each in a process of its own that
+// does nothing else, and compares the times and the largest memory.
 func adaptedStep(o options, work string) error {
 	dir, err := os.MkdirTemp(work, "adapters")
 	if err != nil {
@@ -113,8 +113,8 @@ func writeBackbone(checkpoint, path string) error {
 	return weights.Write(path, tensors, nil)
 }
 
-// takeAdaptedSteps trains adapters and a head on the backbone in -m: for each line of standard input
-// it takes a step and prints a stepAnswer.
+// takeAdaptedSteps trains adapters and a head on the backbone in -m: for each line of standard
+// input it takes a step and prints a stepAnswer.
 func takeAdaptedSteps(o options) error {
 	e, err := engine.Open(engine.Options{Device: "cpu", Threads: o.threads})
 	if err != nil {

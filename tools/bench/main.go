@@ -40,7 +40,7 @@ type options struct {
 	threads                      int
 	published, training, metrics bool
 	epoch, whole, dino, lora     bool
-	adapters                     int    // only take training steps of adapters with this batch size, one for each line of input
+	adapters                     int    // only take training steps of adapters with this batch size
 	step                         int    // only take training steps with this batch size
 	train, decoder               string // only train this decoder on the data in this directory
 }

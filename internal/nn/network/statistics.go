@@ -28,8 +28,8 @@ const StatisticsKey = "declip.statistics"
 // files of ViT-7B/16; in training it was for crops.
 const satelliteMark = "local_cls_norm.weight"
 
-// satelliteWidth is the width of ViT-L/16. It and the widest network are published for both kinds of
-// pictures.
+// satelliteWidth is the width of ViT-L/16. It and the widest network are published for both kinds
+// of pictures.
 const satelliteWidth = 1024
 
 // CheckStatistics returns an error that wraps ErrSpec unless name is empty or one of
@@ -127,8 +127,8 @@ func (m *Pretrained) Doubts() (list []string) {
 func (h *Head) Doubts() []string { return h.model.Doubts() }
 
 // readStatistics finds out by which statistics the backbone's pictures are normalised: from the
-// file's metadata, from its tensors, from the settings next to it, and from its name, in this order.
-// Nothing else tells the published files apart.
+// file's metadata, from its tensors, from the settings next to it, and from its name, in this
+// order. Nothing else tells the published files apart.
 func (b *Backbone) readStatistics(d *dino) error {
 	l := &b.layout
 	if d.version != 3 {
@@ -182,8 +182,8 @@ const (
 	webName       = "lvd1689m"
 )
 
-// statisticsInName finds the statistics in the name of a file or of the directories above it, as far
-// as a download of Hugging Face's hub has them; empty if they do not say.
+// statisticsInName finds the statistics in the name of a file or of the directories above it, as
+// far as a download of Hugging Face's hub has them; empty if they do not say.
 func statisticsInName(path string) string {
 	full, err := filepath.Abs(path)
 	if err != nil {

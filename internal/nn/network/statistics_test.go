@@ -22,8 +22,8 @@ const (
 	otherSettings     = `{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}`
 )
 
-// Which pictures a file of DINOv3 is for is read from whatever states it. What decided is said
-// where that may be wrong.
+// Which pictures a file of DINOv3 is for is read from its tensors, its metadata, the settings
+// next to it or its name. The user learns of it where that may be wrong.
 func TestStatisticsAreTold(t *testing.T) {
 	const large = satelliteWidth
 	for name, c := range map[string]struct {
