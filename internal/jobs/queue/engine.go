@@ -53,6 +53,9 @@ type Engine interface {
 	// is none.
 	Oldest(ctx context.Context, filter string) (time.Time, bool, error)
 
+	// Lanes counts the messages of each pool that was opened, for each priority, in no order.
+	Lanes(ctx context.Context) ([]Lane, error)
+
 	// Events reads the messages that filter selects without taking them, in the order in which they
 	// were put in: first those with a higher sequence number than after, then new ones. If the
 	// stream has been made again since, or has lost its end, it begins with the first one there is.

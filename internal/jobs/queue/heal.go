@@ -102,21 +102,7 @@ func (e *JetStream) Heal(ctx context.Context) ([]string, error) {
 // healStream looks at the consumers of the stream of a first token.
 func (e *JetStream) healStream(ctx context.Context, token string) (replaced []string, err error) {
 	stream := streamName[token]
-	var consumers []*jetstream.ConsumerInfo
-	last := uint64(0)
-	err = e.call(ctx, apiPrefix+"CONSUMER.LIST."+stream, func(ctx context.Context) error {
-		s, err := e.js.Stream(ctx, stream)
-		if err != nil {
-			return err
-		}
-		consumers = nil
-		list := s.ListConsumers(ctx)
-		for c := range list.Info() {
-			consumers = append(consumers, c)
-		}
-		last = s.CachedInfo().State.LastSeq
-		return list.Err()
-	})
+	consumers, last, err := e.consumers(ctx, stream)
 	if err != nil || len(consumers) == 0 {
 		return nil, err
 	}

@@ -43,6 +43,44 @@ func testCounting(b *bench) {
 	}
 }
 
+// lane waits until the pool's messages of a priority are as wanted.
+func (b *bench) lane(want Lane) {
+	b.Helper()
+	want.Pool = b.pool
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		list, err := b.Lanes(b.ctx())
+		b.no(err)
+		i := slices.IndexFunc(list, func(l Lane) bool { return l.Pool == b.pool && l.Priority == want.Priority })
+		if i >= 0 && list[i] == want {
+			return
+		}
+		if time.Since(began) > 10*time.Second {
+			b.Fatalf("got lanes %+v, expected %+v", list, want)
+		}
+	}
+}
+
+// The messages of a lane wait, are worked on, and are gone.
+func testLanes(b *bench) {
+	b.makePool()
+	b.put(Normal, "0-16")
+	b.put(Normal, "16-16")
+	b.put(Bulk, "32-16")
+	b.lane(Lane{Priority: Normal, Waiting: 2})
+	b.lane(Lane{Priority: Bulk, Waiting: 1})
+	b.lane(Lane{Priority: Urgent})
+	t := b.taker(false)
+	first, second := b.take(t, "0-16", 1), b.take(t, "16-16", 1)
+	b.lane(Lane{Priority: Normal, Working: 2})
+	b.no(first.Done(b.ctx()))
+	b.no(second.Drop(b.ctx(), 0))
+	again := b.take(t, "16-16", 2)
+	b.lane(Lane{Priority: Normal, Working: 1, Redelivered: 1})
+	b.no(again.Done(b.ctx()))
+	b.lane(Lane{Priority: Normal})
+	b.lane(Lane{Priority: Bulk, Waiting: 1})
+}
+
 // A reader gets what there is, then what comes, from any number on.
 func testEvents(b *bench) {
 	filter, err := DoneOfJob(b.tenant, b.job)

@@ -25,7 +25,7 @@ var benches atomic.Int64
 func suite(t *testing.T, e Engine, wait, ttl time.Duration, cluster bool) {
 	for name, test := range map[string]func(*bench){
 		"Put": testPut, "Priorities": testPriorities, "Redelivery": testRedelivery, "Finish": testFinish, "Purge": testPurge,
-		"LatePool": testLatePool, "NothingHeld": testNothingHeld, "GivenBack": testGivenBack, "Hooks": testHooks, "Counting": testCounting,
+		"LatePool": testLatePool, "NothingHeld": testNothingHeld, "GivenBack": testGivenBack, "Hooks": testHooks, "Counting": testCounting, "Lanes": testLanes,
 		"Events": testEvents, "Keys": testKeys, "Watch": testWatch, "Leases": testLeases, "Contexts": testContexts, "Invalid": testInvalid,
 	} {
 		t.Run(name, func(t *testing.T) {
