@@ -33,7 +33,7 @@ type batch struct {
 // batch is not to be worked on, and errSplit if it was cut into single pictures.
 func (s *slot) prepare(ctx context.Context, lease queue.Lease) (*batch, error) {
 	b := &batch{lease: lease, rest: s.beats(ctx, lease), release: func() {}}
-	if err := s.prepareIn(ctx, b); err != nil {
+	if err := s.timed(b, StepPrepare, func() error { return s.prepareIn(ctx, b) }); err != nil {
 		return b, fmt.Errorf("batch %s: %w", lease.Subject(), err)
 	}
 	return b, nil
@@ -87,6 +87,16 @@ func (s *slot) observe(tell func(Observer)) {
 	}
 }
 
+// timed does a step of the handling of a batch. A step that fails is not counted.
+func (s *slot) timed(b *batch, step Step, do func() error) error {
+	start := time.Now()
+	err := do()
+	if err == nil {
+		s.observe(func(o Observer) { o.Step(b.pool, step, time.Since(start)) })
+	}
+	return err
+}
+
 // beats says that a batch is worked on, until the returned function is called.
 func (s *slot) beats(ctx context.Context, lease queue.Lease) (rest func()) {
 	// A batch that is being finished outlives the worker's context for a moment.
@@ -131,6 +141,7 @@ func (s *slot) giveBack(ctx context.Context, b *batch, err error) {
 	default:
 		delay := min(firstDelay<<min(b.lease.Deliveries()-1, 10), lastDelay)
 		s.Log.Error("a batch failed and is tried again", "delay", delay, "error", err)
+		s.observe(func(o Observer) { o.Failed(b.pool) })
 		failed = b.lease.Drop(ctx, delay)
 	}
 	if failed != nil {

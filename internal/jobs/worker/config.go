@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/schema"
@@ -43,6 +44,10 @@ type Config struct {
 type Observer interface {
 	// Batch: a batch is finished.
 	Batch(pool string, f *schema.Finished)
+	// Failed: a batch failed, which is tried again.
+	Failed(pool string)
+	// Step: a step of the handling of a batch, besides its work, took some time.
+	Step(pool string, s Step, took time.Duration)
 	// Redelivered: a batch was delivered before.
 	Redelivered(pool string)
 	// Split: a batch was cut into single pictures.
@@ -50,6 +55,22 @@ type Observer interface {
 	// Dead: a picture was given up.
 	Dead(pool string)
 }
+
+// Step is a part of what is done about a batch besides the work on its pictures. While the steps of
+// a batch are done, its slot works on another one, if there is one.
+type Step string
+
+// The steps.
+const (
+	StepPrepare Step = "prepare" // reads the job and the names of the pictures
+	StepMaps    Step = "maps"    // waits until the maps are stored
+	StepPart    Step = "part"    // stores the records
+	StepEvent   Step = "event"   // puts in the event that the batch is finished
+	StepAck     Step = "ack"     // removes the batch from the queue
+)
+
+// Steps lists the steps in their order.
+var Steps = []Step{StepPrepare, StepMaps, StepPart, StepEvent, StepAck}
 
 // Validate returns an error that says what is wrong.
 func (c *Config) Validate() error {

@@ -22,7 +22,7 @@ func (s *slot) finish(ctx context.Context, b *batch) error {
 		time.AfterFunc(finishTimeout, cancel)
 	})
 	defer stop()
-	if err := b.maps.Wait(); err != nil {
+	if err := s.timed(b, StepMaps, b.maps.Wait); err != nil {
 		return err
 	}
 	part, digest, err := results.EncodePart(b.records)
@@ -30,15 +30,16 @@ func (s *slot) finish(ctx context.Context, b *batch) error {
 		return err
 	}
 	key := b.job.PartKey(b.message.Range())
-	if err := s.patiently(lasting, func() error { return s.Store.Put(lasting, key, bytes.NewReader(part)) }); err != nil {
+	put := func() error { return s.Store.Put(lasting, key, bytes.NewReader(part)) }
+	if err := s.timed(b, StepPart, func() error { return s.patiently(lasting, put) }); err != nil {
 		return err
 	}
 	event := b.event(s.ID, digest)
-	if err := s.putEvent(lasting, b, event); err != nil {
+	if err := s.timed(b, StepEvent, func() error { return s.putEvent(lasting, b, event) }); err != nil {
 		return err
 	}
 	s.observe(func(o Observer) { o.Batch(b.pool, event) })
-	if err := b.lease.Done(lasting); err != nil {
+	if err := s.timed(b, StepAck, func() error { return b.lease.Done(lasting) }); err != nil {
 		// It is delivered again, and written again with the same contents.
 		s.Log.Warn("a finished batch could not be removed from the queue", "batch", b.lease.Subject(), "error", err)
 	}
