@@ -147,7 +147,7 @@ func (m *Model) LocalizeBatch(ctx context.Context, imgs []image.Image) ([]*Resul
 // LocalizeFile reads a picture file as [DecodeFile] does and localizes it on its
 // stored pixel grid. The result reports an EXIF orientation; it is not applied.
 func (m *Model) LocalizeFile(ctx context.Context, path string) (*Result, error) {
-	p, err := picture.Open(path, m.limits)
+	p, err := picture.OpenContext(ctx, path, m.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (m *Model) LocalizeFile(ctx context.Context, path string) (*Result, error) 
 
 // LocalizeReader is LocalizeFile for the bytes of a picture file.
 func (m *Model) LocalizeReader(ctx context.Context, r io.Reader) (*Result, error) {
-	p, err := decode(r, m.limits)
+	p, err := decode(ctx, r, m.limits)
 	if err != nil {
 		return nil, err
 	}

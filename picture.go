@@ -1,6 +1,7 @@
 package declip
 
 import (
+	"context"
 	"fmt"
 	"image"
 	"image/color"
@@ -28,7 +29,7 @@ type DecodeOptions struct {
 // libjpeg to the bit.
 // Errors wrap ErrFormat, ErrTooLarge or ErrTruncated where these apply.
 func Decode(r io.Reader, o DecodeOptions) (*Picture, error) {
-	p, err := decode(r, picture.Limits{MaxPixels: o.MaxPixels})
+	p, err := decode(context.Background(), r, picture.Limits{MaxPixels: o.MaxPixels})
 	if err != nil {
 		return nil, err
 	}
@@ -44,12 +45,12 @@ func DecodeFile(path string, o DecodeOptions) (*Picture, error) {
 	return &Picture{p}, nil
 }
 
-func decode(r io.Reader, limits picture.Limits) (*picture.Picture, error) {
+func decode(ctx context.Context, r io.Reader, limits picture.Limits) (*picture.Picture, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("reading the picture: %w", err)
 	}
-	return picture.Decode(data, limits)
+	return picture.DecodeContext(ctx, data, limits)
 }
 
 // toPicture takes a Picture as it is and converts other images.
