@@ -149,7 +149,7 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 			return fmt.Errorf("--csv: %w", err)
 		}
 	}
-	source, sets, err := openSources(cmd.Context(), o.data, o.pristine, o.limit, o.dataOptions.into(dataset.Options{DefaultSplit: "test", Labels: true, Lenient: true}, a.notice))
+	source, sets, err := openSources(cmd.Context(), o.data, o.pristine, o.limit, o.dataOptions.into(evaluate.DataSetOptions(), a.notice))
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/evaluate"
-	"github.com/declip/declip/internal/metric"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -340,5 +339,5 @@ func scoresRow(p evaluate.Picture) []string {
 		}
 		row = append(row, text)
 	}
-	return append(row, strconv.FormatBool(r.Flagged > metric.FlagShare), "")
+	return append(row, strconv.FormatBool(p.Flagged()), "")
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/declip/declip/internal/jobs/store"
 	"github.com/declip/declip/internal/jobs/worker"
 	"github.com/declip/declip/internal/localize"
-	"github.com/declip/declip/internal/metric"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -65,7 +64,7 @@ func (w *localizeWork) judge(ctx context.Context, threshold float64, list []*pic
 		if r, err = r.WithThreshold(threshold); err != nil {
 			return nil, err
 		}
-		all[i] = &judged{result: r, flagged: r.ManipulatedFraction > metric.FlagShare}
+		all[i] = &judged{result: r, flagged: r.Flagged()}
 	}
 	return all, nil
 }

@@ -2,7 +2,7 @@
 //
 // Run takes the pictures, as they are and perturbed, through a Predictor and scores the maps at
 // full resolution. A predictor is made from opened models (Models) or from a directory of maps
-// (Maps). Summarize averages the scores and gives confidence intervals.
+// (Maps) or a function (Func). Summarize averages the scores and gives confidence intervals.
 //
 //	options := evaluate.DefaultOptions()
 //	options.Batch = 8

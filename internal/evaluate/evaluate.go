@@ -2,15 +2,12 @@ package evaluate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/declip/declip/internal/parallel"
 
 	"github.com/declip/declip/internal/dataset"
-	"github.com/declip/declip/internal/metric"
-	"github.com/declip/declip/internal/picture"
 )
 
 // Visit is a map as it was scored.
@@ -235,43 +232,14 @@ func (r *run) measure(k int, l loaded, p Prediction, s *Picture) error {
 	if p.Err != nil {
 		return p.Err
 	}
-	mask, w, h := l.sample.Mask, s.Width, s.Height
-	if mask != nil {
-		w, h = mask.Width, mask.Height
-	}
-	prob, err := fit(p.Map, w, h)
+	prob, err := s.Score(p, l.sample.Mask, r.options.Threshold)
 	if err != nil {
-		return err
-	}
-	s.Masked, s.NetworkScore = mask != nil, p.Score
-	if s.Scores, err = scores(prob, mask, r.options.Threshold); err != nil {
 		return err
 	}
 	if r.options.Visit != nil {
 		r.options.Visit(Visit{Index: l.index, Run: k, Sample: l.sample, Prob: prob, Scores: *s})
 	}
 	return nil
-}
-
-// scores is what can be measured with or without a mask.
-func scores(prob []float32, mask *picture.Gray, threshold float64) (metric.Result, error) {
-	if mask == nil {
-		return metric.Measure(prob, threshold)
-	}
-	return metric.Evaluate(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, threshold)
-}
-
-// fit resizes a map to w x h pixels, bilinearly.
-func fit(m picture.Map, w, h int) ([]float32, error) {
-	switch {
-	case m.Width < 1 || m.Height < 1 || len(m.Prob) != m.Width*m.Height:
-		return nil, fmt.Errorf("map of %d x %d with %d probabilities", m.Width, m.Height, len(m.Prob))
-	case w < 1 || h < 1:
-		return nil, errors.New("neither a picture nor a mask gives the size")
-	case m.Width == w && m.Height == h:
-		return m.Prob, nil
-	}
-	return picture.FitFloat(m.Prob, m.Width, m.Height, w, h), nil
 }
 
 // finished counts finished pictures.

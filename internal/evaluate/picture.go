@@ -3,9 +3,11 @@ package evaluate
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 
 	"github.com/declip/declip/internal/metric"
+	"github.com/declip/declip/internal/picture"
 )
 
 // Picture is one picture's scores by one model. Scores that are not defined are null in JSON.
@@ -100,4 +102,47 @@ func (p *Picture) UnmarshalJSON(text []byte) error {
 		}
 	}
 	return nil
+}
+
+// Flagged reports whether the picture is flagged at the threshold of its scores: more than
+// metric.FlagShare of its pixels are over it.
+func (p Picture) Flagged() bool { return p.Scores.Flagged > metric.FlagShare }
+
+// Score scores a prediction against a mask of any size, or without one if mask is nil. A map of
+// another size than the mask's, or the picture's where there is no mask, is resized to it
+// bilinearly. It sets Masked, NetworkScore and Scores, and returns the map as it was scored. The
+// threshold is the probability above which a pixel counts as manipulated.
+func (p *Picture) Score(from Prediction, mask *picture.Gray, threshold float64) ([]float32, error) {
+	w, h := p.Width, p.Height
+	if mask != nil {
+		w, h = mask.Width, mask.Height
+	}
+	prob, err := fit(from.Map, w, h)
+	if err != nil {
+		return nil, err
+	}
+	p.Masked, p.NetworkScore = mask != nil, from.Score
+	p.Scores, err = scores(prob, mask, threshold)
+	return prob, err
+}
+
+// scores is what can be measured with or without a mask.
+func scores(prob []float32, mask *picture.Gray, threshold float64) (metric.Result, error) {
+	if mask == nil {
+		return metric.Measure(prob, threshold)
+	}
+	return metric.Evaluate(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, threshold)
+}
+
+// fit resizes a map to w x h pixels, bilinearly.
+func fit(m picture.Map, w, h int) ([]float32, error) {
+	switch {
+	case m.Width < 1 || m.Height < 1 || len(m.Prob) != m.Width*m.Height:
+		return nil, fmt.Errorf("map of %d x %d with %d probabilities", m.Width, m.Height, len(m.Prob))
+	case w < 1 || h < 1:
+		return nil, errors.New("neither a picture nor a mask gives the size")
+	case m.Width == w && m.Height == h:
+		return m.Prob, nil
+	}
+	return picture.FitFloat(m.Prob, m.Width, m.Height, w, h), nil
 }

@@ -73,6 +73,9 @@ type Region struct {
 	Mean, Peak float64         // probability over the area, in [0,1]
 }
 
+// Flagged reports whether more than metric.FlagShare of the pixels are over the threshold.
+func (r *Result) Flagged() bool { return r.ManipulatedFraction > metric.FlagShare }
+
 // smallestRegion is the share of a picture under which an area over the
 // threshold is not listed as a region.
 const smallestRegion = 1e-4
