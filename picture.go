@@ -53,10 +53,13 @@ func decode(ctx context.Context, r io.Reader, limits picture.Limits) (*picture.P
 	return picture.DecodeContext(ctx, data, limits)
 }
 
-// toPicture takes a Picture as it is and converts other images.
+// toPicture takes decoded pictures as they are and converts other images.
 func toPicture(img image.Image) *picture.Picture {
-	if p, ok := img.(*Picture); ok {
+	switch p := img.(type) {
+	case *Picture:
 		return p.picture
+	case *picture.Picture: // from package evaluation
+		return p
 	}
 	return picture.New(picture.FromImage(img))
 }

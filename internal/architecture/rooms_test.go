@@ -9,11 +9,18 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// packageName is a directory's name in the table: without "internal/", and "declip" for the root
-// package.
+// public are the packages next to the root package that other modules import. They are nested in
+// its room.
+var public = []string{"evaluation"}
+
+// packageName is a directory's name in the table: without "internal/", "declip" for the root
+// package, and below it for the other public ones.
 func packageName(folder string) string {
-	if folder == "." {
+	switch {
+	case folder == ".":
 		return "declip"
+	case slices.Contains(public, folder):
+		return "declip/" + folder
 	}
 	return strings.TrimPrefix(folder, "internal/")
 }

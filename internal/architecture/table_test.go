@@ -19,11 +19,10 @@ var rooms = []room{
 	{
 		name: "cli",
 		below: []string{
-			"serve", "study", "train", "evaluate", "jobs", "localize", "forge", "dataset", "models", "nn", "picture", "metric",
-			"parallel",
+			"serve", "study", "train", "evaluate", "jobs", "localize", "forge", "dataset", "models", "nn", "picture", "parallel",
 		},
 	},
-	{name: "declip", below: []string{"localize", "picture"}},
+	{name: "declip", below: []string{"evaluate", "localize", "picture"}},
 	{name: "serve", shared: []string{"serve/webhook"}, below: []string{"jobs", "localize", "picture", "parallel", "files"}},
 	{
 		name: "study", shared: []string{"study/report"},
