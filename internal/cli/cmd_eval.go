@@ -153,11 +153,13 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 	if err != nil {
 		return err
 	}
-	p, done, err := a.openPredictor(cmd, o, source)
+	p, model, err := a.openPredictor(cmd, o, source)
 	if err != nil {
 		return err
 	}
-	defer done()
+	if model != nil {
+		defer model.Close()
+	}
 	bar := a.newProgress(source.Len(), "evaluating")
 	defer bar.finish()
 	options := evaluate.DefaultOptions()
@@ -174,6 +176,9 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 		}
 	}
 	table := newEvaluation(o, sets, runs, len(p.Models()))
+	if table.Provenance, err = evaluated(model); err != nil {
+		return err
+	}
 	if err := a.printEvaluation(o, table); err != nil {
 		return err
 	}
@@ -186,17 +191,29 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 	return errReported
 }
 
-// openPredictor opens the models or maps to measure; done closes them.
-func (a *app) openPredictor(cmd *cobra.Command, o evalOptions, source dataset.Source) (p evaluate.Predictor, done func(), err error) {
+// evaluated says what made the scores of a model, or of maps if it is nil.
+func evaluated(model *localize.Model) (*evalProvenance, error) {
+	if model == nil {
+		return &evalProvenance{Program: version()}, nil
+	}
+	made, err := model.Provenance()
+	if err != nil {
+		return nil, err
+	}
+	return &evalProvenance{made.Program, made.Engine, made.Weights}, nil
+}
+
+// openPredictor opens the models or maps to measure. The caller closes the model, which is nil for
+// maps.
+func (a *app) openPredictor(cmd *cobra.Command, o evalOptions, source dataset.Source) (p evaluate.Predictor, model *localize.Model, err error) {
 	if o.maps != "" {
 		p, err = evaluate.Maps(cmd.Context(), o.maps, source, float32(o.mapScale))
-		return p, func() {}, err
+		return p, nil, err
 	}
-	model, err := a.open(cmd, o.modelOptions, localize.Options{Threshold: o.threshold, Each: len(o.models) > 1})
-	if err != nil {
+	if model, err = a.open(cmd, o.modelOptions, localize.Options{Threshold: o.threshold, Each: len(o.models) > 1}); err != nil {
 		return nil, nil, err
 	}
-	return evaluate.Models(model, o.models...), func() { model.Close() }, nil
+	return evaluate.Models(model, o.models...), model, nil
 }
 
 // dataNames is the name of several data sets together in results.

@@ -231,7 +231,7 @@ func (a *app) runStudy(cmd *cobra.Command, f study.File, o studyOptions) error {
 	watch := &studyProgress{app: a, bar: &progress{}}
 	defer func() { watch.bar.finish() }()
 	err = p.Do(cmd.Context(), study.Options{Library: a.library, Device: o.training.config.Device, Threads: o.training.config.Threads,
-		Versions: []report.Option{{Name: "declip", Value: version()}}, Events: watch.events()})
+		Program: version(), Versions: []report.Option{{Name: "declip", Value: version()}}, Events: watch.events()})
 	watch.bar.finish()
 	if err != nil {
 		if cmd.Context().Err() != nil {

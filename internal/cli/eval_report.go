@@ -15,6 +15,7 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/evaluate"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -31,9 +32,17 @@ type evaluation struct {
 	Failed    []jsonError `json:"failed,omitempty"`
 	// FilesLeftOut counts the files in the data sets' directories that are not pictures, by
 	// extension.
-	FilesLeftOut map[string]int `json:"files_left_out,omitempty"`
+	FilesLeftOut map[string]int  `json:"files_left_out,omitempty"`
+	Provenance   *evalProvenance `json:"provenance"`
 
 	sets []*dataset.Set
+}
+
+// evalProvenance says what made the scores. Engine and weights are missing where no model ran.
+type evalProvenance struct {
+	Program string                 `json:"declip"`
+	Engine  string                 `json:"engine,omitempty"`
+	Weights []localize.WeightsFile `json:"weights,omitempty"`
 }
 
 // modelRow is one model's summary under one condition.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -61,6 +62,31 @@ func identify(files []*weights.File) (wait func() ([]WeightsFile, error), stop f
 		return list, nil
 	})
 	return wait, stop
+}
+
+// WeightsOf identifies the files with weights of models and backbones, named as for Open. It reads
+// the files: half a gigabyte takes about half a second.
+func WeightsOf(ctx context.Context, names ...string) (list []WeightsFile, err error) {
+	var files []*weights.File
+	defer func() {
+		for _, f := range files {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	for _, name := range names {
+		f, err := models.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	wait, stop := identify(files)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	if list, err = wait(); err == nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return list, err
 }
 
 // fileSHA256 reads the file itself, not its mapping, which ends when the model is closed.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/declip/declip/internal/evaluate"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/models"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/study/report"
@@ -28,7 +29,8 @@ type Plan struct {
 	Summary  []string // after Do: the results in sentences
 	sets     []*set
 	variants []string
-	perturb  []evaluate.Perturbation // without the zero value
+	perturb  []evaluate.Perturbation           // without the zero value
+	weights  map[string][]localize.WeightsFile // of models and backbones, by name
 }
 
 // Run is one model of the grid.
@@ -65,6 +67,7 @@ type Cell struct {
 	key      string
 	contents string // of the test data, of a cell that an earlier version filled
 	result   *stored
+	made     *localize.Provenance // what makes the scores that write stores
 }
 
 // NewPlan opens the data and determines what is done. An unusable data set or network is a problem

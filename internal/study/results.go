@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/declip/declip/internal/evaluate"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/study/report"
 	"github.com/declip/declip/internal/train"
@@ -23,7 +24,7 @@ func (p *Plan) results(info engine.Info, versions []report.Option) *report.Resul
 		if !slices.Contains(r.Train, run.Train) {
 			r.Train = append(r.Train, run.Train)
 		}
-		r.Runs = append(r.Runs, run.report())
+		r.Runs = append(r.Runs, p.report(run))
 	}
 	for _, s := range p.sets {
 		r.Test = append(r.Test, s.Name)
@@ -47,9 +48,33 @@ func treatment(t evaluate.Perturbation) report.Treatment {
 	return report.Treatment{Kind: t.Kind, Strength: fmt.Sprintf("%g", t.Value)}
 }
 
-func (r *Run) report() report.Run {
-	return report.Run{Variant: r.Variant, Train: r.Train, Model: r.Model, Folder: r.Dir, Parameters: r.facts.Parameters, Epochs: r.facts.Epochs,
+// report describes a run, with what made the scores of its cells.
+func (p *Plan) report(r *Run) report.Run {
+	out := report.Run{Variant: r.Variant, Train: r.Train, Model: r.Model, Folder: r.Dir, Parameters: r.facts.Parameters, Epochs: r.facts.Epochs,
 		BestEpoch: r.facts.BestEpoch, ValidIoU: r.facts.ValidIoU, Seconds: r.facts.Seconds, Problem: r.Problem}
+	for _, c := range p.Cells {
+		if c.Run != r || c.result == nil || c.result.Provenance == nil {
+			continue
+		}
+		made := c.result.Provenance
+		for _, w := range made.Weights {
+			if known := report.Weights(w); !slices.Contains(out.Weights, known) {
+				out.Weights = append(out.Weights, known)
+			}
+		}
+		if with := scoredWith(made); !slices.Contains(out.ScoredWith, with) {
+			out.ScoredWith = append(out.ScoredWith, with)
+		}
+	}
+	return out
+}
+
+func scoredWith(made *localize.Provenance) string {
+	program := "declip"
+	if made.Program != "" {
+		program += " " + made.Program
+	}
+	return program + ", " + made.Engine
 }
 
 func (c *Cell) report(threshold float64) report.Cell {
@@ -80,15 +105,16 @@ func score(p evaluate.Picture, threshold float64) report.Score {
 	s := report.Score{Name: p.Name, Manipulated: true}
 	nan := math.NaN()
 	if p.Err != nil {
-		s.IoU, s.F1, s.F1Best, s.AP, s.AUC = nan, nan, nan, nan, nan
+		s.IoU, s.F1, s.F1Best, s.AP, s.AUC, s.F1Plain, s.BalancedAccuracy, s.MCC = nan, nan, nan, nan, nan, nan, nan, nan
 		return s
 	}
 	r := p.Scores
 	s.Manipulated = p.Manipulated
 	s.IoU, s.F1, s.F1Best, s.AP, s.AUC, s.Mean = r.IoU, r.F1Fixed, r.F1Best, r.AP, r.AUC, r.Score
+	s.F1Plain, s.BalancedAccuracy, s.MCC = r.F1Plain, r.BalancedAccuracy, r.MCC
 	s.Flagged = r.FlagScore > threshold
 	if !p.Masked {
-		s.IoU, s.F1, s.F1Best, s.AP, s.AUC = nan, nan, nan, nan, nan
+		s.IoU, s.F1, s.F1Best, s.AP, s.AUC, s.F1Plain, s.BalancedAccuracy, s.MCC = nan, nan, nan, nan, nan, nan, nan, nan
 	}
 	return s
 }

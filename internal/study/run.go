@@ -21,6 +21,7 @@ import (
 type Options struct {
 	Library, Device string
 	Threads         int
+	Program         string          // version of declip, for the provenance of scores
 	Versions        []report.Option // of the program, for the report
 	Events          Events
 }

@@ -133,11 +133,38 @@ func (p *Plan) scoreTogether(ctx context.Context, o Options, pass pass) (err err
 			c.Problem = "no picture could be scored: " + evaluate.FirstError(pictures).Error()
 			continue
 		}
+		if c.made, err = p.provenance(ctx, m, c.Run); err != nil {
+			return err
+		}
 		if err := c.write(pictures, seconds); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// provenance says what made the scores of a run: the program and engine of the model that it was
+// part of, and the run's own files.
+func (p *Plan) provenance(ctx context.Context, m *localize.Model, r *Run) (*localize.Provenance, error) {
+	made, err := m.Provenance()
+	if err != nil {
+		return nil, err
+	}
+	made.Weights = nil
+	for _, name := range append([]string{r.File}, r.clip...) {
+		list, ok := p.weights[name]
+		if !ok {
+			if list, err = localize.WeightsOf(ctx, name); err != nil {
+				return nil, err
+			}
+			if p.weights == nil {
+				p.weights = map[string][]localize.WeightsFile{}
+			}
+			p.weights[name] = list
+		}
+		made.Weights = append(made.Weights, list...)
+	}
+	return made, nil
 }
 
 // paths lists the checkpoints of runs.
@@ -152,7 +179,7 @@ func paths(runs []*Run) []string {
 // openModels opens models that each give their own answer.
 func (p *Plan) openModels(runs []*Run, o Options) (*localize.Model, error) {
 	return localize.OpenSeveral(paths(runs), localize.Options{Library: o.Library, Device: o.Device, Threads: o.Threads,
-		Threshold: p.File.Evaluation.Threshold, Backbones: runs[0].clip, Each: true})
+		Threshold: p.File.Evaluation.Threshold, Backbones: runs[0].clip, Each: true, Program: o.Program})
 }
 
 // each is several models without their mean.

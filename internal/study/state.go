@@ -12,6 +12,7 @@ import (
 
 	"github.com/declip/declip/internal/evaluate"
 	"github.com/declip/declip/internal/files"
+	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/models"
 )
 
@@ -48,6 +49,8 @@ type stored struct {
 	Treatment string             `json:"treatment,omitempty"`
 	Seconds   float64            `json:"seconds"` // its share of the pass that filled it
 	Pictures  []evaluate.Picture `json:"pictures"`
+	// Provenance of the scores; missing in cells that earlier versions filled.
+	Provenance *localize.Provenance `json:"provenance,omitempty"`
 	// Contents of the test data, where the key does not cover them; see Plan.recordAdopted.
 	Contents string `json:"contents,omitempty"`
 }
@@ -64,7 +67,8 @@ func (c *Cell) read() bool {
 
 // write stores the cell's scores.
 func (c *Cell) write(pictures []evaluate.Picture, seconds float64) error {
-	s := &stored{Key: c.key, Variant: c.Run.Variant, Train: c.Run.Train, Test: c.Test, Treatment: c.Treatment.String(), Seconds: seconds, Pictures: pictures}
+	s := &stored{Key: c.key, Variant: c.Run.Variant, Train: c.Run.Train, Test: c.Test, Treatment: c.Treatment.String(), Seconds: seconds, Pictures: pictures,
+		Provenance: c.made}
 	if err := writeJSON(c.Path, s); err != nil {
 		return err
 	}

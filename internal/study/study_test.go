@@ -2,6 +2,7 @@ package study
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,7 +113,7 @@ func do(ctx context.Context, t *testing.T, f File) (done, error) {
 			d.scored++
 		}
 	}
-	o := Options{Library: enginetest.Library(t), Device: "cpu", Threads: 1, Events: Events{
+	o := Options{Library: enginetest.Library(t), Device: "cpu", Threads: 1, Program: "v1.2.3", Events: Events{
 		Training: func(*Run, int, int) train.Hooks { d.trained++; return train.Hooks{} }}}
 	err = p.Do(ctx, o)
 	for _, c := range p.Cells {
@@ -291,7 +292,42 @@ func TestFigure2(t *testing.T) {
 	if n := strings.Count(page, "alt=\"map of "); n != 4 {
 		t.Errorf("the report shows %d maps, want those of two methods for two pictures", n)
 	}
+	checkProvenance(t, g, page)
 	mustDo(t, g, 0, 0)
+	checkProvenance(t, g, read(t, filepath.Join(g.Out, report.PageFile))) // from the stored cells
+}
+
+// checkProvenance checks that the results of a study of given models name their files and what ran
+// them, and that every score over all pixels has its table.
+func checkProvenance(t *testing.T, f File, page string) {
+	t.Helper()
+	var results report.Results
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(f.Out, report.ResultsFile))), &results); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range results.Runs {
+		var files, want []string
+		for _, w := range r.Weights {
+			files = append(files, w.SHA256)
+		}
+		for _, name := range append([]string{f.Models[i].File}, f.Evaluation.Clip...) {
+			want = append(want, fmt.Sprintf("%x", sha256.Sum256([]byte(read(t, name)))))
+		}
+		if !slices.Equal(files, want) {
+			t.Errorf("%s: weights %q, want %q", r.Train, files, want)
+		}
+		if len(want) == 0 || !strings.Contains(page, want[0][:12]) {
+			t.Errorf("%s: the report does not have %.12s", r.Train, want)
+		}
+		if len(r.ScoredWith) != 1 || !strings.HasPrefix(r.ScoredWith[0], "declip v1.2.3, ONNX Runtime 1.") {
+			t.Errorf("%s: scored with %q", r.Train, r.ScoredWith)
+		}
+	}
+	for _, name := range []string{"f1_plain", "balanced_accuracy", "mcc"} {
+		if _, err := os.Stat(filepath.Join(f.Out, "tables", "methods-"+name+".csv")); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func read(t *testing.T, path string) string {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -55,10 +56,11 @@ func (a *Analysis) crossSections() []section {
 	return s
 }
 
-// otherScores are the tables of training set by test set for IoU, F1 and AP.
+// otherScores are the tables of training set by test set for IoU, F1, AP and the scores over all
+// pixels.
 func (a *Analysis) otherScores(v string, t Treatment) (list []Table) {
-	for _, key := range []string{"iou", "f1", "ap"} {
-		list = append(list, a.crossTable(v, t, metricOf(key)))
+	for _, m := range slices.Concat([]Metric{iou, f1, metricOf("ap")}, plainMetrics) {
+		list = append(list, a.crossTable(v, t, m))
 	}
 	return list
 }
@@ -97,9 +99,7 @@ func (a *Analysis) layerSections() []section {
 	f := curveFigure("layers-iou", "layer of the backbone", "IoU (%)", names, a.variantSeries(iou))
 	f.Title = "IoU by layer"
 	f.Caption = "Each point is a decoder trained on the output of one layer, averaged over the pairs of training and test set." + a.bandWords()
-	table := a.variantsTable("layer")
-	table.Caption = "The highest values are in bold." + a.intervalWords()
-	return []section{{title: "Layer by layer", figures: []*Figure{f}, tables: []Table{table}}}
+	return []section{{title: "Layer by layer", figures: []*Figure{f}, tables: a.variantsTables("layer")}}
 }
 
 func (a *Analysis) bandWords() string {
@@ -116,9 +116,7 @@ func (a *Analysis) barSections(what string) []section {
 	if a.Bootstrap > 0 {
 		f.Caption += " The thin lines are 95 % confidence intervals with regard to the choice of test pictures."
 	}
-	table := a.variantsTable(what)
-	table.Caption = "The highest values are in bold." + a.intervalWords()
-	return []section{{title: capital(what) + " by " + what, figures: []*Figure{f}, tables: []Table{table}}}
+	return []section{{title: capital(what) + " by " + what, figures: []*Figure{f}, tables: a.variantsTables(what)}}
 }
 
 func (a *Analysis) robustSections() []section {
@@ -147,7 +145,7 @@ func (a *Analysis) robustSections() []section {
 	}
 	table := a.treatmentsTable(v)
 	table.Caption = "Change is the difference from the untreated pictures, in percentage points." + a.intervalWords()
-	s.tables = []Table{table}
+	s.tables = []Table{table, a.treatmentsPlainTable(v)}
 	return []section{s}
 }
 

@@ -63,7 +63,8 @@ func madeScores(random *rand.Rand, n int, same bool, less float64) (list []Score
 	}
 	for i := range n {
 		v := math.Min(math.Max(level-less*level+0.15*random.NormFloat64(), 0), 1)
-		s := Score{Name: fmt.Sprintf("%04d.jpg", i), Manipulated: i%5 != 4, IoU: 100 * v, F1: v, F1Best: math.Min(v+0.1, 1), AP: v, AUC: 0.5 + v/2, Mean: v / 3}
+		s := Score{Name: fmt.Sprintf("%04d.jpg", i), Manipulated: i%5 != 4, IoU: 100 * v, F1: v, F1Best: math.Min(v+0.1, 1), AP: v, AUC: 0.5 + v/2, Mean: v / 3,
+			F1Plain: 0.9 * v, BalancedAccuracy: 0.5 + 0.4*v, MCC: v - 0.1}
 		if !s.Manipulated {
 			s.F1Best, s.AUC = math.NaN(), math.NaN()
 			s.Flagged = i%10 == 4

@@ -41,8 +41,8 @@ func (a *Analysis) methodSections() []section {
 	f.Title = "IoU (%) by method (rows) and test set (columns)"
 	f.Caption = "Darker cells are better: more of the manipulated area is found, and less outside it is marked." + a.intervalWords()
 	s := section{title: "Every method on every test set", figures: []*Figure{f}}
-	for _, key := range []string{"f1", "iou", "ap", "auc"} {
-		s.tables = append(s.tables, a.methodTable(metricOf(key)))
+	for _, m := range slices.Concat([]Metric{f1, iou, metricOf("ap"), metricOf("auc")}, plainMetrics) {
+		s.tables = append(s.tables, a.methodTable(m))
 	}
 	if a.hasUntouched() {
 		s.tables = append(s.tables, a.methodFlaggedTable())

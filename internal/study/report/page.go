@@ -9,6 +9,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -196,16 +197,30 @@ func (f *Figure) inline() (template.HTML, error) {
 // runsTable describes each model and its training.
 func (a *Analysis) runsTable() Table {
 	t := Table{Name: "runs", Title: "The models", Columns: []Column{{"variant", "variant", false}, {"trained_on", "trained on", false}, {"model", "network", false},
-		{"parameters", "parameters", false}, {"epochs", "epochs", false}, {"best_epoch", "best epoch", false}, {"valid_iou", "IoU on validation, %", false}, {"seconds", "training time", false}, {"problem", "problem", false}}}
+		{"parameters", "parameters", false}, {"epochs", "epochs", false}, {"best_epoch", "best epoch", false}, {"valid_iou", "IoU on validation, %", false}, {"seconds", "training time", false},
+		{"weights", "weights (SHA-256)", false}, {"scored_with", "scored with", false}, {"problem", "problem", false}}}
 	for _, r := range a.Runs {
 		valid := textValue("")
 		if r.ValidIoU != nil {
 			valid = textValue(iou.Format(*r.ValidIoU))
 		}
 		t.Rows = append(t.Rows, []Value{textValue(r.Variant), textValue(r.Train), textValue(r.Model), textValue(thousands(r.Parameters)),
-			textValue(count(r.Epochs)), textValue(count(r.BestEpoch)), valid, textValue(clock(r.Seconds)), textValue(r.Problem)})
+			textValue(count(r.Epochs)), textValue(count(r.BestEpoch)), valid, textValue(clock(r.Seconds)), textValue(weightsText(r.Weights)), textValue(strings.Join(r.ScoredWith, "; ")), textValue(r.Problem)})
 	}
 	return t.withoutEmptyColumns()
+}
+
+// weightsText lists files with the first digits of their digests; results.json has all digits.
+func weightsText(list []Weights) string {
+	var parts []string
+	for _, w := range list {
+		text := w.Name
+		if w.SHA256 != "" {
+			text += " " + w.SHA256[:min(12, len(w.SHA256))]
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // dataTable describes the data sets.

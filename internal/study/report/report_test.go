@@ -143,11 +143,12 @@ var outside = regexp.MustCompile(`(?i)<script|<link|<iframe|@import|url\(|(src|h
 // files, too.
 func TestWrite(t *testing.T) {
 	for kind, files := range map[string][]string{
-		CrossGenerator: {"figures/cross-iou", "tables/averages", "tables/cross-iou", "tables/cross-f1", "tables/cross-ap", "tables/cells"},
-		Layers:         {"figures/layers-iou", "tables/layers", "tables/cells"},
-		Decoders:       {"figures/decoders-iou", "tables/decoders", "tables/cells"},
-		Backbones:      {"figures/backbones-iou", "tables/backbones", "tables/cells"},
-		Robustness:     {"figures/robustness-jpeg", "figures/robustness-blur", "tables/robustness", "tables/cells"},
+		CrossGenerator: {"figures/cross-iou", "tables/averages", "tables/cross-iou", "tables/cross-f1", "tables/cross-ap",
+			"tables/cross-f1_plain", "tables/cross-balanced_accuracy", "tables/cross-mcc", "tables/cells"},
+		Layers:     {"figures/layers-iou", "tables/layers", "tables/layers-plain", "tables/cells"},
+		Decoders:   {"figures/decoders-iou", "tables/decoders", "tables/decoders-plain", "tables/cells"},
+		Backbones:  {"figures/backbones-iou", "tables/backbones", "tables/backbones-plain", "tables/cells"},
+		Robustness: {"figures/robustness-jpeg", "figures/robustness-blur", "tables/robustness", "tables/robustness-plain", "tables/cells"},
 	} {
 		t.Run(kind, func(t *testing.T) {
 			dir := t.TempDir()

@@ -71,6 +71,18 @@ type Run struct {
 	ValidIoU   *float64 `json:"valid_iou,omitempty"` // percent, of the best epoch
 	Seconds    float64  `json:"seconds,omitempty"`   // of training, without interruptions
 	Problem    string   `json:"problem,omitempty"`   // why there is no model
+	// Weights are the files that were scored: the model's, then its backbones'. It and ScoredWith
+	// are empty in results of versions that did not record them.
+	Weights []Weights `json:"weights,omitempty"`
+	// ScoredWith names the versions of declip and of the engine that filled the model's cells.
+	ScoredWith []string `json:"scored_with,omitempty"`
+}
+
+// Weights identifies a file with weights.
+type Weights struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	SHA256  string `json:"sha256,omitempty"` // hexadecimal
 }
 
 // Cell is one model on one test set under one treatment.
@@ -91,8 +103,12 @@ type Score struct {
 	IoU         float64 // percent
 	F1, F1Best  float64 // in [0,1]
 	AP, AUC     float64 // in [0,1]
-	Mean        float64 // mean probability over the picture
-	Flagged     bool    // more than 1 % of the pixels over the threshold
+	// Over all pixels, at the threshold. They are NaN in results of versions without them.
+	F1Plain          float64 // no band along the mask's border is ignored; in [0,1]
+	BalancedAccuracy float64 // in [0,1]
+	MCC              float64 // Matthews' correlation coefficient, in [-1,1]
+	Mean             float64 // mean probability over the picture
+	Flagged          bool    // more than 1 % of the pixels over the threshold
 }
 
 // Data describes a data set.
@@ -151,7 +167,13 @@ var Metrics = []Metric{
 	{"f1_best", "F1 best", false, func(s Score) float64 { return s.F1Best }},
 	{"ap", "AP", false, func(s Score) float64 { return s.AP }},
 	{"auc", "AUC", false, func(s Score) float64 { return s.AUC }},
+	{"f1_plain", "F1 plain", false, func(s Score) float64 { return s.F1Plain }},
+	{"balanced_accuracy", "balanced accuracy", false, func(s Score) float64 { return s.BalancedAccuracy }},
+	{"mcc", "MCC", false, func(s Score) float64 { return s.MCC }},
 }
+
+// plainMetrics are the scores over all pixels, which other tools compute too.
+var plainMetrics = []Metric{metricOf("f1_plain"), metricOf("balanced_accuracy"), metricOf("mcc")}
 
 // value is the picture's score; NaN for untouched pictures, which have no area to find.
 func (m Metric) value(s Score) float64 {

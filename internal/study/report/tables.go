@@ -154,13 +154,33 @@ func (a *Analysis) flaggedRow(variant string, t Treatment, groups []group) ([]Va
 	return row, seen
 }
 
-// variantsTable has a row for each layer, decoder or backbone.
-func (a *Analysis) variantsTable(what string) Table {
+// variantsTables are the table of the variants' IoU and AP, and that of the scores over all pixels.
+func (a *Analysis) variantsTables(what string) []Table {
+	table := a.variantsTable(a.Kind, "IoU and AP by "+what, what, []Metric{iou, metricOf("ap")})
+	if groups := a.groups(); len(groups) == 2 {
+		table.Columns = append(table.Columns, Column{"iou_difference", "IoU, difference", true}, Column{"iou_worst_ood", "IoU %, lowest out-of-domain", true})
+		for i, variant := range a.Variants {
+			values := a.differenceAndWorst(variant, a.Treatments[0], iou)
+			if values[1].Known() {
+				values[1].Under = values[2].Text
+			}
+			table.Rows[i] = append(table.Rows[i], values[:2]...)
+		}
+	}
+	plain := a.variantsTable(a.Kind+"-plain", "Scores over all pixels by "+what, what, plainMetrics)
+	table.Caption = "The highest values are in bold." + a.intervalWords()
+	plain.Caption = table.Caption
+	return []Table{table, plain}
+}
+
+// variantsTable has a row for each layer, decoder or backbone, and a column for each score and
+// group.
+func (a *Analysis) variantsTable(name, title, what string, metrics []Metric) Table {
 	t := a.Treatments[0]
-	table := Table{Name: a.Kind, Title: "IoU and AP by " + what, Columns: []Column{{"variant", what, false}}}
+	table := Table{Name: name, Title: title, Columns: []Column{{"variant", what, false}}}
 	groups := a.groups()
 	best := map[string]string{}
-	for _, m := range []Metric{iou, metricOf("ap")} {
+	for _, m := range metrics {
 		for _, g := range groups {
 			unit := ""
 			if m.Percent {
@@ -170,12 +190,9 @@ func (a *Analysis) variantsTable(what string) Table {
 			best[m.Key+g.key] = a.bestVariant(t, m.Key, g)
 		}
 	}
-	if len(groups) == 2 {
-		table.Columns = append(table.Columns, Column{"iou_difference", "IoU, difference", true}, Column{"iou_worst_ood", "IoU %, lowest out-of-domain", true})
-	}
 	for _, variant := range a.Variants {
 		row := []Value{headValue(variant)}
-		for _, m := range []Metric{iou, metricOf("ap")} {
+		for _, m := range metrics {
 			for _, g := range groups {
 				v := numberValue(a.mean(variant, t, m.Key, g.pairs), m.Format)
 				if !v.Known() {
@@ -186,13 +203,6 @@ func (a *Analysis) variantsTable(what string) Table {
 				}
 				row = append(row, v)
 			}
-		}
-		if len(groups) == 2 {
-			values := a.differenceAndWorst(variant, t, iou)
-			if values[1].Known() {
-				values[1].Under = values[2].Text
-			}
-			row = append(row, values[:2]...)
 		}
 		table.Rows = append(table.Rows, row)
 	}
@@ -236,6 +246,26 @@ func (a *Analysis) treatmentsTable(variant string) Table {
 				change = numberValue(difference(e, a.mean(variant, a.Treatments[0], iou.Key, g.pairs)), iou.signed)
 			}
 			row = append(row, numberValue(e, iou.Format), change)
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	return table
+}
+
+// treatmentsPlainTable has the scores over all pixels for each treatment of the test pictures.
+func (a *Analysis) treatmentsPlainTable(variant string) Table {
+	table := Table{Name: "robustness-plain", Title: "Scores over all pixels after treatment", Columns: []Column{{"treatment", "treatment", false}}}
+	for _, m := range plainMetrics {
+		for _, g := range a.groups() {
+			table.Columns = append(table.Columns, Column{m.Key + "_" + g.key, m.Name + ", " + g.name, true})
+		}
+	}
+	for _, t := range a.Treatments {
+		row := []Value{headValue(t.words())}
+		for _, m := range plainMetrics {
+			for _, g := range a.groups() {
+				row = append(row, numberValue(a.mean(variant, t, m.Key, g.pairs), m.Format))
+			}
 		}
 		table.Rows = append(table.Rows, row)
 	}
