@@ -67,7 +67,6 @@ var testHelpers = []string{"nn/engine/enginetest", "nn/network/networktest", "fi
 var reserved = map[string][]string{
 	"github.com/yalue/onnxruntime_go":            {"nn/engine"},
 	"github.com/spf13/cobra":                     {"cli"},
-	"github.com/schollz/progressbar":             {"cli"},
 	"net/http":                                   {"models/download", "serve", "serve/webhook", "cli", "jobs/store"},
 	"google.golang.org/protobuf":                 {"nn/graph", "nn/engine", "train/tensorboard"},
 	"testing":                                    testHelpers,

@@ -80,7 +80,7 @@ func (a *app) runTrainAutoencoder(cmd *cobra.Command, o autoencoderOptions) erro
 	if err != nil {
 		return err
 	}
-	bar := a.newSteps(o.config.Steps)
+	bar := a.newSteps(o.config.Steps, "training")
 	defer bar.finish()
 	o.config.Step = func(done, _ int, loss float64) {
 		bar.describe(fmt.Sprintf("loss %.5f", loss))

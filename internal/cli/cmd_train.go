@@ -281,10 +281,14 @@ func (a *app) runTrain(ctx context.Context, c train.Config) error {
 	c.Hooks.Notice = func(text string) { _ = bar.printf(a.stderr, "declip: %s\n", text) }
 	c.Hooks.Start = func(used train.Config, about train.About) {
 		writeSettings(a.stderr, used, about)
-		bar = a.newSteps(int(about.Steps))
+		bar = a.newSteps(int(about.Steps), "training")
+		if r := about.Resumed; r != nil {
+			bar.resume(int(r.Step))
+		}
 	}
 	c.Hooks.Step = func(s train.StepReport) {
-		bar.describe(fmt.Sprintf("epoch %d  loss %.4f  %s left", s.Epoch, s.Loss, durationText(s.Left)))
+		bar.describe(fmt.Sprintf("epoch %d, loss %.4f", s.Epoch, s.Loss))
+		bar.expect(s.Left)
 		bar.set(int(s.Step))
 	}
 	c.Hooks.Epoch = func(e train.EpochReport) { _ = bar.printf(a.stdout, "%s\n", epochLine(e, c.Supervision)) }
@@ -304,14 +308,6 @@ func (a *app) runTrain(ctx context.Context, c train.Config) error {
 	_, err = fmt.Fprintf(a.stdout, "%s: epoch %d, %d trained values, %s on %s\n", summary.Best,
 		summary.State.BestEpoch, summary.Parameters, summary.State.Elapsed.Round(time.Second), summary.Device)
 	return err
-}
-
-// durationText formats a duration to the second, or to the minute if it is long.
-func durationText(d time.Duration) string {
-	if d < 10*time.Minute {
-		return d.Round(time.Second).String()
-	}
-	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 }
 
 // epochLine formats the scores of an epoch.

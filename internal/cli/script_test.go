@@ -23,6 +23,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"declip": func() {
 		injectFault(os.Getenv(faultVariable))
+		showAllProgress()
 		os.Exit(Main())
 	}})
 }
@@ -30,6 +31,14 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/*.txt: terminal sessions with what they must print
 // and leave behind. Pictures and models are made by the commands below.
 func TestScripts(t *testing.T) {
+	p := scriptParams(t)
+	p.Dir = "testdata"
+	testscript.Run(t, p)
+}
+
+// scriptParams has what all scripts need.
+func scriptParams(t *testing.T) testscript.Params {
+	t.Helper()
 	library := enginetest.Library(t)
 	formats, err := filepath.Abs(filepath.Join("..", "nn", "weights", "testdata"))
 	if err != nil {
@@ -39,8 +48,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+	return testscript.Params{
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DECLIP_ORT_LIB", library)
 			e.Setenv("DECLIP_MODELS", filepath.Join(e.WorkDir, "models"))
@@ -83,7 +91,7 @@ func TestScripts(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-	})
+	}
 }
 
 // scriptExits runs a program that must end with the given code:

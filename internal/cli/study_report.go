@@ -60,9 +60,10 @@ func (a *app) printPlan(p *study.Plan) error {
 
 // studyProgress prints the progress of a study.
 type studyProgress struct {
-	app   *app
-	bar   *progress
-	label string
+	app     *app
+	bar     *progress
+	label   string
+	scoring bool // bar is that of the pass that label names
 }
 
 func (s *studyProgress) events() study.Events {
@@ -78,11 +79,12 @@ func (s *studyProgress) events() study.Events {
 			s.bar.finish()
 			s.label = fmt.Sprintf("testing on %s (%d/%d)", test, number, of)
 			fmt.Fprintf(s.app.stdout, "%s: %s\n", s.label, plural(models, "model"))
-			s.bar = &progress{}
+			s.bar, s.scoring = &progress{}, false
 		},
 		Scored: func(done, total int) {
-			if s.bar.bar == nil {
-				s.bar = s.app.newProgress(total, s.label)
+			if !s.scoring {
+				s.bar, s.scoring = s.app.newProgress(total, s.label), true
+				s.bar.resume(done) // the models were opened before
 			}
 			s.bar.set(done)
 		},
@@ -94,9 +96,15 @@ func (s *studyProgress) events() study.Events {
 func (s *studyProgress) training(r *study.Run, number, of int) train.Hooks {
 	what := fmt.Sprintf("training %s (%d/%d)", r.Name(), number, of)
 	return train.Hooks{
-		Start: func(_ train.Config, about train.About) { s.bar = s.app.newSteps(int(about.Steps)) },
+		Start: func(_ train.Config, about train.About) {
+			s.bar = s.app.newSteps(int(about.Steps), what)
+			if r := about.Resumed; r != nil {
+				s.bar.resume(int(r.Step))
+			}
+		},
 		Step: func(step train.StepReport) {
-			s.bar.describe(fmt.Sprintf("%s  loss %.4f  %s left", what, step.Loss, durationText(step.Left)))
+			s.bar.describe(fmt.Sprintf("loss %.4f", step.Loss))
+			s.bar.expect(step.Left)
 			s.bar.set(int(step.Step))
 		},
 		Notice: func(text string) { _ = s.bar.printf(s.app.stderr, "declip: %s\n", text) },
