@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// recompressor is a service or program that compresses pictures of others again and signs its files.
+// recompressor is a service or program that compresses pictures again and signs its files.
 type recompressor struct{ name, sign string }
 
 // recompressed is a sentence about who compressed a JPEG picture again, as its header says, empty
