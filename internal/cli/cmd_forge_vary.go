@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +23,7 @@ func (o *varyOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&c.Out, "out", "o", "", "`directory` for the pictures")
 	f.IntVar(&c.Copies, "copies", c.Copies, "pictures to make from each photograph")
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "seed of the random choices: the same seed makes the same pictures")
+	f.StringSliceVar(&c.Kinds, "kinds", nil, "`kinds` of pictures, of which one is drawn for each: "+strings.Join(forge.Kinds(), ", ")+" (default: photo)")
 	f.IntVar(&c.Workers, "workers", 0, "photographs processed at once (default: one per core)")
 }
 
@@ -35,9 +38,16 @@ focus, smaller, smoothed, sharpened, with other tones, colors and noise, and
 saved again. Nothing is inserted. Networks learn from them what untouched
 pictures look like, and "declip forge" can manipulate them like photographs.
 
+With --kinds, some are pictures that networks mistake for manipulated ones, since
+their parts differ: screenshots, scans, documents, memes, photographs with a
+compressed range of light (hdr) and with a background blurred by the camera
+(portrait). One kind is drawn for each picture; a kind named twice is drawn twice
+as often.
+
 The names of the pictures begin with the number of the photograph and of the
-picture.`,
+picture; with --kinds, the kind follows.`,
 		Example: `  declip forge vary --photos photos/train --out varied --copies 6
+  declip forge vary --photos photos/test --out hard --copies 1 --kinds screenshot,scan,document,meme,hdr,portrait
   declip forge --photos varied --out forged --count 2000`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,6 +56,11 @@ picture.`,
 			}
 			if o.config.Copies < 1 {
 				return usagef(cmd, "--copies %d: expected at least 1", o.config.Copies)
+			}
+			for _, kind := range o.config.Kinds {
+				if !slices.Contains(forge.Kinds(), kind) {
+					return usagef(cmd, "--kinds %s: expected some of %s", kind, strings.Join(forge.Kinds(), ", "))
+				}
 			}
 			return a.runForgeVary(cmd, o)
 		},

@@ -18,7 +18,8 @@ type VaryConfig struct {
 	Out     string // output directory
 	Copies  int    // pictures made of each photograph
 	Seed    uint64
-	Workers int // photographs at a time; 0 means one for each core that the process may use
+	Kinds   []string // of which one is drawn for each picture, see Kinds; none: photographs
+	Workers int      // photographs at a time; 0 means one for each core that the process may use
 	Limits  picture.Limits
 
 	// Progress, if set, is called after each picture, never concurrently.
@@ -41,7 +42,9 @@ type Varied struct {
 // colours and noise, saved as JPEG of quality 70 to 98 or as PNG.
 //
 // Every step applies to the whole picture, so the results are untouched: networks can learn from
-// them what untouched pictures look like, and Run can manipulate them. A picture depends on its
+// them what untouched pictures look like, and Run can manipulate them. With Kinds, some are
+// screenshots, scans and other pictures whose parts differ without any manipulation, and
+// the names of files say which kind it is. A picture depends on its
 // photograph, the seed and its index only. Photographs that cannot be read are skipped and listed.
 // If none can be read the error says so.
 func Vary(ctx context.Context, c VaryConfig) (Varied, error) {
@@ -81,7 +84,7 @@ func (c VaryConfig) Validate() error {
 	case c.Workers < 0:
 		return fmt.Errorf("workers is %d, expected 0 or more", c.Workers)
 	}
-	return nil
+	return checkKinds(c.Kinds)
 }
 
 // prepareOut makes the output directory, or checks that an existing one is of the same run.
@@ -91,11 +94,12 @@ func (c VaryConfig) prepareOut() error {
 		return err
 	}
 	return claim(c.Out, struct {
-		Tool   string `json:"tool"`
-		Photos string `json:"photos"`
-		Copies int    `json:"copies"`
-		Seed   uint64 `json:"seed"`
-	}{"declip forge vary", photos, c.Copies, c.Seed})
+		Tool   string   `json:"tool"`
+		Photos string   `json:"photos"`
+		Copies int      `json:"copies"`
+		Seed   uint64   `json:"seed"`
+		Kinds  []string `json:"kinds,omitempty"`
+	}{"declip forge vary", photos, c.Copies, c.Seed, c.Kinds})
 }
 
 // varyAll makes and writes all pictures, photograph by photograph.
@@ -128,8 +132,16 @@ func (c VaryConfig) varyOne(photo *picture.RGB, path string, i, k int) error {
 	err := parallel.Catch(func() (err error) {
 		parallel.Point("forge")
 		d := newDice(c.Seed, uint64(i)<<20|uint64(k))
-		out := d.vary(photo)
-		if d.chance(0.08) {
+		kind := KindPhoto
+		if len(c.Kinds) > 0 {
+			kind = c.Kinds[d.IntN(len(c.Kinds))]
+			file = filepath.Join(c.Out, fmt.Sprintf("%05d-%d_%s_%s", i, k, kind, strings.TrimSuffix(base, filepath.Ext(base))))
+		}
+		out, png, err := d.untouched(kind, photo)
+		if err != nil {
+			return err
+		}
+		if png {
 			file += ".png"
 			data, err = picture.EncodePNG(out, picture.Fast)
 			return err
