@@ -60,7 +60,10 @@ var rooms = []room{
 }
 
 // testHelpers are packages that only tests, and programs for developers, import.
-var testHelpers = []string{"nn/engine/enginetest", "nn/network/networktest", "files/powerloss", "picture/rastertest", "jobs/jobstest"}
+var testHelpers = []string{
+	"nn/engine/enginetest", "nn/network/networktest", "files/powerloss", "picture/rastertest", "jobs/jobstest",
+	"jobs/queue/queuetest",
+}
 
 // reserved lists packages of other modules that only some packages may import. A name includes all
 // packages below it.
@@ -79,7 +82,7 @@ var reserved = map[string][]string{
 	"github.com/tetratelabs/wazero":              {"picture/sandbox"},
 	"github.com/parquet-go/parquet-go":           {"dataset/parquet", "jobs/results"},
 	"github.com/klauspost/compress":              {"picture/tiff", "jobs/manifest", "jobs/results"},
-	"github.com/nats-io":                         {"jobs/queue"},
+	"github.com/nats-io":                         {"jobs/queue", "jobs/queue/queuetest"},
 	"github.com/minio/minio-go":                  {"jobs/store"},
 	"gocloud.dev":                                {"jobs/store"},
 	"github.com/johannesboyne/gofakes3":          {},

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/declip/declip/internal/jobs/queue/queuetest"
 )
 
 // permitted starts a server with the documented permissions, with two tenants' jobs on it, and
@@ -18,7 +20,7 @@ func permitted(t *testing.T, denied func(string)) (dispatcher, worker *JetStream
 	server := a.files("server")
 	server.CA = "" // keys say who connects
 	_, url := serveTLS(t, ServerOptions{TLS: server, Users: users})
-	tls := TLSFiles{CA: a.ca()}
+	tls := TLSFiles{CA: a.CA()}
 	dispatcher = connected(t, ConnectOptions{URL: url, TLS: tls, Creds: first})
 	no(t, dispatcher.Setup(t.Context()))
 	for _, pool := range []string{"0123456789ab_gpu", "ffffffffffff_gpu"} {
@@ -218,14 +220,14 @@ func TestNoAnswers(t *testing.T) {
 	server := a.files("server")
 	server.CA = ""
 	_, url := serveTLS(t, ServerOptions{TLS: server, Users: users})
-	e := connected(t, ConnectOptions{URL: url, TLS: TLSFiles{CA: a.ca()}, Creds: worker, Worker: true, InboxPrefix: "_INBOX_other"})
+	e := connected(t, ConnectOptions{URL: url, TLS: TLSFiles{CA: a.CA()}, Creds: worker, Worker: true, InboxPrefix: "_INBOX_other"})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if _, err := e.Put(ctx, "done.acme.J.0-16", nil); !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "_INBOX_other") {
 		t.Fatalf("got %v, expected that the inbox is denied", err)
 	}
-	_, stranger := userKey(t)
-	if err := refused(t, ConnectOptions{URL: url, TLS: TLSFiles{CA: a.ca()}, Creds: stranger}); !errors.Is(err, ErrDenied) {
+	_, stranger := queuetest.UserKey(t)
+	if err := refused(t, ConnectOptions{URL: url, TLS: TLSFiles{CA: a.CA()}, Creds: stranger}); !errors.Is(err, ErrDenied) {
 		t.Fatalf("got %v, expected that a stranger is denied", err)
 	}
 }

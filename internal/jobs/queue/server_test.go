@@ -2,16 +2,8 @@ package queue
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,56 +12,23 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
+
+	"github.com/declip/declip/internal/jobs/queue/queuetest"
 )
 
 // authority makes certificates for 127.0.0.1.
-type authority struct {
-	t    *testing.T
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
+type authority struct{ *queuetest.Authority }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{t: t, dir: t.TempDir()}
-	a.cert, a.key = a.make("ca", nil)
-	return a
-}
-
-// make makes a certificate, signed by the authority or, without one, by itself.
-func (a *authority) make(name string, by *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	no(a.t, err)
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: by == nil, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	parent, signer := c, key
-	if by != nil {
-		parent, signer = by.cert, by.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	no(a.t, err)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	no(a.t, err)
-	no(a.t, os.WriteFile(filepath.Join(a.dir, name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	no(a.t, os.WriteFile(filepath.Join(a.dir, name+".key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
-	c, err = x509.ParseCertificate(der)
-	no(a.t, err)
-	return c, key
+	return &authority{queuetest.NewAuthority(t)}
 }
 
 // files are those of a side with a certificate of its own.
 func (a *authority) files(name string) TLSFiles {
-	a.make(name, a)
-	return TLSFiles{Cert: filepath.Join(a.dir, name+".pem"), Key: filepath.Join(a.dir, name+".key"), CA: a.ca()}
+	cert, key := a.Files(name)
+	return TLSFiles{Cert: cert, Key: key, CA: a.CA()}
 }
-
-func (a *authority) ca() string { return filepath.Join(a.dir, "ca.pem") }
 
 // serveTLS starts a server that listens, which is closed with the test, and gives its URL.
 func serveTLS(t *testing.T, o ServerOptions) (*Server, string) {
@@ -120,9 +79,9 @@ func TestTLS(t *testing.T) {
 	without.TLS.Cert, without.TLS.Key = "", ""
 	strange := good
 	strange.TLS = stranger.files("client")
-	strange.TLS.CA = a.ca()
+	strange.TLS.CA = a.CA()
 	wrongServer := good
-	wrongServer.TLS.CA = stranger.ca()
+	wrongServer.TLS.CA = stranger.CA()
 	plain := ConnectOptions{URL: url, Insecure: true}
 	for name, o := range map[string]ConnectOptions{
 		"no certificate": without, "a stranger's certificate": strange, "a server that is not trusted": wrongServer, "no TLS": plain,
@@ -209,27 +168,13 @@ func TestServerOptions(t *testing.T) {
 	}
 }
 
-// userKey makes a key pair: the public key, and the file with the secret one.
-func userKey(t *testing.T) (public, file string) {
-	t.Helper()
-	pair, err := nkeys.CreateUser()
-	no(t, err)
-	public, err = pair.PublicKey()
-	no(t, err)
-	seed, err := pair.Seed()
-	no(t, err)
-	file = filepath.Join(t.TempDir(), "user.nk")
-	no(t, os.WriteFile(file, seed, 0o600))
-	return public, file
-}
-
 // exampleUsers is docs/jobs/worker-permissions.conf with keys.
 func exampleUsers(t *testing.T) (users, dispatcher, worker string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "jobs", "worker-permissions.conf"))
 	no(t, err)
-	first, dispatcher := userKey(t)
-	second, worker := userKey(t)
+	first, dispatcher := queuetest.UserKey(t)
+	second, worker := queuetest.UserKey(t)
 	users = filepath.Join(t.TempDir(), "users.conf")
 	no(t, os.WriteFile(users, []byte(strings.NewReplacer("DISPATCHER_PUBLIC_KEY", first, "WORKER_PUBLIC_KEY", second).Replace(string(text))), 0o600))
 	return users, dispatcher, worker
@@ -246,7 +191,7 @@ func TestExampleConfiguration(t *testing.T) {
 	files, routes := a.files("queue1"), a.files("queue1-route")
 	config := strings.NewReplacer(
 		"/etc/nats/queue1.pem", files.Cert, "/etc/nats/queue1.key", files.Key, "/etc/nats/queue1-route.pem", routes.Cert,
-		"/etc/nats/queue1-route.key", routes.Key, "/etc/nats/ca.pem", a.ca(), "/var/lib/nats", dir,
+		"/etc/nats/queue1-route.key", routes.Key, "/etc/nats/ca.pem", a.CA(), "/var/lib/nats", dir,
 	).Replace(string(text))
 	name := filepath.Join(dir, "nats-server.conf")
 	no(t, os.WriteFile(name, []byte(config), 0o600))

@@ -3,11 +3,12 @@ package queue
 import (
 	"context"
 	"fmt"
-	"net"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/declip/declip/internal/jobs/queue/queuetest"
 )
 
 // cluster is three servers in this process, on loopback.
@@ -18,25 +19,11 @@ type cluster struct {
 	servers   [3]*Server
 }
 
-// addresses gives n addresses at which no server listens.
-func addresses(t *testing.T, n int) (list []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		list = append(list, l.Addr().String())
-	}
-	return list
-}
-
 // startCluster starts the servers; they are closed with the test.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{t: t, authority: newAuthority(t)}
-	dir, routes, clients := t.TempDir(), addresses(t, 3), addresses(t, 3)
+	dir, routes, clients := t.TempDir(), queuetest.Addresses(t, 3), queuetest.Addresses(t, 3)
 	for i := range c.options {
 		name := fmt.Sprintf("server%d", i)
 		c.options[i] = ServerOptions{

@@ -1,0 +1,2 @@
+// Package queuetest gives tests what servers of a queue need: addresses, certificates and keys.
+package queuetest
