@@ -35,7 +35,7 @@ var rooms = []room{
 	{name: "evaluate", below: []string{"localize", "dataset", "nn", "picture", "metric", "parallel"}},
 	{
 		name: "jobs", below: []string{"files", "parallel"},
-		shared: []string{"jobs/queue", "jobs/store", "jobs/schema", "jobs/manifest", "jobs/dispatch", "jobs/worker"},
+		shared: []string{"jobs/queue", "jobs/store", "jobs/schema", "jobs/manifest", "jobs/dispatch", "jobs/worker", "jobs/metrics"},
 	},
 	{name: "localize", below: []string{"forensics", "models", "nn", "picture", "metric", "numeric", "parallel"}},
 	{name: "dataset", below: []string{"forensics", "picture", "parallel"}, shared: []string{"dataset/check"}},
@@ -70,12 +70,12 @@ var testHelpers = []string{
 var reserved = map[string][]string{
 	"github.com/yalue/onnxruntime_go":            {"nn/engine"},
 	"github.com/spf13/cobra":                     {"cli"},
-	"net/http":                                   {"models/download", "serve", "serve/webhook", "cli", "jobs/store"},
+	"net/http":                                   {"models/download", "serve", "serve/webhook", "cli", "jobs/store", "jobs/metrics"},
 	"google.golang.org/protobuf":                 {"nn/graph", "nn/engine", "train/tensorboard"},
 	"testing":                                    testHelpers,
 	"github.com/rogpeppe/go-internal":            {},
 	"github.com/google/go-cmp":                   {},
-	"github.com/prometheus/client_golang":        {"serve"},
+	"github.com/prometheus/client_golang":        {"serve", "jobs/metrics"},
 	"gonum.org/v1/plot":                          {"study/report"},
 	"github.com/chromedp":                        {},
 	"github.com/goccy/go-yaml":                   {"study/yamlfile"},

@@ -23,7 +23,8 @@ const (
 	Failed    State = "failed"
 )
 
-var states = []State{Queued, Running, Paused, Cancelled, Done, Failed}
+// States lists the states.
+var States = []State{Queued, Running, Paused, Cancelled, Done, Failed}
 
 // Active reports whether the job's items are to be worked on.
 func (s State) Active() bool { return s == Queued || s == Running }
@@ -94,7 +95,7 @@ type Job struct {
 // Check implements the strict reading of jobs.
 func (j *Job) Check() error {
 	switch {
-	case !slices.Contains(states, j.State):
+	case !slices.Contains(States, j.State):
 		return invalid("job", "state %q", j.State)
 	case j.Items < 0 || j.Items > MaxItems:
 		return invalid("job", "%d items", j.Items)
