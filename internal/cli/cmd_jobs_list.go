@@ -23,7 +23,7 @@ func (a *app) withJobs(use, short string, args cobra.PositionalArgs, f func(ctx 
 			if err := o.check(cmd); err != nil {
 				return err
 			}
-			h, err := a.openJobs(cmd.Context(), o, a.quietLog())
+			h, err := a.openJobs(cmd.Context(), o, nil, a.quietLog())
 			if err != nil {
 				return err
 			}

@@ -125,7 +125,7 @@ func (a *app) runJobsRun(cmd *cobra.Command, o jobsRunOptions, paths []string) e
 		return err
 	}
 	defer model.Close()
-	h, err := a.openJobs(ctx, o.jobs, a.quietLog())
+	h, err := a.openJobs(ctx, o.jobs, nil, a.quietLog())
 	if err != nil {
 		return err
 	}

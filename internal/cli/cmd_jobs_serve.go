@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/declip/declip/internal/jobs"
 	"github.com/declip/declip/internal/jobs/queue"
-	"github.com/declip/declip/internal/jobs/store"
 	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/serve/webhook"
 )
@@ -25,6 +25,7 @@ type jobsServeOptions struct {
 	store   string
 	secret  string
 	log     string
+	metrics metricsOptions
 }
 
 // AddFlags declares the flags with their defaults.
@@ -33,6 +34,7 @@ func (o *jobsServeOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.Dir, "jobs", "declip-jobs", "`directory` for the queue, created if needed")
 	f.StringVar(&o.store, "store", "", "`URL` of the store of manifests and results, which the workers use too (default: store in the directory of --jobs)")
 	f.StringVar(&o.log, "log", logText, "log on standard error: text, json or off")
+	o.metrics.AddFlags(f)
 	addWebhookFlag(f, &o.secret)
 	section(f, "Other machines", func(f *pflag.FlagSet) {
 		f.StringVar(&s.Listen, "listen", "127.0.0.1:4222", "address and port for workers and submitters; port 0 chooses a free one")
@@ -72,7 +74,7 @@ func (o *jobsServeOptions) check(cmd *cobra.Command) error {
 	case c.Name == "" && (c.Server != "" || c.Listen != "" || len(c.Peers) > 0):
 		return usagef(cmd, "--server-name, --cluster-listen and --peer need --cluster")
 	}
-	return checkLog(cmd, o.log)
+	return cmp.Or(checkLog(cmd, o.log), o.metrics.check(cmd))
 }
 
 func checkLog(cmd *cobra.Command, form string) error {
@@ -114,24 +116,31 @@ func (a *app) runJobsServe(ctx context.Context, o jobsServeOptions) error {
 	if err != nil {
 		return err
 	}
+	shown, err := a.listenMetrics(ctx, o.metrics)
+	if err != nil {
+		return err
+	}
+	defer shown.Close()
+	h := &jobsHome{Service: &jobs.Service{Log: log}, metrics: shown.metrics()}
+	defer h.Close()
 	where := o.store
 	if where == "" {
 		where = filepath.Join(o.server.Dir, "store")
 	}
-	results, err := store.Open(ctx, where, store.Options{})
-	if err != nil {
+	if err := h.openStore(ctx, where); err != nil {
 		return err
 	}
-	defer results.Close()
+	d := &head{jobsHome: h, shown: shown, secret: secret}
 	if o.nats != "" {
 		nats := natsOptions{url: o.nats, creds: o.creds, tls: o.server.TLS, insecure: o.server.Insecure}
-		engine, err := a.connect(ctx, nats, "", log)
+		engine, err := a.connect(ctx, nats, "", shown.metrics(), log)
 		if err != nil {
 			return err
 		}
 		defer engine.Close()
-		fmt.Fprintf(a.stdout, "declip dispatches the jobs at %s, store %s\n", o.nats, results.URL())
-		return dispatchAt(ctx, engine, results, secret, log)
+		fmt.Fprintf(a.stdout, "declip dispatches the jobs at %s, store %s\n", o.nats, h.Store.URL())
+		a.sayMetrics(shown, o.metrics)
+		return d.dispatchAt(ctx, engine)
 	}
 	o.server.Dir, o.server.Log = filepath.Join(o.server.Dir, "queue"), log
 	copies := 1
@@ -144,27 +153,40 @@ func (a *app) runJobsServe(ctx context.Context, o jobsServeOptions) error {
 		return err
 	}
 	defer server.Close()
-	fmt.Fprintf(a.stdout, "declip keeps the queue at %s, store %s\n", server.Addr(), results.URL())
-	engine, err := server.Connect(ctx, copies, queue.Hooks{}, log)
+	fmt.Fprintf(a.stdout, "declip keeps the queue at %s, store %s\n", server.Addr(), h.Store.URL())
+	a.sayMetrics(shown, o.metrics)
+	engine, err := server.Connect(ctx, copies, shown.metrics().Hooks(), log)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	return dispatchAt(ctx, engine, results, secret, log)
+	return d.dispatchAt(ctx, engine)
 }
 
-// dispatchAt prepares the queue and dispatches the jobs in it until ctx ends. With a secret it also
-// sends their webhooks.
-func dispatchAt(ctx context.Context, engine *queue.JetStream, results store.Store, secret []byte, log *slog.Logger) error {
-	if err := setUp(ctx, engine, log); err != nil {
-		return err
-	}
-	h := &jobsHome{Service: &jobs.Service{Engine: engine, Store: results, Log: log}}
+// head dispatches for workers on other machines.
+type head struct {
+	*jobsHome
+	shown  *metricsServer // nil: none
+	secret []byte         // nil: no webhooks are sent
+}
+
+// dispatchAt prepares the queue and dispatches the jobs in it until ctx ends.
+func (h *head) dispatchAt(ctx context.Context, engine *queue.JetStream) error {
+	h.Engine = engine
+	seen := h.metrics.Queue(engine, h.Log)
 	group, inner := parallel.WithContext(ctx)
-	group.Go(func() error { return h.dispatch(inner, log) })
-	if secret != nil {
-		group.Go(func() error { return webhook.New(h.Service, secret, log).Run(inner) })
-	}
+	group.Go(func() error { return h.shown.run(inner) })
+	group.Go(func() error {
+		if err := setUp(inner, engine, h.Log); err != nil {
+			return err
+		}
+		group.Go(func() error { return h.dispatch(inner, h.Log) })
+		group.Go(func() error { return seen.Follow(inner) })
+		if h.secret != nil {
+			group.Go(func() error { return webhook.New(h.Service, h.secret, h.Log).Run(inner) })
+		}
+		return nil
+	})
 	err := group.Wait()
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // it was asked to stop

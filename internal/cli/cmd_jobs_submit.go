@@ -108,7 +108,7 @@ func (a *app) runJobsSubmit(cmd *cobra.Command, o jobsSubmitOptions, args []stri
 	if err != nil {
 		return wrongNetwork(cmd, o.network, sayClip(err))
 	}
-	h, err := a.openJobs(ctx, o.jobs, a.quietLog())
+	h, err := a.openJobs(ctx, o.jobs, nil, a.quietLog())
 	if err != nil {
 		return err
 	}

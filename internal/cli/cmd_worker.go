@@ -14,6 +14,7 @@ import (
 	"github.com/declip/declip/internal/jobs/worker"
 	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/models"
+	"github.com/declip/declip/internal/parallel"
 )
 
 // workerOptions are the flags of "declip worker".
@@ -29,6 +30,7 @@ type workerOptions struct {
 	name    string
 	tenant  string
 	log     string
+	metrics metricsOptions
 }
 
 // AddFlags declares the flags with their defaults.
@@ -39,6 +41,7 @@ func (o *workerOptions) AddFlags(f *pflag.FlagSet) {
 	addBatchFlag(f, &o.batch)
 	f.IntVar(&o.slots, "slots", 1, "batches that are worked on at the same time")
 	f.StringVar(&o.log, "log", logText, "log on standard error: text, json or off")
+	o.metrics.AddFlags(f)
 	section(f, "Queue and store", func(f *pflag.FlagSet) {
 		o.nats.AddFlags(f)
 		f.StringVar(&o.name, "name", "", "`name` of the worker, which its credentials may require (default: the machine's name and random letters)")
@@ -55,7 +58,7 @@ func (o *workerOptions) check(cmd *cobra.Command) error {
 		}
 	}
 	return cmp.Or(required(cmd, "nats", "store"), checkSources(cmd, o.sources), checkBatch(cmd, o.batch), checkSlots(cmd, o.slots),
-		checkThreads(cmd, o.engine.threads), checkLog(cmd, o.log))
+		checkThreads(cmd, o.engine.threads), checkLog(cmd, o.log), o.metrics.check(cmd))
 }
 
 func (a *app) newWorker() *cobra.Command {
@@ -86,6 +89,11 @@ func (a *app) runWorker(cmd *cobra.Command, o workerOptions) error {
 	saveMemory()
 	ctx := cmd.Context()
 	log, _ := a.newLog(o.log)
+	shown, err := a.listenMetrics(ctx, o.metrics)
+	if err != nil {
+		return err
+	}
+	defer shown.Close()
 	can, closeModels, err := a.openWork(cmd, o)
 	defer closeModels()
 	if err != nil {
@@ -94,23 +102,25 @@ func (a *app) runWorker(cmd *cobra.Command, o workerOptions) error {
 	if o.name == "" {
 		o.name = processName()
 	}
-	engine, err := a.connect(ctx, o.nats, o.name, log)
+	engine, err := a.connect(ctx, o.nats, o.name, shown.metrics(), log)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	h := &jobsHome{Service: &jobs.Service{Sources: map[string]store.Store{}}}
+	h := &jobsHome{Service: &jobs.Service{Sources: map[string]store.Store{}}, metrics: shown.metrics()}
 	defer h.Close()
-	if h.Store, err = store.Open(ctx, o.store, store.Options{}); err != nil {
+	if err := cmp.Or(h.openStore(ctx, o.store), h.openSources(ctx, o.sources)); err != nil {
 		return err
 	}
-	h.opened = append(h.opened, h.Store)
-	if err := h.openSources(ctx, o.sources); err != nil {
-		return err
+	parts := workerParts{
+		name: o.name, tenant: o.tenant, engine: engine, store: h.Store, sources: h.Sources, slots: o.slots, metrics: shown.metrics(), log: log,
 	}
-	parts := workerParts{name: o.name, tenant: o.tenant, engine: engine, store: h.Store, sources: h.Sources, slots: o.slots, log: log}
 	fmt.Fprintf(a.stdout, "declip works on jobs of %s\n", strings.Join(o.models, ", "))
-	err = parts.work(ctx, can)
+	a.sayMetrics(shown, o.metrics)
+	group, inner := parallel.WithContext(ctx)
+	group.Go(func() error { return parts.work(inner, can) })
+	group.Go(func() error { return shown.run(inner) })
+	err = group.Wait()
 	if ctx.Err() != nil {
 		return nil // it was asked to stop
 	}

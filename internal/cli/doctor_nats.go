@@ -17,7 +17,7 @@ const natsTimeout = 20 * time.Second
 func (a *app) runDoctorNATS(ctx context.Context, o natsOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
 	defer cancel()
-	engine, err := a.connect(ctx, o, "", a.quietLog())
+	engine, err := a.connect(ctx, o, "", nil, a.quietLog())
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/declip/declip/internal/jobs"
+	"github.com/declip/declip/internal/jobs/metrics"
 	"github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/store"
 )
@@ -37,8 +38,10 @@ func (o *natsOptions) AddFlags(f *pflag.FlagSet) {
 }
 
 // connect connects to the queue's servers. worker names a worker, "" everything else.
-func (a *app) connect(ctx context.Context, o natsOptions, worker string, log *slog.Logger) (*queue.JetStream, error) {
-	c := queue.ConnectOptions{URL: o.url, Creds: o.creds, TLS: o.tls, Insecure: o.insecure, Name: "declip " + version(), Log: log}
+func (a *app) connect(ctx context.Context, o natsOptions, worker string, m *metrics.Metrics, log *slog.Logger) (*queue.JetStream, error) {
+	c := queue.ConnectOptions{
+		URL: o.url, Creds: o.creds, TLS: o.tls, Insecure: o.insecure, Name: "declip " + version(), Hooks: m.Hooks(), Log: log,
+	}
 	if worker != "" {
 		c.Name, c.Worker, c.InboxPrefix = worker, true, "_INBOX_"+worker
 	}
@@ -96,8 +99,9 @@ func checkSources(cmd *cobra.Command, sources []string) error {
 // jobsHome is a queue and a store that are open.
 type jobsHome struct {
 	*jobs.Service
-	alone  bool // no other process can use the queue
-	opened []interface{ Close() error }
+	alone   bool             // no other process can use the queue
+	metrics *metrics.Metrics // nil: nothing is counted
+	opened  []interface{ Close() error }
 }
 
 // Close closes all.
@@ -109,28 +113,24 @@ func (h *jobsHome) Close() error {
 	return errors.Join(errs...)
 }
 
-// openJobs opens the queue and the store.
-func (a *app) openJobs(ctx context.Context, o jobsOptions, log *slog.Logger) (h *jobsHome, err error) {
-	h = &jobsHome{Service: &jobs.Service{Sources: map[string]store.Store{}, Log: log}}
+// openJobs opens the queue and the store. m counts what happens to them; it may be nil.
+func (a *app) openJobs(ctx context.Context, o jobsOptions, m *metrics.Metrics, log *slog.Logger) (h *jobsHome, err error) {
+	h = &jobsHome{Service: &jobs.Service{Sources: map[string]store.Store{}, Log: log}, metrics: m}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
 		}
 	}()
 	if o.nats.url != "" {
-		engine, err := a.connect(ctx, o.nats, "", log)
+		engine, err := a.connect(ctx, o.nats, "", m, log)
 		if err != nil {
 			return h, err
 		}
 		h.Engine, h.opened = engine, append(h.opened, engine)
-		if h.Store, err = store.Open(ctx, o.store, store.Options{}); err != nil {
-			return h, err
-		}
-		h.opened = append(h.opened, h.Store)
-		return h, h.openSources(ctx, o.sources)
+		return h, errors.Join(h.openStore(ctx, o.store), h.openSources(ctx, o.sources))
 	}
 	h.alone = true
-	engine, err := queue.Start(ctx, filepath.Join(o.dir, "queue"), queue.Hooks{}, log)
+	engine, err := queue.Start(ctx, filepath.Join(o.dir, "queue"), m.Hooks(), log)
 	if errors.Is(err, queue.ErrBusy) {
 		return h, fmt.Errorf("%s: %w: only one declip at a time can use these jobs", o.dir, err)
 	}
@@ -138,11 +138,31 @@ func (a *app) openJobs(ctx context.Context, o jobsOptions, log *slog.Logger) (h 
 		return h, err
 	}
 	h.Engine, h.opened = engine, append(h.opened, engine)
-	if h.Store, err = store.OpenDir(filepath.Join(o.dir, "store"), store.Options{}); err != nil {
+	dir, err := store.OpenDir(filepath.Join(o.dir, "store"), store.Options{})
+	if err != nil {
 		return h, err
 	}
-	h.opened = append(h.opened, h.Store)
+	h.useStore(dir)
 	return h, errors.Join(h.openLocal(), h.openSources(ctx, o.sources))
+}
+
+// openStore opens the store of manifests and results.
+func (h *jobsHome) openStore(ctx context.Context, url string) error {
+	s, err := store.Open(ctx, url, store.Options{})
+	if err == nil {
+		h.useStore(s)
+	}
+	return err
+}
+
+func (h *jobsHome) useStore(s store.Store) {
+	h.Store = h.metrics.Store(metrics.UseResults, s)
+	h.opened = append(h.opened, h.Store)
+}
+
+func (h *jobsHome) useSource(name string, s store.Store) {
+	h.Sources[name] = h.metrics.Store(metrics.UseSource, s)
+	h.opened = append(h.opened, h.Sources[name])
 }
 
 // openLocal opens the source of all pictures on this machine.
@@ -151,7 +171,7 @@ func (h *jobsHome) openLocal() error {
 	if err != nil {
 		return err
 	}
-	h.Sources[localSource], h.opened = s, append(h.opened, s)
+	h.useSource(localSource, s)
 	return nil
 }
 
@@ -165,7 +185,7 @@ func (h *jobsHome) openSources(ctx context.Context, sources []string) error {
 		if err != nil {
 			return fmt.Errorf("--source %s: %w", name, err)
 		}
-		h.Sources[name], h.opened = s, append(h.opened, s)
+		h.useSource(name, s)
 	}
 	return nil
 }

@@ -6,10 +6,13 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/declip/declip/internal/jobs/dispatch"
+	"github.com/declip/declip/internal/jobs/metrics"
 	"github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/store"
 	"github.com/declip/declip/internal/jobs/worker"
@@ -34,7 +37,7 @@ func processName() string {
 
 // dispatch runs a dispatcher until ctx ends.
 func (h *jobsHome) dispatch(ctx context.Context, log *slog.Logger) error {
-	d, err := dispatch.New(dispatch.Config{Engine: h.Engine, Store: h.Store, ID: processName(), Alone: h.alone, Log: log})
+	d, err := dispatch.New(dispatch.Config{Engine: h.Engine, Store: h.Store, ID: processName(), Alone: h.alone, Log: log, Observer: h.metrics.Dispatcher()})
 	if err != nil {
 		return err
 	}
@@ -51,6 +54,7 @@ type workerParts struct {
 	slots   int
 	// maxBytes bounds a picture's file; 0: worker.DefaultMaxBytes.
 	maxBytes int64
+	metrics  *metrics.Metrics // nil: nothing is counted
 	log      *slog.Logger
 }
 
@@ -59,6 +63,7 @@ func (p *workerParts) work(ctx context.Context, can map[string]worker.Work) erro
 	w, err := worker.New(worker.Config{
 		ID: p.name, Tenant: p.tenant, Engine: p.engine, Store: p.store, Sources: p.sources, Work: can, Slots: p.slots,
 		MaxBytes: cmp.Or(p.maxBytes, worker.DefaultMaxBytes), Version: version(), Log: p.log,
+		Observer: p.metrics.Worker(slices.Sorted(maps.Keys(can))),
 	})
 	if err != nil {
 		return err

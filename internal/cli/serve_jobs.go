@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/declip/declip/internal/jobs"
+	"github.com/declip/declip/internal/jobs/metrics"
 	"github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/worker"
 	"github.com/declip/declip/internal/localize"
@@ -81,6 +82,7 @@ type servedJobs struct {
 	parts workerParts
 	can   map[string]worker.Work // nil: workers on other machines do it
 	hooks *webhook.Sender        // nil: no webhooks are sent
+	seen  *metrics.Queue
 }
 
 // openServedJobs opens the queue and the store, and sets the server's jobs in o.config. opened are
@@ -98,19 +100,21 @@ func (a *app) openServedJobs(cmd *cobra.Command, o *serveOptions, opened []*loca
 		return nil, err
 	}
 	log := o.config.Log
-	h, err := a.openJobs(cmd.Context(), o.jobs.jobsOptions, log)
+	counted := metrics.New()
+	h, err := a.openJobs(cmd.Context(), o.jobs.jobsOptions, counted, log)
 	if err != nil {
 		return nil, err
 	}
 	s := &servedJobs{jobsHome: h, parts: workerParts{
 		name:   processName(),
-		engine: h.Engine, store: h.Store, sources: maps.Clone(h.Sources), slots: 1, maxBytes: o.config.MaxBytes, log: log,
-	}}
+		engine: h.Engine, store: h.Store, sources: maps.Clone(h.Sources), slots: 1, maxBytes: o.config.MaxBytes,
+		metrics: counted, log: log,
+	}, seen: counted.Queue(h.Engine, log)}
 	// Jobs of the command line in the same directory are continued, but no client may name this
 	// machine's files.
 	delete(h.Sources, localSource)
 	h.Quota = o.jobs.quota
-	j := &serve.Jobs{Service: h.Service, Tenant: o.jobs.tenant, Models: map[string]serve.JobModel{}, Webhooks: secret != nil}
+	j := &serve.Jobs{Service: h.Service, Tenant: o.jobs.tenant, Models: map[string]serve.JobModel{}, Webhooks: secret != nil, Metrics: counted}
 	if secret != nil {
 		s.hooks = webhook.New(h.Service, secret, log)
 	}
@@ -148,6 +152,7 @@ func (s *servedJobs) run(ctx context.Context) error {
 	if s.hooks != nil {
 		group.Go(func() error { return s.hooks.Run(ctx) })
 	}
+	group.Go(func() error { return s.seen.Follow(ctx) })
 	group.Go(func() error {
 		<-ctx.Done()
 		return nil

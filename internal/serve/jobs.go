@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/declip/declip/internal/jobs"
 	jobqueue "github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/schema"
@@ -26,6 +28,8 @@ type Jobs struct {
 	Models map[string]JobModel
 	// Webhooks says that somebody sends the webhooks of jobs (serve/webhook).
 	Webhooks bool
+	// Metrics of jobs are added to those of the server; nil: none.
+	Metrics prometheus.Collector
 }
 
 // JobModel is a served model as jobs know it.

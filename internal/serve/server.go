@@ -49,6 +49,11 @@ func New(c Config, models []Model) (*Server, error) {
 	if c.Dropped != nil {
 		s.stats.watchLog(c.Dropped)
 	}
+	if c.Jobs != nil && c.Jobs.Metrics != nil {
+		if err := s.stats.registry.Register(c.Jobs.Metrics); err != nil {
+			return nil, fmt.Errorf("metrics of jobs: %w", err)
+		}
+	}
 	s.links = newLinks(c.memoryOut(), c.LinkTTL)
 	s.fetcher = newFetcher(c.MaxBytes, c.patience)
 	network := make(chan struct{}, workersPerModel)
