@@ -45,29 +45,45 @@ func oneJob(cmd *cobra.Command, args []string) error {
 
 func (a *app) newJobsList() *cobra.Command {
 	var asJSON bool
+	var limit int
 	cmd := a.withJobs("list [flags]", "List jobs, the newest first", noArguments, func(ctx context.Context, h *jobsHome, o jobsOptions, _ []string) error {
-		list, err := h.List(ctx, o.tenant)
+		list, next, err := h.ListPage(ctx, o.tenant, jobs.Page{Limit: limit})
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			for _, st := range list {
-				if err := printJSON(&progress{}, a.stdout, st); err != nil {
-					return err
-				}
-			}
-			return nil
+		if next != "" {
+			a.notice(fmt.Sprintf("older jobs are left out: --limit is %d", limit))
 		}
-		t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "JOB\tSTATE\tPICTURES\tDONE\tFLAGGED\tFAILED\tLEFT\tMODEL\tCREATED")
+		if !asJSON {
+			return writeList(a.stdout, list)
+		}
 		for _, st := range list {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", st.ID, st.State, st.Items, st.Done, st.Flagged, st.Failed,
-				etaText(&st), st.Model, st.Created.Format(time.DateTime))
+			if err := printJSON(&progress{}, a.stdout, st); err != nil {
+				return err
+			}
 		}
-		return t.Flush()
+		return nil
 	})
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line instead of text")
+	cmd.Flags().IntVar(&limit, "limit", 0, "list at most `N` jobs, 0 for all")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if limit < 0 {
+			return usagef(cmd, "--limit %d: expected 0 or more", limit)
+		}
+		return nil
+	}
 	return cmd
+}
+
+// writeList prints jobs as a table.
+func writeList(w io.Writer, list []jobs.Status) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "JOB\tSTATE\tPICTURES\tDONE\tFLAGGED\tFAILED\tLEFT\tMODEL\tCREATED")
+	for _, st := range list {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", st.ID, st.State, st.Items, st.Done, st.Flagged, st.Failed,
+			etaText(&st), st.Model, st.Created.Format(time.DateTime))
+	}
+	return t.Flush()
 }
 
 func (a *app) newJobsStatus() *cobra.Command {

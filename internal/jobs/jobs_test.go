@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +117,42 @@ func TestSubmitRefuses(t *testing.T) {
 	}
 	if len(objects) != 4 { // manifest and job.json of two jobs
 		t.Errorf("refused jobs left objects: %q", objects)
+	}
+}
+
+// Pages of the list have each job once, the newest first, and no other tenant's.
+func TestListPages(t *testing.T) {
+	h := newHouse(t, &queue.Memory{})
+	var want []string
+	for range 5 {
+		want = append([]string{h.submit(h.request("a.jpg")).ID}, want...)
+		time.Sleep(2 * time.Millisecond) // identifiers of one millisecond are in no order
+	}
+	other := h.request("a.jpg")
+	other.Tenant = "other"
+	h.submit(other)
+	for limit := range 7 {
+		var got []string
+		for p, pages := (Page{Limit: limit}), 0; ; pages++ {
+			list, next, err := h.ListPage(context.Background(), DefaultTenant, p)
+			if err != nil || limit > 0 && len(list) > limit || pages > 5 {
+				t.Fatalf("limit %d, page %d: %d jobs, %v", limit, pages, len(list), err)
+			}
+			for _, st := range list {
+				got = append(got, st.ID)
+			}
+			if p.Cursor = next; next == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("limit %d: got %q, expected %q", limit, got, want)
+		}
+	}
+	for _, p := range []Page{{Limit: -1}, {Cursor: "a.b"}} {
+		if _, _, err := h.ListPage(context.Background(), DefaultTenant, p); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%+v: got %v", p, err)
+		}
 	}
 }
 

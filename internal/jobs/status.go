@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,35 +122,6 @@ func (s *Service) count(ctx context.Context, job *schema.Job) (*schema.Progress,
 	}
 	p.Counts.Done = min(p.Counts.Done, job.Items)
 	return p, nil
-}
-
-// List describes the jobs of a tenant, the newest first.
-func (s *Service) List(ctx context.Context, tenant string) ([]Status, error) {
-	bucket, err := s.jobs()
-	if err != nil {
-		return nil, err
-	}
-	if err := queue.CheckToken(tenant); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	entries, err := bucket.List(ctx, tenant+".*")
-	if err != nil {
-		return nil, err
-	}
-	progress, err := s.allProgress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var list []Status
-	for _, e := range entries {
-		var job schema.Job
-		if err := schema.Decode(e.Value, &job); err != nil {
-			return nil, fmt.Errorf("job %s: %w", e.Key, err)
-		}
-		list = append(list, newStatus(&job, progress[job.ID]))
-	}
-	slices.SortFunc(list, func(a, b Status) int { return -cmp.Compare(a.ID, b.ID) })
-	return list, nil
 }
 
 // allProgress reads the progress of all jobs, by their identifiers.

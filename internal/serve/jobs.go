@@ -81,13 +81,15 @@ const (
 	paramAfter  = "after"
 	paramFollow = "follow"
 	paramDead   = "dead"
+	paramLimit  = "limit"
+	paramCursor = "cursor"
 )
 
 // jobRoutes are the routes of jobs. A server without jobs answers them with 404.
 func (s *Server) jobRoutes() []route {
 	results := []string{paramAfter, paramFormat, paramFollow}
 	return []route{
-		{routeJobs, http.MethodGet, false, nil, s.withJobs(s.listJobs)},
+		{routeJobs, http.MethodGet, false, []string{paramLimit, paramCursor}, s.withJobs(s.listJobs)},
 		{routeJobs, http.MethodPost, false, nil, s.withJobs(s.submitJob)},
 		{routeJob, http.MethodGet, false, nil, s.withJobs(s.describeJob)},
 		{routeJob, http.MethodDelete, false, nil, s.withJobs(s.removeJob)},
@@ -156,15 +158,30 @@ func refuseBody(r *request) error {
 // jobList is the response to GET /v1/jobs.
 type jobList struct {
 	Jobs []jobs.Status `json:"jobs"`
+	Next string        `json:"next,omitempty"` // cursor of the jobs that follow; "" if there are none
 }
+
+// maxListed bounds the jobs of a page of the list.
+const maxListed = 1000
 
 // listJobs handles GET /v1/jobs.
 func (s *Server) listJobs(w http.ResponseWriter, r *request, c *jobs.Service) error {
-	list, err := c.List(r.Context(), r.tenant)
+	page := jobs.Page{Cursor: r.query.get(paramCursor)}
+	if r.query.has(paramLimit) {
+		text := r.query.get(paramLimit)
+		var err error
+		if page.Limit, err = strconv.Atoi(text); err != nil || page.Limit < 1 || page.Limit > maxListed {
+			return problemf(http.StatusBadRequest, codeRequest, "limit=%.40q: expected 1 to %d", text, maxListed)
+		}
+	}
+	if r.query.has(paramCursor) && page.Cursor == "" {
+		return problemf(http.StatusBadRequest, codeRequest, "cursor is empty: leave it out for the first page")
+	}
+	list, next, err := c.ListPage(r.Context(), r.tenant, page)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, jobList{append([]jobs.Status{}, list...)})
+	writeJSON(w, http.StatusOK, jobList{append([]jobs.Status{}, list...), next})
 	return nil
 }
 

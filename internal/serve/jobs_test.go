@@ -235,6 +235,47 @@ func TestJobsRefuse(t *testing.T) {
 }
 
 // Webhooks are accepted by servers that send them, for addresses that could be called.
+// The list of jobs comes in pages, each job once, the newest first. Without a limit it has all.
+func TestJobsPages(t *testing.T) {
+	h := openHouse(t, nil, "a.jpg")
+	var want []string
+	for range 7 {
+		want = append([]string{h.submit(`{"source": "inbox", "items": ["a.jpg"]}`).ID}, want...)
+		time.Sleep(2 * time.Millisecond) // identifiers of one millisecond are in no order
+	}
+	var got []string
+	for path, pages := "/v1/jobs?limit=3", 0; path != ""; pages++ {
+		l := decode[jobList](t, h.get(path))
+		if pages < 2 != (l.Next != "") || pages > 2 {
+			t.Fatalf("page %d has next %q", pages, l.Next)
+		}
+		for _, j := range l.Jobs {
+			got = append(got, j.ID)
+		}
+		if pages == 0 { // a new job and a removed one shift nothing
+			h.submit(`{"source": "inbox", "items": ["a.jpg"]}`)
+			if a := h.do(http.MethodDelete, "/v1/jobs/"+want[2], nil); a.status != http.StatusNoContent {
+				t.Fatalf("status %d: %s", a.status, a.body)
+			}
+		}
+		path = ""
+		if l.Next != "" {
+			path = "/v1/jobs?limit=3&cursor=" + l.Next
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, expected %q", got, want)
+	}
+	if l := decode[jobList](t, h.get("/v1/jobs")); len(l.Jobs) != 7 || l.Next != "" {
+		t.Errorf("without a limit: %d jobs, next %q", len(l.Jobs), l.Next)
+	}
+	for _, query := range []string{"limit=0", "limit=1001", "limit=", "limit=x", "cursor=", "cursor=a.b", "cursor=" + strings.Repeat("A", 65), "offset=1"} {
+		if a := h.get("/v1/jobs?" + query); a.status != http.StatusBadRequest {
+			t.Errorf("%s: status %d", query, a.status)
+		}
+	}
+}
+
 func TestJobWebhooks(t *testing.T) {
 	h := openHouse(t, func(c *Config) { c.Jobs.Webhooks = true }, "a.jpg")
 	h.submit(`{"source": "inbox", "prefix": "", "webhook": "https://example.org/hook"}`)

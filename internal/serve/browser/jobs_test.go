@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -64,6 +65,26 @@ func withJobs(t *testing.T, c *serve.Config, keys ...string) {
 	})
 }
 
+// submitMore submits jobs of one picture.
+func submitMore(t *testing.T, server string, n int) {
+	t.Helper()
+	for range n {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, strings.TrimSuffix(server, "/")+"/v1/jobs", strings.NewReader(`{"source": "inbox", "items": ["in/a.jpg"]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+		if a.StatusCode != http.StatusAccepted {
+			t.Fatalf("status %d", a.StatusCode)
+		}
+	}
+}
+
 // A job is submitted, followed and read on the page, flagged pictures first. The views are
 // accessible.
 func TestJobsView(t *testing.T) {
@@ -88,6 +109,17 @@ func TestJobsView(t *testing.T) {
 		t.Errorf("the picture that is left out is not named: %q", got)
 	}
 	b.accessible(source, "a job that is done")
+
+	// The list comes in pages.
+	if !value[bool](b, `document.getElementById('older').hidden && document.querySelectorAll('#list li').length === 1`) {
+		t.Error("a list of one job has older ones")
+	}
+	submitMore(t, s.url, 60)
+	b.run(chromedp.Reload())
+	b.until(`document.querySelectorAll('#list li').length === 50 && !document.getElementById('older').hidden`)
+	b.accessible(source, "a page of jobs")
+	b.click("#older")
+	b.until(`document.querySelectorAll('#list li').length === 61 && document.getElementById('older').hidden`)
 
 	plain := open(t, startServer(t, testConfig()).url, desktop)
 	plain.until(`document.getElementById('model').value === 'spots'`)

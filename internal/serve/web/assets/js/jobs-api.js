@@ -16,7 +16,8 @@ async function ask(path, { method = 'GET', body, headers = {}, signal } = {}) {
 
 const path = (id, rest = '') => `v1/jobs/${encodeURIComponent(id)}${rest}`;
 
-export const list = async () => (await (await ask('v1/jobs')).json()).jobs;
+// list gives a page of jobs, and next, the cursor of the page that follows if there is one.
+export const list = async (limit, cursor) => (await ask(`v1/jobs?${new URLSearchParams({ limit, ...(cursor && { cursor }) })}`)).json();
 
 // submit sends a job; the key makes a repetition harmless.
 export const submit = async (job, key) => (await ask('v1/jobs', {

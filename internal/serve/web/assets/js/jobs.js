@@ -7,6 +7,8 @@ import { save } from './save.js';
 import { failure } from './words.js';
 
 const shownRecords = 200; // of a job; the rest is in the download
+const perPage = 50; // jobs
+let pages = 1; // of the list of jobs that are shown
 let current = null; // {id, abort} of the job that is open
 let key = crypto.getRandomValues(new Uint32Array(4)).join('-'); // of the next submission
 
@@ -61,12 +63,24 @@ function askToken() {
 const words = (job) => `${job.state}, ${job.done} of ${job.items} pictures, ${job.flagged} flagged, ${job.failed} failed`;
 
 async function refresh() {
-  const jobs = await api.list();
+  const jobs = [];
+  let next;
+  for (let i = 0; i < pages && (i === 0 || next); i++) {
+    const page = await api.list(perPage, next);
+    jobs.push(...page.jobs);
+    next = page.next;
+  }
+  $('older').hidden = !next;
   $('none').hidden = jobs.length > 0;
   $('list').replaceChildren(...jobs.map((job) => make('li', {},
     make('button', { type: 'button', class: 'button small', 'aria-label': `Open job ${job.id}`, onclick: () => open(job) }, job.id),
     make('span', {}, `${job.source}, ${job.model}: ${words(job)}`))));
 }
+
+$('older').addEventListener('click', () => attempt(async () => {
+  pages++;
+  await refresh();
+}));
 
 $('submit').addEventListener('submit', async (event) => {
   event.preventDefault();
