@@ -74,6 +74,11 @@ soak: setup build ## overload the service for an hour, with faults: make soak [F
 chaos: ## kill processes of a queue of jobs at random: make chaos [KILLS=50] [SERVERS=1] [ITEMS=5000] [FLAGS=...]
 	$(GO) run ./tools/chaos -kills $(or $(KILLS),50) -servers $(or $(SERVERS),1) -items $(or $(ITEMS),5000) $(FLAGS)
 
+.PHONY: powercut
+powercut: ## cut the power of a queue of jobs at random (root, loop devices): make powercut [CUTS=30] [FLAGS=...]
+	$(GO) build -o bin/powercut ./tools/powercut
+	bin/powercut -cuts $(or $(CUTS),30) $(FLAGS)
+
 .PHONY: overhead
 overhead: ## measure what a job costs at 5 ms a picture; fails over 1 % of the work
 	$(GO) run ./tools/jobload -items 20480 -picture 5ms -batch 512 -workers 1 -most 1
