@@ -164,7 +164,7 @@ func TestObjectsSurvivePowerLoss(t *testing.T) {
 func TestOpen(t *testing.T) {
 	for _, text := range []string{
 		"", "ftp://host/x", "file://host/srv", "file:///srv?x=1", "s3:///prefix", "s3://bucket/../x", "s3://user:password@bucket/x",
-		"s3://bucket?speed=1", "gs://bucket", "file:/%zz://",
+		"s3://bucket?speed=1", "gs://bucket", "azblob://container", "file:/%zz://",
 	} {
 		s, err := Open(t.Context(), text, Options{ReadOnly: true})
 		if err == nil {
@@ -177,6 +177,8 @@ func TestOpen(t *testing.T) {
 		}
 		is(t, err, ErrInvalid, "")
 	}
-	_, err := Open(t.Context(), filepath.Join(t.TempDir(), "none"), Options{ReadOnly: true})
+	_, err := Open(t.Context(), "gs://bucket", Options{})
+	is(t, err, ErrInvalid, "docs/jobs.md")
+	_, err = Open(t.Context(), filepath.Join(t.TempDir(), "none"), Options{ReadOnly: true})
 	is(t, err, ErrNotFound, "none")
 }

@@ -26,6 +26,10 @@ func Open(ctx context.Context, text string, o Options) (Store, error) {
 		return nil, fmt.Errorf("store %q: %w: a URL must not have credentials", u.Redacted(), ErrInvalid)
 	}
 	open := openers[u.Scheme]
+	if open == nil && (u.Scheme == "gs" || u.Scheme == "azblob") {
+		return nil, fmt.Errorf("store %q: %w: expected file:// or s3://; docs/jobs.md says how pictures in Google Cloud Storage and Azure are reached",
+			text, ErrInvalid)
+	}
 	if open == nil {
 		return nil, fmt.Errorf("store %q: %w: expected file:// or s3://", text, ErrInvalid)
 	}

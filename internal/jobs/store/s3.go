@@ -28,6 +28,8 @@ type bucket struct {
 	prefix   string // of all keys; "" or with "/" at its end
 	readOnly bool
 	part     int // partSize, except in tests
+
+	conditions conditions
 }
 
 func init() { openers["s3"] = openS3 }
@@ -60,7 +62,9 @@ func openS3(_ context.Context, u *url.URL, o Options) (Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return &bucket{client, u.Host, prefix, o.ReadOnly, partSize}, nil
+	b := &bucket{client: client, name: u.Host, prefix: prefix, readOnly: o.ReadOnly, part: partSize}
+	b.conditions.kept = endpoint == amazonEndpoint
+	return b, nil
 }
 
 // role gives the credentials of the machine's role. Where there is no such service, asking for it
@@ -153,9 +157,22 @@ func (b *bucket) Put(ctx context.Context, key string, body io.Reader) error {
 }
 
 func (b *bucket) PutIfAbsent(ctx context.Context, key string, body io.Reader) error {
-	var o minio.PutObjectOptions
+	if err := check(ctx, key); err != nil {
+		return err
+	}
+	if b.readOnly {
+		return readOnlyError(key)
+	}
+	if err := b.checkConditions(ctx); err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return b.put(ctx, key, body, ifAbsent())
+}
+
+// ifAbsent is the condition that an object must not exist.
+func ifAbsent() (o minio.PutObjectOptions) {
 	o.SetMatchETagExcept("*")
-	return b.put(ctx, key, body, o)
+	return o
 }
 
 // put sends small objects at once, and large ones in parts; both can be sent again.

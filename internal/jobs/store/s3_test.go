@@ -95,6 +95,44 @@ func TestS3Errors(t *testing.T) {
 	}
 }
 
+// A server that ignores the condition that an object must not exist is found before anything is
+// overwritten, and others are asked once.
+func TestS3Conditions(t *testing.T) {
+	var ignore atomic.Bool
+	var conditional atomic.Int64
+	endpoint := fakeS3(t, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut && r.Header.Get("If-None-Match") == "*" {
+			conditional.Add(1)
+			if ignore.Load() {
+				r.Header.Del("If-None-Match")
+			}
+		}
+		return false
+	})
+	s := openFake(t, endpoint, "test", Options{})
+	for _, key := range []string{"a", "b", "c"} {
+		no(t, s.PutIfAbsent(t.Context(), key, strings.NewReader(key)))
+	}
+	if n := conditional.Load(); n != 5 {
+		t.Errorf("%d conditional requests for 3 objects, expected 5", n)
+	}
+	ignore.Store(true)
+	s = openFake(t, endpoint, "test", Options{})
+	put(t, s, "key", "old")
+	for range 2 {
+		err := s.PutIfAbsent(t.Context(), "key", strings.NewReader("new"))
+		if err == nil || !strings.Contains(err.Error(), "If-None-Match") || errors.Is(err, ErrExists) {
+			t.Errorf("got %v, expected that the condition is ignored", err)
+		}
+	}
+	if got := get(t, s, "key"); got != "old" {
+		t.Errorf("got %q, expected the old object", got)
+	}
+	if keys := listed(t, openFake(t, endpoint, "test", Options{}), "declip"); len(keys) > 0 {
+		t.Errorf("%q are left", keys)
+	}
+}
+
 // A connection that breaks in the middle of an object is an error that says to try again, not a
 // short object.
 func TestS3Broken(t *testing.T) {
