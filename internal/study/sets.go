@@ -58,7 +58,11 @@ func (s *set) open(ctx context.Context, training, lenient bool, limit int) error
 		}
 	}
 	base.Lenient = true // a bad picture must not prevent the test of the others
-	test, err := s.part(ctx, s.Test, "test", base)
+	name := s.Test
+	if name == "" && !training { // what is only tested need not have splits
+		name = s.Data
+	}
+	test, err := s.part(ctx, name, "test", base)
 	if err != nil {
 		return err
 	}

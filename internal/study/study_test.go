@@ -250,6 +250,30 @@ func TestStudyWithProblems(t *testing.T) {
 	}
 }
 
+// A data set that is only for testing need not have splits, however it is named.
+func TestTestsWithoutSplits(t *testing.T) {
+	dir := t.TempDir()
+	f := tiny(t, dir)
+	flat := filepath.Join(dir, "light", "test") // images/ and masks/ in it
+	f.Tests = []Set{{Name: "named", Test: flat}, {Name: "mapped", Data: flat}}
+	p, err := NewPlan(context.Background(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range p.Cells {
+		if c.Problem != "" || c.Pictures != 4 {
+			t.Errorf("%s on %s: %d pictures, problem %q: expected 4 and none", c.Run.Name(), c.Test, c.Pictures, c.Problem)
+		}
+	}
+	f.Data = append(f.Data, Set{Name: "flat", Data: flat}) // this one is for training
+	if p, err = NewPlan(context.Background(), f); err != nil {
+		t.Fatal(err)
+	}
+	if problem := p.Cells[len(p.Cells)-1].Run.Problem; !strings.Contains(problem, "no splits") {
+		t.Errorf("problem %q, expected that training needs splits", problem)
+	}
+}
+
 // Given models are tested, not trained; treatments are kept apart.
 func TestRobustnessOfGivenModels(t *testing.T) {
 	dir := t.TempDir()
