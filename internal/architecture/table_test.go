@@ -35,7 +35,7 @@ var rooms = []room{
 	{name: "evaluate", below: []string{"localize", "dataset", "nn", "picture", "metric", "parallel"}},
 	{
 		name: "jobs", below: []string{"files", "parallel"},
-		shared: []string{"jobs/queue", "jobs/store", "jobs/schema", "jobs/manifest", "jobs/dispatch", "jobs/worker", "jobs/metrics"},
+		shared: []string{"jobs/queue", "jobs/store", "jobs/schema", "jobs/manifest", "jobs/dispatch", "jobs/worker", "jobs/metrics", "jobs/runs"},
 	},
 	{name: "localize", below: []string{"forensics", "models", "nn", "picture", "metric", "numeric", "parallel"}},
 	{name: "dataset", below: []string{"forensics", "picture", "parallel"}, shared: []string{"dataset/check"}},
