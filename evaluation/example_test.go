@@ -50,7 +50,8 @@ func ExampleEvaluation_Add() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	result := &declip.Result{Width: 2, Height: 2, Prob: []float32{0.8, 0.6, 0.1, 0.2}} // of Model.Localize
+	// The result of Model.Localize.
+	result := &declip.Result{Width: 2, Height: 2, Prob: []float32{0.8, 0.6, 0.1, 0.2}}
 	mask, err := evaluation.NewMask([]bool{true, true, false, false}, 2, 2)
 	if err != nil {
 		log.Fatal(err)

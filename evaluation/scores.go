@@ -4,7 +4,7 @@ import "github.com/declip/declip/internal/evaluate"
 
 // Scores are those of one picture. A score that is not defined is NaN: all that need a mask without
 // one, AUC and BalancedAccuracy where the mask is empty or full, F1Best where the map is constant.
-// Those of an untouched picture that need a mask are of no use, and are in no average.
+// Those of an untouched picture that need a mask say nothing, and are in no average.
 type Scores struct {
 	Name, Method  string // of the Picture; of one from Run, Name is its file
 	Width, Height int    // pixels, of the mask or else of the map

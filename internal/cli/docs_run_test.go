@@ -200,8 +200,8 @@ func readText(t *testing.T, elements ...string) string {
 	return string(text)
 }
 
-// TestDocumentedCommandsRun runs the commands of the README and of the pages as they are printed, in
-// a directory with small pictures and models, up to the entries of scaled and notRun.
+// TestDocumentedCommandsRun runs the commands of the README and of the pages as they are printed,
+// in a directory with small pictures and models, up to the entries of scaled and notRun.
 func TestDocumentedCommandsRun(t *testing.T) {
 	root, dir := enginetest.ModuleRoot(t), t.TempDir()
 	made := filepath.Join("testdata", "documented")
@@ -247,7 +247,7 @@ func listIn(page string) string {
 	return ""
 }
 
-// checkEntries reports entries that fit no line any more, and a test that leaves out too much.
+// checkEntries reports entries that no longer fit a line, and a test that leaves out too much.
 func checkEntries(t *testing.T, r *runnable) {
 	t.Helper()
 	for _, s := range scaled {

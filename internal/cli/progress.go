@@ -76,7 +76,8 @@ func (a *app) begin(what string, measured pace) *progress {
 	return p
 }
 
-// resume says how much was done before now, by an earlier run or before it was measured. Only what is done from now on is measured.
+// resume says how much was done before now, by an earlier run or before it was measured. Only what
+// is done from now on is measured.
 func (p *progress) resume(done int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,7 +117,7 @@ func (p *progress) set64(done int64) {
 	case p.width > 0 && (!p.drawn || since >= drawEvery || done == p.pace.total):
 		p.draw()
 	case p.width == 0 && since >= plainEvery:
-		_, _ = fmt.Fprintf(p.to, "declip: %s\n", p.text()) // the work goes on without it
+		_, _ = fmt.Fprintf(p.to, "declip: %s\n", p.text()) // a failed line does not end the work
 	default:
 		return
 	}
@@ -146,7 +147,7 @@ func (p *progress) draw() {
 		full := int(cells * min(p.pace.done, p.pace.total) / p.pace.total)
 		line += " [" + strings.Repeat("#", full) + strings.Repeat("-", int(cells)-full) + "]"
 	}
-	_, _ = io.WriteString(p.to, "\r"+line+eraseRest) // the work goes on without it
+	_, _ = io.WriteString(p.to, "\r"+line+eraseRest) // a failed line does not end the work
 	p.drawn = true
 }
 

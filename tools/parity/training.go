@@ -60,16 +60,7 @@ func (p *parity) training(python, program string, threads int) error {
 		return err
 	}
 	side := head.Spec().Output
-	r := rand.New(rand.NewPCG(3, 4))
-	features := make([]float32, stepBatch*(1+stepGrid*stepGrid)*stepChannels)
-	for i := range features {
-		features[i] = float32(r.NormFloat64())
-	}
-	target := make([]float32, stepBatch*side*side)
-	for i := range target { // soft masks: discs that fade out
-		x, y := float64(i%side-side/3), float64(i/side%side-side/2)
-		target[i] = float32(1 / (1 + math.Exp((math.Hypot(x, y)-60)/3)))
-	}
+	features, target := stepInputs(side)
 	for name, data := range map[string][]float32{"features": features, "target": target} {
 		if err := twin.WriteFloats(request[name].(string), data); err != nil {
 			return err
@@ -93,6 +84,21 @@ func (p *parity) training(python, program string, threads int) error {
 		return err
 	}
 	return p.updates(other, request, features, target, moves)
+}
+
+// stepInputs are random features, and soft masks of side x side pixels: discs that fade out.
+func stepInputs(side int) (features, target []float32) {
+	r := rand.New(rand.NewPCG(3, 4))
+	features = make([]float32, stepBatch*(1+stepGrid*stepGrid)*stepChannels)
+	for i := range features {
+		features[i] = float32(r.NormFloat64())
+	}
+	target = make([]float32, stepBatch*side*side)
+	for i := range target {
+		x, y := float64(i%side-side/3), float64(i/side%side-side/2)
+		target[i] = float32(1 / (1 + math.Exp((math.Hypot(x, y)-60)/3)))
+	}
+	return features, target
 }
 
 func (p *parity) compareLoss(ours, theirs float64) {

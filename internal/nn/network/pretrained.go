@@ -85,19 +85,8 @@ func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pret
 	if c.Stated.Arch == ArchLite {
 		return openLite(c, o)
 	}
-	pool := slices.Clone(c.Backbones)
-	adapters, others := splitAdapters(others)
-	for _, file := range others {
-		other, err := Recognise(file)
-		if err != nil {
-			return nil, err
-		}
-		if len(other.Backbones) == 0 {
-			return nil, fmt.Errorf("%s holds no backbone that %s could use", file.Path(), f.Path())
-		}
-		pool = append(pool, other.Backbones...)
-	}
-	if err := attachTo(pool, adapters); err != nil {
+	pool, err := c.withOthers(others)
+	if err != nil {
 		return nil, err
 	}
 	spec := c.Stated
@@ -127,6 +116,23 @@ func OpenPretrained(f *weights.File, o Override, others ...*weights.File) (*Pret
 		}
 	}
 	return m, nil
+}
+
+// withOthers are the backbones in the decoder's file and in others, with the adapters of those.
+func (c *FileContents) withOthers(others []*weights.File) ([]*Backbone, error) {
+	pool := slices.Clone(c.Backbones)
+	adapters, others := splitAdapters(others)
+	for _, file := range others {
+		other, err := Recognise(file)
+		if err != nil {
+			return nil, err
+		}
+		if len(other.Backbones) == 0 {
+			return nil, fmt.Errorf("%s holds no backbone that %s could use", file.Path(), c.file.Path())
+		}
+		pool = append(pool, other.Backbones...)
+	}
+	return pool, attachTo(pool, adapters)
 }
 
 // attachAdapters adds the adapters in the decoder's file to the backbone that they were trained

@@ -75,19 +75,7 @@ func Recognise(f *weights.File) (*FileContents, error) {
 			return nil, fmt.Errorf("%s: %w", f.Path(), err)
 		}
 	}
-	for _, b := range c.Backbones {
-		switch t := b.tower.(type) { // the tensors of both fit pictures of any size
-		case xception:
-			if c.Stated.Input > 0 {
-				b.tower = xception{t.widths, c.Stated.Input}
-			}
-		case resnet:
-			if _, _, told := b.layout.find(resnetPlaces); !told && c.Stated.Input > 0 {
-				t.input = c.Stated.Input
-				b.tower = t
-			}
-		}
-	}
+	c.setInputs()
 	for _, c.mark = range []string{decoderMark, conv3Mark} {
 		if c.decoder, c.HasDecoder, err = choose(f, c.mark); err != nil {
 			return nil, err
@@ -103,6 +91,24 @@ func Recognise(f *weights.File) (*FileContents, error) {
 		return nil, fmt.Errorf("%s: none of its %d tensors belongs to a network of declip, CLIP or DINO", f.Path(), len(f.Names()))
 	}
 	return c, nil
+}
+
+// setInputs gives the stated input to the backbones whose tensors fit pictures of any size.
+func (c *FileContents) setInputs() {
+	if c.Stated.Input <= 0 {
+		return
+	}
+	for _, b := range c.Backbones {
+		switch t := b.tower.(type) {
+		case xception:
+			b.tower = xception{t.widths, c.Stated.Input}
+		case resnet:
+			if _, _, told := b.layout.find(resnetPlaces); !told {
+				t.input = c.Stated.Input
+				b.tower = t
+			}
+		}
+	}
 }
 
 // leaveOutCopies keeps one of each backbone: training checkpoints may hold running averages of
