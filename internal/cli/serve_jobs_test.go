@@ -76,6 +76,8 @@ func TestServeJobsGivesTheRecordsOfLocalize(t *testing.T) {
 		if want := readAll(t, filepath.Join(dir, first.Files.Prob)); !bytes.Equal([]byte(prob), want) {
 			t.Errorf("the map has %d bytes, %s has %d others", len(prob), first.Files.Prob, len(want))
 		}
+		awaitMetrics(t, "serve", at+"/metrics", "declip_queue_up 1", "declip_workers 1", `declip_jobs{state="done"} 1`,
+			`declip_jobs_ended_total{state="done"} 1`, `declip_requests_total{route="/v1/jobs",status="202"} 1`)
 		requested(t, http.MethodPost, at+"/v1/jobs", `{"source": "local", "prefix": ""}`, http.StatusBadRequest)
 	})
 	t.Run("start again", func(t *testing.T) {
