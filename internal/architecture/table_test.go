@@ -26,7 +26,7 @@ var rooms = []room{
 	{name: "serve", shared: []string{"serve/webhook"}, below: []string{"jobs", "localize", "picture", "parallel", "files"}},
 	{
 		name: "study", shared: []string{"study/report"},
-		below: []string{"train", "evaluate", "localize", "dataset", "models", "nn", "picture", "parallel", "files"},
+		below: []string{"train", "evaluate", "jobs", "localize", "dataset", "models", "nn", "picture", "parallel", "files"},
 	},
 	{
 		name: "train", shared: []string{"train/calibrate", "train/features"},

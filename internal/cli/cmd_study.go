@@ -21,6 +21,7 @@ type studyOptions struct {
 	data, tests, models, backbones []string
 	bootstrap, samples             int
 	plan                           bool
+	fleet                          fleetOptions
 }
 
 // AddFlags declares the flags with their defaults.
@@ -50,6 +51,7 @@ func (o *studyOptions) AddFlags(f *pflag.FlagSet) {
 		f.IntVar(&o.bootstrap, "bootstrap", 1000, "bootstrap samples for the 95 % confidence intervals; 0: no intervals")
 	})
 	o.addTraining(f)
+	o.fleet.AddFlags(f)
 }
 
 // addTraining declares how the models are trained: the flags of "declip train" that apply to a
@@ -94,7 +96,12 @@ valid (optional) and test.
 
 Running a study again continues it after an interruption. After a change, only
 the results that depend on the change are computed again. Failures are reported
-as missing results, and the rest of the study continues.`
+as missing results, and the rest of the study continues.
+
+With --jobs or --nats, trainings and tests are jobs. A worker that dies, this
+process included, costs at most two minutes of a training: the next one continues
+from the last checkpoint. The results are the same bits. With --nats, the workers
+are those of "declip worker --train".`
 
 func (a *app) newStudy() *cobra.Command {
 	var o studyOptions
@@ -112,6 +119,9 @@ func (a *app) newStudy() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := o.study(cmd, args)
 			if err != nil {
+				return err
+			}
+			if err := o.fleet.check(cmd); err != nil {
 				return err
 			}
 			return a.runStudy(cmd, f, o)
@@ -153,7 +163,7 @@ func (o *studyOptions) study(cmd *cobra.Command, args []string) (study.File, err
 
 // fromFile reads the file of a study. Only flags that say where and how it runs may be added.
 func (o *studyOptions) fromFile(cmd *cobra.Command, path string) (study.File, error) {
-	allowed := []string{"out", "plan", "device", "threads", "ort-lib", "help"}
+	allowed := append(o.fleet.flags(), "out", "plan", "device", "threads", "ort-lib", "help")
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if err == nil && !slices.Contains(allowed, f.Name) {
@@ -230,8 +240,9 @@ func (a *app) runStudy(cmd *cobra.Command, f study.File, o studyOptions) error {
 	}
 	watch := &studyProgress{app: a, bar: &progress{}}
 	defer func() { watch.bar.finish() }()
-	err = p.Do(cmd.Context(), study.Options{Library: a.library, Device: o.training.config.Device, Threads: o.training.config.Threads,
-		Program: version(), Versions: []report.Option{{Name: "declip", Value: version()}}, Events: watch.events()})
+	options := study.Options{Library: a.library, Device: o.training.config.Device, Threads: o.training.config.Threads,
+		Program: version(), Versions: []report.Option{{Name: "declip", Value: version()}}, Events: watch.events()}
+	err = a.doStudy(cmd.Context(), p, options, o.fleet)
 	watch.bar.finish()
 	if err != nil {
 		if cmd.Context().Err() != nil {

@@ -31,6 +31,8 @@ type workerOptions struct {
 	tenant  string
 	log     string
 	metrics metricsOptions
+	train   bool
+	dir     string // for trainings
 }
 
 // AddFlags declares the flags with their defaults.
@@ -42,6 +44,10 @@ func (o *workerOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.slots, "slots", 1, "batches that are worked on at the same time")
 	f.StringVar(&o.log, "log", logText, "log on standard error: text, json or off")
 	o.metrics.AddFlags(f)
+	section(f, "Trainings", func(f *pflag.FlagSet) {
+		f.BoolVar(&o.train, "train", false, "take trainings and tests of studies (declip study --nats) instead of jobs of pictures")
+		f.StringVar(&o.dir, "work-dir", "", "`directory` for trainings under way, of this worker alone (default: a temporary one)")
+	})
 	section(f, "Queue and store", func(f *pflag.FlagSet) {
 		o.nats.AddFlags(f)
 		f.StringVar(&o.name, "name", "", "`name` of the worker, which its credentials may require (default: the machine's name and random letters)")
@@ -57,7 +63,7 @@ func (o *workerOptions) check(cmd *cobra.Command) error {
 			return usagef(cmd, "--%s: %w", flag, queue.CheckToken(value))
 		}
 	}
-	return cmp.Or(required(cmd, "nats", "store"), checkSources(cmd, o.sources), checkBatch(cmd, o.batch), checkSlots(cmd, o.slots),
+	return cmp.Or(required(cmd, "nats", "store"), o.checkTrain(cmd), checkSources(cmd, o.sources), checkBatch(cmd, o.batch), checkSlots(cmd, o.slots),
 		checkThreads(cmd, o.engine.threads), checkLog(cmd, o.log), o.metrics.check(cmd))
 }
 
@@ -71,12 +77,19 @@ store. A worker takes the jobs of its models (-m) for its class of device. It re
 pictures only from sources that it is given (--source).
 
 Ctrl-C and SIGTERM stop the worker within a picture; what it has not finished is
-done by another one. A worker that dies loses nothing, either.`,
-		Example: `  declip worker --nats tls://head:4222 --creds worker.creds --store s3://declip/jobs --source inbox=s3://photos/2026 -m lite`,
-		Args:    noArguments,
+done by another one. A worker that dies loses nothing, either.
+
+With --train, the worker takes trainings and tests of studies. It needs the study's
+data sets and backbones under the same paths.`,
+		Example: `  declip worker --nats tls://head:4222 --creds worker.creds --store s3://declip/jobs --source inbox=s3://photos/2026 -m lite
+  declip worker --nats tls://head:4222 --creds worker.creds --store s3://declip/jobs --train`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(cmd); err != nil {
 				return err
+			}
+			if o.train {
+				return a.runTrainWorker(cmd, o)
 			}
 			return a.runWorker(cmd, o)
 		},

@@ -89,6 +89,7 @@ func (s *studyProgress) events() study.Events {
 			s.bar.set(done)
 		},
 		Drawing: func() { s.bar.finish() },
+		Fleet:   s.fleet,
 	}
 }
 

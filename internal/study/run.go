@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/declip/declip/internal/jobs/runs"
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/study/report"
@@ -24,6 +25,8 @@ type Options struct {
 	Program         string          // version of declip, for the provenance of scores
 	Versions        []report.Option // of the program, for the report
 	Events          Events
+	// Fleet has the workers that train and test; nil: this process does.
+	Fleet *Fleet
 }
 
 // Events are called during a study, never concurrently. Any may be nil.
@@ -33,6 +36,8 @@ type Events struct {
 	Scoring  func(test string, models, number, of int) // a pass: models are tested on a set
 	Scored   func(done, total int)                     // pictures of that pass are finished
 	Drawing  func()                                    // the pictures for the report are made
+	// Fleet: a training or a pass of the fleet has begun, has a new checkpoint or is done.
+	Fleet func(what string, e runs.Entry)
 }
 
 // Do trains the untrained models, fills the missing cells and writes the report. Failures, panics
@@ -68,7 +73,10 @@ func (p *Plan) Do(ctx context.Context, o Options) error {
 
 // work trains and scores.
 func (p *Plan) work(ctx context.Context, e *engine.Engine, o Options) error {
-	todo := slices.DeleteFunc(slices.Clone(p.Runs), func(r *Run) bool { return r.Done || r.Problem != "" })
+	if o.Fleet != nil {
+		return p.workTogether(ctx, o)
+	}
+	todo := p.untrained()
 	for i, r := range todo {
 		if err := p.train(ctx, e, o, r, i+1, len(todo)); err != nil {
 			return err
@@ -77,16 +85,35 @@ func (p *Plan) work(ctx context.Context, e *engine.Engine, o Options) error {
 	return p.score(ctx, o)
 }
 
+// untrained lists the models that are to be trained.
+func (p *Plan) untrained() []*Run {
+	return slices.DeleteFunc(slices.Clone(p.Runs), func(r *Run) bool { return r.Done || r.Problem != "" })
+}
+
 // train trains one model. Its error is that ctx ended, or that the result could not be written.
 func (p *Plan) train(ctx context.Context, e *engine.Engine, o Options, r *Run, number, of int) error {
+	var hooks train.Hooks
+	if o.Events.Training != nil {
+		hooks = o.Events.Training(r, number, of)
+	}
+	if err := p.trainOne(ctx, e, o, r, hooks); err != nil {
+		return err
+	}
+	if o.Events.Trained != nil {
+		o.Events.Trained(r)
+	}
+	return nil
+}
+
+// trainOne trains one model in r.Dir and fills in r.Problem, or r.Done and the facts. Its error is
+// that of train.
+func (p *Plan) trainOne(ctx context.Context, e *engine.Engine, o Options, r *Run, hooks train.Hooks) error {
 	c := r.config
 	c.Engine, c.Library, c.Device, c.Threads, c.Resume = e, o.Library, o.Device, o.Threads, true
 	c.SaveSteps = 200 // what a killed study loses at most
+	c.Out, c.Hooks = r.Dir, hooks
 	if err := p.setCache(&c); err != nil {
 		return err
-	}
-	if o.Events.Training != nil {
-		c.Hooks = o.Events.Training(r, number, of)
 	}
 	var s train.Summary
 	err := parallel.Catch(func() (err error) {
@@ -101,13 +128,7 @@ func (p *Plan) train(ctx context.Context, e *engine.Engine, o Options, r *Run, n
 	case s.Best == "":
 		r.Problem = "training ended without a checkpoint"
 	default:
-		err := r.finish(s)
-		if err != nil {
-			return err
-		}
-	}
-	if o.Events.Trained != nil {
-		o.Events.Trained(r)
+		return r.finish(s)
 	}
 	return nil
 }

@@ -67,8 +67,12 @@ func (c *Cell) read() bool {
 
 // write stores the cell's scores.
 func (c *Cell) write(pictures []evaluate.Picture, seconds float64) error {
-	s := &stored{Key: c.key, Variant: c.Run.Variant, Train: c.Run.Train, Test: c.Test, Treatment: c.Treatment.String(), Seconds: seconds, Pictures: pictures,
-		Provenance: c.made}
+	return c.store(&stored{Key: c.key, Variant: c.Run.Variant, Train: c.Run.Train, Test: c.Test, Treatment: c.Treatment.String(), Seconds: seconds, Pictures: pictures,
+		Provenance: c.made})
+}
+
+// store stores the cell's file.
+func (c *Cell) store(s *stored) error {
 	if err := writeJSON(c.Path, s); err != nil {
 		return err
 	}
