@@ -140,7 +140,6 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 		if done == 1 {
 			bar.finish()
 			bar = a.newProgress(source.Len(), fmt.Sprintf("calibrating, pass %d", pass+1))
-			bar.resume(done) // when the pass began is not known
 		}
 		bar.set(done)
 	}

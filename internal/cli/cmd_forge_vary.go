@@ -74,7 +74,6 @@ func (a *app) runForgeVary(cmd *cobra.Command, o varyOptions) error {
 	o.config.Progress = func(done, total int) {
 		if done == 1 { // the number of photographs is not known before
 			bar = a.newProgress(total, "making pictures")
-			bar.resume(done)
 		}
 		bar.set(done)
 	}

@@ -195,14 +195,9 @@ func (a *app) runLocal(ctx context.Context, h *jobsHome, o jobsRunOptions, job *
 		return parts.work(inner, map[string]worker.Work{pool: &localizeWork{model: model, batch: o.batch}})
 	})
 	group.Go(func() error {
-		first := true
 		for now, err := range h.Watch(inner, job.Tenant, job.ID) {
 			if err != nil {
 				return err
-			}
-			if first { // the rest of a job that was interrupted
-				first = false
-				bar.resume(now.Done)
 			}
 			bar.set(now.Done)
 			st = now

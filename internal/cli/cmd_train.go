@@ -282,9 +282,6 @@ func (a *app) runTrain(ctx context.Context, c train.Config) error {
 	c.Hooks.Start = func(used train.Config, about train.About) {
 		writeSettings(a.stderr, used, about)
 		bar = a.newSteps(int(about.Steps), "training")
-		if r := about.Resumed; r != nil {
-			bar.resume(int(r.Step))
-		}
 	}
 	c.Hooks.Step = func(s train.StepReport) {
 		bar.describe(fmt.Sprintf("epoch %d, loss %.4f", s.Epoch, s.Loss))

@@ -10,12 +10,22 @@ import (
 type pace struct {
 	unit  string // what is counted, in the singular; "" for bytes
 	total int64  // not positive if unknown
-	from  int64  // done before this run, which says nothing about its speed
 	done  int64
-	began time.Time // of this run
 	now   time.Time // when done was set
+	// What was done when the first word of it came says nothing about the speed: an earlier run may
+	// have done it, and preparing took a part of the time.
+	from  int64
+	began time.Time
 	left  time.Duration
 	given bool // left is the command's own estimate
+}
+
+// add says how much is done at a time.
+func (p *pace) add(done int64, now time.Time) {
+	if p.began.IsZero() {
+		p.from, p.began = done, now
+	}
+	p.done, p.now = done, now
 }
 
 // leastMeasured is the time after which a speed is a measurement.

@@ -71,21 +71,8 @@ func (a *app) newCount(total int, what, unit string) *progress {
 // begin starts to show what is done from now on.
 func (a *app) begin(what string, measured pace) *progress {
 	p := &progress{to: a.stderr, width: terminalWidth(a.stderr), what: what, pace: measured, clock: time.Now}
-	p.pace.began = p.clock()
-	p.pace.now, p.shown = p.pace.began, p.pace.began
+	p.shown = p.clock()
 	return p
-}
-
-// resume says how much was done before now, by an earlier run or before it was measured. Only what
-// is done from now on is measured.
-func (p *progress) resume(done int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.to == nil {
-		return
-	}
-	p.pace.from, p.pace.done, p.pace.began = int64(done), int64(done), p.clock()
-	p.pace.now = p.pace.began
 }
 
 // describe adds to the text what else is known.
@@ -111,7 +98,7 @@ func (p *progress) set64(done int64) {
 	if p.to == nil {
 		return
 	}
-	p.pace.done, p.pace.now = done, p.clock()
+	p.pace.add(done, p.clock())
 	since := p.pace.now.Sub(p.shown)
 	switch {
 	case p.width > 0 && (!p.drawn || since >= drawEvery || done == p.pace.total):
@@ -195,12 +182,11 @@ func (a *app) newTransfer(name string) *transfer {
 	return &transfer{app: a, name: name, progress: &progress{}}
 }
 
-// set says that done of total bytes are read; total is -1 if unknown. The bytes of the first call
-// were read by an earlier run. Fewer bytes than before mean that reading began again.
+// set says that done of total bytes are read; total is -1 if unknown. Fewer bytes than before mean that reading began again.
 func (t *transfer) set(done, total int64) {
 	if p := &t.progress.pace; t.progress.to == nil || done < p.done || total != p.total {
 		t.progress.finish()
-		t.progress = t.app.begin(t.name, pace{unit: unitBytes, total: total, from: done, done: done})
+		t.progress = t.app.begin(t.name, pace{unit: unitBytes, total: total})
 	}
 	t.progress.set64(done)
 }

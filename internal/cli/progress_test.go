@@ -33,7 +33,7 @@ func TestPace(t *testing.T) {
 		{unitPicture, 1, 0, 1, 2 * time.Second, -1, "1 of 1 picture, 2.0 s per picture"},
 		{unitPicture, 9000, 0, 3000, 100 * time.Second, -1, "3000 of 9000 pictures, 30 pictures/s, 3m20s left"},
 		{unitPicture, 10, 0, 2, 5 * time.Minute, -1, "2 of 10 pictures, 2m30s per picture, 20m left"},
-		// What an earlier run did says nothing about the speed.
+		// What was done before the first word of it says nothing about the speed.
 		{unitPicture, 1000, 900, 900, time.Hour, -1, "900 of 1000 pictures"},
 		{unitPicture, 1000, 900, 950, 50 * time.Second, -1, "950 of 1000 pictures, 1.0 pictures/s, 50s left"},
 		{unitPicture, 20, 0, 20, 10 * time.Second, -1, "20 of 20 pictures, 2.0 pictures/s"},
@@ -54,7 +54,7 @@ func TestPace(t *testing.T) {
 // ticking is a progress whose clock advances by step with each reading.
 func ticking(to io.Writer, width int, total int64, step time.Duration) *progress {
 	now := time.Now()
-	p := &progress{to: to, width: width, what: "evaluating", pace: pace{unit: unitPicture, total: total, began: now, now: now}, shown: now}
+	p := &progress{to: to, width: width, what: "evaluating", pace: pace{unit: unitPicture, total: total}, shown: now}
 	p.clock = func() time.Time {
 		now = now.Add(step)
 		return now
@@ -77,11 +77,11 @@ func TestProgressOnATerminal(t *testing.T) {
 	bar := func(full, rest int) string {
 		return " [" + strings.Repeat("#", full) + strings.Repeat("-", rest) + "]" + eraseRest
 	}
-	// Each line has 79 columns: the text, and a bar in the rest.
-	want := "\revaluating: 1 of 4 pictures, 1.0 pictures/s, 3s left" + bar(6, 18) +
+	// A bar has the rest of 79 columns, but at most 30. What was done first is no measurement.
+	want := "\revaluating: 1 of 4 pictures" + bar(7, 21) +
 		"\r" + eraseRest + "a line\n" +
-		"\revaluating, epoch 1: 1 of 4 pictures, 1.0 pictures/s, 3s left" + bar(3, 12) +
-		"\revaluating, epoch 1: 4 of 4 pictures, 2.0 pictures/s" + bar(24, 0) +
+		"\revaluating, epoch 1: 1 of 4 pictures" + bar(7, 21) +
+		"\revaluating, epoch 1: 4 of 4 pictures, 3.0 pictures/s" + bar(24, 0) +
 		"\r" + eraseRest
 	if out.String() != want {
 		t.Errorf("got\n%q, expected\n%q", out.String(), want)
@@ -113,13 +113,12 @@ func TestProgressIsNarrowAndSeldom(t *testing.T) {
 func TestProgressElsewhere(t *testing.T) {
 	var out bytes.Buffer
 	p := ticking(&out, 0, 300, time.Second)
-	p.resume(100) // takes a second of the clock
 	for i := range 150 {
 		p.set(100 + i + 1)
 	}
 	p.finish()
-	want := "declip: evaluating: 159 of 300 pictures, 1.0 pictures/s, 2m21s left\n" +
-		"declip: evaluating: 219 of 300 pictures, 1.0 pictures/s, 1m21s left\n"
+	want := "declip: evaluating: 160 of 300 pictures, 1.0 pictures/s, 2m20s left\n" +
+		"declip: evaluating: 220 of 300 pictures, 1.0 pictures/s, 1m20s left\n"
 	if out.String() != want {
 		t.Errorf("got\n%s, expected\n%s", out.String(), want)
 	}

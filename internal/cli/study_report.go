@@ -84,7 +84,6 @@ func (s *studyProgress) events() study.Events {
 		Scored: func(done, total int) {
 			if !s.scoring {
 				s.bar, s.scoring = s.app.newProgress(total, s.label), true
-				s.bar.resume(done) // the models were opened before
 			}
 			s.bar.set(done)
 		},
@@ -97,12 +96,7 @@ func (s *studyProgress) events() study.Events {
 func (s *studyProgress) training(r *study.Run, number, of int) train.Hooks {
 	what := fmt.Sprintf("training %s (%d/%d)", r.Name(), number, of)
 	return train.Hooks{
-		Start: func(_ train.Config, about train.About) {
-			s.bar = s.app.newSteps(int(about.Steps), what)
-			if r := about.Resumed; r != nil {
-				s.bar.resume(int(r.Step))
-			}
-		},
+		Start: func(_ train.Config, about train.About) { s.bar = s.app.newSteps(int(about.Steps), what) },
 		Step: func(step train.StepReport) {
 			s.bar.describe(fmt.Sprintf("loss %.4f", step.Loss))
 			s.bar.expect(step.Left)
