@@ -12,8 +12,8 @@ import (
 	"github.com/declip/declip/internal/nn/engine/enginetest"
 )
 
-// blocks gives the code blocks without a language of a section of docs/jobs.md.
-func blocks(t *testing.T, section string) (list []string) {
+// walkOf gives the code blocks without a language of a section of docs/jobs.md.
+func walkOf(t *testing.T, section string) (list []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "jobs.md"))
 	if err != nil {
@@ -24,8 +24,8 @@ func blocks(t *testing.T, section string) (list []string) {
 		t.Fatalf("docs/jobs.md has no section %q", section)
 	}
 	rest, _, _ = strings.Cut(rest, "\n## ")
-	for _, found := range regexp.MustCompile("(?ms)^```\n(.*?)^```$").FindAllStringSubmatch(rest, -1) {
-		list = append(list, found[1])
+	for _, b := range blocks(rest) {
+		list = append(list, b.text)
 	}
 	return list
 }
@@ -53,7 +53,7 @@ func TestDocumentedWalks(t *testing.T) {
 	smallPictures(t, photos, 6)
 	localized := ran(t, exitOK, "localize", "--json", "-o", filepath.Join(dir, "out"), photos)
 	t.Run("one machine", func(t *testing.T) {
-		list := blocks(t, "One machine")
+		list := walkOf(t, "One machine")
 		if len(list) != 2 {
 			t.Fatalf("got %d blocks, expected 2", len(list))
 		}
@@ -79,7 +79,7 @@ func TestDocumentedWalks(t *testing.T) {
 		}
 	})
 	t.Run("a head and workers", func(t *testing.T) {
-		list := blocks(t, "A head and workers")
+		list := walkOf(t, "A head and workers")
 		if len(list) < 2 {
 			t.Fatalf("got %d blocks, expected at least 2", len(list))
 		}

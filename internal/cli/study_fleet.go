@@ -58,7 +58,7 @@ func (a *app) doStudy(ctx context.Context, p *study.Plan, o study.Options, fleet
 		return p.Do(ctx, o)
 	}
 	log := a.quietLog()
-	h, err := a.openJobs(ctx, fleet.where, log)
+	h, err := a.openJobs(ctx, fleet.where, nil, log)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (o *workerOptions) checkTrain(cmd *cobra.Command) error {
 		}
 		return nil
 	}
-	for _, name := range []string{"model", "source", "slots", "tenant", "batch"} {
+	for _, name := range []string{"model", "source", "slots", "tenant", "batch", "metrics"} {
 		if cmd.Flags().Changed(name) {
 			return usagef(cmd, "--%s cannot be combined with --train: such a worker takes the trainings and tests of studies only", name)
 		}
@@ -44,7 +44,7 @@ func (a *app) runTrainWorker(cmd *cobra.Command, o workerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	engine, err := a.connect(ctx, o.nats, o.name, log)
+	engine, err := a.connect(ctx, o.nats, o.name, nil, log)
 	if err != nil {
 		return err
 	}
