@@ -21,7 +21,7 @@ import (
 func Addresses(tb testing.TB, n int) (list []string) {
 	tb.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 		no(tb, err)
 		defer l.Close()
 		list = append(list, l.Addr().String())
