@@ -62,6 +62,8 @@ var scaled = []struct{ page, old, new string }{
 	{"jobs.md", "127.0.0.1:4222", "127.0.0.1:${QUEUE}2"},
 	{"jobs.md", "127.0.0.1:422", "127.0.0.1:${QUEUE}"},
 	{"jobs.md", "serve --insecure --jobs /tmp/declip &", "serve --insecure --jobs /tmp/declip --listen 127.0.0.1:${QUEUE}2 &"},
+	{"jobs.md", "127.0.0.1:9100", "127.0.0.1:${QUEUE}1"},
+	{"jobs.md", "127.0.0.1:9101", "127.0.0.1:${QUEUE}3"},
 	{"jobs.md", "/tmp/", "$WORK/tmp/"},
 	{"jobs.md", "'http://127.0.0.1:$PORT/v1/jobs/JOB/results?follow=1'", `"http://127.0.0.1:$PORT/v1/jobs/$(http_job)/results?follow=1"`},
 	{"jobs.md", "JOB", "$(first_job)"},
