@@ -6,6 +6,7 @@ GO      ?= go
 PHOTOS  ?=
 OUT     ?= demo-output
 STUDY   ?= study-mini-output
+TILES   ?= tiles-table-output
 # What "declip version" says, also where Go does not record it.
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 # For one package: make test PACKAGES=./internal/graph
@@ -100,6 +101,11 @@ lite: setup build ## train the embedded model: make lite PHOTOS=folder (train/ a
 study-mini: setup build ## forge four families, train on each, test on all, report: make study-mini PHOTOS=folder
 	@test -n "$(PHOTOS)" || { echo "make study-mini needs PHOTOS=folder of real photographs" >&2; exit 2; }
 	scripts/study-mini.sh "$(PHOTOS)" "$(STUDY)"
+
+.PHONY: tiles-table
+tiles-table: setup build ## measure tiles on small edits: make tiles-table PHOTOS=folder [TILES=output] (half an hour)
+	@test -n "$(PHOTOS)" || { echo "make tiles-table needs PHOTOS=folder of real photographs with train/, valid/ and test/" >&2; exit 2; }
+	scripts/tiles-table.sh "$(PHOTOS)" "$(TILES)"
 
 .PHONY: sample
 sample: ## render and forge the bundled sample again
