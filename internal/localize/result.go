@@ -1,6 +1,7 @@
 package localize
 
 import (
+	"context"
 	"image"
 
 	"github.com/declip/declip/internal/metric"
@@ -155,4 +156,9 @@ func (r *Result) Mask() image.Image { return r.toMap().Mask(r.Threshold) }
 // result's size.
 func (r *Result) Overlay(rgb *picture.RGB) image.Image {
 	return picture.Overlay(rgb, r.toMap(), r.Threshold)
+}
+
+// OverlayContext is Overlay, but stops with the error of ctx soon after ctx has ended.
+func (r *Result) OverlayContext(ctx context.Context, rgb *picture.RGB) (image.Image, error) {
+	return picture.OverlayContext(ctx, rgb, r.toMap(), r.Threshold)
 }

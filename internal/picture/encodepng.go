@@ -3,6 +3,7 @@ package picture
 import (
 	"bytes"
 	"compress/flate"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/adler32"
@@ -26,13 +27,19 @@ const (
 // compressed in bands of rows, as many at once as processors may be used; the
 // bytes do not depend on how many. Other types go through image/png.
 func EncodePNG(m image.Image, c Compression) (file []byte, err error) {
+	return EncodePNGContext(context.Background(), m, c)
+}
+
+// EncodePNGContext is EncodePNG, but stops with the error of ctx soon after ctx has ended, for *RGB
+// and *Gray: it looks at ctx before every band.
+func EncodePNGContext(ctx context.Context, m image.Image, c Compression) (file []byte, err error) {
 	defer parallel.Recover(&err)
 	parallel.Point("encode")
 	switch m := m.(type) {
 	case *RGB:
-		return encodePNG(m.Pix, m.Width, m.Height, 3, c)
+		return encodePNG(ctx, m.Pix, m.Width, m.Height, 3, c)
 	case *Gray:
-		return encodePNG(m.Pix, m.Width, m.Height, 1, c)
+		return encodePNG(ctx, m.Pix, m.Width, m.Height, 1, c)
 	}
 	var b bytes.Buffer
 	level := png.BestSpeed
@@ -53,15 +60,20 @@ type band struct {
 	size int
 }
 
-func encodePNG(pix []uint8, w, h, channels int, c Compression) ([]byte, error) {
+func encodePNG(ctx context.Context, pix []uint8, w, h, channels int, c Compression) ([]byte, error) {
 	if w <= 0 || h <= 0 || len(pix) != w*h*channels {
 		return nil, fmt.Errorf("png: a picture of %d x %d pixels in %d bytes cannot be encoded", w, h, len(pix))
 	}
 	rows := max(1, bandBytes/(w*channels))
 	bands := make([]band, (h+rows-1)/rows)
 	parallel.Each(len(bands), runtime.GOMAXPROCS(0), func(i int) {
-		bands[i] = deflateRows(pix, w*channels, channels, i*rows, min((i+1)*rows, h), h, c)
+		if ctx.Err() == nil {
+			bands[i] = deflateRows(pix, w*channels, channels, i*rows, min((i+1)*rows, h), h, c)
+		}
 	})
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	return assemblePNG(bands, w, h, channels), nil
 }
 

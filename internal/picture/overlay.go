@@ -1,6 +1,9 @@
 package picture
 
-import "math"
+import (
+	"context"
+	"math"
+)
 
 // Overlay paints a map over its picture as a heat map: untouched areas show the
 // picture as it is, colour sets in with the probability, from violet through
@@ -9,21 +12,33 @@ import "math"
 // 1-megapixel picture and wider on larger ones, goes round what Mask marks at
 // the threshold. A map of another size is scaled to the picture's.
 func Overlay(rgb *RGB, m *Map, threshold float64) *RGB {
+	out, _ := OverlayContext(context.Background(), rgb, m, threshold) // this context does not end
+	return out
+}
+
+// OverlayContext is Overlay, but stops with the error of ctx soon after ctx has ended: it looks at
+// ctx before every row.
+func OverlayContext(ctx context.Context, rgb *RGB, m *Map, threshold float64) (*RGB, error) {
 	if m.Width != rgb.Width || m.Height != rgb.Height {
 		m = &Map{Prob: ResizeFloat(m.Prob, m.Width, m.Height, rgb.Width, rgb.Height), Width: rgb.Width, Height: rgb.Height}
 	}
 	out := NewRGB(rgb.Width, rgb.Height)
 	inBands(rgb.Height, 64, func(y0, y1 int) {
-		for i := y0 * rgb.Width; i < y1*rgb.Width; i++ {
-			h := &heat[level(m.Prob[i])]
-			src, dst := rgb.Pix[3*i:3*i+3:3*i+3], out.Pix[3*i:3*i+3:3*i+3]
-			dst[0] = uint8((uint32(src[0])*h.keep + h.r) >> 8)
-			dst[1] = uint8((uint32(src[1])*h.keep + h.g) >> 8)
-			dst[2] = uint8((uint32(src[2])*h.keep + h.b) >> 8)
+		for y := y0; y < y1 && ctx.Err() == nil; y++ {
+			for i := y * rgb.Width; i < (y+1)*rgb.Width; i++ {
+				h := &heat[level(m.Prob[i])]
+				src, dst := rgb.Pix[3*i:3*i+3:3*i+3], out.Pix[3*i:3*i+3:3*i+3]
+				dst[0] = uint8((uint32(src[0])*h.keep + h.r) >> 8)
+				dst[1] = uint8((uint32(src[1])*h.keep + h.g) >> 8)
+				dst[2] = uint8((uint32(src[2])*h.keep + h.b) >> 8)
+			}
 		}
 	})
-	outline(out, m, justAbove(threshold))
-	return out
+	outline(ctx, out, m, justAbove(threshold))
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return out, nil
 }
 
 // heatEntry is a colour multiplied by its opacity (at 8 bits, with the half for
@@ -62,7 +77,7 @@ func heatOpacity(p float64) float64 {
 
 // outline draws the border of the mask: where the map, taken as linear between
 // pixels, crosses the threshold.
-func outline(p *RGB, m *Map, t float32) {
+func outline(ctx context.Context, p *RGB, m *Map, t float32) {
 	w, h := p.Width, p.Height
 	white := max(1.2, 0.4+float64(min(w, h))/1100)
 	dark := white + max(1.1, float64(min(w, h))/1200)
@@ -73,7 +88,7 @@ func outline(p *RGB, m *Map, t float32) {
 		for i := range far {
 			far[i] = outOfReach
 		}
-		for y := max(y0-stamps.radius, 0); y < min(y1+stamps.radius, h); y++ {
+		for y := max(y0-stamps.radius, 0); y < min(y1+stamps.radius, h) && ctx.Err() == nil; y++ {
 			row := m.Prob[y*w:][:w]
 			for x, v := range row {
 				if x+1 < w && (v >= t) != (row[x+1] >= t) {
@@ -86,9 +101,11 @@ func outline(p *RGB, m *Map, t float32) {
 				}
 			}
 		}
-		for i, d := range far {
-			if d != outOfReach {
-				paintLine(p.Pix[3*(y0*w+i):][:3], float64(d)/perPixel, white, dark)
+		for y := y0; y < y1 && ctx.Err() == nil; y++ {
+			for x, d := range far[(y-y0)*w:][:w] {
+				if d != outOfReach {
+					paintLine(p.Pix[3*(y*w+x):][:3], float64(d)/perPixel, white, dark)
+				}
 			}
 		}
 	})

@@ -74,7 +74,11 @@ func (s *Server) newAnswer(ctx context.Context, p params, j *job, start time.Tim
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		png, err := picture.EncodePNG(draw(view, result, j.decoded), picture.Fast)
+		drawn, err := draw(ctx, view, result, j.decoded)
+		if err != nil {
+			return nil, err
+		}
+		png, err := picture.EncodePNGContext(ctx, drawn, picture.Fast)
 		if err != nil {
 			return nil, err
 		}
@@ -109,16 +113,16 @@ func atThreshold(r *localize.Result, threshold float64) (*localize.Result, error
 	return r.WithThreshold(threshold)
 }
 
-func draw(view string, r *localize.Result, d *picture.Picture) image.Image {
+func draw(ctx context.Context, view string, r *localize.Result, d *picture.Picture) (image.Image, error) {
 	switch view {
 	case viewMask:
-		return r.Mask()
+		return r.Mask(), nil
 	case viewOverlay:
-		return r.Overlay(d.RGB)
+		return r.OverlayContext(ctx, d.RGB)
 	case viewConfidence:
-		return r.ConfidenceGray()
+		return r.ConfidenceGray(), nil
 	}
-	return r.Gray()
+	return r.Gray(), nil
 }
 
 // send sends an answer. Its memory is counted until the client has read it.

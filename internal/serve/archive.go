@@ -33,7 +33,7 @@ func (s *Server) writeArchive(ctx context.Context, j *job, r *localize.Result, b
 	if err != nil {
 		return fmt.Errorf("encoding the result: %w", err)
 	}
-	prob, err := picture.EncodePNG(r.Gray(), picture.Fast)
+	prob, err := picture.EncodePNGContext(ctx, r.Gray(), picture.Fast)
 	if err != nil {
 		return err
 	}
