@@ -92,8 +92,8 @@ type block struct {
 	text string
 }
 
-// blocks are the code blocks without a language.
-func blocks(page string) (list []block) {
+// codeBlocks are the code blocks without a language.
+func codeBlocks(page string) (list []block) {
 	var b *block
 	inside := false
 	for i, line := range strings.Split(page, "\n") {
@@ -132,7 +132,7 @@ func (r *runnable) scale(page, text string) string {
 // shell is the shell script of a page's blocks.
 func (r *runnable) shell(page, text string) string {
 	var b strings.Builder
-	for _, block := range blocks(text) {
+	for _, block := range codeBlocks(text) {
 		if !programs.MatchString(block.text) {
 			continue
 		}
@@ -241,7 +241,7 @@ func TestDocumentedCommandsRun(t *testing.T) {
 
 // listIn is the example of a list in a page; empty if it has none.
 func listIn(page string) string {
-	for _, b := range blocks(page) {
+	for _, b := range codeBlocks(page) {
 		if strings.HasPrefix(b.text, "image,mask,") {
 			return b.text
 		}
