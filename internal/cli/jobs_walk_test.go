@@ -24,7 +24,7 @@ func walkOf(t *testing.T, section string) (list []string) {
 		t.Fatalf("docs/jobs.md has no section %q", section)
 	}
 	rest, _, _ = strings.Cut(rest, "\n## ")
-	for _, b := range blocks(rest) {
+	for _, b := range codeBlocks(rest) {
 		list = append(list, b.text)
 	}
 	return list
