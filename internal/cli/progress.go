@@ -182,7 +182,8 @@ func (a *app) newTransfer(name string) *transfer {
 	return &transfer{app: a, name: name, progress: &progress{}}
 }
 
-// set says that done of total bytes are read; total is -1 if unknown. Fewer bytes than before mean that reading began again.
+// set says that done of total bytes are read; total is -1 if unknown. Fewer bytes than before mean
+// that reading began again.
 func (t *transfer) set(done, total int64) {
 	if p := &t.progress.pace; t.progress.to == nil || done < p.done || total != p.total {
 		t.progress.finish()

@@ -77,7 +77,7 @@ func TestProgressOnATerminal(t *testing.T) {
 	bar := func(full, rest int) string {
 		return " [" + strings.Repeat("#", full) + strings.Repeat("-", rest) + "]" + eraseRest
 	}
-	// A bar has the rest of 79 columns, but at most 30. What was done first is no measurement.
+	// A bar has the rest of 79 columns, but at most 30. What was done first measures nothing.
 	want := "\revaluating: 1 of 4 pictures" + bar(7, 21) +
 		"\r" + eraseRest + "a line\n" +
 		"\revaluating, epoch 1: 1 of 4 pictures" + bar(7, 21) +

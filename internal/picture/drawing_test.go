@@ -21,8 +21,8 @@ func (e *ending) Err() error {
 	return nil
 }
 
-// stopsDrawing checks that work on a large picture ends with its context, and that it looks at it at
-// least once for each megabyte of pixels, so that the end is noticed early in the work.
+// stopsDrawing checks that work on a large picture ends with its context, and that it looks at it
+// at least once for each megabyte of pixels, so that the end is noticed early in the work.
 func stopsDrawing(t *testing.T, name string, bytes int, work func(ctx context.Context) error) {
 	t.Helper()
 	whole := &ending{Context: context.Background(), after: 1 << 40}
