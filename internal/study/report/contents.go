@@ -59,7 +59,7 @@ func (a *Analysis) crossSections() []section {
 // otherScores are the tables of training set by test set for IoU, F1, AP and the scores over all
 // pixels.
 func (a *Analysis) otherScores(v string, t Treatment) (list []Table) {
-	for _, m := range slices.Concat([]Metric{iou, f1, metricOf("ap")}, plainMetrics) {
+	for _, m := range a.measured(slices.Concat([]Metric{iou, f1, metricOf("ap")}, plainMetrics)) {
 		list = append(list, a.crossTable(v, t, m))
 	}
 	return list
@@ -145,7 +145,10 @@ func (a *Analysis) robustSections() []section {
 	}
 	table := a.treatmentsTable(v)
 	table.Caption = "Change is the difference from the untreated pictures, in percentage points." + a.intervalWords()
-	s.tables = []Table{table, a.treatmentsPlainTable(v)}
+	s.tables = []Table{table}
+	if len(a.measured(plainMetrics)) > 0 {
+		s.tables = append(s.tables, a.treatmentsPlainTable(v))
+	}
 	return []section{s}
 }
 

@@ -41,7 +41,7 @@ func (a *Analysis) methodSections() []section {
 	f.Title = "IoU (%) by method (rows) and test set (columns)"
 	f.Caption = "Darker cells are better: more of the manipulated area is found, and less outside it is marked." + a.intervalWords()
 	s := section{title: "Every method on every test set", figures: []*Figure{f}}
-	for _, m := range slices.Concat([]Metric{f1, iou, metricOf("ap"), metricOf("auc")}, plainMetrics) {
+	for _, m := range a.measured(slices.Concat([]Metric{f1, iou, metricOf("ap"), metricOf("auc")}, plainMetrics)) {
 		s.tables = append(s.tables, a.methodTable(m))
 	}
 	if a.hasUntouched() {

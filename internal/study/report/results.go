@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -174,6 +175,16 @@ var Metrics = []Metric{
 
 // plainMetrics are the scores over all pixels, which other tools compute too.
 var plainMetrics = []Metric{metricOf("f1_plain"), metricOf("balanced_accuracy"), metricOf("mcc")}
+
+// measured leaves out those of plainMetrics that no cell has, as in results of versions without them.
+func (a *Analysis) measured(list []Metric) []Metric {
+	return slices.DeleteFunc(slices.Clone(list), func(m Metric) bool {
+		return slices.ContainsFunc(plainMetrics, func(p Metric) bool { return p.Key == m.Key }) &&
+			!slices.ContainsFunc(a.Cells, func(c Cell) bool {
+				return slices.ContainsFunc(c.Scores, func(s Score) bool { return !math.IsNaN(m.value(s)) })
+			})
+	})
+}
 
 // value is the picture's score; NaN for untouched pictures, which have no area to find.
 func (m Metric) value(s Score) float64 {

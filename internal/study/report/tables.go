@@ -75,7 +75,7 @@ func (a *Analysis) averagesTable(variant string, t Treatment) Table {
 		table.Columns = append(table.Columns, Column{"difference", "difference", true}, Column{"worst_ood", "lowest out-of-domain", true},
 			Column{"worst_pair", "pair with the lowest", false})
 	}
-	for _, m := range Metrics {
+	for _, m := range a.measured(Metrics) {
 		name := m.Name
 		if m.Percent {
 			name += " (%)"
@@ -167,8 +167,11 @@ func (a *Analysis) variantsTables(what string) []Table {
 			table.Rows[i] = append(table.Rows[i], values[:2]...)
 		}
 	}
-	plain := a.variantsTable(a.Kind+"-plain", "Scores over all pixels by "+what, what, plainMetrics)
 	table.Caption = "The highest values are in bold." + a.intervalWords()
+	if len(a.measured(plainMetrics)) == 0 {
+		return []Table{table}
+	}
+	plain := a.variantsTable(a.Kind+"-plain", "Scores over all pixels by "+what, what, plainMetrics)
 	plain.Caption = table.Caption
 	return []Table{table, plain}
 }
