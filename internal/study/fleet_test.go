@@ -215,7 +215,7 @@ func TestFleetSurvivesKill(t *testing.T) {
 	whole := mustDo(t, f, 2, 4)
 	f.Out = filepath.Join(dir, "together")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestFleetChild$")
-	cmd.Env = append(os.Environ(), fleetChild+"="+dir)
+	cmd.Env = append(os.Environ(), fleetChild+"="+dir, "TMPDIR="+t.TempDir()) // a killed test leaves its files
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

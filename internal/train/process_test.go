@@ -91,7 +91,7 @@ func TestChild(t *testing.T) {
 func startChild(t *testing.T, variables ...string) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-	cmd.Env = append(os.Environ(), variables...)
+	cmd.Env = append(append(os.Environ(), "TMPDIR="+t.TempDir()), variables...) // a killed test leaves its files
 	cmd.Stderr = os.Stderr
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {

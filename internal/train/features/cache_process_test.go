@@ -54,7 +54,7 @@ func child(dir, limit string) {
 func start(t *testing.T, dir, limit string) (*exec.Cmd, *strings.Builder) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childVariable+"="+dir, "FEATURECACHE_TEST_LIMIT="+limit)
+	cmd.Env = append(os.Environ(), childVariable+"="+dir, "FEATURECACHE_TEST_LIMIT="+limit, "TMPDIR="+t.TempDir())
 	out := &strings.Builder{}
 	cmd.Stdout, cmd.Stderr = out, out
 	must(t, cmd.Start())
