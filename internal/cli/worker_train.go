@@ -60,7 +60,7 @@ func (a *app) runTrainWorker(cmd *cobra.Command, o workerOptions) (err error) {
 	}
 	err = w.Run(ctx)
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // it was asked to stop
+		return nil // it was asked to stop
 	}
 	return err
 }

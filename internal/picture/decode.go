@@ -58,7 +58,7 @@ type Picture struct {
 	Orientation int    // EXIF orientation 1 to 8; 1 where the file gives none. Pixels are not rotated
 	// Warnings are sentences about damage that decoding passed over, about the choice among several
 	// pictures of the file, and about a service that compressed the file again, if its header says
-	// so. nil if there are none.
+	// so. A file with nothing to say about has a nil slice.
 	Warnings []string
 
 	file         []byte        // of a JPEG picture, for its coefficients; nil for other formats

@@ -65,8 +65,8 @@ func text(b []byte) string {
 	return string(b)
 }
 
-// instructions are IPTC's special instructions (data set 2:40 of IIM 4.2) among Photoshop's image
-// resources, empty if there are none.
+// instructions returns IPTC's special instructions (data set 2:40 of IIM 4.2) from Photoshop's
+// image resources, and an empty string for a file without them.
 func instructions(resources []byte) string {
 	const start, iptc, head = "8BIM", 0x0404, 4 + 2
 	for len(resources) > head && string(resources[:4]) == start {

@@ -158,7 +158,7 @@ func refuseBody(r *request) error {
 // jobList is the response to GET /v1/jobs.
 type jobList struct {
 	Jobs []jobs.Status `json:"jobs"`
-	Next string        `json:"next,omitempty"` // cursor of the jobs that follow; "" if there are none
+	Next string        `json:"next,omitempty"` // cursor of the next page; empty on the last page
 }
 
 // maxListed bounds the jobs of a page of the list.

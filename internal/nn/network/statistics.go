@@ -150,7 +150,7 @@ func (b *Backbone) readStatistics(d *dino) error {
 	if _, own := meta[SpecKey]; own {
 		return nil // the spec states them if they are not ImageNet's
 	}
-	name, other, err := statisticsBeside(l.file.Path())
+	name, other, err := statisticsInSettings(l.file.Path())
 	switch {
 	case err != nil:
 		return err
@@ -216,15 +216,15 @@ type settings struct {
 // hubNames are what the names of weights begin with that have such files next to them.
 var hubNames = []string{"model.", "model-", "pytorch_model."}
 
-// statisticsBeside reads the statistics from the settings next to a file; empty if there are none.
-// other tells of statistics that are of neither kind.
-func statisticsBeside(path string) (name, other string, err error) {
+// statisticsInSettings reads the statistics from the settings next to a file. name is empty unless
+// they are of a known kind, and other tells of statistics of another one.
+func statisticsInSettings(path string) (name, other string, err error) {
 	if !slices.ContainsFunc(hubNames, func(start string) bool { return strings.HasPrefix(filepath.Base(path), start) }) {
 		return "", "", nil
 	}
 	for _, file := range []string{"preprocessor_config.json", "config.json"} {
-		beside := filepath.Join(filepath.Dir(path), file)
-		text, err := os.ReadFile(beside)
+		settingsFile := filepath.Join(filepath.Dir(path), file)
+		text, err := os.ReadFile(settingsFile)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -233,7 +233,7 @@ func statisticsBeside(path string) (name, other string, err error) {
 		}
 		var s settings
 		if err := json.Unmarshal(text, &s); err != nil {
-			return "", "", fmt.Errorf("%s: %w", beside, err)
+			return "", "", fmt.Errorf("%s: %w", settingsFile, err)
 		}
 		mean, std := s.Mean, s.Std
 		if mean == nil {
@@ -246,7 +246,7 @@ func statisticsBeside(path string) (name, other string, err error) {
 		case same(mean, imageNetMean) && same(std, imageNetStd):
 			return StatisticsImageNet, "", nil
 		default:
-			other = fmt.Sprintf("%s states means of %v and deviations of %v, which DINOv3 does not have", beside, mean, std)
+			other = fmt.Sprintf("%s states means of %v and deviations of %v, which DINOv3 does not have", settingsFile, mean, std)
 		}
 	}
 	return "", other, nil

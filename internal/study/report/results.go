@@ -176,7 +176,8 @@ var Metrics = []Metric{
 // plainMetrics are the scores over all pixels, which other tools compute too.
 var plainMetrics = []Metric{metricOf("f1_plain"), metricOf("balanced_accuracy"), metricOf("mcc")}
 
-// measured leaves out those of plainMetrics that no cell has, as in results of versions without them.
+// measured leaves out those of plainMetrics that no cell has, as in results of versions without
+// them.
 func (a *Analysis) measured(list []Metric) []Metric {
 	return slices.DeleteFunc(slices.Clone(list), func(m Metric) bool {
 		return slices.ContainsFunc(plainMetrics, func(p Metric) bool { return p.Key == m.Key }) &&

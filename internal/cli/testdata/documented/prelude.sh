@@ -1,6 +1,8 @@
+# shellcheck shell=bash
 # Before the commands of a page. $PORT is that of its server.
 set -eE -o pipefail
 trap 'echo "failed at $at" >&2' ERR
+# shellcheck disable=SC2154 # the trap itself sets code
 trap 'code=$?; kill $server $(jobs -p) 2>/dev/null || true; wait || true; exit $code' EXIT
 at() { at=$1; echo "== $at, after $SECONDS s"; }
 
@@ -8,8 +10,8 @@ at() { at=$1; echo "== $at, after $SECONDS s"; }
 end_jobs() {
 	for job in $(jobs -p); do
 		if [ "$job" != "$server" ]; then
-			kill $job 2>/dev/null || true
-			wait $job || true
+			kill "$job" 2>/dev/null || true
+			wait "$job" || true
 		fi
 	done
 }
@@ -18,7 +20,7 @@ end_jobs() {
 declip() {
 	if [ "$1" = serve ]; then
 		shift
-		set -- serve --addr 127.0.0.1:$PORT --log off "$@"
+		set -- serve --addr "127.0.0.1:$PORT" --log off "$@"
 	fi
 	if [ $BASHPID != $$ ]; then # a job: the signal to end it must reach the program
 		exec declip "$@"
@@ -28,13 +30,13 @@ declip() {
 		return
 	fi
 	if [ -n "$server" ]; then
-		kill $server
-		wait $server || true
+		kill "$server"
+		wait "$server" || true
 	fi
 	command declip "$@" &
 	server=$!
-	until command declip serve --check --addr 127.0.0.1:$PORT 2>/dev/null; do
-		kill -0 $server
+	until command declip serve --check --addr "127.0.0.1:$PORT" 2>/dev/null; do
+		kill -0 "$server"
 		sleep 0.1
 	done
 }

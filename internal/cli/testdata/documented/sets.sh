@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The data sets of the page about studies: forged pictures, Dolos and AutoSplice.
 set -e
 for split in train valid test; do
