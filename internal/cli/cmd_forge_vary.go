@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -57,10 +56,8 @@ picture; with --kinds, the kind follows.`,
 			if o.config.Copies < 1 {
 				return usagef(cmd, "--copies %d: expected at least 1", o.config.Copies)
 			}
-			for _, kind := range o.config.Kinds {
-				if !slices.Contains(forge.Kinds(), kind) {
-					return usagef(cmd, "--kinds %s: expected some of %s", kind, strings.Join(forge.Kinds(), ", "))
-				}
+			if err := forge.CheckKinds(o.config.Kinds); err != nil {
+				return usagef(cmd, "--kinds: %w", err)
 			}
 			return a.runForgeVary(cmd, o)
 		},

@@ -122,7 +122,7 @@ func (a *app) runWorker(cmd *cobra.Command, o workerOptions) error {
 	defer engine.Close()
 	h := &jobsHome{Service: &jobs.Service{Sources: map[string]store.Store{}}, metrics: shown.metrics()}
 	defer h.Close()
-	if err := cmp.Or(h.openStore(ctx, o.store), h.openSources(ctx, o.sources)); err != nil {
+	if err := h.openStores(ctx, o.store, o.sources); err != nil {
 		return err
 	}
 	parts := workerParts{

@@ -127,7 +127,7 @@ func (a *app) openJobs(ctx context.Context, o jobsOptions, m *metrics.Metrics, l
 			return h, err
 		}
 		h.Engine, h.opened = engine, append(h.opened, engine)
-		return h, errors.Join(h.openStore(ctx, o.store), h.openSources(ctx, o.sources))
+		return h, h.openStores(ctx, o.store, o.sources)
 	}
 	h.alone = true
 	engine, err := queue.Start(ctx, filepath.Join(o.dir, "queue"), m.Hooks(), log)
@@ -144,6 +144,14 @@ func (a *app) openJobs(ctx context.Context, o jobsOptions, m *metrics.Metrics, l
 	}
 	h.useStore(dir)
 	return h, errors.Join(h.openLocal(), h.openSources(ctx, o.sources))
+}
+
+// openStores opens the store of manifests and results, and the sources of pictures.
+func (h *jobsHome) openStores(ctx context.Context, url string, sources []string) error {
+	if err := h.openStore(ctx, url); err != nil {
+		return err
+	}
+	return h.openSources(ctx, sources)
 }
 
 // openStore opens the store of manifests and results.

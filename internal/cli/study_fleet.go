@@ -33,8 +33,11 @@ func (o *fleetOptions) AddFlags(f *pflag.FlagSet) {
 }
 
 // flags are the names of the flags.
-func (o *fleetOptions) flags() []string {
-	return []string{"jobs", "nats", "creds", "tls-cert", "tls-key", "tls-ca", "insecure", "store", "tenant", "class"}
+func (o *fleetOptions) flags() (names []string) {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(fleetOptions).AddFlags(f)
+	f.VisitAll(func(one *pflag.Flag) { names = append(names, one.Name) })
+	return names
 }
 
 // used tells whether the study's work is done as jobs.

@@ -40,8 +40,8 @@ func Kinds() []string {
 	return []string{KindPhoto, KindScreenshot, KindScan, KindDocument, KindMeme, KindHDR, KindPortrait}
 }
 
-// checkKinds reports the first unknown kind.
-func checkKinds(names []string) error {
+// CheckKinds reports the first unknown kind.
+func CheckKinds(names []string) error {
 	for _, name := range names {
 		if _, known := kinds[name]; !known {
 			return fmt.Errorf("kind %q is unknown, expected some of %v", name, Kinds())
@@ -156,21 +156,12 @@ func (d dice) digitised(page *picture.RGB) *picture.RGB {
 // the edge. It gives levels [h, w, 3].
 func turned(p *picture.RGB, angle float64) []float32 {
 	w, h := p.Width, p.Height
+	page := newSampler(&cutout{w: w, h: h, rgb: levels(p.Pix), alpha: make([]float32, w*h)}, warp{scale: 1, kernel: "bilinear"})
 	sin, cos := math.Sincos(angle)
 	out := make([]float32, 3*w*h)
 	for i := range w * h {
 		x, y := float64(i%w)-float64(w-1)/2, float64(i/w)-float64(h-1)/2
-		sx := min(max(x*cos-y*sin+float64(w-1)/2, 0), float64(w-1))
-		sy := min(max(x*sin+y*cos+float64(h-1)/2, 0), float64(h-1))
-		x0, y0 := int(sx), int(sy)
-		x1, y1 := min(x0+1, w-1), min(y0+1, h-1)
-		fx, fy := float32(sx-float64(x0)), float32(sy-float64(y0))
-		at := func(x, y, c int) float32 { return float32(p.Pix[3*(y*w+x)+c]) }
-		for c := range 3 {
-			upper := at(x0, y0, c)*(1-fx) + at(x1, y0, c)*fx
-			lower := at(x0, y1, c)*(1-fx) + at(x1, y1, c)*fx
-			out[3*i+c] = upper*(1-fy) + lower*fy
-		}
+		page.at(x*cos-y*sin+float64(w-1)/2, x*sin+y*cos+float64(h-1)/2, out[3*i:3*i+3])
 	}
 	return out
 }

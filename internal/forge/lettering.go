@@ -70,14 +70,19 @@ func (l lettering) write(p *picture.RGB, x, y int, text string, c color.RGBA) {
 // bottom, and returns the y below.
 func (d dice) paragraph(l lettering, p *picture.RGB, x, y, width, bottom int, c color.RGBA) int {
 	for lines := d.between(1, 6); lines > 0 && y+l.height <= bottom; lines-- {
-		line := d.word()
-		for next := line + " " + d.word(); l.width(next) <= width; next = line + " " + d.word() {
-			line = next
-		}
-		l.write(p, x, y, line, c)
+		l.write(p, x, y, d.line(l, width), c)
 		y += l.height
 	}
 	return y
+}
+
+// line is words of at most the given width together, at least one.
+func (d dice) line(l lettering, width int) string {
+	line := d.word()
+	for next := line + " " + d.word(); l.width(next) <= width; next = line + " " + d.word() {
+		line = next
+	}
+	return line
 }
 
 // word makes one up.

@@ -113,7 +113,7 @@ func (d dice) meme(photo *picture.RGB) (*picture.RGB, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := d.caption(l, w-w/10)
+	text := d.line(l, w-w/10)
 	white, black := color.RGBA{255, 255, 255, 255}, color.RGBA{0, 0, 0, 255}
 	if d.chance(0.5) {
 		page := picture.NewRGB(w, p.Height+2*l.height)
@@ -129,16 +129,7 @@ func (d dice) meme(photo *picture.RGB) (*picture.RGB, error) {
 			l.write(p, x+(i%3-1)*rim, y+(i/3-1)*rim, text, black)
 		}
 		l.write(p, x, y, text, white)
-		text = d.caption(l, w-w/10)
+		text = d.line(l, w-w/10)
 	}
 	return p, nil
-}
-
-// caption is a line of words of at most the given width, at least one.
-func (d dice) caption(l lettering, width int) string {
-	line := d.word()
-	for next := line + " " + d.word(); l.width(next) <= width; next = line + " " + d.word() {
-		line = next
-	}
-	return line
 }

@@ -84,7 +84,7 @@ func (c VaryConfig) Validate() error {
 	case c.Workers < 0:
 		return fmt.Errorf("workers is %d, expected 0 or more", c.Workers)
 	}
-	return checkKinds(c.Kinds)
+	return CheckKinds(c.Kinds)
 }
 
 // prepareOut makes the output directory, or checks that an existing one is of the same run.

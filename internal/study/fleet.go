@@ -16,6 +16,7 @@ import (
 	"github.com/declip/declip/internal/jobs/runs"
 	"github.com/declip/declip/internal/jobs/store"
 	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/internal/train"
 )
 
 // Fleet is a queue and a store with workers; see Worker. Each training, and each pass of models
@@ -101,21 +102,30 @@ func (r *Run) task() taskRun { return taskRun{r.Variant, r.Train, r.key} }
 
 // receive fetches the files of a finished training.
 func (g *together) receive(ctx context.Context, r *Run, e runs.Entry) error {
-	// The facts come last: with them the training counts as done.
-	slices.SortStableFunc(e.Files, func(a, b runs.File) int { return cmp.Compare(order(a), order(b)) })
-	if err := g.book.Fetch(ctx, e, r.Dir); err != nil {
+	if err := r.fetch(ctx, g.book, e); err != nil {
 		return fmt.Errorf("training %s: %w", r.Name(), err)
 	}
-	if r.Done = r.readFacts(); !r.Done {
+	if !r.Done {
 		r.Problem = "training: the fleet's result is not that of this training"
 		return nil
 	}
 	// What remains of an interrupted training in this directory must not be resumed.
-	err := os.Remove(filepath.Join(r.Dir, "last.safetensors"))
+	err := os.Remove(filepath.Join(r.Dir, train.LastFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	return err
+}
+
+// fetch fetches files of a training into r.Dir. r.Done says whether it is this one.
+func (r *Run) fetch(ctx context.Context, book *runs.Book, e runs.Entry) error {
+	// The facts come last: with them the training counts as done.
+	slices.SortStableFunc(e.Files, func(a, b runs.File) int { return cmp.Compare(order(a), order(b)) })
+	if err := book.Fetch(ctx, e, r.Dir); err != nil {
+		return err
+	}
+	r.Done = r.readFacts()
+	return nil
 }
 
 func order(f runs.File) int {

@@ -30,7 +30,7 @@ type saver struct {
 // saved is called when a training has written a file.
 func (s *saver) saved(ctx context.Context, path string) {
 	stopping := ctx.Err() != nil
-	if filepath.Base(path) != lastName || s.lost != nil || !stopping && time.Since(s.last) < cmp.Or(s.worker.SaveEvery, saveEvery) {
+	if filepath.Base(path) != train.LastFile || s.lost != nil || !stopping && time.Since(s.last) < cmp.Or(s.worker.SaveEvery, saveEvery) {
 		return
 	}
 	if stopping {
@@ -52,9 +52,6 @@ func (s *saver) saved(ctx context.Context, path string) {
 		s.last = time.Now()
 	}
 }
-
-// lastName is the file that a training is resumed from.
-const lastName = "last.safetensors"
 
 // runFiles lists the files of a training.
 func runFiles(dir string) (names []string, err error) {
@@ -190,11 +187,10 @@ func (w *Worker) fetchModel(ctx context.Context, r *Run) error {
 		return fmt.Errorf("model %s: %w", r.Name(), err)
 	}
 	e.Files = slices.DeleteFunc(e.Files, func(f runs.File) bool { return f.Name != factsFile && f.Name != filepath.Base(r.File) })
-	slices.SortStableFunc(e.Files, func(a, b runs.File) int { return cmp.Compare(order(a), order(b)) })
-	if err := w.book.Fetch(ctx, e, r.Dir); err != nil {
+	if err := r.fetch(ctx, w.book, e); err != nil {
 		return fmt.Errorf("model %s: %w", r.Name(), err)
 	}
-	if r.Done = r.readFacts(); !r.Done {
+	if !r.Done {
 		return fmt.Errorf("model %s: the store holds another training", r.Name())
 	}
 	return nil

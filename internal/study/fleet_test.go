@@ -215,7 +215,8 @@ func TestFleetSurvivesKill(t *testing.T) {
 	whole := mustDo(t, f, 2, 4)
 	f.Out = filepath.Join(dir, "together")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestFleetChild$")
-	cmd.Env = append(os.Environ(), fleetChild+"="+dir, "TMPDIR="+t.TempDir()) // a killed test leaves its files
+	// A killed test leaves its files.
+	cmd.Env = append(os.Environ(), fleetChild+"="+dir, "TMPDIR="+t.TempDir())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +246,7 @@ func TestFleetSurvivesKill(t *testing.T) {
 		t.Errorf("%d attempts, and the first steps %v, expected 2, and that noise continues with step 4", attempts, first)
 	}
 	sameStudy(t, p, whole.plan)
-	if last, _ := filepath.Glob(filepath.Join(f.Out, "runs", "*", lastName)); len(last) > 0 {
+	if last, _ := filepath.Glob(filepath.Join(f.Out, "runs", "*", train.LastFile)); len(last) > 0 {
 		t.Errorf("%v: finished trainings leave more than they need", last)
 	}
 }

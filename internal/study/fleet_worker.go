@@ -133,7 +133,7 @@ func (w *Worker) handle(ctx context.Context, lease queue.Lease) {
 	beats := parallel.Go(func() error { w.beat(resting, lease); return nil })
 	err := parallel.Catch(func() error { return w.perform(ctx, lease.Body()) })
 	rest()
-	<-beats
+	_ = <-beats // beating has no error
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	var failed error
@@ -158,13 +158,9 @@ func (w *Worker) handle(ctx context.Context, lease queue.Lease) {
 
 // beat says that a message is worked on, until ctx ends.
 func (w *Worker) beat(ctx context.Context, lease queue.Lease) {
-	for parallel.Sleep(ctx, queue.BeatEvery) == nil {
-		attempt, done := context.WithTimeout(ctx, queue.BeatEvery)
-		if err := lease.Beat(attempt); err != nil && ctx.Err() == nil {
-			w.Log.Warn("a task may be given to another worker", "message", lease.Subject(), "error", err)
-		}
-		done()
-	}
+	queue.KeepBeating(ctx, lease, func(err error) {
+		w.Log.Warn("a task may be given to another worker", "message", lease.Subject(), "error", err)
+	})
 }
 
 // perform performs a task, and says in the book what became of it.

@@ -103,19 +103,17 @@ func (c *Cell) report(threshold float64) report.Cell {
 // score converts a picture's scores for the report. Without scores all are NaN.
 func score(p evaluate.Picture, threshold float64) report.Score {
 	s := report.Score{Name: p.Name, Manipulated: true}
-	nan := math.NaN()
-	if p.Err != nil {
+	r := p.Scores
+	if p.Err == nil {
+		s.Manipulated, s.Mean, s.Flagged = p.Manipulated, r.Score, r.FlagScore > threshold
+	}
+	if p.Err != nil || !p.Masked {
+		nan := math.NaN()
 		s.IoU, s.F1, s.F1Best, s.AP, s.AUC, s.F1Plain, s.BalancedAccuracy, s.MCC = nan, nan, nan, nan, nan, nan, nan, nan
 		return s
 	}
-	r := p.Scores
-	s.Manipulated = p.Manipulated
-	s.IoU, s.F1, s.F1Best, s.AP, s.AUC, s.Mean = r.IoU, r.F1Fixed, r.F1Best, r.AP, r.AUC, r.Score
+	s.IoU, s.F1, s.F1Best, s.AP, s.AUC = r.IoU, r.F1Fixed, r.F1Best, r.AP, r.AUC
 	s.F1Plain, s.BalancedAccuracy, s.MCC = r.F1Plain, r.BalancedAccuracy, r.MCC
-	s.Flagged = r.FlagScore > threshold
-	if !p.Masked {
-		s.IoU, s.F1, s.F1Best, s.AP, s.AUC, s.F1Plain, s.BalancedAccuracy, s.MCC = nan, nan, nan, nan, nan, nan, nan, nan
-	}
 	return s
 }
 

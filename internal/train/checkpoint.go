@@ -18,7 +18,7 @@ import (
 // File names in the output directory.
 const (
 	bestFile = "best.safetensors"
-	lastFile = "last.safetensors"
+	LastFile = "last.safetensors"
 	logFile  = "log.jsonl"
 )
 
@@ -66,7 +66,7 @@ func (t *trainer) saveLast() error {
 	if t.average != nil {
 		list = append(list, tensors(prefixAverage, t.average.params)...)
 	}
-	if err := t.write(lastFile, list, meta); err != nil {
+	if err := t.write(LastFile, list, meta); err != nil {
 		return err
 	}
 	t.saved = t.state.Step
@@ -116,7 +116,7 @@ func (t *trainer) metadata(score *Score) (map[string]string, error) {
 // operatorsBefore is State.Operators of last.safetensors. restore reports what is wrong with the
 // file.
 func (t *trainer) operatorsBefore() int {
-	file, err := weights.Open(filepath.Join(t.config.Out, lastFile))
+	file, err := weights.Open(filepath.Join(t.config.Out, LastFile))
 	if err != nil {
 		return 0
 	}
@@ -131,7 +131,7 @@ func (t *trainer) operatorsBefore() int {
 // restore reads the state in last.safetensors, whose digest must be right. Files of versions that
 // wrote no digest are read with a notice.
 func (t *trainer) restore(ctx context.Context) error {
-	path := filepath.Join(t.config.Out, lastFile)
+	path := filepath.Join(t.config.Out, LastFile)
 	file, err := weights.Open(path)
 	if err != nil {
 		return fmt.Errorf("resume: %w", err)

@@ -22,7 +22,7 @@ func TestTrainWithEvidence(t *testing.T) {
 	c.Augment = noAugment()
 	c.Augment.Turn, c.Average, c.Epochs = true, 0, 2
 	mustRun(t, c)
-	trained := floats(t, filepath.Join(c.Out, lastFile), "evidence.in.weight")
+	trained := floats(t, filepath.Join(c.Out, LastFile), "evidence.in.weight")
 	for _, p := range n.Params() {
 		if p.Name == "evidence.in.weight" && slices.Equal(p.Data, trained) {
 			t.Error("the branch was not trained")
@@ -33,7 +33,7 @@ func TestTrainWithEvidence(t *testing.T) {
 	mustRun(t, halves)
 	halves.Epochs, halves.Resume = 2, true
 	mustRun(t, halves)
-	if !sameTensors(t, filepath.Join(c.Out, lastFile), filepath.Join(halves.Out, lastFile)) {
+	if !sameTensors(t, filepath.Join(c.Out, LastFile), filepath.Join(halves.Out, LastFile)) {
 		t.Error("a resumed training has other weights")
 	}
 }

@@ -35,7 +35,7 @@ func TestPanicKeepsCheckpoints(t *testing.T) {
 			if stage != "optimizer" && !strings.Contains(err.Error(), "picture ") {
 				t.Errorf("%q does not name the picture", err)
 			}
-			openFile(t, filepath.Join(c.Out, lastFile))
+			openFile(t, filepath.Join(c.Out, LastFile))
 			c.Resume = true
 			if got := mustRun(t, c).Last; !sameTensors(t, want, got) {
 				t.Error("resumed, the training gives other weights")

@@ -24,7 +24,7 @@ func (t *trainer) lockOutput() (err error) {
 	case err != nil:
 		return fmt.Errorf("output: %s: %w", path, err)
 	}
-	for _, name := range []string{bestFile, lastFile} {
+	for _, name := range []string{bestFile, LastFile} {
 		left, err := filepath.Glob(filepath.Join(t.config.Out, "."+name+".*.tmp"))
 		if err != nil {
 			return err

@@ -28,11 +28,11 @@ func TestPowerLoss(t *testing.T) {
 	var states, without, resumed int
 	total := r.Replay(func(_ testing.TB, s powerloss.State) {
 		states++
-		last := checkWhole(t, filepath.Join(s.Dir, lastFile))
+		last := checkWhole(t, filepath.Join(s.Dir, LastFile))
 		best := checkWhole(t, filepath.Join(s.Dir, bestFile))
 		switch {
 		case last == nil && best != nil:
-			t.Errorf("%s is there without %s", bestFile, lastFile)
+			t.Errorf("%s is there without %s", bestFile, LastFile)
 		case last == nil:
 			without++
 		default:
@@ -53,7 +53,7 @@ func TestPowerLoss(t *testing.T) {
 			again.Out, again.Resume = s.Dir, true
 			if _, err := Run(context.Background(), again); err != nil {
 				t.Errorf("resuming: %v", err)
-			} else if !sameTensors(t, filepath.Join(s.Dir, lastFile), filepath.Join(c.Out, lastFile)) {
+			} else if !sameTensors(t, filepath.Join(s.Dir, LastFile), filepath.Join(c.Out, LastFile)) {
 				t.Error("the resumed training ends with other weights")
 			}
 		}

@@ -129,12 +129,12 @@ func (t *trainer) claimOutput() error {
 	switch {
 	case t.config.Force: // openOutput removes them, when data and options are checked
 		return nil
-	case t.config.Resume && has[lastFile]:
+	case t.config.Resume && has[LastFile]:
 		t.resumed = true
 		return nil
 	case t.config.Resume && has[bestFile]:
 		return fmt.Errorf("%w: %s has %s but no %s to resume from; restore it, choose another directory, or use --force",
-			ErrOccupied, t.config.Out, bestFile, lastFile)
+			ErrOccupied, t.config.Out, bestFile, LastFile)
 	case t.config.Resume:
 		return t.checkLog()
 	}
@@ -147,7 +147,7 @@ func (t *trainer) claimOutput() error {
 }
 
 // resultFiles are the files of a training that another one must not replace.
-var resultFiles = []string{lastFile, bestFile, logFile}
+var resultFiles = []string{LastFile, bestFile, logFile}
 
 // results tells which result files the output directory has. An empty log is none.
 func (t *trainer) results() (map[string]bool, error) {
@@ -181,7 +181,7 @@ func (t *trainer) checkLog() error {
 	}
 	if n := bytes.Count(data, []byte(`"event":"epoch"`)); n > 1 {
 		return fmt.Errorf("%w: %s has a %s of %d epochs but no %s to resume from; restore it, choose another directory, or use --force",
-			ErrOccupied, t.config.Out, logFile, n, lastFile)
+			ErrOccupied, t.config.Out, logFile, n, LastFile)
 	}
 	return nil
 }
@@ -274,7 +274,7 @@ func (t *trainer) summary(err error) Summary {
 	s := Summary{State: t.state, Score: t.score, TimeUp: t.timeUp, Device: t.engine.Info().Device}
 	s.Interrupted = errors.Is(err, ErrInterrupted)
 	s.Parameters = trained(t.network)
-	s.Last = filepath.Join(t.config.Out, lastFile)
+	s.Last = filepath.Join(t.config.Out, LastFile)
 	if t.state.BestEpoch > 0 {
 		s.Best = filepath.Join(t.config.Out, bestFile)
 	}

@@ -91,7 +91,8 @@ func TestChild(t *testing.T) {
 func startChild(t *testing.T, variables ...string) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-	cmd.Env = append(append(os.Environ(), "TMPDIR="+t.TempDir()), variables...) // a killed test leaves its files
+	// A killed test leaves its files.
+	cmd.Env = append(append(os.Environ(), "TMPDIR="+t.TempDir()), variables...)
 	cmd.Stderr = os.Stderr
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
@@ -150,7 +151,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	if said := rest(t, cmd, lines); !strings.Contains(said, "finished") {
 		t.Fatal(said)
 	}
-	for _, name := range []string{lastFile, bestFile} {
+	for _, name := range []string{LastFile, bestFile} {
 		if !sameTensors(t, filepath.Join(out, name), filepath.Join(whole.Out, name)) {
 			t.Errorf("killed %d times: %s has other weights than an uninterrupted run's", killed, name)
 		}
@@ -266,7 +267,7 @@ func TestCheckpointCannotBeWritten(t *testing.T) {
 	if _, err := Run(ctx, c); !errors.Is(err, ErrInterrupted) {
 		t.Fatalf("got %v", err)
 	}
-	last := filepath.Join(out, lastFile)
+	last := filepath.Join(out, LastFile)
 	before, err := os.ReadFile(last)
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +286,7 @@ func TestCheckpointCannotBeWritten(t *testing.T) {
 	}
 	c.Hooks = Hooks{}
 	resumed := mustRun(t, c)
-	if !sameTensors(t, resumed.Last, filepath.Join(whole.Out, lastFile)) {
+	if !sameTensors(t, resumed.Last, filepath.Join(whole.Out, LastFile)) {
 		t.Error("the weights differ from those of an uninterrupted run")
 	}
 	checkRecords(t, out, resumed.State)

@@ -88,11 +88,11 @@ func TestResumeFromAnyCheckpoint(t *testing.T) {
 	c.SaveSteps = 4
 	saves := 0
 	c.Hooks.Saved = func(path string) {
-		if filepath.Base(path) != lastFile {
+		if filepath.Base(path) != LastFile {
 			return
 		}
 		if saves++; saves == 3 {
-			for _, name := range []string{lastFile, bestFile, logFile} {
+			for _, name := range []string{LastFile, bestFile, logFile} {
 				data, err := os.ReadFile(filepath.Join(c.Out, name))
 				if err != nil {
 					t.Error(err)
@@ -153,7 +153,7 @@ func TestResumeRefuses(t *testing.T) {
 func TestNaNKeepsCheckpoint(t *testing.T) {
 	c := config(t, open(t))
 	c.Optimizer = SGD
-	last := filepath.Join(c.Out, lastFile)
+	last := filepath.Join(c.Out, LastFile)
 	tr, err := prepare(context.Background(), c.Completed())
 	if err != nil {
 		t.Fatal(err)

@@ -13,10 +13,15 @@ import (
 // peakMemory is the peak resident memory of an ended process in bytes, 0 if unknown.
 func peakMemory(s *os.ProcessState) float64 {
 	usage, ok := s.SysUsage().(*syscall.Rusage)
-	switch {
-	case !ok:
+	if !ok {
 		return 0
-	case runtime.GOOS == "darwin" || runtime.GOOS == "ios":
+	}
+	return largest(usage)
+}
+
+// largest is the peak resident memory in bytes.
+func largest(usage *syscall.Rusage) float64 {
+	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
 		return float64(usage.Maxrss)
 	}
 	return 1024 * float64(usage.Maxrss)
@@ -37,8 +42,5 @@ func ownPeak() float64 {
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
 		return 0
 	}
-	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
-		return float64(usage.Maxrss)
-	}
-	return 1024 * float64(usage.Maxrss)
+	return largest(&usage)
 }

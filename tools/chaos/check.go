@@ -3,39 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
-
-	"github.com/declip/declip/internal/jobs"
-	"github.com/declip/declip/internal/jobs/schema"
-	"github.com/declip/declip/internal/jobs/store"
 	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/models"
 	"github.com/declip/declip/internal/picture"
 )
-
-// readMerged reads the merged results of a job.
-func readMerged(ctx context.Context, from store.Store, id string, to io.Writer) error {
-	job := schema.Job{ID: id, Tenant: jobs.DefaultTenant}
-	body, _, err := from.Get(ctx, job.ResultsKey(schema.FormatJSONL))
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	plain, err := zstd.NewReader(body)
-	if err != nil {
-		return err
-	}
-	defer plain.Close()
-	_, err = io.Copy(to, plain)
-	return err
-}
 
 // startProgram starts workers of the program, which look at real pictures: links to those of a
 // directory, as many as there are items.

@@ -15,6 +15,7 @@ import (
 	"github.com/declip/declip/internal/jobs"
 	"github.com/declip/declip/internal/jobs/manifest"
 	"github.com/declip/declip/internal/jobs/queue"
+	"github.com/declip/declip/internal/jobs/results"
 	"github.com/declip/declip/internal/jobs/schema"
 	"github.com/declip/declip/internal/jobs/store"
 )
@@ -212,7 +213,7 @@ func (c *chaos) promise(id, format string, args ...any) {
 // check compares the results of a job with its pictures.
 func (c *chaos) check(ctx context.Context, id string) error {
 	var text bytes.Buffer
-	if err := readMerged(ctx, c.service.Store, id, &text); err != nil {
+	if err := results.CopyMerged(ctx, c.service.Store, jobs.DefaultTenant, id, &text); err != nil {
 		return err
 	}
 	seen := make([]int, len(c.names))

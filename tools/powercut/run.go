@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"math/rand/v2"
 	"os"
@@ -15,9 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/declip/declip/internal/jobs"
+	"github.com/declip/declip/internal/jobs/results"
 	"github.com/declip/declip/internal/jobs/schema"
 	"github.com/declip/declip/internal/jobs/store"
 	"github.com/declip/declip/internal/parallel"
@@ -232,23 +230,12 @@ func (c *cutter) finish(ctx context.Context) error {
 
 // checkResults compares the results of a job with its pictures.
 func (c *cutter) checkResults(ctx context.Context, from store.Store, id string) error {
-	job := schema.Job{ID: id, Tenant: jobs.DefaultTenant}
-	body, _, err := from.Get(ctx, job.ResultsKey(schema.FormatJSONL))
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	plain, err := zstd.NewReader(body)
-	if err != nil {
-		return err
-	}
-	defer plain.Close()
-	text, err := io.ReadAll(plain)
-	if err != nil {
+	var text bytes.Buffer
+	if err := results.CopyMerged(ctx, from, jobs.DefaultTenant, id, &text); err != nil {
 		return err
 	}
 	seen := make([]int, c.items)
-	for line := range bytes.Lines(text) {
+	for line := range bytes.Lines(text.Bytes()) {
 		var r schema.Record
 		if err := schema.Decode(line, &r); err != nil {
 			return err

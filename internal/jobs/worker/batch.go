@@ -102,13 +102,9 @@ func (s *slot) beats(ctx context.Context, lease queue.Lease) (rest func()) {
 	// A batch that is being finished outlives the worker's context for a moment.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	parallel.Go(func() error {
-		for parallel.Sleep(ctx, queue.BeatEvery) == nil {
-			attempt, done := context.WithTimeout(ctx, queue.BeatEvery)
-			if err := lease.Beat(attempt); err != nil && ctx.Err() == nil {
-				s.Log.Warn("a batch may be given to another worker", "batch", lease.Subject(), "error", err)
-			}
-			done()
-		}
+		queue.KeepBeating(ctx, lease, func(err error) {
+			s.Log.Warn("a batch may be given to another worker", "batch", lease.Subject(), "error", err)
+		})
 		return nil
 	})
 	return cancel
