@@ -133,7 +133,7 @@ func (w *Worker) handle(ctx context.Context, lease queue.Lease) {
 	beats := parallel.Go(func() error { w.beat(resting, lease); return nil })
 	err := parallel.Catch(func() error { return w.perform(ctx, lease.Body()) })
 	rest()
-	_ = <-beats // beating has no error
+	<-beats //nolint:errcheck // beating has no error
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	var failed error
