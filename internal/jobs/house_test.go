@@ -121,20 +121,22 @@ func (h *house) submit(r Request) schema.Job {
 	return job
 }
 
-// await waits until a job is as ok says.
+// await waits until a job is as ok says. The limit is longer than queue.AckWait: a batch that was
+// sent to a worker just before a server stopped is delivered again only after that.
 func (h *house) await(id, what string, ok func(Status) bool) Status {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), queue.AckWait+30*time.Second)
 	defer cancel()
+	var last Status
 	for {
 		st, err := h.Status(ctx, DefaultTenant, id)
 		if err != nil {
-			h.t.Fatalf("waiting for a job that is %s: %v", what, err)
+			h.t.Fatalf("waiting for a job that is %s, which was last %+v: %v", what, last, err)
 		}
 		if ok(st) {
 			return st
 		}
-		if st.State.Over() || ctx.Err() != nil {
+		if last = st; st.State.Over() || ctx.Err() != nil {
 			h.t.Fatalf("the job is %+v, expected one that is %s", st, what)
 		}
 		time.Sleep(5 * time.Millisecond)

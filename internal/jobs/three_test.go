@@ -106,7 +106,7 @@ func (c *trio) leader(ctx context.Context, e *queue.JetStream) int {
 // ends with one record for each picture.
 func TestThreeServers(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c := startTrio(t)
 	began := time.Now()

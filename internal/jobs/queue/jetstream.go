@@ -95,6 +95,9 @@ func (e *JetStream) call(ctx context.Context, subject string, f func(context.Con
 	defer e.calls.add(subject, cancel)()
 	stop := context.AfterFunc(e.life, func() { cancel(ErrClosed) })
 	defer stop()
+	if ctx.Err() != nil { // the servers were not asked
+		return context.Cause(ctx)
+	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		once, done := context.WithTimeout(ctx, attempt)
 		err := class(f(once))
