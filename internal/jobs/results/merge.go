@@ -53,6 +53,7 @@ func writeBoth(ctx context.Context, from store.Store, job *schema.Job, jsonl, pa
 	rows := newRows(parquet)
 	s := NewStream(from, job, 0)
 	for l := range s.All(ctx) {
+		letOthersRun(l.Record.Item)
 		if _, err := packed.Write(l.Text); err != nil {
 			return err
 		}
