@@ -135,7 +135,10 @@ func (m *Model) Localize(ctx context.Context, img image.Image) (*Result, error) 
 func (m *Model) LocalizeBatch(ctx context.Context, imgs []image.Image) ([]*Result, error) {
 	pictures := make([]*picture.Picture, len(imgs))
 	for i, img := range imgs {
-		pictures[i] = toPicture(img)
+		var err error
+		if pictures[i], err = toPicture(ctx, img); err != nil {
+			return nil, err
+		}
 	}
 	results, err := m.model.LocalizeBatch(ctx, pictures)
 	if err != nil {

@@ -54,14 +54,18 @@ func decode(ctx context.Context, r io.Reader, limits picture.Limits) (*picture.P
 }
 
 // toPicture takes decoded pictures as they are and converts other images.
-func toPicture(img image.Image) *picture.Picture {
+func toPicture(ctx context.Context, img image.Image) (*picture.Picture, error) {
 	switch p := img.(type) {
 	case *Picture:
-		return p.picture
+		return p.picture, nil
 	case *picture.Picture: // from package evaluation
-		return p
+		return p, nil
 	}
-	return picture.New(picture.FromImage(img))
+	rgb, err := picture.FromImageContext(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	return picture.New(rgb), nil
 }
 
 // Format of the file: jpeg, png, webp, tiff, bmp, gif, pnm, heic, avif, jp2 or jxl.

@@ -1,6 +1,7 @@
 package declip
 
 import (
+	"context"
 	"image"
 
 	"github.com/declip/declip/internal/localize"
@@ -148,5 +149,6 @@ func (r *Result) Mask() image.Image { return r.inner().Mask() }
 // probability is high, and an outline around what Mask marks. img must have the
 // result's size.
 func (r *Result) Overlay(img image.Image) image.Image {
-	return r.inner().Overlay(toPicture(img).RGB)
+	p, _ := toPicture(context.Background(), img) // this context does not end
+	return r.inner().Overlay(p.RGB)
 }

@@ -25,8 +25,8 @@ func decodeCoefficients(p *picture.Picture) (*coded, error) {
 	if c != nil {
 		return &coded{p.RGB, c}, nil
 	}
-	rgb, c := p.ThroughJPEG()
-	return &coded{rgb, c}, nil
+	rgb, c, err := p.ThroughJPEG(context.Background())
+	return &coded{rgb, c}, err
 }
 
 // place is where a crop was cut, and how it was turned.

@@ -63,7 +63,7 @@ func (p *Pass) Close() error {
 // Run returns the features of pictures by layer: [N, T, C] or [N, C, h, w], see network.Features.
 // Errors about NaN among them wrap network.ErrNaN.
 func (p *Pass) Run(ctx context.Context, pictures []*picture.RGB) (map[string]*engine.Tensor, error) {
-	image, err := Scaled(pictures, p.backbone.Side())
+	image, err := Scaled(ctx, pictures, p.backbone.Side())
 	if err != nil {
 		return nil, err
 	}

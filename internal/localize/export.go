@@ -50,7 +50,10 @@ func CompareExport(ctx context.Context, e *engine.Engine, m *network.Pretrained,
 		if err != nil {
 			return d, err
 		}
-		want := outputs[0][0].Enlarged(p.Width, p.Height)
+		want, err := outputs[0][0].Enlarged(ctx, p.Width, p.Height)
+		if err != nil {
+			return d, err
+		}
 		got, err := x.run(ctx, p)
 		if err != nil {
 			return d, err
@@ -105,7 +108,7 @@ func (x *exportRun) own(ctx context.Context, r *Runner, o Output, p *picture.Pic
 	case x.spec.Mode != network.ModeTiles:
 		return o.Prob, nil
 	case x.open():
-		return o.Raw.Upsample(p.Width, p.Height), nil
+		return o.Raw.UpsampleContext(ctx, p.Width, p.Height)
 	}
 	image := make([]float32, 3*p.Width*p.Height)
 	picture.Normalization{Mean: network.Mean, Std: network.Std}.Planes(image, p.RGB)
@@ -115,7 +118,7 @@ func (x *exportRun) own(ctx context.Context, r *Runner, o Output, p *picture.Pic
 	}
 	toProbabilities(prob)
 	m := picture.Map{Prob: prob, Width: w, Height: h, Stride: x.spec.Stride}
-	return m.Upsample(p.Width, p.Height), nil
+	return m.UpsampleContext(ctx, p.Width, p.Height)
 }
 
 // open reports whether the file takes pictures of any size.
@@ -132,7 +135,10 @@ func (x *exportRun) run(ctx context.Context, p *picture.Picture) (Output, error)
 	image := make([]float32, 3*side*side)
 	picture.Normalization{Std: [3]float32{1, 1, 1}}.Planes(image, picture.Resize(p.RGB, side, side))
 	prob, h, w, err := x.probabilities(ctx, image, side, side)
-	return Output{Raw: picture.Map{Prob: prob, Width: w, Height: h}}.Enlarged(p.Width, p.Height), err
+	if err != nil {
+		return Output{}, err
+	}
+	return Output{Raw: picture.Map{Prob: prob, Width: w, Height: h}}.Enlarged(ctx, p.Width, p.Height)
 }
 
 // tiled runs a file for pictures of any size in tiles, and one for a single size at once.
@@ -145,7 +151,8 @@ func (x *exportRun) tiled(ctx context.Context, p *picture.Picture) (Output, erro
 		if err != nil {
 			return Output{}, err
 		}
-		return Output{Raw: m, Prob: m.Upsample(p.Width, p.Height)}, nil
+		large, err := m.UpsampleContext(ctx, p.Width, p.Height)
+		return Output{Raw: m, Prob: large}, err
 	}
 	logits := func(ctx context.Context, t tile.Tile) ([]float32, int, int, error) {
 		return x.port(ctx, network.PortLogits, t.Image, t.Height, t.Width)
@@ -156,7 +163,8 @@ func (x *exportRun) tiled(ctx context.Context, p *picture.Picture) (Output, erro
 	if err != nil {
 		return Output{}, err
 	}
-	return Output{Raw: *m, Prob: m.Upsample(p.Width, p.Height)}, nil
+	large, err := m.UpsampleContext(ctx, p.Width, p.Height)
+	return Output{Raw: *m, Prob: large}, err
 }
 
 func (x *exportRun) probabilities(ctx context.Context, image []float32, h, w int) (prob []float32, oh, ow int, err error) {
@@ -193,7 +201,7 @@ func (x *exportRun) whole(ctx context.Context, p *picture.Picture) (Output, erro
 	if err != nil {
 		return Output{}, err
 	}
-	a, err := published.FromExport(x.spec, out, p)
+	a, err := published.FromExport(ctx, x.spec, out, p)
 	if err != nil {
 		return Output{}, err
 	}

@@ -69,7 +69,7 @@ func (r *groupRun) runBackbones(ctx context.Context) error {
 	return r.runPasses(ctx, func(p *pass) (_ *engine.Tensor, err error) {
 		side := p.backbone.Side()
 		if images[side] == nil {
-			images[side], err = Scaled(pixels, side)
+			images[side], err = Scaled(ctx, pixels, side)
 		}
 		return images[side], err
 	})

@@ -158,13 +158,18 @@ func tilesWith(t *testing.T, change func(*network.Param)) *network.Pretrained {
 
 func TestMean(t *testing.T) {
 	small := func(v ...float32) picture.Map { return picture.Map{Prob: v, Width: 2, Height: 1} }
-	m := Mean([]Output{{Raw: small(0, 1)}, {Raw: small(1, 0.5)}}, 4, 1)
+	m, err := Mean(t.Context(), []Output{{Raw: small(0, 1)}, {Raw: small(1, 0.5)}}, 4, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	near(t, "own size", m.Raw, small(0.5, 0.75))
 	near(t, "picture's size", picture.Map{Prob: m.Prob, Width: 4, Height: 1},
 		picture.Map{Prob: []float32{0.5, 0.5625, 0.6875, 0.75}, Width: 4, Height: 1})
 	// Maps of different sizes meet at the picture's.
 	fine := picture.Map{Prob: []float32{0, 0, 1, 1}, Width: 4, Height: 1}
-	m = Mean([]Output{{Raw: small(0, 1)}, {Raw: fine, Prob: fine.Prob}}, 4, 1)
+	if m, err = Mean(t.Context(), []Output{{Raw: small(0, 1)}, {Raw: fine, Prob: fine.Prob}}, 4, 1); err != nil {
+		t.Fatal(err)
+	}
 	near(t, "mixed", m.Raw, picture.Map{Prob: []float32{0, 0.125, 0.875, 1}, Width: 4, Height: 1})
 }
 

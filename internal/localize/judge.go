@@ -1,6 +1,7 @@
 package localize
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -112,11 +113,15 @@ func newJudge(of *network.Judge) (*judge, error) {
 	return j, nil
 }
 
-// probability is that of the picture's being manipulated.
-func (j *judge) probability(f facts) float64 {
+// probability is that of the picture's being manipulated. It looks at ctx before each feature,
+// which is at most two passes over a map.
+func (j *judge) probability(ctx context.Context, f facts) (float64, error) {
 	logit := j.Bias
 	for i, v := range j.features {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
 		logit += j.Weights[i] * v.of(f)
 	}
-	return numeric.Sigmoid(logit)
+	return numeric.Sigmoid(logit), nil
 }

@@ -60,12 +60,19 @@ func (b *batch) runNetworks(ctx context.Context) (err error) {
 }
 
 // combine makes the results' maps: the mean of the networks' and, if asked for, each network's own.
-func (b *batch) combine(context.Context) error {
+func (b *batch) combine(ctx context.Context) error {
 	for i, p := range b.pictures {
-		r := b.newResult(b.model.Name(), p, Mean(b.outputs[i], p.Width, p.Height))
+		mean, err := Mean(ctx, b.outputs[i], p.Width, p.Height)
+		if err != nil {
+			return err
+		}
+		r := b.newResult(b.model.Name(), p, mean)
 		if b.model.each {
 			for k, o := range b.outputs[i] {
-				r.Each = append(r.Each, b.newResult(b.model.names[k], p, o.Enlarged(p.Width, p.Height)))
+				if o, err = o.Enlarged(ctx, p.Width, p.Height); err != nil {
+					return err
+				}
+				r.Each = append(r.Each, b.newResult(b.model.names[k], p, o))
 			}
 		}
 		b.results = append(b.results, r)
@@ -82,7 +89,7 @@ func (b *batch) newResult(name string, p *picture.Picture, o Output) *Result {
 }
 
 // summarize computes scores and regions, and says what made the results.
-func (b *batch) summarize(context.Context) error {
+func (b *batch) summarize(ctx context.Context) error {
 	if b.model.weights != nil {
 		made, err := b.model.Provenance()
 		if err != nil {
@@ -94,9 +101,13 @@ func (b *batch) summarize(context.Context) error {
 	}
 	allByMean := !slices.Contains(b.model.byMean, false)
 	for _, r := range b.results {
-		r.measure(allByMean)
+		if err := r.measure(ctx, allByMean); err != nil {
+			return err
+		}
 		for k, own := range r.Each {
-			own.measure(b.model.byMean[k])
+			if err := own.measure(ctx, b.model.byMean[k]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

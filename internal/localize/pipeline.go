@@ -57,11 +57,12 @@ type step[T any] struct {
 }
 
 // runSteps takes the steps one after the other, until one fails or ctx ends. A panic in a step is
-// an error that names the step.
+// an error that names the step. A step whose work grows with the picture looks at ctx itself, at
+// least once for each pass over the picture or its maps.
 func runSteps[T any](ctx context.Context, steps []step[T], run T) error {
 	for _, s := range steps {
-		if err := ctx.Err(); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		err := parallel.Catch(func() error { return s.do(run, ctx) })
 		if parallel.Stack(err) != nil {
@@ -71,5 +72,5 @@ func runSteps[T any](ctx context.Context, steps []step[T], run T) error {
 			return err
 		}
 	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }

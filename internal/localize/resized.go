@@ -26,11 +26,10 @@ func (r *Runner) runResized(ctx context.Context, rgb *picture.RGB) (Output, erro
 	return run.out, nil
 }
 
-func (r *resizedRun) scale(context.Context) error {
+func (r *resizedRun) scale(ctx context.Context) error {
 	side := r.spec.Input
 	r.image = make([]float32, 3*side*side)
-	normalize(r.image, r.rgb, side)
-	return nil
+	return normalize(ctx, r.image, r.rgb, side)
 }
 
 func (r *resizedRun) runNetwork(ctx context.Context) error {
@@ -49,22 +48,29 @@ func (r *Runner) mapOf(ctx context.Context, image []float32, h, w int) (picture.
 	return picture.Map{Prob: prob, Width: ow, Height: oh}, nil
 }
 
-func (r *resizedRun) enlarge(context.Context) error {
-	r.out = r.out.Enlarged(r.rgb.Width, r.rgb.Height)
-	return nil
+func (r *resizedRun) enlarge(ctx context.Context) (err error) {
+	r.out, err = r.out.Enlarged(ctx, r.rgb.Width, r.rgb.Height)
+	return err
 }
 
 // normalize writes the picture, scaled to side x side pixels, as a network's input [3, side, side].
-func normalize(image []float32, rgb *picture.RGB, side int) {
-	picture.Normalization{Mean: network.Mean, Std: network.Std}.Planes(image, picture.Resize(rgb, side, side))
+func normalize(ctx context.Context, image []float32, rgb *picture.RGB, side int) error {
+	small, err := picture.ResizeContext(ctx, rgb, side, side)
+	if err != nil {
+		return err
+	}
+	picture.Normalization{Mean: network.Mean, Std: network.Std}.Planes(image, small)
+	return nil
 }
 
 // Scaled scales pictures to the side of a network's input and normalises them: [N, 3, side, side].
-func Scaled(pictures []*picture.RGB, side int) (*engine.Tensor, error) {
+func Scaled(ctx context.Context, pictures []*picture.RGB, side int) (*engine.Tensor, error) {
 	size := 3 * side * side
 	image := make([]float32, len(pictures)*size)
 	for i, rgb := range pictures {
-		normalize(image[i*size:][:size], rgb, side)
+		if err := normalize(ctx, image[i*size:][:size], rgb, side); err != nil {
+			return nil, err
+		}
 	}
 	return engine.NewTensor([]int{len(pictures), 3, side, side}, image)
 }

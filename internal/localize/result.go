@@ -15,8 +15,8 @@ type Result struct {
 	Format        string // of the file, such as jpeg or heic; empty for pixels from no file
 	Orientation   int    // EXIF orientation 1..8 of the file, not applied; 1 where none is given
 	// Warnings are sentences about damage of the file that decoding passed over, about the choice
-	// among several pictures of the file, and about a service that compressed the file again, if its
-	// header says so: most traces of earlier changes are then gone.
+	// among several pictures of the file, and about a service that compressed the file again, if
+	// its header says so: most traces of earlier changes are then gone.
 	Warnings []string
 
 	// Score in [0,1] sums up the picture. For a model that looks at the picture's own pixels it is
@@ -81,9 +81,12 @@ func (r *Result) Flagged() bool { return r.ManipulatedFraction > metric.FlagShar
 // threshold is not listed as a region.
 const smallestRegion = 1e-4
 
-// measure computes the fields that depend on Prob.
-func (r *Result) measure(scoreIsMean bool) {
+// measure computes the fields that depend on Prob. It looks at ctx before each pass over Prob.
+func (r *Result) measure(ctx context.Context, scoreIsMean bool) error {
 	r.MeanProbability = r.toMap().Mean()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	switch {
 	case r.networkScore != nil:
 		r.Score, r.ScoreKind = *r.networkScore, ScoreNetwork
@@ -95,7 +98,11 @@ func (r *Result) measure(scoreIsMean bool) {
 	default:
 		r.Score, r.ScoreKind = metric.FlagScore(r.Prob), ScorePercentile
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	r.mark()
+	return nil
 }
 
 // mark computes the fields that depend on Prob and Threshold.

@@ -16,7 +16,9 @@ func TestScoreTellsWhatIsFlagged(t *testing.T) {
 		}
 		threshold := float64(float32(1+r.IntN(48)) / 49)
 		result := Result{Width: len(prob), Height: 1, Prob: prob, Threshold: threshold}
-		result.measure(false)
+		if err := result.measure(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
 		if flagged := metric.Flagged(prob, threshold) > metric.FlagShare; flagged != (result.Score > threshold) {
 			t.Fatalf("%d pixels, threshold %g: score %g, but flagged is %v", len(prob), threshold, result.Score, flagged)
 		}

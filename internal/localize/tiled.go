@@ -145,10 +145,10 @@ func (t *tiledRun) keepSureRegions(context.Context) error {
 	return nil
 }
 
-func (t *tiledRun) enlarge(context.Context) error {
+func (t *tiledRun) enlarge(ctx context.Context) (err error) {
 	parallel.Point("enlarge")
-	t.prob = t.judged.Upsample(t.rgb.Width, t.rgb.Height)
-	return nil
+	t.prob, err = t.judged.UpsampleContext(ctx, t.rgb.Width, t.rgb.Height)
+	return err
 }
 
 // markPictureMap marks the findings that belong in the map at the picture's size.
@@ -158,10 +158,11 @@ func (t *tiledRun) markPictureMap(context.Context) error {
 }
 
 // judgePicture computes the probability that the picture was manipulated.
-func (t *tiledRun) judgePicture(context.Context) error {
-	if t.judge != nil {
-		score := t.judge.probability(facts{raw: t.raw.Prob, prob: t.prob, rgb: t.rgb})
-		t.score = &score
+func (t *tiledRun) judgePicture(ctx context.Context) error {
+	if t.judge == nil {
+		return nil
 	}
-	return nil
+	score, err := t.judge.probability(ctx, facts{raw: t.raw.Prob, prob: t.prob, rgb: t.rgb})
+	t.score = &score
+	return err
 }

@@ -108,7 +108,11 @@ func (m *Model) runTiles(ctx context.Context, pictures []*picture.Picture) (outp
 		for k, t := range maps {
 			out := Output{Raw: *t}
 			if whole != nil {
-				out.Prob = m.tiling.join(t.Prob, whole[i][k].Enlarged(p.Width, p.Height).Prob)
+				large, err := whole[i][k].Enlarged(ctx, p.Width, p.Height)
+				if err != nil {
+					return nil, err
+				}
+				out.Prob = m.tiling.join(t.Prob, large.Prob)
 			}
 			list = append(list, out)
 		}

@@ -1,6 +1,9 @@
 package picture
 
-import "image"
+import (
+	"context"
+	"image"
+)
 
 // alphaOf is the alpha of a decoded picture, 0 to 255 for each pixel; nil if it is opaque, and for
 // formats whose readers drop alpha (TIFF, BMP, PNM, HEIC, AVIF, JPEG 2000 and JPEG XL).
@@ -43,15 +46,19 @@ func alphaOf(m image.Image) []uint8 {
 }
 
 // OverWhite is the picture on a white background, v a + 255 (1 - a), rounded down; the picture's
-// own pixels if it is opaque. Elsewhere alpha is dropped.
-func (p *Picture) OverWhite() *RGB {
+// own pixels if it is opaque. Elsewhere alpha is dropped. It looks at ctx before every row, and
+// stops with its error.
+func (p *Picture) OverWhite(ctx context.Context) (*RGB, error) {
 	if p.alpha == nil {
-		return p.RGB
+		return p.RGB, nil
 	}
-	out := NewRGB(p.Width, p.Height)
-	for i, v := range p.Pix {
-		a := float32(p.alpha[i/3]) / 255
-		out.Pix[i] = uint8(float32(float32(v)*a) + float32((1-a)*255))
+	look, out := watching(ctx), NewRGB(p.Width, p.Height)
+	for y := 0; y < p.Height && !look.ended(); y++ {
+		from := 3 * y * p.Width
+		for i, v := range p.Pix[from:][:3*p.Width] {
+			a := float32(p.alpha[(from+i)/3]) / 255
+			out.Pix[from+i] = uint8(float32(float32(v)*a) + float32((1-a)*255))
+		}
 	}
-	return out
+	return unlessEnded(look, out)
 }

@@ -1,7 +1,9 @@
 package picture
 
 import (
+	"context"
 	"runtime"
+	"sync"
 
 	"github.com/declip/declip/internal/parallel"
 )
@@ -16,4 +18,31 @@ func inBands(height, minRows int, work func(y0, y1 int)) {
 		return
 	}
 	parallel.Each(n, n, func(i int) { work(i*height/n, (i+1)*height/n) })
+}
+
+// watch looks at a context for work in bands: before every row, at a cost that does not show. Once
+// a look has found the context ended, there are no more.
+type watch struct {
+	ctx context.Context
+	mu  sync.Mutex
+	is  bool
+}
+
+func watching(ctx context.Context) *watch { return &watch{ctx: ctx} }
+
+// ended reports whether the context has ended; the work then leaves out its remaining rows.
+func (w *watch) ended() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.is = w.is || w.ctx.Err() != nil
+	return w.is
+}
+
+// unlessEnded is the result of such work; the cause of the context's end if rows may be missing.
+func unlessEnded[T any](w *watch, whole T) (T, error) {
+	if w.ended() {
+		var none T
+		return none, context.Cause(w.ctx)
+	}
+	return whole, nil
 }

@@ -3,7 +3,7 @@ package picture
 import "image"
 
 // planarToRGB is planesToRGB for a picture of the standard library.
-func planarToRGB(m *image.YCbCr, colour bool) *RGB {
+func planarToRGB(look *watch, m *image.YCbCr, colour bool) *RGB {
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()
 	across, down := 1, 1
@@ -21,7 +21,7 @@ func planarToRGB(m *image.YCbCr, colour bool) *RGB {
 	}
 	luma := newPlane(m.Y[m.YOffset(b.Min.X, b.Min.Y):], m.YStride, 1, 1, w, h)
 	cb, cr := newPlane(m.Cb, m.CStride, across, down, w, h), newPlane(m.Cr, m.CStride, across, down, w, h)
-	return planesToRGB([3]plane{luma, cb, cr}, colour)
+	return planesToRGB(look, [3]plane{luma, cb, cr}, colour)
 }
 
 // planesToRGB turns planes, some of them subsampled, into packed RGB the way libjpeg-turbo does:
@@ -30,15 +30,15 @@ func planarToRGB(m *image.YCbCr, colour bool) *RGB {
 // are red, green and blue already).
 //
 // Only real samples take part, ceil(width/ratio) by ceil(height/ratio) of them, never the padding
-// that fills up the last blocks.
-func planesToRGB(planes [3]plane, colour bool) *RGB {
+// that fills up the last blocks. Rows are left out once the context has ended.
+func planesToRGB(look *watch, planes [3]plane, colour bool) *RGB {
 	p := NewRGB(planes[0].fullWidth, planes[0].fullHeight)
 	inBands(p.Height, 64, func(y0, y1 int) {
 		var buffers [3]rows
 		for i := range planes {
 			buffers[i] = planes[i].buffers()
 		}
-		for y := y0; y < y1; y++ {
+		for y := y0; y < y1 && !look.ended(); y++ {
 			first, second, third := planes[0].row(y, buffers[0]), planes[1].row(y, buffers[1]), planes[2].row(y, buffers[2])
 			out := p.Pix[3*y*p.Width:][:3*p.Width]
 			if colour {

@@ -47,8 +47,9 @@ func severalPictures(mpf []byte) bool {
 
 // ThroughJPEG returns what is left of a picture after libjpeg has stored it as a JPEG file of
 // quality 100 without subsampling and read it again, with the coefficients of that file's luma. The
-// bits are libjpeg's.
-func (p *RGB) ThroughJPEG() (*RGB, *Coefficients) {
+// bits are libjpeg's. It looks at ctx before every row of blocks, and stops with its error.
+func (p *RGB) ThroughJPEG(ctx context.Context) (*RGB, *Coefficients, error) {
+	look := watching(ctx)
 	c := &Coefficients{Height: (p.Height + 7) / 8 * 8, Width: (p.Width + 7) / 8 * 8}
 	c.Values = make([]int16, c.Height*c.Width)
 	for i := range c.Steps {
@@ -60,7 +61,7 @@ func (p *RGB) ThroughJPEG() (*RGB, *Coefficients) {
 		for i := range planes {
 			planes[i] = make([]uint8, 8*c.Width)
 		}
-		for y := y0; y < y1; y++ {
+		for y := y0; y < y1 && !look.ended(); y++ {
 			p.blockRow(y, c.Width, planes)
 			jpeg.CodeRow(planes[0], c.Width, c.Values[8*y*c.Width:])
 			jpeg.CodeRow(planes[1], c.Width, nil)
@@ -71,7 +72,8 @@ func (p *RGB) ThroughJPEG() (*RGB, *Coefficients) {
 			}
 		}
 	})
-	return out, c
+	out, err := unlessEnded(look, out)
+	return out, c, err
 }
 
 // blockRow converts the y-th 8 rows to luma and chroma as libjpeg does (jccolor.c), with the last

@@ -106,7 +106,10 @@ func TestThroughJPEGAsPillow(t *testing.T) {
 			if got, err := p.Coefficients(t.Context()); got != nil || err != nil {
 				t.Errorf("coefficients of a file that is not JPEG: %v, %v", got, err)
 			}
-			rgb, got := p.ThroughJPEG()
+			rgb, got, err := p.ThroughJPEG(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
 			c.check(t, got)
 			if digest(rgb.Pix) != c.Pixels {
 				t.Error("pixels differ from libjpeg's")

@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"context"
 	"image"
 	"image/color"
 
@@ -11,36 +12,51 @@ import (
 // alpha is dropped, not composited. The pixels of an RGB and of a Picture are shared,
 // not copied.
 func FromImage(m image.Image) *RGB {
+	p, _ := FromImageContext(context.Background(), m) // this context does not end
+	return p
+}
+
+// FromImageContext is FromImage, but stops with the error of ctx soon after ctx has ended: where
+// pixels are converted, it looks at ctx before every row.
+func FromImageContext(ctx context.Context, m image.Image) (*RGB, error) {
+	switch m := m.(type) {
+	case *RGB:
+		return m, nil
+	case *Picture:
+		return m.RGB, nil
+	}
+	look := watching(ctx)
+	return unlessEnded(look, converted(look, m))
+}
+
+// converted leaves rows out once the context has ended.
+func converted(look *watch, m image.Image) *RGB {
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()
 	switch m := m.(type) {
-	case *RGB:
-		return m
-	case *Picture:
-		return m.RGB
 	case *image.YCbCr:
-		return planarToRGB(m, true)
+		return planarToRGB(look, m, true)
 	case *image.Gray:
 		return packGray(m).ToRGB()
 	case *image.Paletted:
-		return palettedToRGB(m)
+		return palettedToRGB(look, m)
 	case *image.NRGBA:
-		return pack4(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+		return pack4(look, m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
 	case *image.RGBA:
 		if m.Opaque() { // else its colours are multiplied by alpha
-			return pack4(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+			return pack4(look, m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
 		}
 	case *image.NRGBA64:
-		return pack8(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+		return pack8(look, m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
 	case *image.RGBA64:
 		if m.Opaque() {
-			return pack8(m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
+			return pack8(look, m.Pix[m.PixOffset(b.Min.X, b.Min.Y):], m.Stride, w, h)
 		}
 	case *image.Gray16:
 		return gray16(m).ToRGB()
 	}
 	p := NewRGB(w, h)
-	for y := range h {
+	for y := 0; y < h && !look.ended(); y++ {
 		for x := range w {
 			c := color.NRGBAModel.Convert(m.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
 			copy(p.Pix[3*(y*w+x):], []uint8{c.R, c.G, c.B})
@@ -50,9 +66,9 @@ func FromImage(m image.Image) *RGB {
 }
 
 // pack4 drops the fourth byte of each pixel.
-func pack4(pix []uint8, stride, w, h int) *RGB {
+func pack4(look *watch, pix []uint8, stride, w, h int) *RGB {
 	p := NewRGB(w, h)
-	for y := range h {
+	for y := 0; y < h && !look.ended(); y++ {
 		src, dst := pix[y*stride:][:4*w], p.Pix[3*y*w:][:3*w]
 		for i, j := 0, 0; j+2 < len(dst) && i+3 < len(src); i, j = i+4, j+3 {
 			dst[j], dst[j+1], dst[j+2] = src[i], src[i+1], src[i+2]
@@ -62,9 +78,9 @@ func pack4(pix []uint8, stride, w, h int) *RGB {
 }
 
 // pack8 keeps the high bytes of 16-bit red, green, blue and drops the rest.
-func pack8(pix []uint8, stride, w, h int) *RGB {
+func pack8(look *watch, pix []uint8, stride, w, h int) *RGB {
 	p := NewRGB(w, h)
-	for y := range h {
+	for y := 0; y < h && !look.ended(); y++ {
 		src, dst := pix[y*stride:][:8*w], p.Pix[3*y*w:][:3*w]
 		for i, j := 0, 0; j+2 < len(dst); i, j = i+8, j+3 {
 			dst[j], dst[j+1], dst[j+2] = src[i], src[i+2], src[i+4]
@@ -96,7 +112,7 @@ func gray16(m *image.Gray16) *Gray {
 	return g
 }
 
-func palettedToRGB(m *image.Paletted) *RGB {
+func palettedToRGB(look *watch, m *image.Paletted) *RGB {
 	var table [256][3]uint8
 	for i, c := range m.Palette {
 		if i < len(table) {
@@ -106,7 +122,7 @@ func palettedToRGB(m *image.Paletted) *RGB {
 	}
 	b := m.Bounds()
 	p := NewRGB(b.Dx(), b.Dy())
-	for y := range p.Height {
+	for y := 0; y < p.Height && !look.ended(); y++ {
 		src := m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):][:p.Width]
 		dst := p.Pix[3*y*p.Width:]
 		for x, v := range src {

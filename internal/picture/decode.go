@@ -142,7 +142,11 @@ func DecodeGrayContext(ctx context.Context, data []byte, limits Limits) (*Gray, 
 		case *image.Gray16:
 			return gray16(m), nil
 		}
-		return FromImage(c.image).ToGray(), nil
+		rgb, err := FromImageContext(ctx, c.image)
+		if err != nil {
+			return nil, err
+		}
+		return rgb.ToGray(), nil
 	})
 }
 

@@ -41,7 +41,10 @@ func TestEncodeJPEGTablesIsLibjpegs(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := decoded(t, file)
-		want, coefficients := p.ThroughJPEG()
+		want, coefficients, err := p.ThroughJPEG(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
 		if !slices.Equal(got.RGB.Pix, want.Pix) {
 			t.Errorf("%v: the pixels differ", size)
 		}

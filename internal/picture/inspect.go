@@ -50,7 +50,10 @@ func (f *File) Decode(ctx context.Context, limits Limits) (*Picture, error) {
 		if err != nil {
 			return nil, err
 		}
-		rgb := FromImage(c.image)
+		rgb, err := FromImageContext(ctx, c.image)
+		if err != nil {
+			return nil, err
+		}
 		if c.steps != nil {
 			steps := *c.steps // a copy, so that the samples can be freed
 			rgb.Steps = &steps

@@ -20,25 +20,27 @@ func (c *content) readJPEG(ctx context.Context, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
-	c.image, c.steps = convertJPEG(m)
+	look := watching(ctx)
+	c.image, c.steps = convertJPEG(look, m)
 	c.warnings = m.Warnings
-	return nil
+	_, err = unlessEnded(look, 0)
+	return err
 }
 
 // convertJPEG gives *image.Gray or *RGB, and the steps of the luma if it is stored at full size.
-func convertJPEG(m *jpeg.Picture) (image.Image, *[64]uint16) {
+func convertJPEG(look *watch, m *jpeg.Picture) (image.Image, *[64]uint16) {
 	first := &m.Planes[0]
 	switch len(m.Planes) {
 	case 1:
 		return &image.Gray{Pix: first.Pix, Stride: first.Stride, Rect: image.Rect(0, 0, m.Width, m.Height)}, &first.Steps
 	case 3:
-		rgb := planesToRGB([3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, !storesRGB(m))
+		rgb := planesToRGB(look, [3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, !storesRGB(m))
 		if storesRGB(m) || first.Horizontal*first.Vertical > 1 {
 			return rgb, nil
 		}
 		return rgb, &first.Steps
 	}
-	return inkToRGB(m), nil
+	return inkToRGB(look, m), nil
 }
 
 // stripDecoder decodes the strips or tiles of one TIFF file.
@@ -57,6 +59,7 @@ func (s *stripDecoder) decode(ctx context.Context, stream []byte, width, height 
 	if err != nil {
 		return nil, err
 	}
+	look := watching(ctx)
 	out := raster.New(m.Width, m.Height, len(m.Planes))
 	out.Warnings = m.Warnings
 	switch len(m.Planes) {
@@ -65,9 +68,9 @@ func (s *stripDecoder) decode(ctx context.Context, stream []byte, width, height 
 			copy(out.Row(y), m.Planes[0].Pix[y*m.Planes[0].Stride:])
 		}
 	case 3:
-		out.Pix = planesToRGB([3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, ycc).Pix
+		out.Pix = planesToRGB(look, [3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, ycc).Pix
 	default:
-		rgb := planesToRGB([3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, false)
+		rgb := planesToRGB(look, [3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, false)
 		black := planeOf(m, 3)
 		buffers := black.buffers()
 		for y := range m.Height {
@@ -78,7 +81,7 @@ func (s *stripDecoder) decode(ctx context.Context, stream []byte, width, height 
 			}
 		}
 	}
-	return out, nil
+	return unlessEnded(look, out)
 }
 
 // planeOf is the i-th plane for upsampling to the picture's width.
@@ -101,12 +104,12 @@ func storesRGB(m *jpeg.Picture) bool {
 
 // inkToRGB converts four components to RGB as Pillow does: samples are as Adobe stores them (255
 // means without ink), and each colour is reduced by black: (255-k) - c*(255-k)/255.
-func inkToRGB(m *jpeg.Picture) *RGB {
+func inkToRGB(look *watch, m *jpeg.Picture) *RGB {
 	ycck := m.Adobe > 0
-	p := planesToRGB([3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, ycck)
+	p := planesToRGB(look, [3]plane{planeOf(m, 0), planeOf(m, 1), planeOf(m, 2)}, ycck)
 	black := planeOf(m, 3)
 	buffers := black.buffers()
-	for y := range m.Height {
+	for y := 0; y < m.Height && !look.ended(); y++ {
 		for x, k := range black.row(y, buffers) {
 			white := int(k)
 			px := p.Pix[3*(y*m.Width+x):][:3]

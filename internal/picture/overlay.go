@@ -20,7 +20,11 @@ func Overlay(rgb *RGB, m *Map, threshold float64) *RGB {
 // ctx before every row.
 func OverlayContext(ctx context.Context, rgb *RGB, m *Map, threshold float64) (*RGB, error) {
 	if m.Width != rgb.Width || m.Height != rgb.Height {
-		m = &Map{Prob: ResizeFloat(m.Prob, m.Width, m.Height, rgb.Width, rgb.Height), Width: rgb.Width, Height: rgb.Height}
+		prob, err := ResizeFloatContext(ctx, m.Prob, m.Width, m.Height, rgb.Width, rgb.Height)
+		if err != nil {
+			return nil, err
+		}
+		m = &Map{Prob: prob, Width: rgb.Width, Height: rgb.Height}
 	}
 	out := NewRGB(rgb.Width, rgb.Height)
 	inBands(rgb.Height, 64, func(y0, y1 int) {

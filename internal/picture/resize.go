@@ -1,6 +1,9 @@
 package picture
 
-import "math"
+import (
+	"context"
+	"math"
+)
 
 // Resize scales to width x height pixels, aspect ratio not kept, with the very
 // samples of Pillow's Image.resize(size, BILINEAR): a triangle filter that
@@ -9,19 +12,28 @@ import "math"
 // keeps its size is not filtered. width, height and the picture's own sides
 // must be positive. The result may share memory with p only if nothing changes.
 func Resize(p *RGB, width, height int) *RGB {
-	pix := resample(p.Pix, p.Width, p.Height, width, height, 3, triangleKernel)
-	return &RGB{Pix: pix, Width: width, Height: height}
+	out, _ := ResizeContext(context.Background(), p, width, height) // this context does not end
+	return out
 }
 
-// ResizeCubic is Resize with the samples of Pillow's Image.resize(size, BICUBIC).
-func ResizeCubic(p *RGB, width, height int) *RGB {
-	pix := resample(p.Pix, p.Width, p.Height, width, height, 3, cubicKernel)
-	return &RGB{Pix: pix, Width: width, Height: height}
+// ResizeContext is Resize, but stops with the error of ctx soon after ctx has ended: it looks at
+// ctx before every row.
+func ResizeContext(ctx context.Context, p *RGB, width, height int) (*RGB, error) {
+	look := watching(ctx)
+	pix := resample(look, p.Pix, p.Width, p.Height, width, height, 3, triangleKernel)
+	return unlessEnded(look, &RGB{Pix: pix, Width: width, Height: height})
+}
+
+// ResizeCubic is ResizeContext with the samples of Pillow's Image.resize(size, BICUBIC).
+func ResizeCubic(ctx context.Context, p *RGB, width, height int) (*RGB, error) {
+	look := watching(ctx)
+	pix := resample(look, p.Pix, p.Width, p.Height, width, height, 3, cubicKernel)
+	return unlessEnded(look, &RGB{Pix: pix, Width: width, Height: height})
 }
 
 // ResizeGray is Resize for one channel.
 func ResizeGray(g *Gray, width, height int) *Gray {
-	pix := resample(g.Pix, g.Width, g.Height, width, height, 1, triangleKernel)
+	pix := resample(watching(context.Background()), g.Pix, g.Width, g.Height, width, height, 1, triangleKernel)
 	return &Gray{Pix: pix, Width: width, Height: height}
 }
 
@@ -48,12 +60,13 @@ func keys(d float64) float64 {
 	return 0
 }
 
-func resample(pix []uint8, sw, sh, dw, dh, channels int, k kernel) []uint8 {
+// resample leaves rows out once the context has ended.
+func resample(look *watch, pix []uint8, sw, sh, dw, dh, channels int, k kernel) []uint8 {
 	if sw != dw {
-		pix = resampleRows(pix, sw, sh, dw, channels, k)
+		pix = resampleRows(look, pix, sw, sh, dw, channels, k)
 	}
 	if sh != dh {
-		pix = resampleColumns(pix, sh, dh, dw*channels, k)
+		pix = resampleColumns(look, pix, sh, dh, dw*channels, k)
 	}
 	return pix
 }
@@ -99,11 +112,11 @@ func (k kernel) filter(in, out int) filter {
 	return f
 }
 
-func resampleRows(pix []uint8, sw, h, dw, channels int, k kernel) []uint8 {
+func resampleRows(look *watch, pix []uint8, sw, h, dw, channels int, k kernel) []uint8 {
 	f := k.filter(sw, dw)
 	out := make([]uint8, dw*h*channels)
 	inBands(h, 16, func(y0, y1 int) {
-		for y := y0; y < y1; y++ {
+		for y := y0; y < y1 && !look.ended(); y++ {
 			src, dst := pix[y*sw*channels:][:sw*channels], out[y*dw*channels:][:dw*channels]
 			if channels == 3 {
 				f.row3(dst, src)
@@ -140,12 +153,12 @@ func (f *filter) row1(dst, src []uint8) {
 }
 
 // resampleColumns filters down the columns of rows of n bytes each.
-func resampleColumns(pix []uint8, sh, dh, n int, k kernel) []uint8 {
+func resampleColumns(look *watch, pix []uint8, sh, dh, n int, k kernel) []uint8 {
 	f := k.filter(sh, dh)
 	out := make([]uint8, dh*n)
 	inBands(dh, 8, func(y0, y1 int) {
 		sum := make([]int32, n)
-		for y := y0; y < y1; y++ {
+		for y := y0; y < y1 && !look.ended(); y++ {
 			for i := range sum {
 				sum[i] = 1 << (weightBits - 1)
 			}

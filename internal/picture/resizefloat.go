@@ -1,24 +1,36 @@
 package picture
 
-import "math"
+import (
+	"context"
+	"math"
+)
 
 // ResizeFloat scales a map of sh rows of sw values to dh rows of dw, as
 // PyTorch's interpolate(mode="bilinear", align_corners=False) without
 // antialiasing does. Sides must be positive.
 func ResizeFloat(src []float32, sw, sh, dw, dh int) []float32 {
-	return resizeFloat(src, sw, sh, dw, dh, linear)
+	// This context does not end.
+	out, _ := ResizeFloatContext(context.Background(), src, sw, sh, dw, dh)
+	return out
+}
+
+// ResizeFloatContext is ResizeFloat, but stops with the error of ctx soon after ctx has ended: it
+// looks at ctx before every row.
+func ResizeFloatContext(ctx context.Context, src []float32, sw, sh, dw, dh int) ([]float32, error) {
+	return resizeFloat(ctx, src, sw, sh, dw, dh, linear)
 }
 
 // ResizeCorners is ResizeFloat with align_corners=True: samples are points, of which those in the
-// corners keep their places.
-func ResizeCorners(src []float32, sw, sh, dw, dh int) []float32 {
-	return resizeFloat(src, sw, sh, dw, dh, linearCorners)
+// corners keep their places. It looks at ctx before every row.
+func ResizeCorners(ctx context.Context, src []float32, sw, sh, dw, dh int) ([]float32, error) {
+	return resizeFloat(ctx, src, sw, sh, dw, dh, linearCorners)
 }
 
-func resizeFloat(src []float32, sw, sh, dw, dh int, taps func(in, out int) []tap) []float32 {
+func resizeFloat(ctx context.Context, src []float32, sw, sh, dw, dh int, taps func(in, out int) []tap) ([]float32, error) {
 	if sw == dw && sh == dh {
-		return append([]float32(nil), src...)
+		return append([]float32(nil), src...), nil
 	}
+	look := watching(ctx)
 	xs, ys := taps(sw, dw), taps(sh, dh)
 	out := make([]float32, dw*dh)
 	inBands(dh, 16, func(y0, y1 int) {
@@ -26,7 +38,7 @@ func resizeFloat(src []float32, sw, sh, dw, dh int, taps func(in, out int) []tap
 		// lie between the same two.
 		top, bottom := make([]float32, dw), make([]float32, dw)
 		topRow, bottomRow := -1, -1
-		for y := y0; y < y1; y++ {
+		for y := y0; y < y1 && !look.ended(); y++ {
 			t := ys[y]
 			if t.a == bottomRow {
 				top, bottom, topRow, bottomRow = bottom, top, bottomRow, topRow
@@ -45,7 +57,7 @@ func resizeFloat(src []float32, sw, sh, dw, dh int, taps func(in, out int) []tap
 			}
 		}
 	})
-	return out
+	return unlessEnded(look, out)
 }
 
 // tap is one output's two inputs and their weights.
@@ -93,13 +105,21 @@ func widen(dst, src []float32, xs []tap) {
 // widens with the scale factor in the directions that shrink, along the rows and then along the
 // columns. Sides must be positive.
 func FitFloat(src []float32, sw, sh, dw, dh int) []float32 {
+	out, _ := FitFloatContext(context.Background(), src, sw, sh, dw, dh) // this context does not end
+	return out
+}
+
+// FitFloatContext is FitFloat, but stops with the error of ctx soon after ctx has ended: it looks
+// at ctx before every row.
+func FitFloatContext(ctx context.Context, src []float32, sw, sh, dw, dh int) ([]float32, error) {
 	if dw >= sw && dh >= sh {
-		return ResizeFloat(src, sw, sh, dw, dh)
+		return ResizeFloatContext(ctx, src, sw, sh, dw, dh)
 	}
+	look := watching(ctx)
 	xs, ys := wideTaps(sw, dw), wideTaps(sh, dh)
 	rows := make([]float32, dw*sh)
 	inBands(sh, 16, func(y0, y1 int) {
-		for y := y0; y < y1; y++ {
+		for y := y0; y < y1 && !look.ended(); y++ {
 			in, out := src[y*sw:][:sw], rows[y*dw:][:dw]
 			for x, t := range xs {
 				sum := float32(0)
@@ -112,7 +132,7 @@ func FitFloat(src []float32, sw, sh, dw, dh int) []float32 {
 	})
 	out := make([]float32, dw*dh)
 	inBands(dh, 16, func(y0, y1 int) {
-		for y := y0; y < y1; y++ {
+		for y := y0; y < y1 && !look.ended(); y++ {
 			to := out[y*dw:][:dw]
 			for i, w := range ys[y].weights {
 				for x, v := range rows[(ys[y].first+i)*dw:][:dw] {
@@ -121,7 +141,7 @@ func FitFloat(src []float32, sw, sh, dw, dh int) []float32 {
 			}
 		}
 	})
-	return out
+	return unlessEnded(look, out)
 }
 
 // wideTap is one output's inputs, from first on, and their weights, which sum to one.

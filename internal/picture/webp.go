@@ -66,7 +66,10 @@ func firstFrame(ctx context.Context, data, frame []byte) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	rgb := FromImage(m)
+	rgb, err := FromImageContext(ctx, m)
+	if err != nil {
+		return nil, err
+	}
 	if rgb.Width != w || rgb.Height != h {
 		return nil, fmt.Errorf("a frame of %d x %d pixels holds a picture of %d x %d", w, h, rgb.Width, rgb.Height)
 	}
@@ -100,9 +103,9 @@ func decodeStill(ctx context.Context, data []byte) (image.Image, error) {
 	}
 	switch m := m.(type) {
 	case *image.YCbCr:
-		return videoToRGB(m), nil
+		return videoToRGB(ctx, m)
 	case *image.NYCbCrA:
-		return videoToRGB(&m.YCbCr), nil
+		return videoToRGB(ctx, &m.YCbCr)
 	}
 	return m, nil
 }
@@ -139,19 +142,20 @@ func readStill(ctx context.Context, data []byte) (image.Image, error) {
 // from a JPEG's in range (16 to 235, ITU-R 601) and in where chroma samples are: each
 // output takes 9/16, 3/16, 3/16 and 1/16 of its four neighbours, in libwebp's
 // own order of rounding.
-func videoToRGB(m *image.YCbCr) *RGB {
+func videoToRGB(ctx context.Context, m *image.YCbCr) (*RGB, error) {
+	look := watching(ctx)
 	b := m.Bounds()
 	p := NewRGB(b.Dx(), b.Dy())
 	ch := (p.Height + 1) / 2
 	inBands(p.Height, 64, func(y0, y1 int) {
-		for y := y0; y < y1; y++ {
+		for y := y0; y < y1 && !look.ended(); y++ {
 			near := y / 2
 			far := min(max(near-1+2*(y%2), 0), ch-1)
 			videoRow(p.Pix[3*y*p.Width:][:3*p.Width], m.Y[y*m.YStride:][:p.Width],
 				m.Cb[near*m.CStride:], m.Cb[far*m.CStride:], m.Cr[near*m.CStride:], m.Cr[far*m.CStride:])
 		}
 	})
-	return p
+	return unlessEnded(look, p)
 }
 
 // videoRow converts one row. Between chroma columns x-1 and x lie the output

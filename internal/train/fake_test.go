@@ -197,6 +197,7 @@ func groupPredict(group *localize.Group) Predict {
 		if err != nil {
 			return nil, err
 		}
-		return outputs[0][0].Enlarged(p.Width, p.Height).Prob, nil
+		out, err := outputs[0][0].Enlarged(ctx, p.Width, p.Height)
+		return out.Prob, err
 	}
 }

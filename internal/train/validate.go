@@ -109,7 +109,7 @@ type headPredictor struct {
 
 func (p headPredictor) predict(ctx context.Context, whole *picture.Picture) ([]float32, error) {
 	rgb := whole.RGB
-	image, err := localize.Scaled([]*picture.RGB{rgb}, p.side)
+	image, err := localize.Scaled(ctx, []*picture.RGB{rgb}, p.side)
 	if err != nil {
 		return nil, err
 	}
@@ -126,5 +126,5 @@ func (p headPredictor) predict(ctx context.Context, whole *picture.Picture) ([]f
 		return nil, err
 	}
 	m := maps[0]
-	return picture.FitFloat(m.Prob, m.Width, m.Height, rgb.Width, rgb.Height), nil
+	return picture.FitFloatContext(ctx, m.Prob, m.Width, m.Height, rgb.Width, rgb.Height)
 }

@@ -31,7 +31,10 @@ const mostPixels = 600_000
 func Find(ctx context.Context, rgb *picture.RGB) (Pairs, error) {
 	if n := rgb.Width * rgb.Height; n > mostPixels {
 		f := math.Sqrt(mostPixels / float64(n))
-		rgb = picture.Resize(rgb, max(1, int(f*float64(rgb.Width))), max(1, int(f*float64(rgb.Height))))
+		var err error
+		if rgb, err = picture.ResizeContext(ctx, rgb, max(1, int(f*float64(rgb.Width))), max(1, int(f*float64(rgb.Height)))); err != nil {
+			return nil, err
+		}
 	}
 	p := luma(rgb)
 	if min(p.w, p.h) < 4*reach {

@@ -20,7 +20,9 @@ func (n catNet) Input(ctx context.Context, p *picture.Picture) (*Input, error) {
 		return nil, fmt.Errorf("coefficients: %w", err)
 	}
 	if c == nil {
-		rgb, c = p.ThroughJPEG()
+		if rgb, c, err = p.ThroughJPEG(ctx); err != nil {
+			return nil, err
+		}
 	}
 	in := &Input{Height: c.Height, Width: c.Width, Tensors: map[string]*engine.Tensor{}}
 	values := make([]float32, len(c.Values))
@@ -38,17 +40,25 @@ func (n catNet) Input(ctx context.Context, p *picture.Picture) (*Input, error) {
 		return nil, err
 	}
 	if n.pixels {
-		in.Tensors[network.PortImage], err = engine.NewTensor([]int{1, 3, c.Height, c.Width}, centred(rgb, c.Height, c.Width))
+		image, err := centred(ctx, rgb, c.Height, c.Width)
+		if err != nil {
+			return nil, err
+		}
+		in.Tensors[network.PortImage], err = engine.NewTensor([]int{1, 3, c.Height, c.Width}, image)
+		return in, err
 	}
-	return in, err
+	return in, nil
 }
 
 // centred are a picture's levels in -1 to 1, channel by channel, with zeros on the right and below:
-// [3, height, width].
-func centred(p *picture.RGB, height, width int) []float32 {
+// [3, height, width]. It looks at ctx before every row.
+func centred(ctx context.Context, p *picture.RGB, height, width int) ([]float32, error) {
 	const middle = 127.5
 	out := make([]float32, 3*height*width)
 	for y := range p.Height {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		for c := range 3 {
 			row := out[(c*height+y)*width:][:p.Width]
 			for x := range row {
@@ -56,11 +66,11 @@ func centred(p *picture.RGB, height, width int) []float32 {
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // Answer enlarges the logits, not the probabilities, as the authors do when they measure.
-func (n catNet) Answer(_ context.Context, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
+func (n catNet) Answer(ctx context.Context, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
 	logits, err := mapOf(outputs, network.PortLogits)
 	if err != nil {
 		return nil, err
@@ -69,8 +79,14 @@ func (n catNet) Answer(_ context.Context, outputs map[string]*engine.Tensor, p *
 	if n.pixels {
 		logits.Stride = 4
 	}
-	a := &Answer{Prob: probabilities(logits.Upsample(p.Width, p.Height))}
-	logits.Prob = probabilities(logits.Prob)
-	a.Raw = logits
-	return a, nil
+	large, err := logits.UpsampleContext(ctx, p.Width, p.Height)
+	if err != nil {
+		return nil, err
+	}
+	a := &Answer{Raw: logits}
+	if a.Prob, err = probabilities(ctx, large); err != nil {
+		return nil, err
+	}
+	a.Raw.Prob, err = probabilities(ctx, logits.Prob)
+	return a, err
 }

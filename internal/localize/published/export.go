@@ -1,6 +1,8 @@
 package published
 
 import (
+	"context"
+
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/picture"
@@ -31,7 +33,7 @@ func (in *Input) ForExport(spec network.Spec) error {
 // FromExport reads the outputs of an exported file for the picture p. The maps of a network that
 // takes blocks of the picture are cut to it; those of PSCC-Net for a scaled picture are scaled
 // back.
-func FromExport(spec network.Spec, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
+func FromExport(ctx context.Context, spec network.Spec, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
 	a := &Answer{}
 	for _, port := range []struct {
 		name string
@@ -45,7 +47,9 @@ func FromExport(spec network.Spec, outputs map[string]*engine.Tensor, p *picture
 			return nil, err
 		}
 		if spec.Arch == network.ArchPSCCNet {
-			*port.to = picture.ResizeCorners(m.Prob, m.Width, m.Height, p.Width, p.Height)
+			if *port.to, err = picture.ResizeCorners(ctx, m.Prob, m.Width, m.Height, p.Width, p.Height); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		for y := range p.Height {

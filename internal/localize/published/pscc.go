@@ -16,10 +16,13 @@ type pscc struct{ side int }
 // megapixel.
 const psccMost = 4_000_000
 
-func (n pscc) Input(_ context.Context, p *picture.Picture) (*Input, error) {
-	rgb := p.OverWhite()
-	if n.side > 0 {
-		rgb = picture.ResizeCubic(rgb, n.side, n.side)
+func (n pscc) Input(ctx context.Context, p *picture.Picture) (*Input, error) {
+	rgb, err := p.OverWhite(ctx)
+	if err == nil && n.side > 0 {
+		rgb, err = picture.ResizeCubic(ctx, rgb, n.side, n.side)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if rgb.Width*rgb.Height > psccMost {
 		return nil, tooLarge("PSCC-Net", p, psccMost, "use --input 256, or a part of the picture")
@@ -32,7 +35,7 @@ func (n pscc) Input(_ context.Context, p *picture.Picture) (*Input, error) {
 }
 
 // Answer resizes the finest mask to the picture.
-func (pscc) Answer(_ context.Context, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
+func (pscc) Answer(ctx context.Context, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
 	mask, err := mapOf(outputs, network.PortProbabilities)
 	if err != nil {
 		return nil, err
@@ -41,6 +44,6 @@ func (pscc) Answer(_ context.Context, outputs map[string]*engine.Tensor, p *pict
 	if err != nil {
 		return nil, err
 	}
-	prob := picture.ResizeCorners(mask.Prob, mask.Width, mask.Height, p.Width, p.Height)
-	return &Answer{Raw: mask, Prob: prob, Score: score}, nil
+	prob, err := picture.ResizeCorners(ctx, mask.Prob, mask.Width, mask.Height, p.Width, p.Height)
+	return &Answer{Raw: mask, Prob: prob, Score: score}, err
 }

@@ -1,7 +1,9 @@
 package published
 
 import (
+	"context"
 	"fmt"
+	"slices"
 
 	"github.com/declip/declip/internal/nn/engine"
 	"github.com/declip/declip/internal/nn/network"
@@ -45,12 +47,18 @@ func scoreOf(outputs map[string]*engine.Tensor) (*float64, error) {
 	return &score, nil
 }
 
-// probabilities replaces logits by their probabilities.
-func probabilities(logits []float32) []float32 {
-	for i, v := range logits {
-		logits[i] = numeric.Sigmoid32(v)
+// probabilities replaces logits by their probabilities. It looks at ctx before each million of
+// them.
+func probabilities(ctx context.Context, logits []float32) ([]float32, error) {
+	for part := range slices.Chunk(logits, 1<<20) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		for i, v := range part {
+			part[i] = numeric.Sigmoid32(v)
+		}
 	}
-	return logits
+	return logits, nil
 }
 
 // tooSmall is the error for a picture with sides under least pixels.

@@ -31,7 +31,7 @@ func (truFor) Input(_ context.Context, p *picture.Picture) (*Input, error) {
 }
 
 // Answer enlarges the logits, as the authors' code does, and then turns them into probabilities.
-func (truFor) Answer(_ context.Context, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
+func (truFor) Answer(ctx context.Context, outputs map[string]*engine.Tensor, p *picture.Picture) (*Answer, error) {
 	logits, err := mapOf(outputs, network.PortLogits)
 	if err != nil {
 		return nil, err
@@ -44,12 +44,22 @@ func (truFor) Answer(_ context.Context, outputs map[string]*engine.Tensor, p *pi
 	if err != nil {
 		return nil, err
 	}
-	a := &Answer{
-		Prob:       probabilities(picture.ResizeFloat(logits.Prob, logits.Width, logits.Height, p.Width, p.Height)),
-		Confidence: probabilities(picture.ResizeFloat(confidence.Prob, confidence.Width, confidence.Height, p.Width, p.Height)),
-		Score:      score,
+	a := &Answer{Raw: logits, Score: score}
+	if a.Prob, err = enlarged(ctx, logits, p); err != nil {
+		return nil, err
 	}
-	logits.Prob = probabilities(logits.Prob)
-	a.Raw = logits
-	return a, nil
+	if a.Confidence, err = enlarged(ctx, confidence, p); err != nil {
+		return nil, err
+	}
+	a.Raw.Prob, err = probabilities(ctx, logits.Prob)
+	return a, err
+}
+
+// enlarged are the probabilities of a map of logits at the picture's size.
+func enlarged(ctx context.Context, logits picture.Map, p *picture.Picture) ([]float32, error) {
+	large, err := picture.ResizeFloatContext(ctx, logits.Prob, logits.Width, logits.Height, p.Width, p.Height)
+	if err != nil {
+		return nil, err
+	}
+	return probabilities(ctx, large)
 }
