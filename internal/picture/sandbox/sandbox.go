@@ -29,8 +29,9 @@ const pageSize = 1 << 16
 // ErrMemory is in errors of decoders that need more than MaxMemory.
 var ErrMemory = fmt.Errorf("the decoder needs more than %d MiB of memory", MaxMemory>>20)
 
-// Module is a compiled decoder. It may be used from several goroutines.
+// Module is a compiled decoder or encoder. It may be used from several goroutines.
 type Module struct {
+	kind     string // "decoder" or "encoder", for errors
 	once     sync.Once
 	packed   []byte
 	runtime  wazero.Runtime
@@ -39,9 +40,12 @@ type Module struct {
 	err      error
 }
 
-// New returns a module of WebAssembly code in gzip form. The code is compiled when it is used
+// New returns a decoder of WebAssembly code in gzip form. The code is compiled when it is used
 // first.
-func New(packed []byte) *Module { return &Module{packed: packed} }
+func New(packed []byte) *Module { return &Module{kind: "decoder", packed: packed} }
+
+// NewEncoder is New for an encoder: its errors name it as such.
+func NewEncoder(packed []byte) *Module { return &Module{kind: "encoder", packed: packed} }
 
 // compile makes machine code. It is not bound to the context of the first caller, because all
 // others need it as well.
@@ -120,6 +124,7 @@ func closeFile(ctx context.Context, file int32) int32 {
 
 // Run is one use of a module, with memory of its own.
 type Run struct {
+	module   *Module
 	left     *int64
 	ctx      context.Context //nolint:containedctx // lives as long as the call that made it
 	instance api.Module
@@ -162,7 +167,7 @@ func (m *memory) Free() { m.b = nil }
 func (m *Module) Start(ctx context.Context, limits Limits) (*Run, error) {
 	m.once.Do(m.compile)
 	if m.err != nil {
-		return nil, fmt.Errorf("starting the decoder: %w", m.err)
+		return nil, fmt.Errorf("starting the %s: %w", m.kind, m.err)
 	}
 	// Standard output and the like are discarded, and there are no files, no clock and no
 	// arguments.
@@ -173,17 +178,17 @@ func (m *Module) Start(ctx context.Context, limits Limits) (*Run, error) {
 	ctx = context.WithValue(ctx, leftKey{}, &left)
 	instance, err := m.runtime.InstantiateModule(ctx, m.compiled, wazero.NewModuleConfig().WithName(""))
 	if err != nil {
-		return nil, cause(ctx, err)
+		return nil, m.cause(ctx, err)
 	}
-	return &Run{left: &left, ctx: ctx, instance: instance}, nil
+	return &Run{module: m, left: &left, ctx: ctx, instance: instance}, nil
 }
 
 // cause prefers the context's error, which the decoder's is only a consequence of.
-func cause(ctx context.Context, err error) error {
+func (m *Module) cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("the decoder failed: %w", withoutStack{err})
+	return fmt.Errorf("the %s failed: %w", m.kind, withoutStack{err})
 }
 
 // withoutStack is an error of wazero's without the stack of WebAssembly functions in its text.
@@ -208,14 +213,14 @@ func (r *Run) WorkLeft() int64 { return *r.left * interruptEvery }
 func (r *Run) Call(name string, args ...uint64) (uint32, error) {
 	f := r.instance.ExportedFunction(name)
 	if f == nil {
-		return 0, fmt.Errorf("the decoder has no function %q", name)
+		return 0, fmt.Errorf("the %s has no function %q", r.module.kind, name)
 	}
 	results, err := f.Call(r.ctx, args...)
 	if err != nil {
-		return 0, cause(r.ctx, err)
+		return 0, r.module.cause(r.ctx, err)
 	}
 	if len(results) != 1 {
-		return 0, fmt.Errorf("the decoder's function %q has %d results, expected 1", name, len(results))
+		return 0, fmt.Errorf("the %s's function %q has %d results, expected 1", r.module.kind, name, len(results))
 	}
 	return uint32(results[0]), nil
 }
@@ -252,7 +257,7 @@ func (r *Run) Write(at uint64, data []byte) error {
 	return nil
 }
 
-var errOutside = errors.New("the decoder's memory ends too early")
+var errOutside = errors.New("the memory in the sandbox ends too early")
 
 // Bytes is a part of the decoder's memory. It is valid up to the next call.
 func (r *Run) Bytes(at uint64, n int) ([]byte, error) {
