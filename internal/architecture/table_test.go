@@ -52,7 +52,7 @@ var rooms = []room{
 		name: "nn", does: "holds the networks: formulas, weights, and the engine that runs them", below: []string{"numeric", "parallel", "files"},
 		shared: []string{"nn/network", "nn/graph", "nn/weights", "nn/weights/npy", "nn/engine", "nn/optimizer"},
 	},
-	{name: "picture", below: []string{"parallel", "files"}, shared: []string{"picture/components"}},
+	{name: "picture", below: []string{"parallel", "files"}, shared: []string{"picture/components", "picture/encode"}},
 	{name: "metric"},
 	{name: "numeric"},
 	{name: "parallel"},
