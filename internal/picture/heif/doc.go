@@ -10,5 +10,5 @@
 // sources and Makefiles there. Those modules are not imported, because they load a shared library
 // of the system into the process where there is one, bound neither memory nor time, and bring an
 // encoder. The directory licences holds the licences: LGPL 3 (libheif, libde265), BSD (libavif,
-// libaom) and MIT (the bindings). To use other builds of the libraries, replace the files.
+// libaom, libyuv) and MIT (the bindings). To use other builds of the libraries, replace the files.
 package heif
