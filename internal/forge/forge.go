@@ -47,6 +47,11 @@ type Config struct {
 	// quantisation tables of cameras, editors and platforms, and resizing by platforms.
 	Histories bool
 
+	// Formats are the file formats of finished pictures, some of Formats(). With Histories and WebP
+	// or AVIF among them, hosts and donors may have been such files, and pictures go through
+	// services that give out WebP.
+	Formats []string
+
 	// Codec is the autoencoder for the method latent; the others need none.
 	Codec Codec
 	// PasteBack is the share of latent pictures in which only the masked area comes from the
@@ -69,7 +74,7 @@ func DefaultConfig() Config {
 	return Config{
 		Methods: Methods(), Count: 1000, Seed: 1,
 		SizeMin: 256, SizeMax: 1024, JPEGMin: 75, JPEGMax: 100, Treated: 0.6,
-		ShareMin: MinShare, ShareMax: MaxShare,
+		ShareMin: MinShare, ShareMax: MaxShare, Formats: usualFormats(),
 		CacheBytes: 512 << 20,
 	}
 }
@@ -109,7 +114,7 @@ func (c Config) validateMaking() error {
 	if s := c.shares(); !(s[0] >= SmallestShare && s[1] <= MaxShare && s[1] >= 1.5*s[0]) {
 		return fmt.Errorf("manipulated share is %v,%v, expected %v <= min, max <= %v, and max at least 1.5 min", s[0], s[1], SmallestShare, MaxShare)
 	}
-	return c.validateMethods()
+	return errors.Join(c.validateMethods(), c.validateFormats())
 }
 
 func (c Config) validateMethods() error {
@@ -143,13 +148,14 @@ type Sample struct {
 	Params    Params   // what the method drew
 	Crop      Crop
 	Treatment []Treatment // applied to the whole picture, in order
-	Format    string      // "jpeg" or "png"
-	Quality   int         // of the JPEG; 0 for PNG, and for a JPEG with the tables of its History
+	Format    string      // one of Formats
+	Quality   int         // 0 for PNG and lossless WebP, and for a JPEG with the tables of its History
+	Lossless  bool        // of WebP
 	// History is the compression of the host before the manipulation and of the whole picture after
 	// it, with Config.Histories.
 	History History
 
-	encoded []byte // the JPEG file; nil for PNG
+	encoded []byte // the file; nil for PNG
 }
 
 // Params are a method's draws by name, for the manifest.

@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"context"
 	_ "embed" // the tables
 	"fmt"
 	"math"
@@ -122,52 +123,91 @@ func (d dice) platformTables(i int) picture.JPEGTables {
 
 // finishHistory treats the picture and gives it a life after the manipulation: it is saved, or goes
 // through one or two platforms, which resize most pictures.
-func (f *Forger) finishHistory(s *Sample, d dice) error {
+func (f *Forger) finishHistory(ctx context.Context, s *Sample, d dice) error {
 	s.Treatment = d.drawTreatment(f.config.Treated)
 	for _, step := range s.Treatment {
 		if err := d.treat(s, step); err != nil {
 			return err
 		}
 	}
-	err := d.publish(s)
+	err := f.publish(ctx, s, d)
 	s.Share = share(s.Mask)
 	return err
 }
 
+// publish saves the picture in one of the configuration's formats.
+func (f *Forger) publish(ctx context.Context, s *Sample, d dice) error {
+	if chosen := f.config.choice(); chosen != nil {
+		return d.publishIn(ctx, s, chosen)
+	}
+	return d.publish(s)
+}
+
+// live gives a photograph a life before it is manipulated, in the configuration's formats.
+func (f *Forger) live(ctx context.Context, p *picture.RGB, d dice) (*picture.RGB, []Treatment, error) {
+	if chosen := f.config.choice(); chosen != nil {
+		return d.liveIn(ctx, p, chosen)
+	}
+	return d.live(p)
+}
+
 // publish saves the picture: as PNG, as JPEG, or as a platform does.
-func (d dice) publish(s *Sample) (err error) {
-	s.Format = "jpeg"
+func (d dice) publish(s *Sample) error {
+	s.Format = FormatJPEG
 	switch d.weighted(0.15, 0.55, 0.3) {
 	case 0:
-		s.Format = "png"
+		s.Format = FormatPNG
 		return nil
 	case 1:
-		t, i, err := d.drawTable()
-		if err != nil {
-			return err
-		}
-		s.History.After = append(s.History.After, Treatment{savedAs, float64(i)})
-		s.Picture, s.encoded, err = save(s.Picture, t)
+		return d.saveByTable(s)
+	}
+	return d.throughPlatforms(s)
+}
+
+// saveByTable saves the picture as JPEG as a camera or an editor does.
+func (d dice) saveByTable(s *Sample) error {
+	t, i, err := d.drawTable()
+	if err != nil {
 		return err
 	}
+	s.History.After = append(s.History.After, Treatment{savedAs, float64(i)})
+	s.Picture, s.encoded, err = save(s.Picture, t)
+	return err
+}
+
+// throughPlatforms sends the picture through one or two platforms.
+func (d dice) throughPlatforms(s *Sample) error {
 	for range 1 + d.weighted(0.8, 0.2) {
 		i := d.IntN(len(platforms))
-		if d.chance(0.7) {
-			by := round3(d.uniform(0.5, 0.95))
-			if small := float64(3*minSide) / float64(max(s.Picture.Width, s.Picture.Height)); by < small {
-				by = round3(min(1, small))
-			}
-			if by < 1 {
-				if err := d.treat(s, Treatment{"resample", by}); err != nil {
-					return err
-				}
-				s.History.After = append(s.History.After, Treatment{resized, by})
-			}
+		if err := d.platformSize(s); err != nil {
+			return err
 		}
 		s.History.After = append(s.History.After, Treatment{uploaded, float64(i)})
+		var err error
 		if s.Picture, s.encoded, err = save(s.Picture, d.platformTables(i)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// platformSize makes most pictures smaller.
+func (d dice) platformSize(s *Sample) error {
+	if !d.chance(0.7) {
+		return nil
+	}
+	by := round3(d.uniform(0.5, 0.95))
+	if small := float64(3*minSide) / float64(max(s.Picture.Width, s.Picture.Height)); by < small {
+		by = round3(min(1, small))
+	}
+	return d.shrink(s, by)
+}
+
+// shrink resizes the picture by a factor of at most 1.
+func (d dice) shrink(s *Sample, by float64) error {
+	if by >= 1 {
+		return nil
+	}
+	s.History.After = append(s.History.After, Treatment{resized, by})
+	return d.treat(s, Treatment{"resample", by})
 }

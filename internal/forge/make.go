@@ -51,7 +51,7 @@ func (f *Forger) Make(ctx context.Context, index uint64) (Sample, error) {
 		if s, err = f.draft(ctx, index, d); err != nil {
 			return err
 		}
-		return f.finish(&s, d)
+		return f.finish(ctx, &s, d)
 	})
 	if err != nil {
 		return Sample{}, fmt.Errorf("picture %d: %w", index, err)
@@ -84,7 +84,7 @@ func (f *Forger) draft(ctx context.Context, index uint64, d dice) (Sample, error
 		}
 		if f.config.Histories {
 			s.History = History{}
-			if s.Picture, s.History.Before, err = d.live(s.Picture); err != nil {
+			if s.Picture, s.History.Before, err = f.live(ctx, s.Picture, d); err != nil {
 				return s, err
 			}
 		}
@@ -93,7 +93,7 @@ func (f *Forger) draft(ctx context.Context, index uint64, d dice) (Sample, error
 			s.Mask = picture.NewGray(s.Picture.Width, s.Picture.Height)
 			return s, nil
 		}
-		c, err := registry[s.Method](ctx, f.sceneFor(&s, host, d))
+		c, err := registry[s.Method](ctx, f.sceneFor(ctx, &s, host, d))
 		if errors.Is(err, errUnsuitable) {
 			continue
 		}
@@ -130,7 +130,7 @@ func (f *Forger) orderFor(index uint64) []int {
 }
 
 // sceneFor prepares the input of a method.
-func (f *Forger) sceneFor(s *Sample, host int, d dice) *scene {
+func (f *Forger) sceneFor(ctx context.Context, s *Sample, host int, d dice) *scene {
 	return &scene{
 		dice: d, host: s.Picture, share: d.drawShare(f.config.shares()), least: min(MinShare, f.config.ShareMin), params: s.Params,
 		codec: f.config.Codec, pasteBack: f.config.PasteBack,
@@ -143,7 +143,7 @@ func (f *Forger) sceneFor(s *Sample, host int, d dice) *scene {
 			s.Sources = append(s.Sources, f.album.paths[i])
 			window := d.window(photo, w, h)
 			if f.config.Histories {
-				window, s.History.Donor, err = d.live(window)
+				window, s.History.Donor, err = f.live(ctx, window, d)
 			}
 			return window, err
 		},

@@ -55,16 +55,17 @@ type Entry struct {
 	Treatment []Treatment `json:"treatment"`
 	Format    string      `json:"format"`
 	Quality   int         `json:"quality,omitempty"`
+	Lossless  bool        `json:"lossless,omitempty"` // of WebP
 	Width     int         `json:"width"`
 	Height    int         `json:"height"`
 	Share     float64     `json:"manipulated_fraction"`
 	History   *History    `json:"history,omitempty"`
 }
 
-// Run writes Count pictures to Out: images/NAME.jpg or .png, masks/NAME.png (255 = manipulated)
-// and, once all pictures are made, manifest.jsonl in index order. Photographs that cannot be read
-// are skipped and listed in the summary. An interrupted run leaves whole files only and can be
-// repeated.
+// Run writes Count pictures to Out: images/NAME.jpg, .png, .webp or .avif, masks/NAME.png (255 =
+// manipulated) and, once all pictures are made, manifest.jsonl in index order. Photographs that
+// cannot be read are skipped and listed in the summary. An interrupted run leaves whole files only
+// and can be repeated.
 func Run(ctx context.Context, c Config) (Summary, error) {
 	begin := time.Now()
 	if err := c.Validate(); err != nil {
@@ -140,9 +141,9 @@ func (t *tally) add() {
 func (s *Sample) write(out string, seed uint64) (Entry, error) {
 	e := Entry{
 		Name: s.Name, Method: s.Method, Sources: s.Sources, Seed: seed, Index: s.Index,
-		Crop: s.Crop, Params: s.Params, Treatment: s.Treatment, Format: s.Format, Quality: s.Quality,
+		Crop: s.Crop, Params: s.Params, Treatment: s.Treatment, Format: s.Format, Quality: s.Quality, Lossless: s.Lossless,
 		Width: s.Picture.Width, Height: s.Picture.Height, Share: s.Share,
-		Mask: MasksDir + "/" + s.Name + ".png", Image: ImagesDir + "/" + s.Name + ".png",
+		Mask: MasksDir + "/" + s.Name + ".png", Image: ImagesDir + "/" + s.Name + extension(s.Format),
 	}
 	if len(s.History.Before)+len(s.History.Donor)+len(s.History.After) > 0 {
 		e.History = &s.History
@@ -156,7 +157,6 @@ func (s *Sample) write(out string, seed uint64) (Entry, error) {
 	if s.encoded == nil {
 		return e, picture.WritePNG(filepath.Join(out, e.Image), s.Picture)
 	}
-	e.Image = ImagesDir + "/" + s.Name + ".jpg"
 	return e, picture.WriteFile(filepath.Join(out, e.Image), s.encoded)
 }
 
@@ -188,6 +188,7 @@ type recipe struct {
 	Codec     string      `json:"autoencoder,omitempty"` // digest
 	PasteBack float64     `json:"paste_back,omitempty"`
 	Histories int         `json:"histories,omitempty"` // their version
+	Formats   []string    `json:"formats,omitempty"`
 }
 
 // prepareOut makes the output directory with the recipe in it, or checks that an existing one is of
@@ -200,6 +201,7 @@ func prepareOut(c Config, methods []string) error {
 	r := recipe{
 		Tool: "declip forge", Photos: photos, Methods: methods, Count: c.Count, Seed: c.Seed,
 		Size: [2]int{c.SizeMin, c.SizeMax}, JPEG: [2]int{c.JPEGMin, c.JPEGMax}, Pristine: c.Pristine, Treated: c.Treated,
+		Formats: c.choice(),
 	}
 	if c.Histories {
 		r.Histories = 1

@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"context"
 	"image"
 	"math"
 
@@ -134,9 +135,9 @@ func (d dice) treat(s *Sample, step Treatment) error {
 }
 
 // finish treats the picture and encodes it in the file format in which it is saved.
-func (f *Forger) finish(s *Sample, d dice) error {
+func (f *Forger) finish(ctx context.Context, s *Sample, d dice) error {
 	if f.config.Histories {
-		return f.finishHistory(s, d)
+		return f.finishHistory(ctx, s, d)
 	}
 	s.Treatment = d.drawTreatment(f.config.Treated)
 	for _, step := range s.Treatment {
@@ -145,11 +146,20 @@ func (f *Forger) finish(s *Sample, d dice) error {
 		}
 	}
 	s.Share = share(s.Mask)
-	if d.chance(0.25) {
-		s.Format = "png"
-		return nil
+	s.Format = FormatJPEG
+	if chosen := f.config.choice(); chosen != nil {
+		s.Format = d.drawFormat(chosen)
+	} else if d.chance(0.25) {
+		s.Format = FormatPNG
 	}
-	s.Format, s.Quality = "jpeg", d.between(f.config.JPEGMin, f.config.JPEGMax)
+	switch s.Format {
+	case FormatPNG:
+		return nil
+	case FormatWebP, FormatAVIF:
+		_, err := d.storeAs(ctx, s, s.Format)
+		return err
+	}
+	s.Quality = d.between(f.config.JPEGMin, f.config.JPEGMax)
 	stored, file, err := picture.ThroughJPEG(s.Picture, s.Quality)
 	if err != nil {
 		return err
