@@ -46,6 +46,7 @@ func (o *forgeOptions) AddFlags(f *pflag.FlagSet) {
 	section(f, "Finish", func(f *pflag.FlagSet) {
 		f.Var(&o.size, "size", "smallest and largest longer side of a picture, in pixels")
 		f.Var(&o.jpeg, "jpeg", "lowest and highest JPEG quality")
+		f.StringSliceVar(&c.Formats, "formats", c.Formats, "file formats, separated by commas: "+strings.Join(forge.Formats(), ", ")+"; with webp or avif, --histories has steps in them, too")
 		f.BoolVar(&c.Histories, "histories", false, "compress hosts, donors and results as cameras, editors and platforms do; replaces --jpeg")
 		f.Float64Var(&c.Treated, "treated", c.Treated, "share of pictures processed as a whole afterwards: blur, noise, resampling, recompression")
 	})
@@ -77,7 +78,7 @@ forge train-autoencoder" makes the autoencoder; name it with --autoencoder.`,
 			if err := a.openCodec(cmd, &o); err != nil {
 				return err
 			}
-			if err := o.config.Validate(); err != nil {
+			if err := o.check(cmd); err != nil {
 				return usagef(cmd, "%w", err)
 			}
 			return a.runForge(cmd, o)
@@ -86,6 +87,14 @@ forge train-autoencoder" makes the autoencoder; name it with --autoencoder.`,
 	o.AddFlags(cmd.Flags())
 	cmd.AddCommand(a.newTrainAutoencoder(), a.newForgeVary())
 	return cmd
+}
+
+// check reports the first setting that cannot be used.
+func (o *forgeOptions) check(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("jpeg") && !slices.Contains(o.config.Formats, forge.FormatJPEG) {
+		return fmt.Errorf("--jpeg sets the quality of JPEG files, and --formats %s has none", strings.Join(o.config.Formats, ","))
+	}
+	return o.config.Validate()
 }
 
 // openCodec loads the autoencoder if --autoencoder is set.

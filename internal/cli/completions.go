@@ -28,6 +28,7 @@ func flagCompletions() map[string][]string {
 		"decoder":       {network.DecoderLinear, network.DecoderAttention, "conv-4", "conv-12", "conv-20", network.DecoderContext, network.DecoderPyramid},
 		"detectors":     localize.Detectors(),
 		"device":        {"auto", "cpu", "cuda:0"},
+		"formats":       forge.Formats(),
 		"layout":        dataset.Layouts,
 		"log":           {logText, logJSON, logOff},
 		"mask-channel":  {"luma", "red", "green", "blue", "alpha", "index"},
