@@ -23,6 +23,7 @@ func (o *varyOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.Copies, "copies", c.Copies, "pictures to make from each photograph")
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "seed of the random choices: the same seed makes the same pictures")
 	f.StringSliceVar(&c.Kinds, "kinds", nil, "`kinds` of pictures, of which one is drawn for each: "+strings.Join(forge.Kinds(), ", ")+" (default: photo)")
+	f.StringSliceVar(&c.Formats, "formats", c.Formats, "file formats, separated by commas: "+strings.Join(forge.Formats(), ", "))
 	f.IntVar(&c.Workers, "workers", 0, "photographs processed at once (default: one per core)")
 }
 
@@ -58,6 +59,9 @@ picture; with --kinds, the kind follows.`,
 			}
 			if err := forge.CheckKinds(o.config.Kinds); err != nil {
 				return usagef(cmd, "--kinds: %w", err)
+			}
+			if err := forge.CheckFormats(o.config.Formats); err != nil {
+				return usagef(cmd, "--formats: %w", err)
 			}
 			return a.runForgeVary(cmd, o)
 		},

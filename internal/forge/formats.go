@@ -38,32 +38,37 @@ func Formats() []string {
 // usualFormats are the formats of Config by default.
 func usualFormats() []string { return []string{FormatJPEG, FormatPNG} }
 
-// validateFormats checks the file formats.
-func (c Config) validateFormats() error {
-	if len(c.Formats) == 0 {
+// CheckFormats reports the first unknown or repeated file format. There must be one at least.
+func CheckFormats(names []string) error {
+	if len(names) == 0 {
 		return fmt.Errorf("no file format given, expected some of %v", Formats())
 	}
-	for i, name := range c.Formats {
+	for i, name := range names {
 		if !slices.Contains(Formats(), name) {
 			return fmt.Errorf("file format %q is unknown, expected some of %v", name, Formats())
 		}
-		if slices.Contains(c.Formats[:i], name) {
+		if slices.Contains(names[:i], name) {
 			return fmt.Errorf("file format %q is given twice", name)
 		}
-	}
-	// A treatment may enlarge a picture by 1.3.
-	if most := encode.MaxWebP * 10 / 13; c.SizeMax > most && slices.Contains(c.Formats, FormatWebP) {
-		return fmt.Errorf("size is %d,%d, expected at most %d with the file format %s", c.SizeMin, c.SizeMax, most, FormatWebP)
 	}
 	return nil
 }
 
-// choice is Config.Formats in the order of Formats, or nil if they are the usual ones: with those,
+// validateFormats checks the file formats, and that WebP files can have the size.
+func (c Config) validateFormats() error {
+	// A treatment may enlarge a picture by 1.3.
+	if most := encode.MaxWebP * 10 / 13; c.SizeMax > most && slices.Contains(c.Formats, FormatWebP) {
+		return fmt.Errorf("size is %d,%d, expected at most %d with the file format %s", c.SizeMin, c.SizeMax, most, FormatWebP)
+	}
+	return CheckFormats(c.Formats)
+}
+
+// choice gives file formats in the order of Formats, or nil if they are the usual ones: with those,
 // seeds make the pictures of versions that had no others.
-func (c Config) choice() []string {
+func choice(names []string) []string {
 	var chosen []string
 	for _, name := range Formats() {
-		if slices.Contains(c.Formats, name) {
+		if slices.Contains(names, name) {
 			chosen = append(chosen, name)
 		}
 	}

@@ -46,7 +46,7 @@ func TestChoice(t *testing.T) {
 		{[]string{FormatPNG}, []string{FormatPNG}},
 		{[]string{FormatAVIF, FormatWebP, FormatJPEG}, []string{FormatJPEG, FormatWebP, FormatAVIF}},
 	} {
-		if got := (Config{Formats: c.formats}).choice(); !slices.Equal(got, c.want) {
+		if got := choice(c.formats); !slices.Equal(got, c.want) {
 			t.Errorf("%v gives %v, expected %v", c.formats, got, c.want)
 		}
 	}
@@ -239,5 +239,48 @@ func TestFormatsStop(t *testing.T) {
 		if _, err := newDice(1, 2).storeAs(ctx, &s, format); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: error %v, expected %v", format, err, context.Canceled)
 		}
+	}
+}
+
+// Varied pictures are in the chosen formats. Screenshots are PNG files most often, if those are
+// among them.
+func TestVaryFormats(t *testing.T) {
+	photos := photoFolder(t, 3)
+	made := func(copies int, formats []string, kinds ...string) map[string]int {
+		t.Helper()
+		c := DefaultVaryConfig()
+		c.Photos, c.Out, c.Copies, c.Kinds, c.Formats = photos, filepath.Join(t.TempDir(), "out"), copies, kinds, formats
+		if _, err := Vary(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		counts := map[string]int{}
+		for name, data := range contents(t, c.Out) {
+			if filepath.Ext(name) == ".json" {
+				continue
+			}
+			p, err := picture.Decode([]byte(data), picture.Limits{})
+			if err != nil || extension(p.Format) != filepath.Ext(name) {
+				t.Fatalf("%s: %v, %v", name, p, err)
+			}
+			counts[p.Format]++
+		}
+		return counts
+	}
+	if got := made(6, Formats()); len(got) < 3 || got[FormatWebP] == 0 || got[FormatAVIF] == 0 {
+		t.Errorf("of all formats: %v", got)
+	}
+	if got := made(1, []string{FormatPNG}); got[FormatPNG] != 3 {
+		t.Errorf("of PNG alone: %v", got)
+	}
+	if got := made(1, []string{FormatWebP}, KindScreenshot); got[FormatWebP] != 3 {
+		t.Errorf("of WebP alone, screenshots: %v", got)
+	}
+	if got := made(4, []string{FormatPNG, FormatWebP}, KindScreenshot); got[FormatPNG] < 6 || got[FormatWebP] == 0 {
+		t.Errorf("of PNG and WebP, screenshots: %v", got)
+	}
+	c := DefaultVaryConfig()
+	c.Photos, c.Out, c.Formats = photos, filepath.Join(t.TempDir(), "out"), []string{"tiff"}
+	if _, err := Vary(t.Context(), c); err == nil || !strings.Contains(err.Error(), `file format "tiff" is unknown`) {
+		t.Errorf("error %v, expected one that names the unknown format", err)
 	}
 }

@@ -137,7 +137,7 @@ func (f *Forger) finishHistory(ctx context.Context, s *Sample, d dice) error {
 
 // publish saves the picture in one of the configuration's formats.
 func (f *Forger) publish(ctx context.Context, s *Sample, d dice) error {
-	if chosen := f.config.choice(); chosen != nil {
+	if chosen := choice(f.config.Formats); chosen != nil {
 		return d.publishIn(ctx, s, chosen)
 	}
 	return d.publish(s)
@@ -145,7 +145,7 @@ func (f *Forger) publish(ctx context.Context, s *Sample, d dice) error {
 
 // live gives a photograph a life before it is manipulated, in the configuration's formats.
 func (f *Forger) live(ctx context.Context, p *picture.RGB, d dice) (*picture.RGB, []Treatment, error) {
-	if chosen := f.config.choice(); chosen != nil {
+	if chosen := choice(f.config.Formats); chosen != nil {
 		return d.liveIn(ctx, p, chosen)
 	}
 	return d.live(p)

@@ -104,7 +104,7 @@ func TestHighRangeBringsHalvesTogether(t *testing.T) {
 
 func TestVaryNamesKinds(t *testing.T) {
 	photos := photoFolder(t, 3)
-	c := VaryConfig{Photos: photos, Out: filepath.Join(t.TempDir(), "out"), Copies: 4, Seed: 5, Kinds: []string{KindMeme, KindScan}}
+	c := VaryConfig{Photos: photos, Formats: usualFormats(), Out: filepath.Join(t.TempDir(), "out"), Copies: 4, Seed: 5, Kinds: []string{KindMeme, KindScan}}
 	if _, err := Vary(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}

@@ -201,7 +201,7 @@ func prepareOut(c Config, methods []string) error {
 	r := recipe{
 		Tool: "declip forge", Photos: photos, Methods: methods, Count: c.Count, Seed: c.Seed,
 		Size: [2]int{c.SizeMin, c.SizeMax}, JPEG: [2]int{c.JPEGMin, c.JPEGMax}, Pristine: c.Pristine, Treated: c.Treated,
-		Formats: c.choice(),
+		Formats: choice(c.Formats),
 	}
 	if c.Histories {
 		r.Histories = 1

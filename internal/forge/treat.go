@@ -147,7 +147,7 @@ func (f *Forger) finish(ctx context.Context, s *Sample, d dice) error {
 	}
 	s.Share = share(s.Mask)
 	s.Format = FormatJPEG
-	if chosen := f.config.choice(); chosen != nil {
+	if chosen := choice(f.config.Formats); chosen != nil {
 		s.Format = d.drawFormat(chosen)
 	} else if d.chance(0.25) {
 		s.Format = FormatPNG

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type VaryConfig struct {
 	Copies  int    // pictures made of each photograph
 	Seed    uint64
 	Kinds   []string // of which one is drawn for each picture, see Kinds; none: photographs
+	Formats []string // file formats, some of Formats()
 	Workers int      // photographs at a time; 0 means one for each core that the process may use
 	Limits  picture.Limits
 
@@ -27,7 +29,7 @@ type VaryConfig struct {
 }
 
 // DefaultVaryConfig returns the configuration that the command starts from.
-func DefaultVaryConfig() VaryConfig { return VaryConfig{Copies: 6, Seed: 1} }
+func DefaultVaryConfig() VaryConfig { return VaryConfig{Copies: 6, Seed: 1, Formats: usualFormats()} }
 
 // Varied describes the result of Vary.
 type Varied struct {
@@ -39,7 +41,7 @@ type Varied struct {
 
 // Vary makes new untouched pictures out of photographs, as other cameras, light and editors would
 // give: with another framing, partly out of focus, smaller, smoothed, sharpened, with other tones,
-// colours and noise, saved as JPEG of quality 70 to 98 or as PNG.
+// colours and noise, saved as JPEG of quality 70 to 98, as PNG, or in the chosen formats.
 //
 // Every step applies to the whole picture, so the results are untouched: networks can learn from
 // them what untouched pictures look like, and Run can manipulate them. With Kinds, some are
@@ -84,7 +86,7 @@ func (c VaryConfig) Validate() error {
 	case c.Workers < 0:
 		return fmt.Errorf("workers is %d, expected 0 or more", c.Workers)
 	}
-	return CheckKinds(c.Kinds)
+	return errors.Join(CheckKinds(c.Kinds), CheckFormats(c.Formats))
 }
 
 // prepareOut makes the output directory, or checks that an existing one is of the same run.
@@ -94,12 +96,13 @@ func (c VaryConfig) prepareOut() error {
 		return err
 	}
 	return claim(c.Out, struct {
-		Tool   string   `json:"tool"`
-		Photos string   `json:"photos"`
-		Copies int      `json:"copies"`
-		Seed   uint64   `json:"seed"`
-		Kinds  []string `json:"kinds,omitempty"`
-	}{"declip forge vary", photos, c.Copies, c.Seed, c.Kinds})
+		Tool    string   `json:"tool"`
+		Photos  string   `json:"photos"`
+		Copies  int      `json:"copies"`
+		Seed    uint64   `json:"seed"`
+		Kinds   []string `json:"kinds,omitempty"`
+		Formats []string `json:"formats,omitempty"`
+	}{"declip forge vary", photos, c.Copies, c.Seed, c.Kinds, choice(c.Formats)})
 }
 
 // varyAll makes and writes all pictures, photograph by photograph.
@@ -112,7 +115,7 @@ func (c VaryConfig) varyAll(ctx context.Context, a *album) error {
 				return ctx.Err()
 			}
 			if unreadable == nil {
-				if err := c.varyOne(photo, a.paths[i], i, k); err != nil {
+				if err := c.varyOne(ctx, photo, a.paths[i], i, k); err != nil {
 					return err
 				}
 			}
@@ -125,7 +128,7 @@ func (c VaryConfig) varyAll(ctx context.Context, a *album) error {
 // varyOne makes and writes picture k of photograph i. Its name begins with both, because
 // photographs in several directories may have the same name. A panic becomes an error that names
 // the photograph.
-func (c VaryConfig) varyOne(photo *picture.RGB, path string, i, k int) error {
+func (c VaryConfig) varyOne(ctx context.Context, photo *picture.RGB, path string, i, k int) error {
 	base := filepath.Base(path)
 	file := filepath.Join(c.Out, fmt.Sprintf("%05d-%d_%s", i, k, strings.TrimSuffix(base, filepath.Ext(base))))
 	var data []byte
@@ -141,17 +144,40 @@ func (c VaryConfig) varyOne(photo *picture.RGB, path string, i, k int) error {
 		if err != nil {
 			return err
 		}
-		if png {
-			file += ".png"
-			data, err = picture.EncodePNG(out, picture.Fast)
-			return err
-		}
-		file += ".jpg"
-		data, err = picture.EncodeJPEG(out, d.between(70, 98))
+		format := c.drawFormat(d, png)
+		file += extension(format)
+		data, err = d.file(ctx, out, format)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return picture.WriteFile(file, data)
+}
+
+// drawFormat draws a picture's file format. It is PNG if png is true and that is among the chosen
+// formats.
+func (c VaryConfig) drawFormat(d dice, png bool) string {
+	chosen := choice(c.Formats)
+	others := slices.DeleteFunc(slices.Clone(chosen), func(name string) bool { return name == FormatPNG })
+	switch {
+	case png && len(others) == len(chosen) && chosen != nil, !png && len(others) > 0:
+		return d.drawFormat(others)
+	case png || len(chosen) > 0:
+		return FormatPNG
+	}
+	return FormatJPEG
+}
+
+// file gives the bytes of a picture's file.
+func (d dice) file(ctx context.Context, p *picture.RGB, format string) ([]byte, error) {
+	switch format {
+	case FormatPNG:
+		return picture.EncodePNG(p, picture.Fast)
+	case FormatJPEG:
+		return picture.EncodeJPEG(p, d.between(70, 98))
+	}
+	s := Sample{Picture: p}
+	_, err := d.storeAs(ctx, &s, format)
+	return s.encoded, err
 }

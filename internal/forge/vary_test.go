@@ -33,7 +33,7 @@ func TestVaryIsAFunctionOfSeedAndPlace(t *testing.T) {
 	made := map[int]map[string]string{}
 	for _, workers := range []int{1, 3} {
 		out := filepath.Join(t.TempDir(), "out")
-		v, err := Vary(t.Context(), VaryConfig{Photos: photos, Out: out, Copies: 3, Seed: 5, Workers: workers})
+		v, err := Vary(t.Context(), VaryConfig{Photos: photos, Formats: usualFormats(), Out: out, Copies: 3, Seed: 5, Workers: workers})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestVaryGoesOnPastBrokenPhotographs(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "out")
-	v, err := Vary(t.Context(), VaryConfig{Photos: photos, Out: out, Copies: 2})
+	v, err := Vary(t.Context(), VaryConfig{Photos: photos, Formats: usualFormats(), Out: out, Copies: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,10 +84,10 @@ func TestVaryRefuses(t *testing.T) {
 	}
 	fresh := filepath.Join(t.TempDir(), "out")
 	for want, c := range map[string]VaryConfig{
-		"inside the directory of photographs": {Photos: photos, Out: filepath.Join(photos, "out"), Copies: 1},
-		"copies is 0":                         {Photos: photos, Out: fresh},
-		"broken.jpg":                          {Photos: broken, Out: fresh, Copies: 1},
-		"mine.txt":                            {Photos: photos, Out: full, Copies: 1},
+		"inside the directory of photographs": {Formats: usualFormats(), Photos: photos, Out: filepath.Join(photos, "out"), Copies: 1},
+		"copies is 0":                         {Formats: usualFormats(), Photos: photos, Out: fresh},
+		"broken.jpg":                          {Formats: usualFormats(), Photos: broken, Out: fresh, Copies: 1},
+		"mine.txt":                            {Formats: usualFormats(), Photos: photos, Out: full, Copies: 1},
 	} {
 		if _, err := Vary(t.Context(), c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("expected an error with %q, got %v", want, err)
