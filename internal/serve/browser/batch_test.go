@@ -121,6 +121,7 @@ func TestManyPictures(t *testing.T) {
 	}
 	if *shots != "" {
 		b.click(".strip li .open")
+		b.until(shown)
 		b.photographs(*shots, "sorted")
 	}
 	b.choice("sort", "added")

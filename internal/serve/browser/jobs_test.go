@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -107,6 +108,12 @@ func TestJobsView(t *testing.T) {
 	}
 	if got := value[string](b, `document.getElementById('notices').textContent`); !strings.Contains(got, "in/notes.txt") {
 		t.Errorf("the picture that is left out is not named: %q", got)
+	}
+	if got := value[string](b, `document.querySelector('#records li:nth-child(2) span:nth-child(2)').textContent`); !strings.HasPrefix(got, "error: ") || strings.Contains(got, "in/bad.jpg") {
+		t.Errorf("the error next to the name is %q", got)
+	}
+	if got := value[string](b, `document.querySelector('#list time').dateTime`); !strings.HasPrefix(got, time.Now().UTC().Format("2006-")) {
+		t.Errorf("the job has the time %q", got)
 	}
 	b.accessible(source, "a job that is done")
 

@@ -60,7 +60,10 @@ function askToken() {
   $('token').showModal();
 }
 
-const words = (job) => `${job.state}, ${job.done} of ${job.items} pictures, ${job.flagged} flagged, ${job.failed} failed`;
+const words = (job) => `${job.state}, ${job.done} of ${job.items} ${job.items === 1 ? 'picture' : 'pictures'}, ${job.flagged} flagged, ${job.failed} failed`;
+
+// begun is when a job was submitted, in the reader's own time.
+const begun = (job) => new Date(job.created).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
 
 async function refresh() {
   const jobs = [];
@@ -74,7 +77,8 @@ async function refresh() {
   $('none').hidden = jobs.length > 0;
   $('list').replaceChildren(...jobs.map((job) => make('li', {},
     make('button', { type: 'button', class: 'button small', 'aria-label': `Open job ${job.id}`, onclick: () => open(job) }, job.id),
-    make('span', {}, `${job.source}, ${job.model}: ${words(job)}`))));
+    make('time', { class: 'quiet small', datetime: job.created }, begun(job)),
+    make('span', { class: 'wide' }, `${job.source}, ${job.model}: ${words(job)}`))));
 }
 
 $('older').addEventListener('click', () => attempt(async () => {
@@ -129,9 +133,9 @@ function show(job) {
     !over && job.state !== 'paused' && button('Pause', step('pause')),
     ['paused', 'failed'].includes(job.state) && button('Resume', step('resume')),
     !over && button('Cancel', step('cancel')),
-    over && job.failed > 0 && button('Try failed ones again', async () => open((await api.change(job.id, 'retry')).job)),
-    button('JSON lines', async () => save(await api.results(job.id, 'jsonl'), `${job.id}.jsonl`)),
-    job.state === 'done' && button('Parquet', async () => save(await api.results(job.id, 'parquet'), `${job.id}.parquet`)),
+    over && job.failed > 0 && button('Try failed pictures again', async () => open((await api.change(job.id, 'retry')).job)),
+    button('Save as JSON lines', async () => save(await api.results(job.id, 'jsonl'), `${job.id}.jsonl`)),
+    job.state === 'done' && button('Save as Parquet', async () => save(await api.results(job.id, 'parquet'), `${job.id}.parquet`)),
     over && button('Delete', async () => {
       await api.remove(job.id);
       $('job').hidden = true;
@@ -161,9 +165,15 @@ async function showRecords(turn) {
   $('records').replaceChildren(...best.map((r) => row(turn.id, r)));
 }
 
+// problem is why a picture has no result, without its name, which is next to it.
+function problem(record) {
+  const text = record.error?.message ?? '';
+  return text.startsWith(`${record.image}: `) ? text.slice(record.image.length + 2) : text;
+}
+
 function row(id, record) {
   const item = make('li', {}, make('span', { class: record.flagged ? 'flagged' : undefined }, record.image),
-    make('span', {}, record.status === 'ok' ? `${record.flagged ? 'flagged, ' : ''}score ${record.score?.toFixed(3) ?? 'unknown'}` : `${record.status}: ${record.error?.message ?? ''}`));
+    make('span', {}, record.status === 'ok' ? `${record.flagged ? 'flagged, ' : ''}score ${record.score?.toFixed(3) ?? 'unknown'}` : `${record.status}: ${problem(record)}`));
   for (const name of record.maps ?? []) {
     const button = make('button', { type: 'button', class: 'button small', 'aria-label': `Map of ${record.image}`, onclick: () => attempt(async () => {
       const url = URL.createObjectURL(await api.map(id, record.item, name));

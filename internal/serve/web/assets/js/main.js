@@ -304,7 +304,7 @@ function refresh(item) {
   } else if (item.stopped) {
     over($('over'), { title: 'Not analysed', text: 'You cancelled the analysis of this picture.', actions: [['Analyse', () => { enqueue(item); open(item); }], ['Remove', () => remove(item)]] });
   } else {
-    over($('over'), { busy: stateWords(item), progress: job?.progress || null });
+    over($('over'), { busy: job?.state === 'done' ? 'Opening' : stateWords(item), progress: job?.progress || null });
   }
 }
 
