@@ -114,7 +114,10 @@ func (c Config) validateMaking() error {
 	if s := c.shares(); !(s[0] >= SmallestShare && s[1] <= MaxShare && s[1] >= 1.5*s[0]) {
 		return fmt.Errorf("manipulated share is %v,%v, expected %v <= min, max <= %v, and max at least 1.5 min", s[0], s[1], SmallestShare, MaxShare)
 	}
-	return errors.Join(c.validateMethods(), c.validateFormats())
+	if err := c.validateMethods(); err != nil {
+		return err
+	}
+	return c.validateFormats()
 }
 
 func (c Config) validateMethods() error {

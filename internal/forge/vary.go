@@ -86,7 +86,10 @@ func (c VaryConfig) Validate() error {
 	case c.Workers < 0:
 		return fmt.Errorf("workers is %d, expected 0 or more", c.Workers)
 	}
-	return errors.Join(CheckKinds(c.Kinds), CheckFormats(c.Formats))
+	if err := CheckKinds(c.Kinds); err != nil {
+		return err
+	}
+	return CheckFormats(c.Formats)
 }
 
 // prepareOut makes the output directory, or checks that an existing one is of the same run.
