@@ -85,6 +85,9 @@ licences() {
 		done
 		compgen -G "$1/${module//\//_}.*" >/dev/null || fail "$module has no licence in $folder"
 	done < <(go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}}{{"\t"}}{{.Dir}}{{end}}{{end}}' ./cmd/declip | sort -u)
+	for file in internal/picture/*/licences/*; do # of what runs as WebAssembly
+		cp "$file" "$1/${file##*/}"
+	done
 	chmod -R u=rwX,go=rX "$1"
 }
 

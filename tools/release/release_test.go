@@ -102,7 +102,7 @@ func TestRecipe(t *testing.T) {
 	}
 	installed := filepath.Join(t.TempDir(), "with a blank")
 	unpack(t, archive, installed)
-	for _, file := range []string{"README.md", "LICENSE", "CHANGELOG.md", "licences/go", "licences/onnxruntime"} {
+	for _, file := range []string{"README.md", "LICENSE", "CHANGELOG.md", "licences/go", "licences/onnxruntime", "licences/LICENSE.libwebp", "licences/LICENSE.libheif"} {
 		if _, err := os.Stat(filepath.Join(installed, name, file)); err != nil {
 			t.Error(err)
 		}
