@@ -20,18 +20,19 @@ import (
 type secured struct {
 	address, metrics string
 	workers          map[string][]string // by name
+	trainer          []string            // a worker of trainings
 	others           []string
 }
 
-// withKeys starts a head with the documented users: a worker of one tenant, a worker of all, and
-// somebody who submits jobs.
+// withKeys starts a head with the documented users: a worker of one tenant, a worker of all, a
+// worker of trainings on CPUs, and somebody who submits jobs.
 func withKeys(t *testing.T, dir, pool string) secured {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "jobs", "worker-permissions.conf"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const blockBegins, blockEnds = "    {\n      nkey: WORKER_PUBLIC_KEY", "\n    }\n  ]"
+	const blockBegins, blockEnds = "    {\n      nkey: WORKER_PUBLIC_KEY", "\n    }\n"
 	before, rest, ok := strings.Cut(string(text), blockBegins)
 	block, after, ends := strings.Cut(rest, blockEnds)
 	if !ok || !ends {
@@ -49,8 +50,11 @@ func withKeys(t *testing.T, dir, pool string) secured {
 		s.workers[name] = []string{"--creds", creds, "--tls-ca", authority.CA()}
 	}
 	s.workers["one"] = append(s.workers["one"], "--tenant", "acme")
+	public, trainer := queuetest.UserKey(t)
+	users += strings.NewReplacer("TRAINER_PUBLIC_KEY", public, "train_gpu", "train_cpu", "trainer1", "three").Replace(after)
+	s.trainer = []string{"--name", "three", "--creds", trainer, "--tls-ca", authority.CA()}
 	file := filepath.Join(dir, "users.conf")
-	if err := os.WriteFile(file, []byte(users+"  ]"+after), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(users), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.start(t, dir, "--tls-cert", cert, "--tls-key", key, "--users", file)

@@ -169,21 +169,23 @@ func TestServerOptions(t *testing.T) {
 }
 
 // exampleUsers is docs/jobs/worker-permissions.conf with keys.
-func exampleUsers(t *testing.T) (users, dispatcher, worker string) {
+func exampleUsers(t *testing.T) (users, dispatcher, worker, trainer string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "jobs", "worker-permissions.conf"))
 	no(t, err)
 	first, dispatcher := queuetest.UserKey(t)
 	second, worker := queuetest.UserKey(t)
+	third, trainer := queuetest.UserKey(t)
 	users = filepath.Join(t.TempDir(), "users.conf")
-	no(t, os.WriteFile(users, []byte(strings.NewReplacer("DISPATCHER_PUBLIC_KEY", first, "WORKER_PUBLIC_KEY", second).Replace(string(text))), 0o600))
-	return users, dispatcher, worker
+	filled := strings.NewReplacer("DISPATCHER_PUBLIC_KEY", first, "WORKER_PUBLIC_KEY", second, "TRAINER_PUBLIC_KEY", third).Replace(string(text))
+	no(t, os.WriteFile(users, []byte(filled), 0o600))
+	return users, dispatcher, worker, trainer
 }
 
 // The documented configuration of a cluster has what the queue depends on.
 func TestExampleConfiguration(t *testing.T) {
 	a := newAuthority(t)
-	users, _, _ := exampleUsers(t)
+	users, _, _, _ := exampleUsers(t)
 	dir := filepath.Dir(users)
 	no(t, os.Rename(users, filepath.Join(dir, "worker-permissions.conf")))
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "jobs", "nats-server.conf"))
@@ -197,7 +199,7 @@ func TestExampleConfiguration(t *testing.T) {
 	no(t, os.WriteFile(name, []byte(config), 0o600))
 	o, err := server.ProcessConfigFile(name)
 	no(t, err)
-	if !o.JetStream || !o.SyncAlways || len(o.Nkeys) != 2 || len(o.Routes) != 3 {
+	if !o.JetStream || !o.SyncAlways || len(o.Nkeys) != 3 || len(o.Routes) != 3 {
 		t.Errorf("JetStream %v, synced %v, %d users, %d routes", o.JetStream, o.SyncAlways, len(o.Nkeys), len(o.Routes))
 	}
 	for where, c := range map[string]*tls.Config{"clients": o.TLSConfig, "servers": o.Cluster.TLSConfig} {
