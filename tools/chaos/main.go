@@ -9,7 +9,8 @@
 //   - exactly the pictures that kill are given up.
 //
 // A fake model sleeps for the time of a picture. With -declip, the workers are those of the
-// program, with the model lite and the pictures of -pictures; none of them kills.
+// program, with the model lite and the pictures of -pictures. The one that kills them is too large
+// for their memory, which is limited.
 //
 //	go run ./tools/chaos [-servers 1|3] [-kills 50] [-workers 4] [-items 5000] [-jobs 2]
 //	    [-picture 10ms] [-seed 1] [-dir DIR] [-declip bin/declip -pictures DIR]

@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"log"
 	"os"
 	"path/filepath"
@@ -14,8 +18,15 @@ import (
 	"github.com/declip/declip/internal/picture"
 )
 
+const (
+	// workerKiB bounds the memory of a worker's data, in KiB.
+	workerKiB = 1_500_000
+	// poisonSide is that of a picture whose decoded pixels need more: such a worker aborts.
+	poisonSide = 20_000
+)
+
 // startProgram starts workers of the program, which look at real pictures: links to those of a
-// directory, as many as there are items.
+// directory, as many as there are items. One kills them, because they run out of memory.
 func (c *chaos) startProgram(ctx context.Context, clients string) (err error) {
 	if c.digest, err = localize.Digest(ctx, []string{models.Default}, localize.Options{}); err != nil {
 		return err
@@ -46,12 +57,35 @@ func (c *chaos) startProgram(ctx context.Context, clients string) (err error) {
 		}
 		c.names[bad] = name
 	}
+	poison := c.items / 3
+	c.names[poison] = "poison.png"
+	if err := writePoison(filepath.Join(inbox, c.names[poison])); err != nil {
+		return err
+	}
 	for i := range c.workers {
 		args := []string{
-			"worker", "--nats", clients, "--insecure", "--store", inbox, "--source", source + "=" + inbox, "--threads", "1",
+			"-c", `ulimit -d "$1" && shift && exec "$@"`, "sh", fmt.Sprint(workerKiB), path, "worker", "--nats", clients, "--insecure", "--store", inbox, "--source", source + "=" + inbox, "--threads", "1",
 		}
-		c.kinds["worker"] = append(c.kinds["worker"], c.supervisor.add(c.dir, fmt.Sprint("worker-w", i), path, args...))
+		c.kinds["worker"] = append(c.kinds["worker"], c.supervisor.add(c.dir, fmt.Sprint("worker-w", i), "/bin/sh", args...))
 	}
 	log.Printf("%d pictures of %d files", c.items, len(slices.Compact(found)))
 	return nil
 }
+
+// writePoison writes a picture of one colour.
+func writePoison(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(png.Encode(f, plain{image.NewUniform(color.Gray{Y: 128})}), f.Close())
+}
+
+// plain is a gray picture without pixels of its own.
+type plain struct{ *image.Uniform }
+
+// ColorModel implements image.Image.
+func (plain) ColorModel() color.Model { return color.GrayModel }
+
+// Bounds implements image.Image.
+func (plain) Bounds() image.Rectangle { return image.Rect(0, 0, poisonSide, poisonSide) }
