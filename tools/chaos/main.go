@@ -35,7 +35,7 @@ type options struct {
 	dir      string
 	declip   string
 	pictures string
-	url      string
+	queue    string // its servers, for a process that chaos has started
 	limit    time.Duration
 }
 
@@ -45,7 +45,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.role, "role", "", "for processes that chaos starts: server, dispatcher or worker")
 	flag.StringVar(&o.id, "id", "", "for processes that chaos starts: their name")
-	flag.StringVar(&o.url, "url", "", "for processes that chaos starts: the servers")
+	flag.StringVar(&o.queue, "queue", "", "for processes that chaos starts: the servers")
 	flag.IntVar(&o.servers, "servers", 1, "servers of the queue: 1, or 3 for a cluster")
 	flag.IntVar(&o.workers, "workers", 4, "workers")
 	flag.IntVar(&o.kills, "kills", 50, "kills")

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/declip/declip/internal/jobs/dispatch"
@@ -21,10 +21,18 @@ var fakeDigest = strings.Repeat("0123456789abcdef", 4)
 // play is what a process does that chaos has started, until it is killed.
 func play(ctx context.Context, o options) error {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	if o.role == "server" {
-		return playServer(ctx, o, logger)
+	servers, err := jobstest.ParseServers(o.queue)
+	if err != nil {
+		return err
 	}
-	engine, err := connect(ctx, o.url, o.role+" "+o.id, logger)
+	if o.role == "server" {
+		number, err := strconv.Atoi(o.id)
+		if err != nil {
+			return err
+		}
+		return servers.Serve(ctx, number, filepath.Join(o.dir, "queue-"+o.id), logger)
+	}
+	engine, err := servers.Connect(ctx, o.role+" "+o.id, logger)
 	if err != nil {
 		return err
 	}
@@ -58,50 +66,3 @@ func play(ctx context.Context, o options) error {
 
 // source is the name of the source of the pictures.
 const source = "inbox"
-
-func connect(ctx context.Context, url, name string, logger *slog.Logger) (*queue.JetStream, error) {
-	for {
-		engine, err := queue.Connect(ctx, queue.ConnectOptions{URL: url, Insecure: true, Name: name, Log: logger})
-		if err == nil || ctx.Err() != nil {
-			return engine, err
-		}
-		logger.Warn("no connection yet", "error", err)
-	}
-}
-
-// playServer runs a server. o.id is its number, and o.url lists the addresses of all servers and,
-// behind a semicolon, those at which they reach each other.
-func playServer(ctx context.Context, o options, logger *slog.Logger) error {
-	clients, routes, _ := strings.Cut(o.url, ";")
-	var number int
-	if _, err := fmt.Sscan(o.id, &number); err != nil {
-		return err
-	}
-	so := queue.ServerOptions{
-		Dir: filepath.Join(o.dir, "queue-"+o.id), Insecure: true, Log: logger,
-		Listen: strings.TrimPrefix(strings.Split(clients, ",")[number], "nats://"),
-	}
-	if routes != "" {
-		peers := strings.Split(routes, ",")
-		so.Cluster = &queue.ClusterOptions{Name: "chaos", Server: "s" + o.id, Listen: peers[number], Peers: peers}
-	}
-	server, err := queue.StartServer(ctx, so)
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-	copies := 1
-	if routes != "" {
-		copies = 3
-	}
-	engine, err := server.Connect(ctx, copies, queue.Hooks{}, logger)
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	if err := engine.Setup(ctx); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return nil
-}

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/declip/declip/internal/jobs"
+	"github.com/declip/declip/internal/jobs/jobstest"
 	"github.com/declip/declip/internal/jobs/manifest"
 	"github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/results"
@@ -48,13 +48,13 @@ func run(ctx context.Context, o options) (broken int, err error) {
 		return 0, err
 	}
 	c := &chaos{options: o, supervisor: newSupervisor(o.seed), kinds: map[string][]*process{}, began: map[string]time.Time{}}
-	clients, err := c.startProcesses(ctx)
+	servers, err := c.startProcesses(ctx)
 	defer c.supervisor.stop()
 	if err != nil {
 		return 0, err
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	engine, err := connect(ctx, clients, "chaos", logger)
+	engine, err := servers.Connect(ctx, "chaos", logger)
 	if err != nil {
 		return 0, err
 	}
@@ -78,59 +78,38 @@ func run(ctx context.Context, o options) (broken int, err error) {
 	return c.broken, nil
 }
 
-// startProcesses starts all processes and returns the addresses of the servers.
-func (c *chaos) startProcesses(ctx context.Context) (clients string, err error) {
+// startProcesses starts all processes and returns the servers.
+func (c *chaos) startProcesses(ctx context.Context) (servers jobstest.Servers, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		return servers, err
 	}
-	var addresses, routes []string
-	for range c.servers {
-		for _, list := range []*[]string{&addresses, &routes} {
-			address, err := freeAddress(ctx)
-			if err != nil {
-				return "", err
-			}
-			*list = append(*list, address)
-		}
+	if servers, err = jobstest.NewServers(ctx, c.servers); err != nil {
+		return servers, err
 	}
-	clients = "nats://" + strings.Join(addresses, ",nats://")
-	servers := clients
-	if c.servers > 1 {
-		servers += ";" + strings.Join(routes, ",")
-	}
-	add := func(kind, id, url string) {
-		p := c.supervisor.add(c.dir, kind+"-"+id, self, "-role", kind, "-id", id, "-dir", c.dir, "-url", url, "-picture", c.picture.String())
+	add := func(kind, id string) {
+		p := c.supervisor.add(c.dir, kind+"-"+id, self, "-role", kind, "-id", id, "-dir", c.dir, "-queue", servers.String(),
+			"-picture", c.picture.String())
 		c.kinds[kind] = append(c.kinds[kind], p)
 	}
 	for i := range c.servers {
-		add("server", fmt.Sprint(i), servers)
+		add("server", fmt.Sprint(i))
 	}
-	add("dispatcher", "d1", clients)
-	add("dispatcher", "d2", clients)
+	add("dispatcher", "d1")
+	add("dispatcher", "d2")
 	c.digest = fakeDigest
 	if c.declip != "" {
-		return clients, c.startProgram(ctx, clients)
+		return servers, c.startProgram(ctx, servers.URL())
 	}
 	for i := range c.workers {
-		add("worker", fmt.Sprint("w", i), clients)
+		add("worker", fmt.Sprint("w", i))
 	}
 	for i := range c.items {
 		c.names = append(c.names, fmt.Sprintf("%07d.jpg", i))
 	}
 	third := c.items / 3
 	c.names[third], c.names[1], c.names[2*third] = "poison.jpg", "bad-1.jpg", "bad-2.jpg"
-	return clients, nil
-}
-
-// freeAddress is a loopback address that no program listens at.
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return servers, nil
 }
 
 // rage kills and checks until all kills are made and all jobs are over.

@@ -1,2 +1,2 @@
-// Package jobstest gives tests and measurements a worker's work that needs no model.
+// Package jobstest gives tests and measurements a queue's servers, and work that needs no model.
 package jobstest
