@@ -12,7 +12,7 @@ import (
 )
 
 // startQueue starts an embedded queue in a directory.
-func startQueue(t *testing.T, dir string) *queue.JetStream {
+func startQueue(t testing.TB, dir string) *queue.JetStream {
 	t.Helper()
 	e, err := queue.Start(context.Background(), dir, queue.Hooks{}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -55,5 +55,38 @@ func TestEmbedded(t *testing.T) {
 	}
 	if took := time.Since(began); took > queue.AckWait/2 {
 		t.Errorf("it took %v after the restart", took)
+	}
+}
+
+// BenchmarkListPage lists the 50 newest of 3,000 jobs.
+func BenchmarkListPage(b *testing.B) {
+	const jobs, limit = 3000, 50
+	ctx := context.Background()
+	e := startQueue(b, b.TempDir())
+	b.Cleanup(func() { e.Close() })
+	bucket, err := e.Bucket(queue.BucketJobs)
+	if err != nil {
+		b.Fatal(err)
+	}
+	job := schema.Job{
+		V: schema.Version, Tenant: DefaultTenant, State: schema.Done, Items: 1, Source: "inbox", Model: "lite", Digest: digest,
+		Class: queue.CPU, Priority: queue.Bulk, Created: time.Now(), Counts: &schema.Counts{Done: 1},
+		Options: schema.Options{Threshold: 0.5, Maps: schema.MapsNone, MaxPixels: 1},
+	}
+	for range jobs {
+		job.ID = schema.NewID(time.Now())
+		value, err := schema.Encode(&job)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := bucket.Create(ctx, DefaultTenant+"."+job.ID, value); err != nil {
+			b.Fatal(err)
+		}
+	}
+	s := &Service{Engine: e}
+	for b.Loop() {
+		if list, next, err := s.ListPage(ctx, DefaultTenant, Page{Limit: limit}); err != nil || len(list) != limit || next == "" {
+			b.Fatalf("got %d jobs and %q, %v", len(list), next, err)
+		}
 	}
 }

@@ -120,12 +120,20 @@ func TestSubmitRefuses(t *testing.T) {
 	}
 }
 
-// Pages of the list have each job once, the newest first, and no other tenant's.
+// Pages of the list have each job once, the newest first, no other tenant's, and none that was
+// removed.
 func TestListPages(t *testing.T) {
 	h := newHouse(t, &queue.Memory{})
 	var want []string
-	for range 5 {
-		want = append([]string{h.submit(h.request("a.jpg")).ID}, want...)
+	for i := range 8 {
+		id := h.submit(h.request("a.jpg")).ID
+		if i%3 == 0 { // the first, one in the middle, and one near the end
+			if err := errors.Join(h.Cancel(context.Background(), DefaultTenant, id), h.Remove(context.Background(), DefaultTenant, id)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		want = append([]string{id}, want...)
 		time.Sleep(2 * time.Millisecond) // identifiers of one millisecond are in no order
 	}
 	other := h.request("a.jpg")

@@ -36,16 +36,9 @@ func (s *Service) ListPage(ctx context.Context, tenant string, p Page) (list []S
 	if err := errors.Join(queue.CheckToken(tenant), p.check()); err != nil {
 		return nil, "", fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	entries, err := bucket.List(ctx, tenant+".*")
+	entries, next, err := readPage(ctx, bucket, tenant, p)
 	if err != nil {
 		return nil, "", err
-	}
-	// The cursor is the identifier of the last job of the page before. Identifiers sort by the time.
-	entries = slices.DeleteFunc(entries, func(e queue.Entry) bool { return p.Cursor != "" && e.Key >= tenant+"."+p.Cursor })
-	slices.SortFunc(entries, func(a, b queue.Entry) int { return strings.Compare(b.Key, a.Key) })
-	if p.Limit > 0 && len(entries) > p.Limit {
-		entries = entries[:p.Limit]
-		next = strings.TrimPrefix(entries[p.Limit-1].Key, tenant+".")
 	}
 	progress, err := s.allProgress(ctx)
 	if err != nil {
@@ -59,6 +52,42 @@ func (s *Service) ListPage(ctx context.Context, tenant string, p Page) (list []S
 		list = append(list, newStatus(&job, progress[job.ID]))
 	}
 	return list, next, nil
+}
+
+// readPage reads the entries of some jobs of a tenant, the newest first, and gives the cursor of
+// the next page. The cursor is the identifier of a page's last job. Identifiers sort by the time.
+func readPage(ctx context.Context, bucket queue.Bucket, tenant string, p Page) (list []queue.Entry, next string, err error) {
+	if p.Limit == 0 {
+		list, err = bucket.List(ctx, tenant+".*")
+		list = slices.DeleteFunc(list, func(e queue.Entry) bool { return !p.follows(tenant, e.Key) })
+		slices.SortFunc(list, func(a, b queue.Entry) int { return strings.Compare(b.Key, a.Key) })
+		return list, "", err
+	}
+	// Of a long list, only names are read, and the entries of the page.
+	keys, err := bucket.Keys(ctx, tenant+".*")
+	if err != nil {
+		return nil, "", err
+	}
+	keys = slices.DeleteFunc(keys, func(key string) bool { return !p.follows(tenant, key) })
+	slices.SortFunc(keys, func(a, b string) int { return strings.Compare(b, a) })
+	for _, key := range keys {
+		e, err := bucket.Get(ctx, key)
+		switch {
+		case errors.Is(err, queue.ErrNotFound): // it was removed
+			continue
+		case err != nil:
+			return nil, "", err
+		case len(list) == p.Limit:
+			return list, strings.TrimPrefix(list[p.Limit-1].Key, tenant+"."), nil
+		}
+		list = append(list, e)
+	}
+	return list, "", nil
+}
+
+// follows says whether the key of a job is behind the cursor.
+func (p *Page) follows(tenant, key string) bool {
+	return p.Cursor == "" || key < tenant+"."+p.Cursor
 }
 
 func (p *Page) check() error {

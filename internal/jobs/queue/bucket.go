@@ -35,6 +35,9 @@ type Bucket interface {
 	// List returns the entries that filter selects, in the order of their last changes. In a cluster
 	// it may be some milliseconds behind.
 	List(ctx context.Context, filter string) ([]Entry, error)
+	// Keys returns the keys that filter selects, in no order, without reading their values. Keys that
+	// were deleted may be among them.
+	Keys(ctx context.Context, filter string) ([]string, error)
 	// Watch gives the entries that filter selects, a change of the kind Ready, and then all changes.
 	// In a cluster an entry of the last milliseconds may come after Ready.
 	Watch(ctx context.Context, filter string) (Watcher, error)

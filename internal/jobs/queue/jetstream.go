@@ -199,8 +199,12 @@ func (e *JetStream) Subjects(ctx context.Context, filter string) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
+	return e.subjects(ctx, stream, filter)
+}
+
+// subjects lists the subjects of a stream that filter selects.
+func (e *JetStream) subjects(ctx context.Context, stream, filter string) (list []string, err error) {
 	seen := map[string]bool{}
-	var list []string
 	for {
 		total, before := 0, len(list)
 		request := map[string]any{"subjects_filter": filter, "offset": len(list)}

@@ -214,6 +214,18 @@ func (k *keys) List(ctx context.Context, filter string) (list []Entry, err error
 	}
 }
 
+// Keys is Bucket.Keys.
+func (k *keys) Keys(ctx context.Context, filter string) ([]string, error) {
+	if err := checkFilter(filter); err != nil {
+		return nil, err
+	}
+	list, err := k.engine.subjects(ctx, k.stream(), k.prefix+filter)
+	for i := range list {
+		list[i] = strings.TrimPrefix(list[i], k.prefix)
+	}
+	return list, k.wrap(filter, err)
+}
+
 // Watch is Bucket.Watch.
 func (k *keys) Watch(_ context.Context, filter string) (Watcher, error) {
 	if err := checkFilter(filter); err != nil {

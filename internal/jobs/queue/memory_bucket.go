@@ -176,6 +176,26 @@ func (k memoryKeys) List(ctx context.Context, filter string) ([]Entry, error) {
 	return b.entries(filter), nil
 }
 
+func (k memoryKeys) Keys(ctx context.Context, filter string) (list []string, err error) {
+	if err := checkFilter(filter); err != nil {
+		return nil, err
+	}
+	if err := k.memory.begin(ctx, "keys", filter); err != nil {
+		return nil, err
+	}
+	defer k.memory.mu.Unlock()
+	b := k.memory.buckets[k.name]
+	b.expire()
+	seen := map[string]bool{}
+	for _, c := range b.changes {
+		if matches(filter, c.Key) && !seen[c.Key] {
+			seen[c.Key] = true
+			list = append(list, c.Key)
+		}
+	}
+	return list, nil
+}
+
 func (k memoryKeys) Watch(ctx context.Context, filter string) (Watcher, error) {
 	if err := checkFilter(filter); err != nil {
 		return nil, err

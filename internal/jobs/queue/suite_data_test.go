@@ -176,10 +176,19 @@ func testKeys(b *bench) {
 	if len(list) != 1 || list[0].Key != key || len(list[0].Value) != 0 || list[0].Revision != fourth {
 		b.Fatalf("got %+v", list)
 	}
+	_, err = k.Create(b.ctx(), key+"2", []byte("running"))
+	b.no(err)
+	names, err := k.Keys(b.ctx(), b.tenant+".*")
+	b.no(err)
+	if slices.Sort(names); !slices.Equal(names, []string{key, key + "2"}) {
+		b.Fatalf("got keys %q", names)
+	}
 	list, err = k.List(b.ctx(), b.tenant+"x.*")
 	b.no(err)
-	if len(list) != 0 {
-		b.Fatalf("got %+v, expected none", list)
+	names, err = k.Keys(b.ctx(), b.tenant+"x.*")
+	b.no(err)
+	if len(list) != 0 || len(names) != 0 {
+		b.Fatalf("got %+v and %q, expected none", list, names)
 	}
 }
 
