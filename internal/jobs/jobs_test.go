@@ -1,9 +1,12 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -161,6 +164,45 @@ func TestListPages(t *testing.T) {
 		if _, _, err := h.ListPage(context.Background(), DefaultTenant, p); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: got %v", p, err)
 		}
+	}
+}
+
+// A damaged progress of a job is reported, and neither its status nor the list fails.
+func TestDamagedProgress(t *testing.T) {
+	h := newHouse(t, &queue.Memory{})
+	var log bytes.Buffer
+	h.Log = slog.New(slog.NewTextHandler(&log, nil))
+	ctx := context.Background()
+	damaged, good := h.submit(h.request("a.jpg")).ID, h.submit(h.request("a.jpg")).ID
+	leases, err := h.Engine.Bucket(queue.BucketLeases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := schema.Encode(&schema.Progress{V: schema.Version, Job: good, Queued: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, value := range map[string][]byte{damaged: []byte(`{"v":1,`), good: value} {
+		if _, err := leases.Put(ctx, schema.ProgressKey(id), value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := h.List(ctx, DefaultTenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	queued := map[string]int{}
+	for _, st := range list {
+		queued[st.ID] = st.Queued
+	}
+	if !maps.Equal(queued, map[string]int{damaged: 0, good: 7}) {
+		t.Errorf("the list has the queued batches %v", queued)
+	}
+	if st, err := h.Status(ctx, DefaultTenant, damaged); err != nil || st.State != schema.Queued {
+		t.Errorf("got %+v, %v", st, err)
+	}
+	if n := strings.Count(log.String(), schema.ProgressKey(damaged)); n != 2 {
+		t.Errorf("the damage is reported %d times, expected 2: %s", n, log.String())
 	}
 }
 

@@ -40,7 +40,7 @@ func (s *Service) ListPage(ctx context.Context, tenant string, p Page) (list []S
 	if err != nil {
 		return nil, "", err
 	}
-	progress, err := s.allProgress(ctx)
+	progress, err := AllProgress(ctx, s.Engine, s.damaged)
 	if err != nil {
 		return nil, "", err
 	}

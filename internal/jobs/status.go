@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/declip/declip/internal/jobs/queue"
@@ -84,17 +83,21 @@ func (s *Service) Status(ctx context.Context, tenant, id string) (Status, error)
 	if err != nil {
 		return Status{}, err
 	}
-	entry, err := leases.Get(ctx, schema.ProgressKey(id))
+	key := schema.ProgressKey(id)
+	entry, err := leases.Get(ctx, key)
 	switch {
-	case errors.Is(err, queue.ErrNotFound): // no dispatcher has seen it, or none is running
-		p, err := s.count(ctx, &job)
-		return newStatus(&job, p), err
-	case err != nil:
+	case err == nil:
+		var p schema.Progress
+		if err = schema.Decode(entry.Value, &p); err == nil {
+			return newStatus(&job, &p), nil
+		}
+		s.damaged(key, err)
+	case !errors.Is(err, queue.ErrNotFound):
 		return Status{}, err
 	}
-	var p schema.Progress
-	err = schema.Decode(entry.Value, &p)
-	return newStatus(&job, &p), err
+	// No dispatcher has seen it, or none is running.
+	p, err := s.count(ctx, &job)
+	return newStatus(&job, p), err
 }
 
 // count counts a job's finished items by the names of their events: without a dispatcher, failed
@@ -124,9 +127,10 @@ func (s *Service) count(ctx context.Context, job *schema.Job) (*schema.Progress,
 	return p, nil
 }
 
-// allProgress reads the progress of all jobs, by their identifiers.
-func (s *Service) allProgress(ctx context.Context) (map[string]*schema.Progress, error) {
-	leases, err := s.Engine.Bucket(queue.BucketLeases)
+// AllProgress reads the progress of the jobs that dispatchers work on, by their identifiers.
+// damaged is called for entries that cannot be read; their jobs are left out.
+func AllProgress(ctx context.Context, engine queue.Engine, damaged func(key string, err error)) (map[string]*schema.Progress, error) {
+	leases, err := engine.Bucket(queue.BucketLeases)
 	if err != nil {
 		return nil, err
 	}
@@ -138,11 +142,20 @@ func (s *Service) allProgress(ctx context.Context) (map[string]*schema.Progress,
 	for _, e := range entries {
 		var p schema.Progress
 		if err := schema.Decode(e.Value, &p); err != nil {
-			return nil, fmt.Errorf("progress %s: %w", strings.TrimPrefix(e.Key, schema.ProgressKey("")), err)
+			damaged(e.Key, err)
+			continue
 		}
 		all[p.Job] = &p
 	}
 	return all, nil
+}
+
+// damaged reports an entry of the queue that cannot be read and is left out. A dispatcher writes
+// the progress of its jobs again within seconds.
+func (s *Service) damaged(key string, err error) {
+	if s.Log != nil {
+		s.Log.Warn("the progress of a job cannot be read", "key", key, "error", err)
+	}
 }
 
 // ClassOf is the class of devices of the live workers that have a model; queue.CPU if there are

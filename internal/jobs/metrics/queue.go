@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	service "github.com/declip/declip/internal/jobs"
 	"github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/schema"
 )
@@ -268,22 +269,11 @@ func (l *look) jobs(pools map[string]bool) error {
 	if l.queue.jobs == nil {
 		return nil
 	}
-	leases, err := l.queue.engine.Bucket(queue.BucketLeases)
+	progress, err := service.AllProgress(l.ctx, l.queue.engine, func(key string, err error) {
+		l.queue.log.Warn("the progress of a job is missing in the metrics", "key", key, "error", err)
+	})
 	if err != nil {
 		return err
-	}
-	entries, err := leases.List(l.ctx, schema.ProgressKey("*"))
-	if err != nil {
-		return err
-	}
-	progress := map[string]schema.Progress{}
-	for _, e := range entries {
-		var p schema.Progress
-		if err := schema.Decode(e.Value, &p); err != nil {
-			l.queue.log.Warn("the progress of a job is missing in the metrics", "key", e.Key, "error", err)
-			continue
-		}
-		progress[p.Job] = p
 	}
 	states, left, last := map[schema.State]int{}, map[string]int{}, map[string]float64{}
 	for pool := range pools {
@@ -294,11 +284,14 @@ func (l *look) jobs(pools map[string]bool) error {
 		if !j.state.Active() {
 			continue
 		}
-		p := progress[j.id]
-		left[j.pool] += max(0, j.items-p.Counts.Done)
-		if p.ETA != nil {
-			last[j.pool] = max(last[j.pool], *p.ETA)
+		done := 0
+		if p := progress[j.id]; p != nil {
+			done = p.Counts.Done
+			if p.ETA != nil {
+				last[j.pool] = max(last[j.pool], *p.ETA)
+			}
 		}
+		left[j.pool] += max(0, j.items-done)
 	}
 	for _, s := range schema.States {
 		l.add(jobs, float64(states[s]), string(s))
