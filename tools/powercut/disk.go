@@ -94,16 +94,19 @@ func (m *mount) close(ctx context.Context) error {
 	return errors.Join(err, detached)
 }
 
-// power is the disk of the process. Two hosts have its file in turn.
+// power is the disk of a machine. Two hosts have its file in turn.
 type power struct {
 	hosts [2]*mount
 	disk  *mount
 	turn  int
 }
 
-// newPower makes the disk in files of dir.
+// newPower makes the disk in files of dir, which is created if it is missing.
 func newPower(ctx context.Context, dir string) (p *power, err error) {
 	if err := checkMachine(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	p = &power{}
@@ -124,20 +127,44 @@ func newPower(ctx context.Context, dir string) (p *power, err error) {
 
 func (p *power) file(turn int) string { return filepath.Join(p.hosts[turn%2].dir, "disk.img") }
 
-// cut copies the device's content at one moment, ends the process by kill, waits for it by end, and
-// mounts the copy.
-func (p *power) cut(ctx context.Context, kill, end func() error) error {
-	host := p.hosts[p.turn%2].dir
-	if _, err := tool(ctx, "fsfreeze", "--freeze", host); err != nil {
+func (p *power) host() string { return p.hosts[p.turn%2].dir }
+
+// cutPower copies the contents of devices at one moment, ends their processes by kill, waits for
+// them by end, and mounts the copies. With several devices, the moments are those of a few
+// system calls, one after the other: what was answered before the first is on all of them.
+func cutPower(ctx context.Context, list []*power, kill, end func() error) error {
+	var errs []error
+	frozen := 0
+	for _, p := range list {
+		if _, err := tool(ctx, "fsfreeze", "--freeze", p.host()); err != nil {
+			errs = append(errs, err)
+			break
+		}
+		frozen++
+	}
+	for _, p := range list[:frozen] {
+		_, err := tool(ctx, "cp", "--sparse=always", p.file(p.turn), p.file(p.turn+1))
+		errs = append(errs, err)
+	}
+	errs = append(errs, kill()) // they end when their devices answer again
+	for _, p := range list[:frozen] {
+		// The file system must not stay frozen, also after an error.
+		_, err := tool(context.WithoutCancel(ctx), "fsfreeze", "--unfreeze", p.host())
+		errs = append(errs, err)
+	}
+	if err := errors.Join(append(errs, end())...); err != nil {
 		return err
 	}
-	_, copied := tool(ctx, "cp", "--sparse=always", p.file(p.turn), p.file(p.turn+1))
-	killed := kill() // it ends when its device answers again
-	// The file system must not stay frozen, also after an error.
-	_, thawed := tool(context.WithoutCancel(ctx), "fsfreeze", "--unfreeze", host)
-	if err := errors.Join(copied, killed, thawed, end()); err != nil {
-		return err
+	for _, p := range list {
+		if err := p.exchange(ctx); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// exchange replaces the disk by the copy.
+func (p *power) exchange(ctx context.Context) error {
 	old := p.disk
 	p.disk = nil
 	if err := errors.Join(old.close(ctx), os.Remove(old.file)); err != nil {

@@ -31,7 +31,7 @@ const (
 	underWay = 2       // jobs at a time
 )
 
-// node is the process whose power is cut.
+// node is the process that uses the queue. An embedded queue is in it.
 type node struct {
 	options
 	notes   *notebook
@@ -42,11 +42,18 @@ type node struct {
 	open    map[string]bool // jobs that are not over
 }
 
-// play works in o.dir, and writes notes on standard output.
+// play does what a process in a role does, in o.dir. A node writes notes on standard output.
 func play(ctx context.Context, o options) error {
 	n := &node{options: o, notes: &notebook{file: os.Stdout}, open: map[string]bool{}}
 	n.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	engine, err := queue.Start(ctx, filepath.Join(o.dir, "queue"), queue.Hooks{}, n.log)
+	if o.role == "server" {
+		servers, err := jobstest.ParseServers(o.queue)
+		if err != nil {
+			return err
+		}
+		return servers.Serve(ctx, o.number, filepath.Join(o.dir, "queue"), n.log)
+	}
+	engine, err := n.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -68,11 +75,70 @@ func play(ctx context.Context, o options) error {
 	group.Go(func() error { return n.dispatch(ctx) })
 	group.Go(func() error { return n.work(ctx) })
 	group.Go(func() error { return n.call(ctx) })
+	group.Go(func() error { return n.probe(ctx) })
 	return group.Wait()
 }
 
-// list notes the existing jobs.
+// connect opens the queue: an embedded one, or that of servers.
+func (n *node) connect(ctx context.Context) (*queue.JetStream, error) {
+	if n.queue == "" {
+		return queue.Start(ctx, filepath.Join(n.dir, "queue"), queue.Hooks{}, n.log)
+	}
+	servers, err := jobstest.ParseServers(n.queue)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := servers.Connect(ctx, "node", n.log)
+	if err != nil {
+		return nil, err
+	}
+	return engine, engine.Setup(ctx) // waits until the servers have found each other
+}
+
+// probe sets keys of the queue one after the other, and notes which were answered. Nothing else
+// depends on them, so that nothing mends their loss.
+func (n *node) probe(ctx context.Context) error {
+	const every = 50 * time.Millisecond
+	bucket, err := n.engine.Bucket(queue.BucketTries)
+	if err != nil {
+		return err
+	}
+	for {
+		key := probes + fmt.Sprint(time.Now().UnixNano())
+		if _, err := bucket.Create(ctx, key, []byte(key)); err != nil {
+			return err
+		}
+		if err := n.notes.add(note{What: noteProbe, Key: key}); err != nil {
+			return err
+		}
+		if err := parallel.Sleep(ctx, every); err != nil {
+			return err
+		}
+	}
+}
+
+// probes begins the keys of probe.
+const probes = "probe."
+
+// list notes the existing keys of probe, and the existing jobs.
 func (n *node) list(ctx context.Context) error {
+	bucket, err := n.engine.Bucket(queue.BucketTries)
+	if err != nil {
+		return err
+	}
+	entries, err := bucket.List(ctx, probes+"*")
+	if err != nil {
+		return err
+	}
+	found := note{What: noteFound}
+	for _, e := range entries {
+		if string(e.Value) == e.Key {
+			found.Found = append(found.Found, e.Key)
+		}
+	}
+	if err := n.notes.add(found); err != nil {
+		return err
+	}
 	all, err := n.service.List(ctx, jobs.DefaultTenant)
 	if err != nil {
 		return err

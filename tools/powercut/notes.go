@@ -23,6 +23,8 @@ const (
 	noteKnown  = "known"  // a job that was there at the start
 	noteListed = "listed" // all jobs at the start were noted
 	noteIdle   = "idle"   // all jobs are over
+	noteProbe  = "probe"  // the write of a key of the queue is answered
+	noteFound  = "found"  // such keys that were there at the start
 )
 
 // note is a line about what was asked and answered, outside of the disk whose power is cut.
@@ -34,9 +36,10 @@ type note struct {
 	// Number pairs the begin and the end of a write.
 	Number int64 `json:"number,omitempty"`
 	// SHA256 is that of an object's contents; "" if it is deleted.
-	SHA256 string `json:"sha256,omitempty"`
-	Job    string `json:"job,omitempty"`
-	State  string `json:"state,omitempty"`
+	SHA256 string   `json:"sha256,omitempty"`
+	Job    string   `json:"job,omitempty"`
+	State  string   `json:"state,omitempty"`
+	Found  []string `json:"found,omitempty"` // keys
 }
 
 // notebook writes notes. Each is in the file before add returns, so that a kill loses none.
@@ -86,6 +89,7 @@ func readNotes(path string) (list []note, err error) {
 		return nil, err
 	}
 	lines := bufio.NewScanner(bytes.NewReader(text[:bytes.LastIndexByte(text, '\n')+1]))
+	lines.Buffer(nil, len(text)+1)
 	for lines.Scan() {
 		var n note
 		if err := json.Unmarshal(lines.Bytes(), &n); err != nil {

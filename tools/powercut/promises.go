@@ -24,6 +24,7 @@ type promises struct {
 	// all that overlap it or are not answered.
 	objects map[string][]write
 	jobs    map[string]schema.State // answered ones, by identifier
+	probes  map[string]bool         // answered keys of the queue
 
 	broken, writes, submitted, over int
 }
@@ -47,6 +48,8 @@ func (p *promises) take(notes []note, cut int64) {
 			known[n.Job] = schema.State(n.State)
 		case noteListed:
 			p.compare(known)
+		case noteFound:
+			p.compareProbes(n.Found)
 		}
 		if n.At >= cut {
 			continue
@@ -54,6 +57,8 @@ func (p *promises) take(notes []note, cut int64) {
 		switch n.What {
 		case noteEnd:
 			p.end(n, at)
+		case noteProbe:
+			p.probes[n.Key] = true
 		case noteJob:
 			p.submitted++
 			p.jobs[n.Job] = schema.Queued
@@ -73,6 +78,19 @@ func (p *promises) compare(known map[string]schema.State) {
 			p.breach("job %s is gone", id)
 		case state.Over() && now != state:
 			p.breach("job %s was %s and is %s", id, state, now)
+		}
+	}
+}
+
+// compareProbes checks that the keys of the queue that were answered are there.
+func (p *promises) compareProbes(found []string) {
+	there := map[string]bool{}
+	for _, key := range found {
+		there[key] = true
+	}
+	for key := range p.probes {
+		if !there[key] {
+			p.breach("key %s of the queue is gone", key)
 		}
 	}
 }

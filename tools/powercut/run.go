@@ -8,13 +8,12 @@ import (
 	"log"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/declip/declip/internal/jobs"
+	"github.com/declip/declip/internal/jobs/jobstest"
 	"github.com/declip/declip/internal/jobs/results"
 	"github.com/declip/declip/internal/jobs/schema"
 	"github.com/declip/declip/internal/jobs/store"
@@ -35,13 +34,12 @@ func run(ctx context.Context, o options) (broken int, err error) {
 	if err := os.MkdirAll(o.dir, 0o755); err != nil {
 		return 0, err
 	}
-	p, err := newPower(ctx, o.dir)
-	if err != nil {
+	c := &cutter{options: o, random: rand.New(rand.NewPCG(o.seed, 1)), outside: filepath.Join(o.dir, "outside")}
+	c.objects, c.jobs, c.probes = map[string][]write{}, map[string]schema.State{}, map[string]bool{}
+	defer func() { err = errors.Join(err, c.close(context.WithoutCancel(ctx))) }()
+	if err := c.setUp(ctx); err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, p.close(context.WithoutCancel(ctx))) }()
-	c := &cutter{options: o, power: p, random: rand.New(rand.NewPCG(o.seed, 1))}
-	c.objects, c.jobs = map[string][]write{}, map[string]schema.State{}
 	start := time.Now()
 	for i := range o.cuts {
 		if err := c.once(ctx, i); err != nil || c.broken > 0 { // what is broken may never end
@@ -56,13 +54,14 @@ func run(ctx context.Context, o options) (broken int, err error) {
 	if err != nil {
 		return c.broken, err
 	}
-	log.Printf("%d cuts in %v: %d jobs were answered, %d of them over before a cut; %d writes of objects; the queue was mended %d times; "+
-		"%d records checked; %d broken promises", o.cuts, time.Since(start).Round(time.Second), c.submitted, over, c.writes, mended, c.records, c.broken)
+	log.Printf("%d cuts in %v: %d jobs were answered, %d of them over before a cut; %d keys of the queue; %d writes of objects; "+
+		"the queue was mended %d times; %d records checked; %d broken promises",
+		o.cuts, time.Since(start).Round(time.Second), c.submitted, over, len(c.probes), c.writes, mended, c.records, c.broken)
+	if c.alone > 0 {
+		log.Printf("%d cuts hit one server: the others answered again after %v at most", c.alone, c.longest.Round(time.Millisecond))
+	}
 	return c.broken, nil
 }
-
-// nodeLog is the file of the processes' messages.
-const nodeLog = "node.log"
 
 // mended counts how often a dispatcher has mended the queue.
 func (c *cutter) mended() (int, error) {
@@ -74,96 +73,32 @@ func (c *cutter) mended() (int, error) {
 type cutter struct {
 	options
 	promises
-	power   *power
-	random  *rand.Rand
-	records int
-}
-
-// process is a node that works on the disk.
-type process struct {
-	cmd   *exec.Cmd
-	notes string // file
-}
-
-func (c *cutter) start(number int, last bool) (*process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	p := &process{notes: filepath.Join(c.dir, fmt.Sprintf("notes-%03d.jsonl", number))}
-	notes, err := os.Create(p.notes)
-	if err != nil {
-		return nil, err
-	}
-	defer notes.Close()
-	messages, err := os.OpenFile(filepath.Join(c.dir, nodeLog), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	defer messages.Close()
-	p.cmd = exec.Command(self, "-role", "node", "-dir", c.power.disk.dir, "-items", fmt.Sprint(c.items), "-picture", c.picture.String(),
-		fmt.Sprintf("-unsafe=%t", c.unsafe), fmt.Sprintf("-last=%t", last))
-	p.cmd.Stdout, p.cmd.Stderr = notes, messages
-	return p, p.cmd.Start()
-}
-
-func (p *process) kill() error {
-	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	return nil
-}
-
-// end waits for the process, which must have been killed.
-func (p *process) end() error {
-	err := p.cmd.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL {
-			return nil
-		}
-	}
-	return fmt.Errorf("the process ended by itself: %w", errors.Join(err, errors.New(nodeLog+" has the reason")))
-}
-
-// once lets a process work, cuts the power and checks what is left.
-func (c *cutter) once(ctx context.Context, number int) error {
-	p, err := c.start(number, false)
-	if err != nil {
-		return err
-	}
-	if err := c.wait(ctx, p); err != nil {
-		return errors.Join(err, p.kill(), p.end())
-	}
-	cut := time.Now().UnixNano()
-	if err := c.power.cut(ctx, p.kill, p.end); err != nil {
-		return err
-	}
-	notes, err := readNotes(p.notes)
-	if err != nil {
-		return err
-	}
-	before := c.promises
-	c.take(notes, cut)
-	if err := c.look(ctx); err != nil {
-		return err
-	}
-	log.Printf("cut %d: %d jobs answered and %d over since the last one, %d writes; %d of %d objects are not as they should be", number+1,
-		c.submitted-before.submitted, c.over-before.over, c.writes-before.writes, c.broken-before.broken, len(c.objects))
-	return nil
+	random   *rand.Rand
+	machines []*machine
+	cluster  jobstest.Servers // if there are three machines
+	outside  string           // directory of the node then
+	node     *process         // nil while none is running
+	nodes    int              // that were started
+	records  int
+	alone    int           // cuts of one server
+	longest  time.Duration // until the others answered
 }
 
 // wait waits for a random time: mostly for some seconds, which may end while the process still
 // recovers, and at times until a job is over.
-func (c *cutter) wait(ctx context.Context, p *process) error {
+func (c *cutter) wait(ctx context.Context) error {
 	const longest, most, step = 6000, 45 * time.Second, 50 * time.Millisecond
 	pause := time.Duration(200+c.random.IntN(longest)) * time.Millisecond
 	if c.random.IntN(5) > 0 {
 		return parallel.Sleep(ctx, pause)
 	}
+	before, err := c.node.count(noteOver)
+	if err != nil {
+		return err
+	}
 	for began := time.Now(); time.Since(began) < most; {
-		over, err := p.has(noteOver)
-		if err != nil || over {
+		over, err := c.node.count(noteOver)
+		if err != nil || over > before {
 			return err
 		}
 		if err := parallel.Sleep(ctx, step); err != nil {
@@ -173,15 +108,9 @@ func (c *cutter) wait(ctx context.Context, p *process) error {
 	return nil
 }
 
-// has tells whether the process has written a note of a kind.
-func (p *process) has(what string) (bool, error) {
-	text, err := os.ReadFile(p.notes)
-	return bytes.Contains(text, []byte(`"what":"`+what+`"`)), err
-}
-
 // look checks the objects on the disk.
 func (c *cutter) look(ctx context.Context) error {
-	from, err := store.OpenDir(filepath.Join(c.power.disk.dir, "store"), store.Options{})
+	from, err := store.OpenDir(filepath.Join(c.nodeDir(), "store"), store.Options{})
 	if err != nil {
 		return err
 	}
@@ -192,26 +121,24 @@ func (c *cutter) look(ctx context.Context) error {
 // finish lets a last process finish all jobs, and checks their results.
 func (c *cutter) finish(ctx context.Context) error {
 	const most = 5 * time.Minute
-	p, err := c.start(c.cuts, true)
-	if err != nil {
+	if err := c.endNode(); err != nil { // the last cut has left it
+		return err
+	}
+	if err := c.start(true); err != nil {
 		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	for idle := false; !idle && err == nil; {
-		if idle, err = p.has(noteIdle); err == nil && !idle {
+	var err error
+	for idle := 0; idle == 0 && err == nil; {
+		if idle, err = c.node.count(noteIdle); err == nil && idle == 0 {
 			err = parallel.Sleep(limited, time.Second)
 		}
 	}
-	if err := errors.Join(err, p.kill(), p.end()); err != nil {
+	if err := errors.Join(err, c.endNode()); err != nil {
 		return fmt.Errorf("the jobs are not over: %w", err)
 	}
-	notes, err := readNotes(p.notes)
-	if err != nil {
-		return err
-	}
-	c.take(notes, time.Now().UnixNano())
-	from, err := store.OpenDir(filepath.Join(c.power.disk.dir, "store"), store.Options{ReadOnly: true})
+	from, err := store.OpenDir(filepath.Join(c.nodeDir(), "store"), store.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
