@@ -14,6 +14,7 @@ import (
 // Intervals of what is done again and again.
 const (
 	healEvery      = 2 * time.Second
+	leadersEvery   = 5 * time.Second
 	workersEvery   = 2 * time.Second
 	reconcileEvery = 30 * time.Second
 	// progressEvery is shorter than queue.LeaseTTL, after which progress is forgotten.
@@ -102,6 +103,19 @@ func New(c Config) (*Dispatcher, error) {
 // Run dispatches until ctx ends and returns its cause then. Before, it waits until no other
 // dispatcher holds the lease.
 func (d *Dispatcher) Run(ctx context.Context) error {
+	group, inner := parallel.WithContext(ctx)
+	if !d.Alone {
+		group.Go(func() error { return d.watchLeaders(inner) })
+	}
+	group.Go(func() error { return d.terms(inner) })
+	if err := group.Wait(); ctx.Err() == nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// terms dispatches, and waits for the lease again whenever it was lost.
+func (d *Dispatcher) terms(ctx context.Context) error {
 	for {
 		err := d.term(ctx)
 		if err != nil && d.Alone {

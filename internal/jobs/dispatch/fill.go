@@ -8,6 +8,7 @@ import (
 
 	"github.com/declip/declip/internal/jobs/queue"
 	"github.com/declip/declip/internal/jobs/schema"
+	"github.com/declip/declip/internal/parallel"
 )
 
 // fill puts batches in, until each lane has as many as its window or no item is left.
@@ -118,13 +119,33 @@ func (d *Dispatcher) tick(ctx context.Context, now time.Time) error {
 // heal mends what a power failure has left of the queue.
 func (d *Dispatcher) heal(ctx context.Context) error {
 	mended, err := d.Engine.Heal(ctx)
-	for _, what := range mended {
+	d.mended(mended)
+	return err
+}
+
+// mended reports what was mended.
+func (d *Dispatcher) mended(names []string) {
+	for _, what := range names {
 		d.Log.Warn("the queue was damaged and is mended", "what", what)
 		if d.Observer != nil {
 			d.Observer.Healed(what)
 		}
 	}
-	return err
+}
+
+// watchLeaders looks for streams without a leader until ctx ends. All requests to such a stream
+// wait, also those for the lease, so this needs no lease and no other request.
+func (d *Dispatcher) watchLeaders(ctx context.Context) error {
+	for {
+		if err := parallel.Sleep(ctx, leadersEvery); err != nil {
+			return err
+		}
+		replaced, err := d.Engine.ReplaceLeaderless(ctx)
+		d.mended(replaced)
+		if err != nil && ctx.Err() == nil {
+			d.Log.Warn("leaders of the queue's streams are not known", "error", err)
+		}
+	}
 }
 
 // countWorkers reads the workers' heartbeats.

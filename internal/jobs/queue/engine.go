@@ -69,6 +69,12 @@ type Engine interface {
 	// three calls have seen it. It returns the names of what was mended.
 	Heal(ctx context.Context) ([]string, error)
 
+	// ReplaceLeaderless makes streams again, empty, that have had no leader for LeaderlessFor although
+	// their servers are there, if their contents are put in again by those who use them; of others,
+	// the log says so. It returns their names. It is called again and again, by any number of
+	// processes.
+	ReplaceLeaderless(ctx context.Context) ([]string, error)
+
 	// Reset deletes all streams and buckets with their contents, and makes them again.
 	Reset(ctx context.Context) error
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,6 +16,8 @@ type healing struct {
 	mu    sync.Mutex
 	pools map[string]int // slots of the pools that this engine has made
 	seen  map[string]fault
+	// leaderless says since when streams have had no leader, see ReplaceLeaderless.
+	leaderless map[string]leaderless
 }
 
 // fault is how a consumer differs from its stream. A power failure may leave a consumer that is
@@ -76,12 +79,12 @@ func (e *JetStream) Heal(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return mended, err
 	}
-	if len(mended) > 0 { // consumers went with their streams
-		for pool, slots := range e.healing.known() {
-			if err := e.Pool(ctx, pool, slots); err != nil {
-				return mended, err
-			}
-		}
+	pools, err := e.healPools(ctx)
+	if !slices.Contains(mended, workStream) { // consumers go with their stream
+		mended = append(mended, pools...)
+	}
+	if err != nil {
+		return mended, err
 	}
 	for _, token := range []string{workToken, hookToken} {
 		replaced, err := e.healStream(ctx, token)
@@ -91,10 +94,46 @@ func (e *JetStream) Heal(ctx context.Context) ([]string, error) {
 		}
 	}
 	for _, name := range mended {
-		e.settings.log.Warn("queue mended", slog.String("name", name))
-		if e.settings.hooks.Healed != nil {
-			e.settings.hooks.Healed(name)
+		e.mended(name)
+	}
+	return mended, nil
+}
+
+// mended reports a stream, pool or consumer that was mended.
+func (e *JetStream) mended(name string) {
+	e.settings.log.Warn("queue mended", slog.String("name", name))
+	if e.settings.hooks.Healed != nil {
+		e.settings.hooks.Healed(name)
+	}
+}
+
+// healPools makes the consumers of this engine's pools again that are missing, such as those of a
+// stream that was made again.
+func (e *JetStream) healPools(ctx context.Context) (mended []string, err error) {
+	pools := e.healing.known()
+	if len(pools) == 0 {
+		return nil, nil
+	}
+	consumers, _, err := e.consumers(ctx, workStream)
+	if err != nil {
+		return nil, err
+	}
+	there := map[string]bool{}
+	for _, c := range consumers {
+		there[c.Name] = true
+	}
+	for pool, slots := range pools {
+		missing := false
+		for _, p := range Priorities {
+			missing = missing || !there[consumer(pool, p)]
 		}
+		if !missing {
+			continue
+		}
+		if err := e.Pool(ctx, pool, slots); err != nil {
+			return mended, err
+		}
+		mended = append(mended, pool)
 	}
 	return mended, nil
 }

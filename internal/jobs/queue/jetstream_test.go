@@ -8,8 +8,9 @@ import (
 
 // Times of engines under test.
 const (
-	testWait = time.Second // AckWait
-	testTTL  = time.Second // LeaseTTL
+	testWait       = time.Second      // AckWait
+	testLeaderless = 12 * time.Second // LeaderlessFor
+	testTTL        = time.Second      // LeaseTTL
 )
 
 // testLog prints the warnings of an engine and its server if a test fails.
@@ -18,7 +19,7 @@ func testLog(t *testing.T) *slog.Logger {
 }
 
 func testSettings(t *testing.T) settings {
-	return settings{ackWait: testWait, leaseTTL: testTTL, log: testLog(t)}
+	return settings{ackWait: testWait, leaseTTL: testTTL, leaderless: testLeaderless, log: testLog(t)}
 }
 
 // embedded starts an embedded queue, which is closed with the test.

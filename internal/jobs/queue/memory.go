@@ -212,6 +212,9 @@ func (m *Memory) Heal(ctx context.Context) ([]string, error) {
 	return nil, nil
 }
 
+// ReplaceLeaderless is Engine.ReplaceLeaderless. There are no leaders.
+func (m *Memory) ReplaceLeaderless(ctx context.Context) ([]string, error) { return m.Heal(ctx) }
+
 // Reset is Engine.Reset.
 func (m *Memory) Reset(ctx context.Context) error {
 	if err := m.begin(ctx, "reset", ""); err != nil {

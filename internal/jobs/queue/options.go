@@ -24,15 +24,16 @@ type Hooks struct {
 
 // settings are common to all connections.
 type settings struct {
-	hooks    Hooks
-	log      *slog.Logger
-	copies   int           // of streams and buckets; 0: as they are, or usualCopies
-	ackWait  time.Duration // AckWait, except in tests
-	leaseTTL time.Duration // LeaseTTL, except in tests
-	worker   bool
-	own      bool                      // the server is in this process
-	lose     func(subject string) bool // in tests: whether the answer to a publish is lost
-	prefix   string                    // of inboxes; "": the client's own
+	hooks      Hooks
+	log        *slog.Logger
+	copies     int           // of streams and buckets; 0: as they are, or usualCopies
+	ackWait    time.Duration // AckWait, except in tests
+	leaseTTL   time.Duration // LeaseTTL, except in tests
+	leaderless time.Duration // LeaderlessFor, except in tests
+	worker     bool
+	own        bool                      // the server is in this process
+	lose       func(subject string) bool // in tests: whether the answer to a publish is lost
+	prefix     string                    // of inboxes; "": the client's own
 }
 
 func (s settings) withDefaults() settings {
@@ -47,6 +48,9 @@ func (s settings) withDefaults() settings {
 	}
 	if s.leaseTTL == 0 {
 		s.leaseTTL = LeaseTTL
+	}
+	if s.leaderless == 0 {
+		s.leaderless = LeaderlessFor
 	}
 	return s
 }

@@ -108,6 +108,7 @@ func TestThree(t *testing.T) {
 	t.Run("Suite", func(t *testing.T) { suite(t, e, testWait, testTTL, true) })
 	t.Run("Heal", func(t *testing.T) { healsConsumerAhead(t, e) })
 	t.Run("LosesLeader", func(t *testing.T) { losesLeader(t, c, e) })
+	t.Run("ReplacesLeaderless", func(t *testing.T) { replacesLeaderless(t, c, e) })
 }
 
 // leader is the server that leads a stream, -1 if none does.

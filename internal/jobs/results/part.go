@@ -44,8 +44,9 @@ func EncodePart(records []schema.Record) (part []byte, digest string, err error)
 	return part, hex.EncodeToString(sum[:]), nil
 }
 
-// letOthersRun lets others run after some records: a goroutine that computes holds its processor for
-// 10 ms otherwise, and an answer of the queue in the same process passes through many goroutines.
+// letOthersRun lets others run after some records: a goroutine that computes holds its processor
+// for 10 ms otherwise, and an answer of the queue in the same process passes through many
+// goroutines.
 func letOthersRun(record int) {
 	if record%32 == 31 { // about 0.2 ms
 		runtime.Gosched()
