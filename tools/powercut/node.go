@@ -154,7 +154,7 @@ func (n *node) list(ctx context.Context) error {
 
 func (n *node) dispatch(ctx context.Context) error {
 	const batch = 8
-	d, err := dispatch.New(dispatch.Config{Engine: n.engine, Store: n.store, ID: "d", Alone: true, Batch: batch, Log: n.log})
+	d, err := dispatch.New(dispatch.Config{Engine: n.engine, Store: n.store, ID: "d", Alone: n.queue == "", Batch: batch, Log: n.log})
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,15 @@ const LeaderlessFor = time.Minute
 // counted from 0 again.
 var replaceable = []string{workStream, bucketPrefix + BucketLeases, bucketPrefix + BucketTries}
 
-// leaderless is a stream without a leader.
+// mostGap is the longest time between two looks at a stream that counts as time without a leader:
+// in a longer one, the servers may have been away.
+const mostGap = 10 * time.Second
+
+// leaderless is a stream that was seen without a leader.
 type leaderless struct {
 	created time.Time // the stream, which another process may replace meanwhile
-	since   time.Time
+	last    time.Time // when it was seen
+	lasted  time.Duration
 	told    bool
 }
 
@@ -32,10 +37,10 @@ type leaderless struct {
 // and none is elected.
 func (e *JetStream) ReplaceLeaderless(ctx context.Context) (replaced []string, err error) {
 	for _, c := range e.streams() {
-		info, err := e.once(ctx, c.Name)
-		if err != nil {
-			e.healing.led("") // how long a stream has been without a leader is not known
-			return replaced, fmt.Errorf("stream %s: %w", c.Name, err)
+		info, onceErr := e.once(ctx, c.Name)
+		if onceErr != nil { // of a stream without a leader, not each question is answered
+			err = errors.Join(err, fmt.Errorf("stream %s: %w", c.Name, onceErr))
+			continue
 		}
 		if info == nil || !waitsForLeader(info) {
 			e.healing.led(c.Name)
@@ -56,7 +61,7 @@ func (e *JetStream) ReplaceLeaderless(ctx context.Context) (replaced []string, e
 				slog.String("stream", c.Name))
 		}
 	}
-	return replaced, nil
+	return replaced, err
 }
 
 // once asks for a stream's state, one time. It gives nil for a stream that does not exist.
@@ -108,22 +113,21 @@ func (h *healing) withoutLeader(info *jetstream.StreamInfo, limit time.Duration)
 	if h.leaderless == nil {
 		h.leaderless = map[string]leaderless{}
 	}
-	l := h.leaderless[info.Config.Name]
-	if !l.created.Equal(info.Created) || l.since.IsZero() {
-		l = leaderless{created: info.Created, since: time.Now()}
+	l, now := h.leaderless[info.Config.Name], time.Now()
+	if l.created.Equal(info.Created) {
+		l.lasted += min(now.Sub(l.last), mostGap)
+	} else {
+		l = leaderless{created: info.Created}
 	}
-	past, told = time.Since(l.since) > limit, l.told
-	l.told = past
+	past, told = l.lasted > limit, l.told
+	l.last, l.told = now, past
 	h.leaderless[info.Config.Name] = l
 	return past, told
 }
 
-// led notes that a stream has a leader; "": nothing is known of any.
+// led notes that a stream has a leader, or is gone.
 func (h *healing) led(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if name == "" {
-		clear(h.leaderless)
-	}
 	delete(h.leaderless, name)
 }
