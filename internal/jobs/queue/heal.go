@@ -16,7 +16,7 @@ type healing struct {
 	mu    sync.Mutex
 	pools map[string]int // slots of the pools that this engine has made
 	seen  map[string]fault
-	// leaderless says since when streams have had no leader, see ReplaceLeaderless.
+	// leaderless says for how long streams have had no leader, see ReplaceLeaderless.
 	leaderless map[string]leaderless
 }
 
@@ -79,15 +79,21 @@ func (e *JetStream) Heal(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return mended, err
 	}
-	pools, err := e.healPools(ctx)
-	if !slices.Contains(mended, workStream) { // consumers go with their stream
-		mended = append(mended, pools...)
-	}
-	if err != nil {
-		return mended, err
-	}
 	for _, token := range []string{workToken, hookToken} {
-		replaced, err := e.healStream(ctx, token)
+		consumers, last, err := e.consumers(ctx, streamName[token])
+		if err != nil {
+			return mended, err
+		}
+		if token == workToken {
+			pools, err := e.healPools(ctx, consumers)
+			if !slices.Contains(mended, workStream) { // consumers go with their stream
+				mended = append(mended, pools...)
+			}
+			if err != nil {
+				return mended, err
+			}
+		}
+		replaced, err := e.healStream(ctx, token, consumers, last)
 		mended = append(mended, replaced...)
 		if err != nil {
 			return mended, err
@@ -107,22 +113,14 @@ func (e *JetStream) mended(name string) {
 	}
 }
 
-// healPools makes the consumers of this engine's pools again that are missing, such as those of a
-// stream that was made again.
-func (e *JetStream) healPools(ctx context.Context) (mended []string, err error) {
-	pools := e.healing.known()
-	if len(pools) == 0 {
-		return nil, nil
-	}
-	consumers, _, err := e.consumers(ctx, workStream)
-	if err != nil {
-		return nil, err
-	}
+// healPools makes the consumers of this engine's pools again that are not among those of the work,
+// such as after the stream was made again.
+func (e *JetStream) healPools(ctx context.Context, consumers []*jetstream.ConsumerInfo) (mended []string, err error) {
 	there := map[string]bool{}
 	for _, c := range consumers {
 		there[c.Name] = true
 	}
-	for pool, slots := range pools {
+	for pool, slots := range e.healing.known() {
 		missing := false
 		for _, p := range Priorities {
 			missing = missing || !there[consumer(pool, p)]
@@ -138,13 +136,13 @@ func (e *JetStream) healPools(ctx context.Context) (mended []string, err error) 
 	return mended, nil
 }
 
-// healStream looks at the consumers of the stream of a first token.
-func (e *JetStream) healStream(ctx context.Context, token string) (replaced []string, err error) {
-	stream := streamName[token]
-	consumers, last, err := e.consumers(ctx, stream)
-	if err != nil || len(consumers) == 0 {
-		return nil, err
+// healStream looks at the consumers of the stream of a first token, of which last is the number of
+// the last message.
+func (e *JetStream) healStream(ctx context.Context, token string, consumers []*jetstream.ConsumerInfo, last uint64) (replaced []string, err error) {
+	if len(consumers) == 0 {
+		return nil, nil
 	}
+	stream := streamName[token]
 	subjects, err := e.Subjects(ctx, token+".>")
 	if err != nil {
 		return nil, err

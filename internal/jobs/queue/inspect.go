@@ -67,14 +67,10 @@ func (e *JetStream) Inspect(ctx context.Context) (Report, error) {
 func (e *JetStream) inspect(ctx context.Context, stream string) (r StreamReport, err error) {
 	missing := false
 	err = e.call(ctx, apiPrefix+"STREAM.INFO."+stream, func(ctx context.Context) error {
-		s, err := e.js.Stream(ctx, stream)
-		if missing = errors.Is(err, jetstream.ErrStreamNotFound); missing {
-			return nil
-		}
-		if err != nil {
+		i, err := e.streamInfo(ctx, stream)
+		if missing = err == nil && i == nil; missing || err != nil {
 			return err
 		}
-		i := s.CachedInfo()
 		r = StreamReport{Name: stream, Messages: i.State.Msgs, Bytes: i.State.Bytes, Copies: i.Config.Replicas}
 		if i.Cluster != nil {
 			r.Leader = i.Cluster.Leader

@@ -37,9 +37,11 @@ type leaderless struct {
 // and none is elected.
 func (e *JetStream) ReplaceLeaderless(ctx context.Context) (replaced []string, err error) {
 	for _, c := range e.streams() {
-		info, onceErr := e.once(ctx, c.Name)
-		if onceErr != nil { // of a stream without a leader, not each question is answered
-			err = errors.Join(err, fmt.Errorf("stream %s: %w", c.Name, onceErr))
+		once, done := context.WithTimeout(ctx, attempt)
+		info, askErr := e.streamInfo(once, c.Name)
+		done()
+		if askErr != nil { // of a stream without a leader, not each question is answered
+			err = errors.Join(err, fmt.Errorf("stream %s: %w", c.Name, class(askErr)))
 			continue
 		}
 		if info == nil || !waitsForLeader(info) {
@@ -64,20 +66,6 @@ func (e *JetStream) ReplaceLeaderless(ctx context.Context) (replaced []string, e
 	return replaced, err
 }
 
-// once asks for a stream's state, one time. It gives nil for a stream that does not exist.
-func (e *JetStream) once(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, attempt)
-	defer cancel()
-	s, err := e.js.Stream(ctx, name)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil, nil
-	case err != nil:
-		return nil, class(err)
-	}
-	return s.CachedInfo(), nil
-}
-
 // waitsForLeader says whether a stream has no leader although all servers with its copies are
 // there.
 func waitsForLeader(info *jetstream.StreamInfo) bool {
@@ -90,13 +78,7 @@ func waitsForLeader(info *jetstream.StreamInfo) bool {
 // makeAgain deletes a stream and makes it, empty, with the settings that it had.
 func (e *JetStream) makeAgain(ctx context.Context, info *jetstream.StreamInfo) error {
 	name := info.Config.Name
-	err := e.call(ctx, apiPrefix+"STREAM.DELETE."+name, func(ctx context.Context) error {
-		if err := e.js.DeleteStream(ctx, name); !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return err
-		}
-		return nil
-	})
-	if err != nil {
+	if err := e.deleteStream(ctx, name); err != nil {
 		return err
 	}
 	return e.call(ctx, apiPrefix+"STREAM.CREATE."+name, func(ctx context.Context) error {

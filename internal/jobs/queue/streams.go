@@ -81,14 +81,8 @@ func (e *JetStream) Setup(ctx context.Context) error {
 func (e *JetStream) setup(ctx context.Context) (made []string, err error) {
 	for _, c := range e.streams() {
 		var there *jetstream.StreamInfo
-		err := e.call(ctx, apiPrefix+"STREAM.INFO."+c.Name, func(ctx context.Context) error {
-			s, err := e.js.Stream(ctx, c.Name)
-			switch {
-			case errors.Is(err, jetstream.ErrStreamNotFound):
-				return nil
-			case err == nil:
-				there = s.CachedInfo()
-			}
+		err := e.call(ctx, apiPrefix+"STREAM.INFO."+c.Name, func(ctx context.Context) (err error) {
+			there, err = e.streamInfo(ctx, c.Name)
 			return err
 		})
 		if err != nil {
@@ -120,6 +114,28 @@ func (e *JetStream) setup(ctx context.Context) (made []string, err error) {
 	return made, nil
 }
 
+// streamInfo asks for a stream's state, one time. It gives nil for a stream that does not exist.
+func (e *JetStream) streamInfo(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	s, err := e.js.Stream(ctx, name)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return s.CachedInfo(), nil
+}
+
+// deleteStream deletes a stream. A missing one is not an error.
+func (e *JetStream) deleteStream(ctx context.Context, name string) error {
+	return e.call(ctx, apiPrefix+"STREAM.DELETE."+name, func(ctx context.Context) error {
+		if err := e.js.DeleteStream(ctx, name); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return err
+		}
+		return nil
+	})
+}
+
 // usualCopies is three in a cluster, and one without.
 func (e *JetStream) usualCopies() int {
 	if e.conn.ConnectedClusterName() != "" {
@@ -140,13 +156,7 @@ func same(a, b jetstream.StreamConfig) bool {
 // Reset is Engine.Reset.
 func (e *JetStream) Reset(ctx context.Context) error {
 	for _, c := range e.streams() {
-		err := e.call(ctx, apiPrefix+"STREAM.DELETE."+c.Name, func(ctx context.Context) error {
-			if err := e.js.DeleteStream(ctx, c.Name); !errors.Is(err, jetstream.ErrStreamNotFound) {
-				return err
-			}
-			return nil
-		})
-		if err != nil {
+		if err := e.deleteStream(ctx, c.Name); err != nil {
 			return fmt.Errorf("stream %s cannot be deleted: %w", c.Name, err)
 		}
 	}
