@@ -195,7 +195,21 @@ func printExport(w io.Writer, r convert.Report, off localize.ExportDifference, s
 		}
 	}
 	if spec.Mode == network.ModeTiles {
-		fmt.Fprintf(w, ", the finished map by %.2g, because of what is not in the file", off.Map)
+		fmt.Fprintf(w, ", the finished map by %.2g%s", off.Map, whyMap(off, spec))
+	}
+	if spec.Judge != nil {
+		fmt.Fprint(w, "; the file gives no score")
 	}
 	fmt.Fprintln(w)
+}
+
+// whyMap says why the finished map differs from the file's.
+func whyMap(off localize.ExportDifference, spec network.Spec) string {
+	switch {
+	case off.Map <= maxExported:
+		return ""
+	case len(spec.Detectors) > 0 || spec.Blobs:
+		return ", because of what is not in the file"
+	}
+	return ", because declip runs tiles of another size"
 }

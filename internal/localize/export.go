@@ -24,8 +24,8 @@ type ExportDifference struct {
 	// Map is that of the finished maps: with detectors, and without small and low-confidence regions,
 	// which the file leaves out, and of tiles, unless the file takes these.
 	Map float64
-	// Confidence and Score are those of the maps of confidence and of the pictures' scores; 0 for
-	// networks without.
+	// Confidence and Score are those of the maps of confidence and of the scores that networks give; 0
+	// for networks without.
 	Confidence, Score float64
 }
 
@@ -61,6 +61,9 @@ func CompareExport(ctx context.Context, e *engine.Engine, m *network.Pretrained,
 		own, err := x.own(ctx, group.members[0].whole, want, p)
 		if err != nil {
 			return d, err
+		}
+		if x.spec.Judge != nil { // it comes after the network: the file has no score
+			want.Score = nil
 		}
 		if err := d.add(want, got, own); err != nil {
 			return d, err

@@ -45,9 +45,17 @@ func exportedCases(t *testing.T) map[string]exportedCase {
 		return networktest.ReadGolden(t, filepath.Join("..", "nn", "network", "testdata", name+".json")).Rules
 	}
 	vit := append(networktest.ViT("model.model.visual.", 64, 8, 3, 4), networktest.Conv("model.", 64, networktest.AllStages(4, [4]int{8, 8, 4, 4}))...)
+	judged, err := network.New(lite.Spec(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := judged.SetJudge(&network.Judge{Features: []string{"jpeg"}, Weights: []float64{1}}); err != nil {
+		t.Fatal(err)
+	}
 	tiles := open(tensors, map[string]string{network.SpecKey: lite.SpecJSON()}, network.Override{})
 	return map[string]exportedCase{
 		"tiles":           {tiles, 0, 0, 0.1},
+		"tiles, judged":   {open(tensors, map[string]string{network.SpecKey: judged.SpecJSON()}, network.Override{}), 0, 0, 0.1},
 		"tiles, one size": {tiles, 240, 200, 0},
 		"resize":          {open(networktest.Tensors(vit), networktest.Published("layer1", "conv-4"), network.Override{}), 0, 0, 0},
 		"cat-net":         {open(networktest.Tensors(networktest.SmallCATNet.Rules(true)), nil, network.Override{}), 0, 0, 0},

@@ -46,7 +46,10 @@ func (r *Report) describe(m *network.Pretrained, o ONNXOptions) {
 		r.Inputs = []Port{{network.PortImage, fmt.Sprintf("float32 [N, 3, %s], RGB in [0, 1], not normalised: "+
 			"the whole picture, scaled to that size", size)}}
 		r.Outputs = ownMap("[N, 1, h, w]")
-		r.Notes = []string{"declip scales pictures with Pillow's bilinear filter, and the map bilinearly to the picture's size."}
+		r.Notes = []string{
+			"declip scales pictures with Pillow's bilinear filter, and the map bilinearly to the picture's size.",
+			`"declip localize --tiles" runs it over squares of the picture's own pixels instead, and averages where they overlap.`,
+		}
 	}
 }
 
@@ -69,13 +72,12 @@ func (r *Report) describeTiles(m *network.Pretrained, size string) {
 		"Pixels beyond the picture mirror those inside, without repeating the edge.",
 		"Where tiles overlap, their probabilities are averaged with weights that fall as sin^2 towards the other tile.",
 	}
-	left := leftOut(spec)
-	if len(left) > 0 {
+	if left := leftOut(spec); len(left) > 0 {
 		r.Notes = append(r.Notes, "Not in the file: "+strings.Join(left, ", ")+".")
 	}
 }
 
-// leftOut names the steps after a network that change its map.
+// leftOut names the steps after a network that change its map or give a score.
 func leftOut(spec network.Spec) []string {
 	var list []string
 	for _, d := range spec.Detectors {
@@ -83,6 +85,9 @@ func leftOut(spec network.Spec) []string {
 	}
 	if spec.Blobs {
 		list = append(list, "the rule that drops small and low-confidence regions")
+	}
+	if spec.Judge != nil {
+		list = append(list, "the calibrated probability that the whole picture was manipulated, which declip gives as its score")
 	}
 	return list
 }
