@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -111,5 +112,57 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	if count < 50 {
 		t.Errorf("only %d commands were found", count)
+	}
+}
+
+// goAround is a program around the Go examples of pages, with what they take from their readers.
+const goAround = `package main
+
+import (
+	"context"
+	"fmt"
+	"image"
+
+	"github.com/declip/declip"
+	"github.com/declip/declip/evaluation"
+)
+
+func main() {}
+
+var (
+	ctx      = context.Background()
+	files    []string
+	predict  func(string) declip.Map
+	readMask func(string) image.Image
+	_        evaluation.Options
+)
+
+func _() { fmt.Println() }
+`
+
+// Every Go example of the README and of the pages compiles.
+func TestDocumentedGoCompiles(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, count := goAround, 0
+	for _, page := range append(pages, "../../README.md") {
+		blocks := strings.Split(readText(t, page), "\n```go\n")
+		for _, block := range blocks[1:] {
+			code, _, _ := strings.Cut(block, "\n```")
+			text += "\n// " + filepath.Base(page) + "\nfunc _() error {\n" + code + "\nreturn nil\n}\n"
+			count++
+		}
+	}
+	if count < 3 {
+		t.Fatalf("only %d examples were found", count)
+	}
+	file := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "vet", file).CombinedOutput(); err != nil {
+		t.Errorf("the examples of the pages: %v\n%s", err, out)
 	}
 }
