@@ -84,6 +84,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	a.say("%v\n", err)
+	if hint := nextStep(err); hint != "" {
+		fmt.Fprintln(a.stderr, hint)
+	}
 	return exitFailed
 }
 
@@ -130,6 +133,7 @@ itself, which it asks you to report.`,
 	root.PersistentFlags().StringVar(&a.library, "ort-lib", "",
 		"ONNX Runtime's shared `library`, or the directory that contains it (default: $DECLIP_ORT_LIB, then the usual places)")
 	a.addCommands(root)
+	refuseUnknown(root)
 	addCompletions(root)
 	a.addVersionFlag(root)
 	return root
@@ -156,7 +160,7 @@ func (a *app) addCommands(root *cobra.Command) {
 // helpOnly runs a command that only has subcommands: it prints the help, and refuses arguments.
 func helpOnly(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef(cmd, "unknown command %q", args[0])
+		return unknownCommand(cmd, args[0])
 	}
 	return cmd.Help()
 }

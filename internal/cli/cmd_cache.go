@@ -60,7 +60,7 @@ func (a *app) newCacheInfo() *cobra.Command {
 		if *asJSON {
 			return json.NewEncoder(a.stdout).Encode(info)
 		}
-		_, err = fmt.Fprintf(a.stdout, "%s: %d records in %d shards, %s\n", info.Dir, info.Records, info.Shards, sizeText(info.Bytes))
+		_, err = fmt.Fprintf(a.stdout, "%s: %s in %s, %s\n", info.Dir, plural(info.Records, "record"), plural(info.Shards, "shard"), sizeText(info.Bytes))
 		return err
 	}
 	return cmd
@@ -78,7 +78,7 @@ func (a *app) newCacheClear() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("feature cache: %w", err)
 		}
-		if _, err := fmt.Fprintf(a.stdout, "%s: removed %d shards, %s\n", path, removed.Shards, sizeText(removed.Bytes)); err != nil {
+		if _, err := fmt.Fprintf(a.stdout, "%s: removed %s, %s\n", path, plural(removed.Shards, "shard"), sizeText(removed.Bytes)); err != nil {
 			return err
 		}
 		if inUse > 0 {

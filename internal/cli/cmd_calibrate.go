@@ -227,7 +227,7 @@ func (a *app) printCalibration(o calibrateOptions, f calibrate.Facts) error {
 		return err
 	}
 	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "model %s, %d manipulated pictures, %d untouched\n", o.model, f.Manipulated, f.Untouched)
+	fmt.Fprintf(t, "model %s, %s, %d untouched\n", o.model, plural(f.Manipulated, "manipulated picture"), f.Untouched)
 	fmt.Fprintln(t, "at 0.5\tF1\tuntouched flagged")
 	printPoint(t, "before", f.Before, f.Untouched)
 	printPoint(t, "after", f.After, f.Untouched)

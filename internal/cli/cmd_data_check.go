@@ -146,7 +146,7 @@ func (a *app) printDataCheck(o dataCheckOptions, r *check.Report) error {
 	}
 	verdict := "no errors"
 	if r.Wrong > 0 {
-		verdict = fmt.Sprintf("%d errors", r.Wrong)
+		verdict = plural(r.Wrong, "error")
 	}
 	_, err := fmt.Fprintln(a.stdout, verdict)
 	return err

@@ -46,7 +46,7 @@ func (a *app) newJobsRetry() *cobra.Command {
 	cmd := a.withJobs("retry [flags] JOB", "Work again on the pictures of a job that failed", oneJob, func(ctx context.Context, h *jobsHome, o jobsOptions, args []string) error {
 		n, err := h.Retry(ctx, o.tenant, args[0], !dead)
 		if err == nil {
-			fmt.Fprintf(a.stdout, "%d pictures are tried again\n", n)
+			fmt.Fprintf(a.stdout, "to be tried again: %s\n", plural(n, "picture"))
 		}
 		return err
 	})
@@ -60,7 +60,7 @@ func (a *app) newJobsRebuild() *cobra.Command {
 	cmd := a.withJobs("rebuild [flags]", "Make a lost queue again from the store", noArguments, func(ctx context.Context, h *jobsHome, _ jobsOptions, _ []string) error {
 		made, err := h.Rebuild(ctx)
 		if err == nil {
-			fmt.Fprintf(a.stdout, "%d jobs and %d finished batches are in the queue again\n", made.Jobs, made.Events)
+			fmt.Fprintf(a.stdout, "in the queue again: %s, finished batches: %d\n", plural(made.Jobs, "job"), made.Events)
 		}
 		return err
 	})

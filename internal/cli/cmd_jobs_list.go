@@ -23,6 +23,9 @@ func (a *app) withJobs(use, short string, args cobra.PositionalArgs, f func(ctx 
 			if err := o.check(cmd); err != nil {
 				return err
 			}
+			if err := o.existing(); err != nil {
+				return err
+			}
 			h, err := a.openJobs(cmd.Context(), o, nil, a.quietLog())
 			if err != nil {
 				return err
@@ -38,7 +41,7 @@ func (a *app) withJobs(use, short string, args cobra.PositionalArgs, f func(ctx 
 // oneJob asks for the identifier of a job.
 func oneJob(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usagef(cmd, "expected the identifier of one job, got %d arguments", len(args))
+		return usagef(cmd, "expected the identifier of one job, got %s", plural(len(args), "argument"))
 	}
 	return nil
 }

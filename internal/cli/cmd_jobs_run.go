@@ -227,7 +227,7 @@ func (a *app) finishLocal(ctx context.Context, h *jobsHome, o jobsRunOptions, st
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.stdout, "job %s: %d pictures, %d flagged, %d failed\nresults: %s\n", st.ID, st.Items, st.Flagged, st.Failed, quoted(out))
+		fmt.Fprintf(a.stdout, "job %s: %s, %d flagged, %d failed\nresults: %s\n", st.ID, plural(st.Items, "picture"), st.Flagged, st.Failed, quoted(out))
 	}
 	return a.summarize(st.Failed+unread, st.Items+unread)
 }

@@ -56,6 +56,8 @@ func (o *jobsSubmitOptions) check(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "--class %q: expected cpu or gpu", o.class)
 	case o.manifest != "" && len(args) > 0:
 		return usagef(cmd, "--manifest lists all pictures: no further arguments are expected, got %q", args[0])
+	case o.wait && o.jobs.nats.url == "":
+		return usagef(cmd, "--wait needs --nats: nobody can work on the jobs of a directory meanwhile; \"declip jobs run\" works on them itself")
 	case o.from != "" && queue.CheckToken(o.from) != nil:
 		return usagef(cmd, "--from: %w", queue.CheckToken(o.from))
 	case o.from == "" && len(o.jobs.sources) > 1:
@@ -139,6 +141,9 @@ func (a *app) runJobsSubmit(cmd *cobra.Command, o jobsSubmitOptions, args []stri
 	}
 	fmt.Fprintln(a.stdout, job.ID)
 	if !o.wait {
+		if h.alone {
+			a.notice(fmt.Sprintf("the job waits: \"declip jobs run\" and \"declip serve --jobs %s\" work on it", quoted(o.jobs.dir)))
+		}
 		return nil
 	}
 	return a.followStatus(ctx, h.Service, o.jobs.tenant, job.ID, false)

@@ -181,11 +181,7 @@ func printExport(w io.Writer, r convert.Report, off localize.ExportDifference, s
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, n)
 	}
-	pictures := "1 picture"
-	if off.Pictures != 1 {
-		pictures = fmt.Sprintf("%d pictures", off.Pictures)
-	}
-	fmt.Fprintf(w, "compared with \"declip localize\" on %s: the network's map differs by at most %.2g", pictures, off.Network)
+	fmt.Fprintf(w, "compared with \"declip localize\" on %s: the network's map differs by at most %.2g", plural(off.Pictures, "picture"), off.Network)
 	for _, port := range r.Outputs {
 		switch port.Name {
 		case network.PortConfidence:

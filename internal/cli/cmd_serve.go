@@ -194,7 +194,7 @@ func (a *app) runServe(cmd *cobra.Command, o serveOptions) error {
 	// Before the models are opened, in case the address is in use.
 	listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", o.addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("--addr: %w", err)
 	}
 	defer listener.Close()
 	models, opened, closeModels, err := a.openServed(cmd, o)
@@ -299,7 +299,7 @@ func readToken(file string) (string, error) {
 	}
 	data, err := os.ReadFile(filepath.Clean(file))
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("--token-file: %w", err)
 	}
 	token := strings.TrimSpace(string(data))
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {

@@ -134,7 +134,7 @@ func (a *app) newStudy() *cobra.Command {
 // study reads the study from its file or from the flags.
 func (o *studyOptions) study(cmd *cobra.Command, args []string) (study.File, error) {
 	if len(args) != 1 {
-		return study.File{}, usagef(cmd, "got %d arguments, expected the file of a study or one of the kinds %s", len(args), strings.Join(study.Kinds, ", "))
+		return study.File{}, usagef(cmd, "got %s, expected the file of a study or one of the kinds %s", plural(len(args), "argument"), strings.Join(study.Kinds, ", "))
 	}
 	if err := checkThreads(cmd, o.training.config.Threads); err != nil {
 		return study.File{}, err

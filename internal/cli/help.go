@@ -147,6 +147,10 @@ func printCommands(w io.Writer, cmd *cobra.Command) {
 
 // flagError says in one form what is wrong with a flag's value: --flag VALUE: expected ...
 func flagError(cmd *cobra.Command, err error) error {
+	var missing *pflag.NotExistError
+	if errors.As(err, &missing) {
+		return unknownFlag(cmd, missing)
+	}
 	var invalid *pflag.InvalidValueError
 	if !errors.As(err, &invalid) {
 		return usagef(cmd, "%w", err)

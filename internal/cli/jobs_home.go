@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -84,6 +86,22 @@ func (o *jobsOptions) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--tenant: %w", queue.CheckToken(o.tenant))
 	}
 	return checkSources(cmd, o.sources)
+}
+
+// errNoJobs is wrapped by the error about a directory of jobs that does not exist.
+var errNoJobs = errors.New("no such directory")
+
+// existing refuses a directory of jobs that does not exist: a command about a job would make an
+// empty one.
+func (o *jobsOptions) existing() error {
+	if o.nats.url != "" {
+		return nil
+	}
+	_, err := os.Stat(o.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("--jobs %s: %w", o.dir, errNoJobs)
+	}
+	return err
 }
 
 func checkSources(cmd *cobra.Command, sources []string) error {

@@ -109,13 +109,6 @@ func (s *studyProgress) training(r *study.Run, number, of int) train.Hooks {
 	}
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // studyOutcome prints the summary of the report and its path.
 func (a *app) studyOutcome(p *study.Plan) error {
 	page := filepath.Join(p.File.Out, report.PageFile)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/declip/declip/internal/nn/weights"
@@ -125,7 +126,10 @@ func Find(name string) (string, error) {
 	if isFolder {
 		return "", fmt.Errorf("model %s is a directory without %s: expected a file", name, weights.IndexName)
 	}
-	return "", fmt.Errorf("model %q: %w: it is not built in (%s), not published, not a file, and not in %s",
+	if strings.ContainsRune(name, filepath.Separator) || slices.Contains(suffixes, filepath.Ext(name)) {
+		return "", fmt.Errorf("model %q: %w: there is no such file, here or in %s", name, ErrNotFound, dir)
+	}
+	return "", fmt.Errorf("model %q: %w: it is not built in (%s), not published, not a file, and not in %s; \"declip models list\" shows all",
 		name, ErrNotFound, listed(Names()), dir)
 }
 

@@ -182,7 +182,7 @@ func (o ServerOptions) listen(n *server.Options) (err error) {
 	}
 	switch {
 	case o.TLS.Cert == "" && !o.Insecure:
-		return fmt.Errorf("listening at %s: %w: a certificate and its key are needed, or --insecure", o.Listen, ErrInvalid)
+		return fmt.Errorf("listening at %s: %w: a certificate and its key are needed (--tls-cert, --tls-key), or --insecure", o.Listen, ErrInvalid)
 	case o.TLS.CA == "" && o.Users == "" && !o.Insecure:
 		return fmt.Errorf("listening at %s: %w: who may connect? Give a file of users, a CA of client certificates, or --insecure",
 			o.Listen, ErrInvalid)
