@@ -166,6 +166,9 @@ func (r *Result) choose(ctx context.Context, folder string, o Options) error {
 		r.After = m.at(middle)
 		if pass == 0 {
 			r.Before, r.Manipulated, r.Untouched = r.After, m.manipulated, m.flags.Count()
+			if err := o.canJudge(r.Manipulated, r.Untouched); err != nil {
+				return err // before further passes
+			}
 		} else if r.After.Flagged <= o.MaxFlagged {
 			return nil
 		}

@@ -24,6 +24,16 @@ type Judged struct {
 // parts is the number of parts for Judged: each is judged by weights fitted on the others.
 const parts = 5
 
+// canJudge returns an error if there are too few pictures of a kind for Judge: they are judged by
+// weights fitted on other pictures of both kinds.
+func (o Options) canJudge(manipulated, untouched int) error {
+	if !o.Judge || min(manipulated, untouched) >= 2 {
+		return nil
+	}
+	return fmt.Errorf("judging whole pictures needs at least 2 manipulated and 2 untouched pictures, and there are %d and %d: "+
+		"add untouched ones with --pristine or pictures with masks with --data", manipulated, untouched)
+}
+
 // fitJudge fits what judges whole pictures, to the maps of the network as it is now.
 func (r *Result) fitJudge(ctx context.Context, path string, o Options) error {
 	if err := r.net.SetJudge(nil); err != nil {

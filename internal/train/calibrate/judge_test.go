@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/declip/declip/internal/localize"
@@ -39,6 +40,21 @@ func TestFitLogistic(t *testing.T) {
 	}
 	if _, _, err := fitLogistic(list[:0]); err == nil {
 		t.Error("no examples are taken")
+	}
+}
+
+// Too few pictures of a kind are an error of the first pass.
+func TestRunJudgeNeedsBothKinds(t *testing.T) {
+	o := options(t, makePicture("a", 40, true), makePicture("b", 40, true), makePicture("c", 40, false))
+	o.Judge = true
+	passes := 0
+	o.Done = func(pass, _ int) { passes = pass + 1 }
+	_, err := Run(t.Context(), model(t), o)
+	if err == nil || !strings.Contains(err.Error(), "at least 2 manipulated and 2 untouched pictures, and there are 2 and 1: add untouched ones with --pristine") {
+		t.Errorf("error %v", err)
+	}
+	if passes != 1 {
+		t.Errorf("%d passes, expected 1", passes)
 	}
 }
 

@@ -27,7 +27,7 @@ func fitLogistic(list []example) (weights []float64, bias float64, err error) {
 		count[index(e.manipulated)]++
 	}
 	if count[0] == 0 || count[1] == 0 {
-		return nil, 0, errors.New("manipulated and untouched pictures are needed to judge whole pictures, and all are of one kind")
+		return nil, 0, errors.New("manipulated and untouched pictures are needed to judge whole pictures, and nearly all are of one kind: add pictures of the other kind")
 	}
 	n := len(list[0].features)
 	mean, scale := moments(list, n)
