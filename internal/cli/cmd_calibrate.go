@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -128,9 +129,14 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 		return err
 	}
 	defer file.Close()
+	weights, err := localize.WeightsOf(ctx, o.model) // --out may replace the file
+	if err != nil {
+		return err
+	}
+	made := &madeBy{Program: version(), Weights: weights}
 	bar := &progress{}
 	defer func() { bar.finish() }()
-	options := calibrate.Options{MaxFlagged: o.maxFlagged, Detectors: o.detectorNames(), Blobs: o.blobs, Open: a.predictor(o),
+	options := calibrate.Options{MaxFlagged: o.maxFlagged, Detectors: o.detectorNames(), Blobs: o.blobs, Open: a.predictor(o, made),
 		Judge: o.judge, OpenFacts: a.factsOf(o), Workers: runtime.GOMAXPROCS(0)}
 	for i := range source.Len() {
 		load := func() (dataset.Sample, error) { return source.Load(ctx, i) }
@@ -154,16 +160,21 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 		return err
 	}
 	bar.finish()
-	return a.printCalibration(o, result.Facts)
+	return a.printCalibration(o, result.Facts, made)
 }
 
-// predictor opens models for calibrate.Run.
-func (a *app) predictor(o calibrateOptions) func(path string) (calibrate.Predict, func(), error) {
+// predictor opens models for calibrate.Run. made gets the engine.
+func (a *app) predictor(o calibrateOptions, made *madeBy) func(path string) (calibrate.Predict, func(), error) {
 	return func(path string) (calibrate.Predict, func(), error) {
 		model, err := localize.Open(path, localize.Options{Library: a.library, Device: o.device, Threads: o.threads})
 		if err != nil {
 			return nil, nil, err
 		}
+		by, err := model.Provenance()
+		if err != nil {
+			return nil, nil, errors.Join(err, model.Close())
+		}
+		made.Engine = by.Engine
 		predict := func(ctx context.Context, p *picture.RGB) ([]float32, error) {
 			r, err := model.Localize(ctx, picture.New(p))
 			if err != nil {
@@ -215,11 +226,12 @@ type calibration struct {
 	Model string `json:"model"`
 	Out   string `json:"out"`
 	calibrate.Facts
+	Provenance *madeBy `json:"provenance"` // of the numbers; weights are those of the model as it was
 }
 
-func (a *app) printCalibration(o calibrateOptions, f calibrate.Facts) error {
+func (a *app) printCalibration(o calibrateOptions, f calibrate.Facts, made *madeBy) error {
 	if o.json {
-		text, err := json.Marshal(calibration{o.model, o.out, f})
+		text, err := json.Marshal(calibration{o.model, o.out, f, made})
 		if err != nil {
 			return err
 		}

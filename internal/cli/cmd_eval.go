@@ -170,14 +170,14 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 		return err
 	}
 	bar.finish()
-	if o.csv != "" {
-		if err := writeScores(o.csv, runs); err != nil {
-			return err
-		}
-	}
 	table := newEvaluation(o, sets, runs, len(p.Models()))
 	if table.Provenance, err = evaluated(model); err != nil {
 		return err
+	}
+	if o.csv != "" {
+		if err := writeScores(o.csv, runs, table.Provenance); err != nil {
+			return err
+		}
 	}
 	if err := a.printEvaluation(o, table); err != nil {
 		return err
@@ -192,15 +192,15 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 }
 
 // evaluated says what made the scores of a model, or of maps if it is nil.
-func evaluated(model *localize.Model) (*evalProvenance, error) {
+func evaluated(model *localize.Model) (*madeBy, error) {
 	if model == nil {
-		return &evalProvenance{Program: version()}, nil
+		return &madeBy{Program: version()}, nil
 	}
 	made, err := model.Provenance()
 	if err != nil {
 		return nil, err
 	}
-	return &evalProvenance{made.Program, made.Engine, made.Weights}, nil
+	return &madeBy{made.Program, made.Engine, made.Weights}, nil
 }
 
 // openPredictor opens the models or maps to measure. The caller closes the model, which is nil for

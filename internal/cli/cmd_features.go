@@ -130,7 +130,7 @@ func (a *app) runFeatures(cmd *cobra.Command, o featuresOptions, paths []string)
 	if err := writableDir(o.out); err != nil {
 		return err
 	}
-	if o.format == formatSafetensors {
+	if o.format == formatSafetensors || o.json {
 		source.hashFile(cmd.Context())
 	}
 
@@ -157,6 +157,7 @@ type featureSource struct {
 	backbone *network.Backbone
 	layers   []string
 	shapes   []network.Features
+	engine   string // and its version; openPass sets it
 	// sha256 waits for the digest of the backbone's file; hashFile sets it.
 	sha256 func() (string, error)
 }
@@ -238,6 +239,7 @@ func (a *app) openPass(s *featureSource, o engineOptions) (*localize.Pass, error
 	if err != nil {
 		return nil, err
 	}
+	s.engine = "ONNX Runtime " + e.Info().Version
 	return localize.NewPass(e, s.backbone, s.layers, localize.LoadOptions{LowMemory: o.lowMemory})
 }
 

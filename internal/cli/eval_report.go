@@ -15,7 +15,6 @@ import (
 
 	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/evaluate"
-	"github.com/declip/declip/internal/localize"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -32,17 +31,10 @@ type evaluation struct {
 	Failed    []jsonError `json:"failed,omitempty"`
 	// FilesLeftOut counts the files in the data sets' directories that are not pictures, by
 	// extension.
-	FilesLeftOut map[string]int  `json:"files_left_out,omitempty"`
-	Provenance   *evalProvenance `json:"provenance"`
+	FilesLeftOut map[string]int `json:"files_left_out,omitempty"`
+	Provenance   *madeBy        `json:"provenance"`
 
 	sets []*dataset.Set
-}
-
-// evalProvenance says what made the scores. Engine and weights are missing where no model ran.
-type evalProvenance struct {
-	Program string                 `json:"declip"`
-	Engine  string                 `json:"engine,omitempty"`
-	Weights []localize.WeightsFile `json:"weights,omitempty"`
 }
 
 // modelRow is one model's summary under one condition.
@@ -115,6 +107,9 @@ func (e *evaluation) print(to io.Writer) error {
 	fmt.Fprintf(to, "model %s, threshold %g\n", e.Model, e.Threshold)
 	for _, s := range e.sets {
 		fmt.Fprintf(to, "data %s\n", s)
+	}
+	if e.Provenance != nil {
+		fmt.Fprintf(to, "made by %s\n", e.Provenance)
 	}
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	if e.IoU != nil || e.F1Fixed != nil {
@@ -296,22 +291,22 @@ func inBrackets(intervals map[string]evaluate.Interval, name string, scale float
 }
 
 // writeScores writes a CSV table with one row per picture, model and perturbation.
-func writeScores(path string, runs []evaluate.Scored) error {
+func writeScores(path string, runs []evaluate.Scored, made *madeBy) error {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	_ = w.Write([]string{"image", "method", "width", "height", "manipulated_pixels", "iou", "f1_fixed", "f1_best",
 		"ap", "auc", "mean_probability", "fraction_over_threshold", "flagged", "error", "model", "perturbation",
-		"f1_plain", "balanced_accuracy", "mcc"}) // writing to a buffer cannot fail
+		"f1_plain", "balanced_accuracy", "mcc", "declip", "engine", "weights"}) // writing to a buffer cannot fail
 	for _, run := range runs {
 		for _, p := range run.Pictures {
-			_ = w.Write(slices.Concat(scoresRow(p), []string{run.Model, run.Perturbation}, plainScores(p)))
+			_ = w.Write(slices.Concat(scoresRow(p), []string{run.Model, run.Perturbation}, plainScores(p), made.columns()))
 		}
 	}
 	w.Flush()
 	return picture.WriteFile(path, b.Bytes())
 }
 
-// plainScores are the last columns: they were added later.
+// plainScores are columns behind the others: they were added later.
 func plainScores(p evaluate.Picture) []string {
 	row := make([]string, 3)
 	if p.Err != nil || p.Scores.Manipulated == 0 {

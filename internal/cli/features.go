@@ -149,13 +149,14 @@ func numbers(list [3]float32) string { return fmt.Sprintf("%v,%v,%v", list[0], l
 
 // jsonFeatures is the JSON line of a picture.
 type jsonFeatures struct {
-	Image     string        `json:"image"`
-	Width     int           `json:"width"`
-	Height    int           `json:"height"`
-	Format    string        `json:"format"`
-	Backbone  string        `json:"backbone"`
-	Features  []jsonFeature `json:"features"`
-	ElapsedMS float64       `json:"elapsed_ms"`
+	Image      string        `json:"image"`
+	Width      int           `json:"width"`
+	Height     int           `json:"height"`
+	Format     string        `json:"format"`
+	Backbone   string        `json:"backbone"`
+	Features   []jsonFeature `json:"features"`
+	Provenance *madeBy       `json:"provenance"`
+	ElapsedMS  float64       `json:"elapsed_ms"`
 }
 
 type jsonFeature struct {
@@ -169,8 +170,13 @@ func (a *app) featuresJSON(s *featureSource, bar *progress) func(*work[*extracte
 		if w.err != nil {
 			return a.failureJSON(bar, w.input.path, w.err)
 		}
+		sum, err := s.sha256()
+		if err != nil {
+			return err
+		}
 		line := jsonFeatures{
-			Image: w.input.path, Width: w.decoded.Width, Height: w.decoded.Height, Format: w.decoded.Format,
+			Provenance: &madeBy{version(), s.engine, []localize.WeightsFile{{Name: filepath.Base(s.backbone.Path()), SHA256: sum}}},
+			Image:      w.input.path, Width: w.decoded.Width, Height: w.decoded.Height, Format: w.decoded.Format,
 			Backbone: s.backbone.Arch(), ElapsedMS: localize.Milliseconds(w.elapsed),
 		}
 		for i, layer := range s.layers {
