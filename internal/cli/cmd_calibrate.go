@@ -226,7 +226,7 @@ type calibration struct {
 	Model string `json:"model"`
 	Out   string `json:"out"`
 	calibrate.Facts
-	Provenance *madeBy `json:"provenance"` // of the numbers; weights are those of the model as it was
+	Provenance *madeBy `json:"provenance"` // weights are those of the model before
 }
 
 func (a *app) printCalibration(o calibrateOptions, f calibrate.Facts, made *madeBy) error {

@@ -38,7 +38,8 @@ func (a *app) newJobsCancel() *cobra.Command {
 
 func (a *app) newJobsRemove() *cobra.Command {
 	return a.jobControl("rm", "Delete a job and its results", `Delete a job with its records, maps and events. A job that is not over is
-cancelled first. The pictures stay.`, func(s *jobs.Service) act { return s.Remove })
+cancelled first. The pictures stay, and so do files that "declip jobs run" and
+"declip jobs results" have written.`, func(s *jobs.Service) act { return s.Remove })
 }
 
 func (a *app) newJobsRetry() *cobra.Command {

@@ -57,7 +57,7 @@ func (o *jobsSubmitOptions) check(cmd *cobra.Command, args []string) error {
 	case o.manifest != "" && len(args) > 0:
 		return usagef(cmd, "--manifest lists all pictures: no further arguments are expected, got %q", args[0])
 	case o.wait && o.jobs.nats.url == "":
-		return usagef(cmd, "--wait needs --nats: nobody can work on the jobs of a directory meanwhile; \"declip jobs run\" works on them itself")
+		return usagef(cmd, "--wait needs --nats: no other process can work on the jobs of a directory meanwhile; \"declip jobs run\" works on them itself")
 	case o.from != "" && queue.CheckToken(o.from) != nil:
 		return usagef(cmd, "--from: %w", queue.CheckToken(o.from))
 	case o.from == "" && len(o.jobs.sources) > 1:

@@ -293,10 +293,10 @@ func inBrackets(intervals map[string]evaluate.Interval, name string, scale float
 // writeScores writes a CSV table with one row per picture, model and perturbation.
 func writeScores(path string, runs []evaluate.Scored, made *madeBy) error {
 	var b bytes.Buffer
-	w := csv.NewWriter(&b)
+	w := csv.NewWriter(&b) // writing to a buffer cannot fail
 	_ = w.Write([]string{"image", "method", "width", "height", "manipulated_pixels", "iou", "f1_fixed", "f1_best",
 		"ap", "auc", "mean_probability", "fraction_over_threshold", "flagged", "error", "model", "perturbation",
-		"f1_plain", "balanced_accuracy", "mcc", "declip", "engine", "weights"}) // writing to a buffer cannot fail
+		"f1_plain", "balanced_accuracy", "mcc", "declip", "engine", "weights"})
 	for _, run := range runs {
 		for _, p := range run.Pictures {
 			_ = w.Write(slices.Concat(scoresRow(p), []string{run.Model, run.Perturbation}, plainScores(p), made.columns()))

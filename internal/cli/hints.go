@@ -96,7 +96,7 @@ func editDistance(a, b string) int {
 }
 
 // refuseUnknown makes the commands that cobra adds refuse names that do not exist, instead of
-// printing a help that nobody asked for.
+// printing the help of the parent.
 func refuseUnknown(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

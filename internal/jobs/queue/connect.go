@@ -144,8 +144,10 @@ func dial(ctx context.Context, address string, options []nats.Option) (*nats.Con
 			return conn, nil
 		case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
 			return nil, fmt.Errorf("queue at %s: %w: %w", address, ErrDenied, err)
-		case errors.Is(err, nats.ErrSecureConnRequired), errors.Is(err, nats.ErrSecureConnWanted):
-			return nil, fmt.Errorf("queue at %s: %w", address, err)
+		case errors.Is(err, nats.ErrSecureConnRequired):
+			return nil, fmt.Errorf("queue at %s: %w: its servers require TLS", address, err)
+		case errors.Is(err, nats.ErrSecureConnWanted):
+			return nil, fmt.Errorf("queue at %s: %w: its servers have no TLS, and connections without it need --insecure", address, err)
 		}
 		select {
 		case <-ctx.Done():

@@ -100,8 +100,8 @@ func TestTLS(t *testing.T) {
 // A client that wants TLS does not talk to a server without it.
 func TestServerWithoutTLS(t *testing.T) {
 	_, url := serveTLS(t, ServerOptions{Insecure: true})
-	if err := refused(t, ConnectOptions{URL: url}); !errors.Is(err, nats.ErrSecureConnWanted) {
-		t.Fatalf("got %v, expected that there is no TLS", err)
+	if err := refused(t, ConnectOptions{URL: url}); !errors.Is(err, nats.ErrSecureConnWanted) || !strings.Contains(err.Error(), "need --insecure") {
+		t.Fatalf("got %v, expected that there is no TLS, and what to do", err)
 	}
 	e := connected(t, ConnectOptions{URL: url, Insecure: true})
 	if r := inspect(t, e); r.TLS || r.Synced || len(r.Missing) != 8 || len(r.Streams) != 0 {
