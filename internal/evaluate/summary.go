@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"math"
+	"slices"
 
 	"github.com/declip/declip/internal/metric"
 )
@@ -37,6 +38,12 @@ type Pooled struct {
 	F1               float64  `json:"f1"`  // no band along the masks' borders is ignored
 	BalancedAccuracy *float64 `json:"balanced_accuracy"`
 	MCC              float64  `json:"mcc"`
+}
+
+// PooledOf gives the scores of the pixels of all manipulated pictures with masks together. It is
+// nil where Averages.Pooled is. Pictures without scores are left out.
+func PooledOf(pictures []Picture) *Pooled {
+	return averages(slices.DeleteFunc(slices.Clone(pictures), func(p Picture) bool { return p.Err != nil })).Pooled
 }
 
 func newPooled(p *metric.Pooled) *Pooled {

@@ -94,8 +94,22 @@ func (c *Cell) report(threshold float64) report.Cell {
 	out.Problem = ""
 	out.Seconds = c.result.Seconds
 	out.Failure, out.Failed = firstError(c.result.Pictures)
+	out.Pooled = pooled(c.result.Pictures)
 	for _, one := range c.result.Pictures {
 		out.Scores = append(out.Scores, score(one, threshold))
+	}
+	return out
+}
+
+// pooled converts the pooled scores of pictures for the report.
+func pooled(pictures []evaluate.Picture) *report.Pooled {
+	p := evaluate.PooledOf(pictures)
+	if p == nil {
+		return nil
+	}
+	out := &report.Pooled{IoU: p.IoU, F1Plain: p.F1, BalancedAccuracy: math.NaN(), MCC: p.MCC}
+	if p.BalancedAccuracy != nil {
+		out.BalancedAccuracy = *p.BalancedAccuracy
 	}
 	return out
 }

@@ -38,7 +38,7 @@ type page struct {
 	Dolos                              bool
 	Threshold                          string
 	Bootstrap                          int
-	Untouched                          bool
+	Untouched, Pooled                  bool
 	Files                              []string
 }
 
@@ -108,7 +108,7 @@ func (a *Analysis) page(sections []section, cells Table) ([]byte, error) {
 	if len(cells.Rows) <= longest && len(a.Variants)*len(a.Treatments) > 1 {
 		p.Cells = &cells
 	}
-	p.Missing = a.missingList()
+	p.Missing, p.Pooled = a.missingList(), a.pooled()
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, p); err != nil {
 		return nil, fmt.Errorf("report: %w", err)

@@ -95,6 +95,35 @@ type Cell struct {
 	Problem              string // why there are no scores
 	Failed               int    // pictures that could not be scored; they are in no average
 	Failure              string // why the first of them could not be scored
+	// Pooled are the scores of the pixels of all manipulated pictures together; nil in results of
+	// versions without them.
+	Pooled *Pooled
+}
+
+// Pooled are scores in which each pixel counts the same. A score that is not defined is NaN.
+type Pooled struct {
+	IoU              float64 // percent
+	F1Plain          float64 // in [0,1]
+	BalancedAccuracy float64 // in [0,1]
+	MCC              float64 // in [-1,1]
+}
+
+// pooledColumns are the columns of Pooled in the table of all cells, with their values.
+var pooledColumns = []struct {
+	Column
+	metric Metric
+	of     func(Pooled) float64
+}{
+	{Column{"pooled_iou", "pooled IoU", false}, metricOf("iou"), func(p Pooled) float64 { return p.IoU }},
+	{Column{"pooled_f1_plain", "pooled F1 plain", false}, metricOf("f1_plain"), func(p Pooled) float64 { return p.F1Plain }},
+	{Column{"pooled_balanced_accuracy", "pooled balanced accuracy", false}, metricOf("balanced_accuracy"),
+		func(p Pooled) float64 { return p.BalancedAccuracy }},
+	{Column{"pooled_mcc", "pooled MCC", false}, metricOf("mcc"), func(p Pooled) float64 { return p.MCC }},
+}
+
+// pooled says whether a cell has pooled scores.
+func (a *Analysis) pooled() bool {
+	return slices.ContainsFunc(a.Cells, func(c Cell) bool { return c.Pooled != nil })
 }
 
 // Score holds one picture's scores. A score that is not defined for the picture is NaN.

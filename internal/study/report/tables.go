@@ -284,6 +284,11 @@ func (a *Analysis) cellsTable() Table {
 		table.Columns = append(table.Columns, Column{m.Key, m.Name, true})
 	}
 	table.Columns = append(table.Columns, Column{"untouched", "untouched", false}, Column{"flagged_percent", "flagged %", false}, Column{"problem", "problem", false})
+	if a.pooled() {
+		for _, p := range pooledColumns {
+			table.Columns = append(table.Columns, p.Column)
+		}
+	}
 	for _, v := range a.Variants {
 		for _, train := range a.Train {
 			for _, test := range a.Test {
@@ -309,5 +314,17 @@ func (a *Analysis) cellRow(variant, train, test string, t Treatment) []Value {
 	if untouched > 0 {
 		flagged = 100 * share
 	}
-	return append(row, textValue(fmt.Sprint(untouched)), plainNumber(flagged, iou.Format), textValue(problem))
+	row = append(row, textValue(fmt.Sprint(untouched)), plainNumber(flagged, iou.Format), textValue(problem))
+	if !a.pooled() {
+		return row
+	}
+	c := a.cells[place{variant, train, test, t}]
+	for _, p := range pooledColumns {
+		v := math.NaN()
+		if c != nil && c.Pooled != nil {
+			v = p.of(*c.Pooled)
+		}
+		row = append(row, plainNumber(v, p.metric.Format))
+	}
+	return row
 }
