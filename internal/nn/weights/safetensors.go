@@ -93,7 +93,10 @@ func (f *File) parseEntry(decoder *json.Decoder, name string, start, size int64)
 		return fmt.Errorf("a tensor needs a name, dtype, shape and two data_offsets")
 	}
 	begin, end := e.Offsets[0], e.Offsets[1]
-	if begin < 0 || end < begin || end > size {
+	if end > size && begin >= 0 && end >= begin {
+		return fmt.Errorf("bytes %d to %d are outside the contents of %d bytes: the file is truncated, or its header is damaged", begin, end, size)
+	}
+	if begin < 0 || end < begin {
 		return fmt.Errorf("bytes %d to %d are outside the contents of %d bytes", begin, end, size)
 	}
 	want, err := byteLength(e.DType, e.Shape)

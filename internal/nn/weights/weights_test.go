@@ -175,6 +175,7 @@ var badFiles = map[string]struct {
 	"cut json":        {raw(`{"a":{"dtype":"F32"`, nil), "EOF"},
 	"cut after entry": {raw(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`, nil), "EOF"},
 	"text after":      {raw(`{} x`, nil), "after its end"},
+	"cut contents":    {raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, make([]byte, 6)), "the file is truncated"},
 	"unknown field":   {raw(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"x":1}}`, nil), "unknown field"},
 	"no shape":        {raw(`{"a":{"dtype":"F32","data_offsets":[0,4]}}`, make([]byte, 4)), "needs a name"},
 	"null":            {raw(`{"a":null}`, nil), "needs a name"},
