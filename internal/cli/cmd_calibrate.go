@@ -175,14 +175,7 @@ func (a *app) predictor(o calibrateOptions, made *madeBy) func(path string) (cal
 			return nil, nil, errors.Join(err, model.Close())
 		}
 		made.Engine = by.Engine
-		predict := func(ctx context.Context, p *picture.RGB) ([]float32, error) {
-			r, err := model.Localize(ctx, picture.New(p))
-			if err != nil {
-				return nil, err
-			}
-			return r.Prob, nil
-		}
-		return predict, func() { model.Close() }, nil
+		return model.LocalizeShifted, func() { model.Close() }, nil
 	}
 }
 

@@ -3,6 +3,7 @@ package localize
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/declip/declip/internal/parallel"
 )
@@ -23,12 +24,20 @@ var groupSteps = []step[*groupRun]{
 }
 
 // The way of a picture through a network that runs over the picture's own pixels, such as "lite".
-var tiledSteps = []step[*tiledRun]{
+var tiledSteps = slices.Concat(beforeTiles, []step[*tiledRun]{
+	{"run network over tiles", (*tiledRun).runTiles},
+	{"wait for detectors", (*tiledRun).waitForDetectors},
+}, afterTiles)
+
+// The steps before the network runs over tiles.
+var beforeTiles = []step[*tiledRun]{
 	{"find JPEG grid", (*tiledRun).findGrid},
 	{"measure evidence", (*tiledRun).findEvidence},
 	{"start detectors", (*tiledRun).startDetectors},
-	{"run network over tiles", (*tiledRun).runTiles},
-	{"wait for detectors", (*tiledRun).waitForDetectors},
+}
+
+// The steps from the network's map and the findings to the result.
+var afterTiles = []step[*tiledRun]{
 	{"mark findings in network's map", (*tiledRun).markNetworkMap},
 	{"keep sure regions", (*tiledRun).keepSureRegions},
 	{"enlarge map", (*tiledRun).enlarge},

@@ -31,16 +31,19 @@ type tiledRun struct {
 func (r *Runner) runTiled(ctx context.Context, rgb *picture.RGB) (Output, error) {
 	ctx, stop := context.WithCancel(ctx)
 	run := &tiledRun{Runner: r, rgb: rgb}
-	defer func() { // no detector may outlive the run, even if a step fails
-		stop()
-		if run.wait != nil {
-			_, _ = run.wait()
-		}
-	}()
+	defer run.endDetectors(stop)
 	if err := runSteps(ctx, tiledSteps, run); err != nil {
 		return Output{}, err
 	}
 	return Output{Raw: run.raw, Prob: run.prob, Score: run.score, Calibrated: run.score != nil}, nil
+}
+
+// endDetectors stops the detectors and waits: none may outlive the run, even if a step fails.
+func (t *tiledRun) endDetectors(stop func()) {
+	stop()
+	if t.wait != nil {
+		_, _ = t.wait()
+	}
 }
 
 // findGrid finds JPEG's blocks for networks that look at them: tiles begin where blocks do.

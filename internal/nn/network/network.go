@@ -251,6 +251,13 @@ func (n *Network) AddDetectors(names ...string) error {
 	return nil
 }
 
+// SetDetectors replaces the detectors whose findings the map includes; none removes them. A network
+// that does not run in tiles has none: others are an error.
+func (n *Network) SetDetectors(names ...string) error {
+	n.spec.Detectors = nil
+	return n.AddDetectors(names...)
+}
+
 // WeighBlobs says whether small and low-confidence regions of the network's map are dropped. A
 // network that does not run in tiles is an error.
 func (n *Network) WeighBlobs(on bool) error {

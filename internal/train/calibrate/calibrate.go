@@ -28,9 +28,11 @@ type Picture struct {
 	Load func() (dataset.Sample, error)
 }
 
-// Predict gives the probability of manipulation for each pixel of a picture, row by row. It must be
-// safe for concurrent use.
-type Predict func(ctx context.Context, p *picture.RGB) ([]float32, error)
+// Predict calls do for each shift, in their order, with the probability of manipulation for each
+// pixel of a picture, row by row, as the network gives it with the shift added to its logits. It
+// must be safe for concurrent use. Networks that do not run over tiles are run with a shift of 0
+// only.
+type Predict func(ctx context.Context, p *picture.RGB, shifts []float64, do func(i int, prob []float32) error) error
 
 // Options say how to calibrate.
 type Options struct {
@@ -43,7 +45,7 @@ type Options struct {
 	// (localize.Detectors).
 	Detectors []string
 	// Blobs makes the network drop small and low-confidence regions. A threshold is chosen without
-	// it first, then the best shift with it, in small steps from there.
+	// it first, then the best shift with it, among those around the first.
 	Blobs bool
 	// Judge fits what judges whole pictures, after the threshold is chosen. It needs OpenFacts, which
 	// opens the model in a file to compute its features, until close is called.
@@ -65,8 +67,10 @@ type Facts struct {
 	MaxFlagged  float64 `json:"max_flagged"` // of the options
 	Manipulated int     `json:"manipulated"` // pictures
 	Untouched   int     `json:"untouched"`   // pictures
-	Before      Point   `json:"before"`
-	After       Point   `json:"after"`
+	// Before is that of the original network; if it runs over tiles, of its map alone, without
+	// findings of detectors and with all regions.
+	Before Point `json:"before"`
+	After  Point `json:"after"`
 	// Judged says how well whole pictures are judged; nil unless Options.Judge was set.
 	Judged *Judged `json:"judged,omitempty"`
 
@@ -85,8 +89,15 @@ type Point struct {
 // Result is a calibrated network.
 type Result struct {
 	Facts
-	file *weights.File
-	net  *network.Network
+	file   *weights.File
+	net    *network.Network
+	passes int // over all pictures, that have begun
+}
+
+// nextPass is the number of the pass that begins, for Options.Done.
+func (r *Result) nextPass() int {
+	r.passes++
+	return r.passes - 1
 }
 
 // addDetectors adds the detectors that the options name.
@@ -106,47 +117,27 @@ const maxPasses = 5
 // The threshold is chosen from the maps of the original network. In those of the shifted network it
 // is not exactly 0.5, because tiles are blended and maps enlarged as probabilities. So the shifted
 // network is run, too, and shifted again if it flags too many pictures.
+//
+// Findings of detectors and the selection of regions do not move with the logits. Networks that run
+// over tiles, which alone have them, are measured without them first, and then with each of the
+// shifts around the first one.
 func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
-	net, err := network.Open(file)
+	r, err := prepare(file, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Path(), err)
-	}
-	if _, err := net.ShiftLogits(0); err != nil { // before hours of maps
-		return nil, fmt.Errorf("%s: %w", file.Path(), err)
-	}
-	if err := o.addDetectors(net); err != nil {
-		return nil, fmt.Errorf("%s: %w", file.Path(), err)
-	}
-	if net.Spec().Judge != nil { // its weights are for the maps of before
-		if err := net.SetJudge(nil); err != nil {
-			return nil, fmt.Errorf("%s: %w", file.Path(), err)
-		}
-	}
-	r := &Result{Facts: Facts{Threshold: thresholds[middle], MaxFlagged: o.MaxFlagged}, file: file, net: net}
-	if text := file.Metadata()[MetadataKey]; json.Valid([]byte(text)) {
-		r.Previous = json.RawMessage(text)
 	}
 	folder, err := os.MkdirTemp("", "declip-calibrate-")
 	if err != nil {
 		return nil, fmt.Errorf("temporary directory for maps: %w (TMPDIR can name another place)", err)
 	}
 	defer os.RemoveAll(folder)
-	blobs := o.Blobs || net.Spec().Blobs
-	for _, on := range []bool{blobs, false} { // an error before the work, not after it
-		if err := net.WeighBlobs(on); err != nil {
-			return nil, fmt.Errorf("%s: %w", file.Path(), err)
-		}
+	if r.net.Spec().Mode == network.ModeTiles {
+		err = r.chooseInTwo(ctx, folder, o)
+	} else {
+		err = r.choose(ctx, folder, o, false)
 	}
-	if err := r.choose(ctx, folder, o); err != nil {
+	if err != nil {
 		return nil, err
-	}
-	if blobs {
-		if err := net.WeighBlobs(true); err != nil {
-			return nil, err
-		}
-		if err := r.chooseWithRegions(ctx, folder, o); err != nil {
-			return nil, err
-		}
 	}
 	if o.Judge {
 		if err := r.fitJudge(ctx, filepath.Join(folder, "judge.safetensors"), o); err != nil {
@@ -156,10 +147,54 @@ func Run(ctx context.Context, file *weights.File, o Options) (*Result, error) {
 	return r, nil
 }
 
-// choose shifts the network's logits until 0.5 is the threshold of the options.
-func (r *Result) choose(ctx context.Context, folder string, o Options) error {
+// prepare reads the network, adds what the options ask for, and finds errors before hours of maps.
+func prepare(file *weights.File, o Options) (*Result, error) {
+	net, err := network.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := net.ShiftLogits(0); err != nil {
+		return nil, err
+	}
+	if err := o.addDetectors(net); err != nil {
+		return nil, err
+	}
+	if err := net.WeighBlobs(o.Blobs || net.Spec().Blobs); err != nil {
+		return nil, err
+	}
+	if net.Spec().Judge != nil { // its weights are for the maps of before
+		if err := net.SetJudge(nil); err != nil {
+			return nil, err
+		}
+	}
+	r := &Result{Facts: Facts{Threshold: thresholds[middle], MaxFlagged: o.MaxFlagged}, file: file, net: net}
+	if text := file.Metadata()[MetadataKey]; json.Valid([]byte(text)) {
+		r.Previous = json.RawMessage(text)
+	}
+	return r, nil
+}
+
+// chooseInTwo chooses a first shift from the network's maps alone, and the best one around it from
+// those with the findings of detectors and the selection of regions.
+func (r *Result) chooseInTwo(ctx context.Context, folder string, o Options) error {
+	spec := r.net.Spec()
+	if err := errors.Join(r.net.SetDetectors(), r.net.WeighBlobs(false)); err != nil {
+		return err
+	}
+	if err := r.choose(ctx, folder, o, true); err != nil {
+		return err
+	}
+	if err := errors.Join(r.net.SetDetectors(spec.Detectors...), r.net.WeighBlobs(spec.Blobs)); err != nil {
+		return err
+	}
+	return r.chooseByShifts(ctx, folder, o)
+}
+
+// choose shifts the network's logits until 0.5 is the threshold of the options. With first, it only
+// shifts them by the threshold of the original network, which others continue from.
+func (r *Result) choose(ctx context.Context, folder string, o Options, first bool) error {
 	for pass := range maxPasses {
-		m, err := r.measure(ctx, filepath.Join(folder, fmt.Sprintf("pass%d.safetensors", pass)), o, pass)
+		m, err := r.measure(ctx, folder, o)
 		if err != nil {
 			return err
 		}
@@ -172,18 +207,23 @@ func (r *Result) choose(ctx context.Context, folder string, o Options) error {
 		} else if r.After.Flagged <= o.MaxFlagged {
 			return nil
 		}
-		best, err := m.best(o.MaxFlagged)
+		// The next network may again flag a picture more than this one's maps say, so each pass allows
+		// one less.
+		best, err := m.best(o.MaxFlagged - float64(pass)/float64(max(1, r.Untouched)))
+		if pass > 0 && errors.Is(err, ErrNoThreshold) {
+			best, err = m.best(o.MaxFlagged)
+		}
 		if err != nil {
 			return err
 		}
 		if best == middle {
 			return nil
 		}
-		if err := r.shift(-logits[best]); err != nil {
+		if err := r.shift(-logits[best]); err != nil || first {
 			return err
 		}
 	}
-	return fmt.Errorf("the shifted network still flags %.1f %% of the untouched pictures after %d passes, expected at most %.1f %%",
+	return fmt.Errorf("the shifted network still flags %.2f %% of the untouched pictures after %d passes, expected at most %.2f %%",
 		100*r.After.Flagged, maxPasses, 100*o.MaxFlagged)
 }
 
@@ -197,17 +237,23 @@ func (r *Result) shift(by float64) error {
 	return nil
 }
 
-// measure writes the current network to path and runs it over all pictures.
-func (r *Result) measure(ctx context.Context, path string, o Options, pass int) (*measured, error) {
+// openCurrent writes the current network to the folder and opens it, until done is called.
+func (r *Result) openCurrent(folder string, o Options) (predict Predict, done func(), err error) {
+	path := filepath.Join(folder, fmt.Sprintf("pass%d.safetensors", r.passes))
 	if err := r.Write(path); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	predict, done, err := o.Open(path)
+	return o.Open(path)
+}
+
+// measure writes the current network to the folder and runs it over all pictures.
+func (r *Result) measure(ctx context.Context, folder string, o Options) (*measured, error) {
+	predict, done, err := r.openCurrent(folder, o)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	return measure(ctx, o, predict, pass)
+	return measure(ctx, o, predict, r.nextPass())
 }
 
 // Write writes the network with its former metadata and the Facts. Tensors keep their types, except

@@ -8,7 +8,6 @@ import (
 	"github.com/declip/declip/internal/metric"
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/numeric"
-	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -47,7 +46,7 @@ func (r *Result) fitJudge(ctx context.Context, path string, o Options) error {
 		return err
 	}
 	defer done()
-	list, err := examples(ctx, o, facts)
+	list, err := examples(ctx, o, facts, r.nextPass())
 	if err != nil {
 		return err
 	}
@@ -62,23 +61,18 @@ func (r *Result) fitJudge(ctx context.Context, path string, o Options) error {
 }
 
 // examples computes the features of all pictures.
-func examples(ctx context.Context, o Options, facts Features) ([]example, error) {
-	list := make([]example, len(o.Pictures))
-	err := parallel.For(ctx, len(list), max(1, o.Workers), func(ctx context.Context, i int) error {
-		p := o.Pictures[i]
-		return parallel.Catch(func() error {
-			sample, err := p.Load()
-			if err != nil {
-				return err // names the file
-			}
-			list[i].manipulated = sample.Manipulated()
-			if list[i].features, err = facts(ctx, sample.Picture); err != nil {
-				return fmt.Errorf("%s: %w", p.Name, err)
-			}
-			return nil
-		})
+func examples(ctx context.Context, o Options, facts Features, pass int) ([]example, error) {
+	return scoreAll(ctx, o, pass, func(ctx context.Context, p Picture) (example, error) {
+		sample, err := p.Load()
+		if err != nil {
+			return example{}, err // names the file
+		}
+		values, err := facts(ctx, sample.Picture)
+		if err != nil {
+			return example{}, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		return example{features: values, manipulated: sample.Manipulated()}, nil
 	})
-	return list, err
 }
 
 // crossValidated judges every part of the pictures by the others.

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/declip/declip/internal/parallel"
-
+	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/metric"
 	"github.com/declip/declip/internal/numeric"
+	"github.com/declip/declip/internal/parallel"
 )
 
 // The thresholds tried, as logits: steps of an eighth between probabilities of 0.00005 and 0.99995.
@@ -44,14 +44,26 @@ type pictureScore struct {
 
 // measure runs a model over all pictures once. The result does not depend on the number of workers.
 func measure(ctx context.Context, o Options, predict Predict, pass int) (*measured, error) {
-	scores := make([]pictureScore, len(o.Pictures))
+	scores, err := scoreAll(ctx, o, pass, func(ctx context.Context, p Picture) (pictureScore, error) {
+		return score(ctx, p, predict)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sum(scores)
+}
+
+// scoreAll computes a score for every picture, in their order. A panic is an error that names the
+// picture.
+func scoreAll[T any](ctx context.Context, o Options, pass int, score func(context.Context, Picture) (T, error)) ([]T, error) {
+	scores := make([]T, len(o.Pictures))
 	var mu sync.Mutex
 	done := 0
 	err := parallel.For(ctx, len(o.Pictures), max(1, o.Workers), func(ctx context.Context, i int) error {
 		p := o.Pictures[i]
 		err := parallel.Catch(func() (err error) {
 			parallel.Point("validate")
-			scores[i], err = score(ctx, p, predict)
+			scores[i], err = score(ctx, p)
 			return err
 		})
 		if parallel.Stack(err) != nil {
@@ -68,10 +80,7 @@ func measure(ctx context.Context, o Options, predict Predict, pass int) (*measur
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return sum(scores)
+	return scores, err
 }
 
 func score(ctx context.Context, p Picture, predict Predict) (pictureScore, error) {
@@ -79,19 +88,23 @@ func score(ctx context.Context, p Picture, predict Predict) (pictureScore, error
 	if err != nil {
 		return pictureScore{}, err // names the file
 	}
-	prob, err := predict(ctx, sample.Picture.RGB)
+	var s pictureScore
+	err = predict(ctx, sample.Picture.RGB, []float64{0}, func(_ int, prob []float32) (err error) {
+		if !sample.Manipulated() {
+			s.flagScore = metric.FlagScore(prob)
+			return nil
+		}
+		s.f1, err = f1At(sample, prob, thresholds)
+		return err
+	})
 	if err != nil {
 		return pictureScore{}, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	if !sample.Manipulated() {
-		return pictureScore{flagScore: metric.FlagScore(prob)}, nil
-	}
-	mask := sample.Mask
-	f1, err := metric.F1At(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, thresholds)
-	if err != nil {
-		return pictureScore{}, fmt.Errorf("%s: %w", p.Name, err)
-	}
-	return pictureScore{f1: f1}, nil
+	return s, nil
+}
+
+func f1At(s dataset.Sample, prob []float32, thresholds []float64) ([]float64, error) {
+	return metric.F1At(prob, metric.Truth(s.Mask.Pix), s.Mask.Width, s.Mask.Height, thresholds)
 }
 
 func sum(scores []pictureScore) (*measured, error) {
