@@ -62,13 +62,14 @@ func (g *Graph) Encode(outputs []Output, inits map[string]Initializer) ([]byte, 
 		}
 		e.outputs.bytes(12, g.openInfo(o.Name, value{o.Node.dtype, o.Node.shape}))
 	}
-	body := make(message, 0, len(e.casts)+len(e.nodes)+len(e.tensors)+len(e.inputs)+len(e.outputs)+16)
+	body := make(message, 0, len(e.casts)+len(e.nodes)+len(e.tensors)+len(e.inputs)+len(e.outputs)+len(e.shapes)+16)
 	body = append(body, e.casts...)
 	body = append(body, e.nodes...)
 	body.text(2, "declip")
 	body = append(body, e.tensors...)
 	body = append(body, e.inputs...)
 	body = append(body, e.outputs...)
+	body = append(body, e.shapes...)
 	return modelProto(body, e.opsets), nil
 }
 
@@ -183,6 +184,7 @@ type encoder struct {
 	tensors message
 	inputs  message
 	outputs message
+	shapes  message // of values whose shape ONNX Runtime cannot infer
 }
 
 // fresh returns an unused value name.
@@ -323,6 +325,13 @@ func (e *encoder) nodeIn(domain, kind string, in, out []string, attrs ...attribu
 		e.opsets[domain] = 1
 	}
 	e.nodes.bytes(1, m)
+}
+
+// shape states the shape of a call's only result, for operators of package operators. ONNX Runtime
+// keeps channels in blocks only where it knows the shapes.
+func (e *encoder) shape(c *call, name string) {
+	n := c.out[0]
+	e.shapes.bytes(13, n.graph.openInfo(name, value{n.dtype, n.shape}))
 }
 
 // sortedKeys makes the encoding deterministic.

@@ -93,7 +93,11 @@ func (b *builder) highPass(x *graph.Node) *graph.Node {
 		}
 	}
 	kernel := b.g.Const([]int{8, 3, 3, 3}, data)
-	return graph.Tanh(graph.Conv(x, kernel, nil, graph.ConvOptions{Stride: 1, Pad: 1, Dilation: 1, Groups: 1}))
+	o := graph.ConvOptions{Stride: 1, Pad: 1, Dilation: 1, Groups: 1}
+	if b.train {
+		return graph.Tanh(graph.Conv(x, kernel, nil, o))
+	}
+	return graph.ConvTanh(x, kernel, o)
 }
 
 // context joins the features at stride 8 (block 2's, and those of JPEG's blocks) with their

@@ -254,7 +254,7 @@ func (m *Pretrained) Program(height, width int) (Program, error) {
 	return m.ProgramIn(Plain, height, width)
 }
 
-// ProgramIn is Program; a network of ModeWhole is written in the given form.
+// ProgramIn is Program; networks of ModeWhole and ModeTiles are written in the given form.
 func (m *Pretrained) ProgramIn(form Form, height, width int) (Program, error) {
 	if m.whole != nil {
 		b, outputs := buildAlone(m.whole, form, height, width)
@@ -266,7 +266,10 @@ func (m *Pretrained) ProgramIn(form Form, height, width int) (Program, error) {
 	if err := m.fits(height, width); err != nil {
 		return Program{}, err
 	}
-	b, logits := m.buildWhole(height, width)
+	if m.spec.Mode != ModeTiles {
+		form = Plain
+	}
+	b, logits := m.buildWhole(form, height, width)
 	if err := b.g.Err(); err != nil {
 		return Program{}, fmt.Errorf("%v for %d x %d pixels: %w", m.spec, width, height, err)
 	}
@@ -287,8 +290,8 @@ func (m *Pretrained) fits(height, width int) error {
 	return nil
 }
 
-func (m *Pretrained) buildWhole(height, width int) (*builder, *graph.Node) {
-	g := graph.New()
+func (m *Pretrained) buildWhole(form Form, height, width int) (*builder, *graph.Node) {
+	g := form.Graph()
 	return m.build(g, pictureInputs(g, m.spec, height, width))
 }
 
@@ -343,7 +346,7 @@ func (m *Pretrained) check() error {
 		return b.check()
 	}
 	if len(m.uses) == 0 {
-		b, _ := m.buildWhole(64, 64)
+		b, _ := m.buildWhole(Plain, 64, 64)
 		return b.check()
 	}
 	for _, u := range m.uses {

@@ -22,8 +22,8 @@ type Form struct {
 	// keep channels in blocks multiply faster that way on some processors. Weights are copied into
 	// that order.
 	Blocked bool
-	// Winograd writes convolutions of 5 x 5 and CAT-Net's first layers as operations of package
-	// operators, which only some engines have.
+	// Winograd writes convolutions of 5 x 5, the high-pass filters of xceptionnet-lite and CAT-Net's
+	// first layers as operations of package operators, which only some engines have.
 	Winograd bool
 	// Training writes depthwise convolutions and the gradients of training steps as operations of
 	// package operators.

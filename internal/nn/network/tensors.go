@@ -29,7 +29,7 @@ func (m *Pretrained) Tensors() ([]RequiredTensor, error) {
 		return tensors.list, err
 	}
 	if len(m.uses) == 0 {
-		b, _ := m.buildWhole(64, 64)
+		b, _ := m.buildWhole(Plain, 64, 64)
 		err := tensors.add(b, "")
 		return tensors.list, err
 	}

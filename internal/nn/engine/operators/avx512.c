@@ -11,6 +11,7 @@
 #define TAPS 5
 #define NAME(f) winograd_##f##_avx512
 #define FREQUENCIES frequencies_compute_avx512
+#define CONV_TANH conv_tanh_compute_avx512
 #define TRAINING(f) f##_avx512
 #include "build.h"
 #if defined(__clang__)

@@ -1,6 +1,7 @@
 // The whole implementation for one kind of processor. A file that includes this defines LANES, TAPS,
-// WIDE (vectors of a row of a product that are kept in registers), NAME, FREQUENCIES and TRAINING, after the pragma that
-// names the processor.
+// WIDE (vectors of a row of a product that are kept in registers), NAME, FREQUENCIES, CONV_TANH and TRAINING, after the
+// pragma that names the processor.
+#include "convtanh.h"
 #include "frequencies.h"
 #include "scratch.h"
 #include "training.h"
@@ -23,6 +24,7 @@
 #if TAPS == 5
 #include "gradient.h"
 #include "lookup.h"
+#include "taps.h"
 #include "depthwise.h"
 #include "moments.h"
 #endif

@@ -3,6 +3,7 @@
 package operators
 
 /*
+#include "convtanh.h"
 #include "frequencies.h"
 #include "winograd.h"
 
@@ -33,6 +34,13 @@ static int lookup(processor kind, const size_t *size, const float *x, const floa
 	                 scale,   bias,    mix,     out_scale, out_bias, y};
 	work_pool pool = {in_turn, NULL, threads};
 	return frequencies_compute(kind, &f, &pool);
+}
+
+static int tanh_of_convolution(processor kind, const size_t *size, const float *x,
+                               const float *kernel, float *y, size_t threads) {
+	conv_tanh c = {size[0], size[1], size[2], size[3], size[4], x, kernel, y};
+	work_pool pool = {in_turn, NULL, threads};
+	return conv_tanh_compute(kind, &c, &pool);
 }
 */
 import "C"
@@ -93,6 +101,15 @@ func frequencyFeatures(kind Kind, s sizes, x, kernel, scale, bias, mix, outScale
 	y := make([]float32, s[0]*s[2]*s[3]*s[4])
 	if C.lookup(kind.c(), s.c(), address(x), address(kernel), address(scale), address(bias), address(mix), address(outScale),
 		address(outBias), address(y), C.size_t(threads)) != 0 {
+		return nil, errMemory
+	}
+	return y, nil
+}
+
+// tanhOfConvolution does the same for conv_tanh_compute.
+func tanhOfConvolution(kind Kind, s sizes, x, kernel []float32, threads int) ([]float32, error) {
+	y := make([]float32, s[0]*s[2]*s[3]*s[4])
+	if C.tanh_of_convolution(kind.c(), s.c(), address(x), address(kernel), address(y), C.size_t(threads)) != 0 {
 		return nil, errMemory
 	}
 	return y, nil

@@ -6,5 +6,7 @@
 // ±1, ±2, ±1/2 and infinity. Rounding errors are about twice those of a direct sum. Convolutions
 // with 3 x 3 kernels use F(6 x 6, 3 x 3) on the same points.
 //
+// The fixed high-pass filters of lite and their tanh are one pass over the picture.
+//
 // CAT-Net's first layers over the coefficients of JPEG blocks are sums of rows of a table.
 package operators

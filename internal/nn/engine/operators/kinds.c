@@ -1,5 +1,6 @@
 //go:build amd64 && (linux || darwin)
 
+#include "convtanh.h"
 #include "frequencies.h"
 #include "training.h"
 #include "winograd.h"
@@ -9,6 +10,7 @@
 	int winograd_convolve_3x3_##kind(const winograd_conv *, const work_pool *);     \
 	int winograd_kernel_gradient_##kind(const winograd_grad *, const work_pool *);  \
 	int frequencies_compute_##kind(const frequencies *, const work_pool *);         \
+	int conv_tanh_compute_##kind(const conv_tanh *, const work_pool *);             \
 	int depthwise_convolve_##kind(const depthwise *, const work_pool *);            \
 	int depthwise_gradient_##kind(const depthwise *, const work_pool *);            \
 	int batch_moments_##kind(const batch_norm *, const work_pool *);                \
@@ -32,6 +34,10 @@ int winograd_kernel_gradient(processor kind, const winograd_grad *g, const work_
 
 int frequencies_compute(processor kind, const frequencies *f, const work_pool *pool) {
 	return kind == processor_avx512 ? frequencies_compute_avx512(f, pool) : frequencies_compute_avx2(f, pool);
+}
+
+int conv_tanh_compute(processor kind, const conv_tanh *c, const work_pool *pool) {
+	return kind == processor_avx512 ? conv_tanh_compute_avx512(c, pool) : conv_tanh_compute_avx2(c, pool);
 }
 
 int depthwise_convolve(processor kind, const depthwise *c, const work_pool *pool) {

@@ -2,6 +2,7 @@
 
 #include "operators.h"
 
+#include "convtanh.h"
 #include "frequencies.h"
 #include "interface.h"
 #include "winograd.h"
@@ -80,6 +81,25 @@ static status *frequency_features(void *kernel, void *context) {
 	return frequencies_compute(o->kind, &f, &pool) ? failure(o->api, "out of memory") : NULL;
 }
 
+static status *convolve_tanh(void *kernel, void *context) {
+	const operation *o = kernel;
+	tensor x, w;
+	status *s = read_input(o->api, context, 0, &x);
+	if (!s) s = read_input(o->api, context, 1, &w);
+	if (s) return s;
+	if (!x.data || !w.data || x.rank != 4 || w.rank != 4 || x.size[1] != w.size[1] || w.size[2] != 3 || w.size[3] != 3 ||
+	    w.size[1] > conv_tanh_most_inputs || w.size[0] > conv_tanh_most_outputs)
+		return failure(o->api, "expected x [N, C, H, W] and a kernel [K, C, 3, 3], C at most 4 and K at most 16");
+	float *y;
+	size_t size[4] = {x.size[0], w.size[0], x.size[2], x.size[3]};
+	s = write_output(o->api, context, size, &y);
+	if (s) return s;
+	threads t = {o->api, context};
+	conv_tanh c = {x.size[0], x.size[1], w.size[0], x.size[2], x.size[3], x.data, w.data, y};
+	work_pool pool = {run_on_threads, &t, o->threads};
+	return conv_tanh_compute(o->kind, &c, &pool) ? failure(o->api, "out of memory") : NULL;
+}
+
 static status *create(const definition *d, interface api, const void *info, void **kernel) {
 	operation *o = malloc(sizeof *o);
 	if (!o) return failure(api, "out of memory");
@@ -101,6 +121,7 @@ static const char *convolve_name(const definition *d) { return "Convolve5x5"; }
 static const char *small_name(const definition *d) { return "Convolve3x3"; }
 static const char *gradient_name(const definition *d) { return "KernelGradient5x5"; }
 static const char *frequency_name(const definition *d) { return "FrequencyFeatures"; }
+static const char *tanh_name(const definition *d) { return "ConvolveTanh3x3"; }
 static const char *provider(const definition *d) { return "CPUExecutionProvider"; }
 static int float_type(const definition *d, size_t i) { return element_float; }
 static size_t one(const definition *d) { return 1; }
@@ -124,7 +145,7 @@ static definition common(processor kind, size_t threads) {
 
 void *operators_domain(const void *base, processor kind, size_t threads, char **error) {
 	interface api = api_of(base);
-	enum { own = 4, count = own + training_operators };
+	enum { own = 5, count = own + training_operators };
 	definition *d = malloc(count * sizeof *d);
 	if (!api || !d) {
 		*error = strdup(api ? "out of memory" : "the library lacks version 17 of the interface");
@@ -136,6 +157,7 @@ void *operators_domain(const void *base, processor kind, size_t threads, char **
 	d[1].name = gradient_name, d[1].input_count = two, d[1].compute_or_fail = kernel_gradient;
 	d[2].name = frequency_name, d[2].input_count = seven, d[2].compute_or_fail = frequency_features, d[2].input_kind = required;
 	d[3].name = small_name, d[3].input_count = five, d[3].compute_or_fail = convolve, d[3].taps = 3;
+	d[4].name = tanh_name, d[4].input_count = two, d[4].compute_or_fail = convolve_tanh, d[4].input_kind = required;
 	training_define(d + own);
 	void *domain = NULL;
 	status *s = CALL(api, slot_create_domain, const char *, void **)("declip", &domain);
