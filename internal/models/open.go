@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -40,8 +41,11 @@ func Names() []string {
 
 // Size returns the length in bytes of a built-in model's file, 0 if there is no such model.
 func Size(name string) int {
-	data, _ := builtin(name)
-	return len(data)
+	info, err := fs.Stat(embedded, embeddedPath(name))
+	if err != nil {
+		return 0
+	}
+	return int(info.Size())
 }
 
 // SHA256 returns the digest of a built-in model's file in hexadecimal, "" if there is no such
@@ -66,8 +70,8 @@ func Version(sha256 string) string { return versions[sha256] }
 
 // BuiltIn reports whether name is that of a built-in model.
 func BuiltIn(name string) bool {
-	_, ok := builtin(name)
-	return ok
+	_, err := fs.Stat(embedded, embeddedPath(name))
+	return err == nil
 }
 
 // Open opens a model's weights. name is looked up among the built-in models, then as Find does. The
@@ -133,12 +137,18 @@ func Find(name string) (string, error) {
 		name, ErrNotFound, listed(Names()), dir)
 }
 
+// builtin returns a copy of a built-in model's file.
 func builtin(name string) ([]byte, bool) {
-	if name == "" || strings.ContainsAny(name, `/\`) {
-		return nil, false
-	}
-	data, err := embedded.ReadFile(path.Join("models", name+suffix))
+	data, err := embedded.ReadFile(embeddedPath(name))
 	return data, err == nil
+}
+
+// embeddedPath is a built-in model's place; no file's for a name with separators.
+func embeddedPath(name string) string {
+	if name == "" || strings.ContainsAny(name, `/\`) {
+		return ""
+	}
+	return path.Join("models", name+suffix)
 }
 
 func listed(names []string) string {
