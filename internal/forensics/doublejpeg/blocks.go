@@ -2,6 +2,7 @@ package doublejpeg
 
 import (
 	"context"
+	"encoding/binary"
 	"math"
 	"runtime"
 
@@ -63,25 +64,39 @@ func quantise(ctx context.Context, p *picture.RGB, x0, y0, stride int, steps *[6
 	return b, err
 }
 
+// lumaOf are the shares of the values of red, green and blue in the luma.
+var lumaOf = func() (shares [3][256]float32) {
+	for c, share := range [3]float32{.299, .587, .114} {
+		for v := range shares[c] {
+			shares[c][v] = share * float32(v)
+		}
+	}
+	return shares
+}()
+
+// anyZero reports whether one of the eight bytes of v is 0.
+func anyZero(v uint64) bool { return (v-0x0101010101010101)&^v&0x8080808080808080 != 0 }
+
 // fill computes block i, which begins at pix.
 func (b *blocks) fill(i int, pix []uint8, stride int, per *[frequencies]float32) {
 	var rows [8][highest + 1]float32
+	clipped := false
 	for y := range rows {
 		row := (*[24]uint8)(pix[y*stride:])
 		var luma [8]float32
 		for x := range luma {
-			luma[x] = .299*float32(row[3*x]) + .587*float32(row[3*x+1]) + .114*float32(row[3*x+2])
+			luma[x] = lumaOf[0][row[3*x]] + lumaOf[1][row[3*x+1]] + lumaOf[2][row[3*x+2]]
 		}
-		for _, v := range row {
-			if v == 0 || v == 255 {
-				b.clipped[i] = true
-			}
+		for at := 0; at < len(row); at += 8 {
+			v := binary.LittleEndian.Uint64(row[at:])
+			clipped = clipped || anyZero(v) || anyZero(^v)
 		}
 		for u := range rows[y] {
 			c := &numeric.DCT[u]
 			rows[y][u] = luma[0]*c[0] + luma[1]*c[1] + luma[2]*c[2] + luma[3]*c[3] + luma[4]*c[4] + luma[5]*c[5] + luma[6]*c[6] + luma[7]*c[7]
 		}
 	}
+	b.clipped[i] = clipped
 	for f, at := range order {
 		c, sum := &numeric.DCT[at[0]], float32(0)
 		for y := range rows {
