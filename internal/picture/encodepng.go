@@ -32,7 +32,16 @@ func EncodePNG(m image.Image, c Compression) (file []byte, err error) {
 
 // EncodePNGContext is EncodePNG, but stops with the error of ctx soon after ctx has ended, for *RGB
 // and *Gray: it looks at ctx before every band.
-func EncodePNGContext(ctx context.Context, m image.Image, c Compression) (file []byte, err error) {
+func EncodePNGContext(ctx context.Context, m image.Image, c Compression) ([]byte, error) {
+	pieces, err := encodePieces(ctx, m, c)
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Join(pieces, nil), nil
+}
+
+// encodePieces gives the parts of a PNG file in order.
+func encodePieces(ctx context.Context, m image.Image, c Compression) (pieces [][]byte, err error) {
 	defer parallel.Recover(&err)
 	parallel.Point("encode")
 	switch m := m.(type) {
@@ -47,7 +56,7 @@ func EncodePNGContext(ctx context.Context, m image.Image, c Compression) (file [
 		level = png.BestCompression
 	}
 	err = (&png.Encoder{CompressionLevel: level}).Encode(&b, m)
-	return b.Bytes(), err
+	return [][]byte{b.Bytes()}, err
 }
 
 // bandBytes is the approximate size of a band before compression: large enough that starting again
@@ -60,7 +69,7 @@ type band struct {
 	size int
 }
 
-func encodePNG(ctx context.Context, pix []uint8, w, h, channels int, c Compression) ([]byte, error) {
+func encodePNG(ctx context.Context, pix []uint8, w, h, channels int, c Compression) ([][]byte, error) {
 	if w <= 0 || h <= 0 || len(pix) != w*h*channels {
 		return nil, fmt.Errorf("png: a picture of %d x %d pixels in %d bytes cannot be encoded", w, h, len(pix))
 	}
@@ -74,7 +83,7 @@ func encodePNG(ctx context.Context, pix []uint8, w, h, channels int, c Compressi
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return assemblePNG(bands, w, h, channels), nil
+	return piecesPNG(bands, w, h, channels), nil
 }
 
 // deflateRows filters and compresses rows [y0, y1) of n bytes each.
@@ -144,40 +153,40 @@ func filterPaeth(line, row, above []uint8, channels int) {
 	}
 }
 
-func assemblePNG(bands []band, w, h, channels int) []byte {
-	size := 64
-	for _, b := range bands {
-		size += len(b.data) + 24
-	}
-	out := make([]byte, 0, size)
-	out = append(out, "\x89PNG\r\n\x1a\n"...)
+// piecesPNG are the parts of a file in order. Compressed rows, nearly the whole file, are not
+// copied.
+func piecesPNG(bands []band, w, h, channels int) [][]byte {
 	header := binary.BigEndian.AppendUint32(nil, uint32(w))
 	header = binary.BigEndian.AppendUint32(header, uint32(h))
 	colour := byte(0)
 	if channels == 3 {
 		colour = 2
 	}
-	out = appendChunk(out, "IHDR", append(header, 8, colour, 0, 0, 0))
+	pieces := appendChunk([][]byte{[]byte("\x89PNG\r\n\x1a\n")}, "IHDR", append(header, 8, colour, 0, 0, 0))
 	sum := uint32(1)
 	for i, b := range bands {
-		data := b.data
+		var before, after []byte
 		if i == 0 {
-			data = append([]byte{0x78, 0x01}, data...)
+			before = []byte{0x78, 0x01}
 		}
 		sum = joinAdler(sum, b.sum, b.size)
 		if i == len(bands)-1 {
-			data = binary.BigEndian.AppendUint32(data, sum)
+			after = binary.BigEndian.AppendUint32(nil, sum)
 		}
-		out = appendChunk(out, "IDAT", data)
+		pieces = appendChunk(pieces, "IDAT", before, b.data, after)
 	}
-	return appendChunk(out, "IEND", nil)
+	return appendChunk(pieces, "IEND")
 }
 
-func appendChunk(out []byte, kind string, data []byte) []byte {
-	out = binary.BigEndian.AppendUint32(out, uint32(len(data)))
-	at := len(out)
-	out = append(append(out, kind...), data...)
-	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[at:]))
+// appendChunk appends a chunk whose data are in parts.
+func appendChunk(pieces [][]byte, kind string, data ...[]byte) [][]byte {
+	size, sum := 0, crc32.ChecksumIEEE([]byte(kind))
+	for _, d := range data {
+		size += len(d)
+		sum = crc32.Update(sum, crc32.IEEETable, d)
+	}
+	pieces = append(pieces, append(binary.BigEndian.AppendUint32(nil, uint32(size)), kind...))
+	return append(append(pieces, data...), binary.BigEndian.AppendUint32(nil, sum))
 }
 
 // joinAdler is the Adler-32 of two byte sequences from those of each; n is the length of the

@@ -29,8 +29,12 @@ func OverlayContext(ctx context.Context, rgb *RGB, m *Map, threshold float64) (*
 	out := NewRGB(rgb.Width, rgb.Height)
 	inBands(rgb.Height, 64, func(y0, y1 int) {
 		for y := y0; y < y1 && ctx.Err() == nil; y++ {
+			copy(out.Pix[3*y*rgb.Width:][:3*rgb.Width], rgb.Pix[3*y*rgb.Width:])
 			for i := y * rgb.Width; i < (y+1)*rgb.Width; i++ {
 				h := &heat[level(m.Prob[i])]
+				if h.keep == 256 { // no colour, as in most of most maps
+					continue
+				}
 				src, dst := rgb.Pix[3*i:3*i+3:3*i+3], out.Pix[3*i:3*i+3:3*i+3]
 				dst[0] = uint8((uint32(src[0])*h.keep + h.r) >> 8)
 				dst[1] = uint8((uint32(src[1])*h.keep + h.g) >> 8)

@@ -2,9 +2,11 @@ package picture
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"image"
 	"image/jpeg"
+	"io"
 	"math"
 
 	"github.com/declip/declip/internal/files"
@@ -13,11 +15,18 @@ import (
 // WritePNG writes a picture atomically: to a temporary file in the same directory, which is then
 // renamed. *RGB and *Gray are encoded fast; see EncodePNG.
 func WritePNG(path string, m image.Image) error {
-	data, err := EncodePNG(m, Fast)
+	pieces, err := encodePieces(context.Background(), m, Fast)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return WriteFile(path, data)
+	return files.Write(path, func(w io.Writer) error {
+		for _, p := range pieces {
+			if _, err := w.Write(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // WriteJPEG is WritePNG for JPEG; see EncodeJPEG.
