@@ -237,7 +237,7 @@ func (r *Result) shift(by float64) error {
 	return nil
 }
 
-// openCurrent writes the current network to the folder and opens it, until done is called.
+// openCurrent writes the current network to the directory and opens it, until done is called.
 func (r *Result) openCurrent(folder string, o Options) (predict Predict, done func(), err error) {
 	path := filepath.Join(folder, fmt.Sprintf("pass%d.safetensors", r.passes))
 	if err := r.Write(path); err != nil {
@@ -246,7 +246,7 @@ func (r *Result) openCurrent(folder string, o Options) (predict Predict, done fu
 	return o.Open(path)
 }
 
-// measure writes the current network to the folder and runs it over all pictures.
+// measure writes the current network to the directory and runs it over all pictures.
 func (r *Result) measure(ctx context.Context, folder string, o Options) (*measured, error) {
 	predict, done, err := r.openCurrent(folder, o)
 	if err != nil {

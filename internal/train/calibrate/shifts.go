@@ -59,8 +59,8 @@ func bestPoint(points []Point, by []float64, maxFlagged float64) int {
 	return best
 }
 
-// measureShifts writes the current network to the folder and runs it over all pictures, with each
-// of the shifts.
+// measureShifts writes the current network to the directory and runs it over all pictures, with
+// each of the shifts.
 func (r *Result) measureShifts(ctx context.Context, folder string, o Options, by []float64) ([]Point, error) {
 	predict, done, err := r.openCurrent(folder, o)
 	if err != nil {
