@@ -296,14 +296,22 @@ func writeScores(path string, runs []evaluate.Scored, made *madeBy) error {
 	w := csv.NewWriter(&b) // writing to a buffer cannot fail
 	_ = w.Write([]string{"image", "method", "width", "height", "manipulated_pixels", "iou", "f1_fixed", "f1_best",
 		"ap", "auc", "mean_probability", "fraction_over_threshold", "flagged", "error", "model", "perturbation",
-		"f1_plain", "balanced_accuracy", "mcc", "declip", "engine", "weights"})
+		"f1_plain", "balanced_accuracy", "mcc", "declip", "engine", "weights", "network_score"})
 	for _, run := range runs {
 		for _, p := range run.Pictures {
-			_ = w.Write(slices.Concat(scoresRow(p), []string{run.Model, run.Perturbation}, plainScores(p), made.columns()))
+			_ = w.Write(slices.Concat(scoresRow(p), []string{run.Model, run.Perturbation}, plainScores(p), made.columns(), networkScore(p)))
 		}
 	}
 	w.Flush()
 	return picture.WriteFile(path, b.Bytes())
+}
+
+// networkScore is the column of the model's own score of the picture, empty if it gives none.
+func networkScore(p evaluate.Picture) []string {
+	if p.Err != nil || p.NetworkScore == nil {
+		return []string{""}
+	}
+	return []string{strconv.FormatFloat(*p.NetworkScore, 'g', -1, 64)}
 }
 
 // plainScores are columns behind the others: they were added later.

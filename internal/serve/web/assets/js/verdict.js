@@ -24,7 +24,7 @@ const grades = {
   },
   weak: {
     level: 1, name: 'weak', title: 'Faint traces',
-    text: 'Less than one pixel in a hundred is marked. Take it as a place to look at, no more.',
+    text: 'Little is marked, or what is marked looks like what the model marks in untouched pictures, too. Take it as a place to look at, no more.',
   },
   some: {
     level: 2, name: 'some', title: 'Some traces',
