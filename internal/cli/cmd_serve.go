@@ -22,7 +22,7 @@ import (
 type serveOptions struct {
 	models    []string
 	network   networkOptions
-	tiling    localize.Tiling
+	look      lookOptions
 	engine    engineOptions
 	addr      string
 	tokenFile string
@@ -53,7 +53,7 @@ func (o *serveOptions) AddFlags(f *pflag.FlagSet) {
 		f.StringArrayVarP(&o.models, "model", "m", []string{models.Default},
 			"`model` as for localize, or NAME=MODEL to serve it as NAME; repeatable, the first one is the default")
 		o.network.AddFlags(f)
-		addTilingFlags(f, &o.tiling)
+		o.look.AddFlags(f)
 		o.engine.AddFlags(f)
 		f.Float64Var(&c.Threshold, "threshold", d.Threshold, "probability above which a pixel counts as manipulated, unless a request sets its own")
 	})
@@ -259,7 +259,7 @@ func (a *app) openServed(cmd *cobra.Command, o serveOptions) (models []serve.Mod
 	}
 	for _, text := range o.models {
 		name, source := servedName(text)
-		model, err := a.open(cmd, modelOptions{models: []string{source}, network: o.network, tiling: o.tiling, engine: o.engine}, localize.Options{Threshold: o.config.Threshold})
+		model, err := a.open(cmd, modelOptions{models: []string{source}, network: o.network, look: o.look, engine: o.engine}, localize.Options{Threshold: o.config.Threshold})
 		if err != nil {
 			return nil, opened, closeAll, err
 		}

@@ -42,7 +42,7 @@ func (o *pictureJobOptions) check(cmd *cobra.Command) error {
 func (o *modelOptions) digestOptions() localize.Options {
 	return localize.Options{
 		Arch: o.network.arch, Layer: o.network.layer, Decoder: o.network.decoder, Input: o.network.input, Backbones: o.network.clip,
-		Statistics: o.network.statistics, Tiling: o.tiling,
+		Statistics: o.network.statistics, Tiling: o.look.tiling, Thorough: o.look.thorough,
 	}
 }
 

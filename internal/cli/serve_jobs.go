@@ -123,7 +123,7 @@ func (a *app) openServedJobs(cmd *cobra.Command, o *serveOptions, opened []*loca
 	}
 	for i, text := range o.models {
 		name, source := servedName(text)
-		m := modelOptions{models: []string{source}, network: o.network, tiling: o.tiling}
+		m := modelOptions{models: []string{source}, network: o.network, look: o.look}
 		model := serve.JobModel{}
 		if model.Digest, err = localize.Digest(cmd.Context(), m.models, m.digestOptions()); err != nil {
 			return nil, errors.Join(err, h.Close())

@@ -23,7 +23,7 @@ var knownLimits = map[string][]string{
 }
 
 // measured are the rates of built-in models' grades on the web page. docs/page.md says how they
-// were counted. They hold for the weights with the digest only.
+// were counted. They hold for the weights with the digest only, and not for --thorough.
 var measured = map[string]measurement{
 	"lite": {
 		digest: "fde86023985fe8ae33bb17e74feeb07a163714f67b9e193763be49a54afe74e9",
@@ -67,7 +67,7 @@ func describeServed(name, source string, model *localize.Model) (serve.Model, er
 	} else if models.BuiltIn(source) {
 		m.Description = "built in: small, for splices, copies and painted-over areas in photographs"
 		m.Licence = &serve.Licence{Name: "Apache-2.0, as the program's", URL: "https://www.apache.org/licenses/LICENSE-2.0"}
-		if known, ok := measured[source]; ok && known.digest == models.SHA256(source) {
+		if known, ok := measured[source]; ok && known.digest == models.SHA256(source) && !made.Thorough {
 			m.Measured = &known.rates
 		}
 	}

@@ -18,9 +18,9 @@ const ResultVersion = 1
 
 // Digest identifies what models give for a picture: a SHA-256 in hexadecimal digits over the
 // contents of their files, backbones included, what was detected in them, stated next to them (by
-// adapter_config.json) or overridden by
-// o.Arch, Layer, Decoder, Input and Tiling, and ResultVersion. Names of files, the device and the
-// threshold do not count. It reads all weights, but opens no engine.
+// adapter_config.json) or overridden by o.Arch, Layer, Decoder, Input, Tiling and Thorough, and
+// ResultVersion. Names of files, the device and the threshold do not count. It reads all weights,
+// but opens no engine.
 func Digest(ctx context.Context, names []string, o Options) (string, error) {
 	tiling, err := o.Tiling.complete()
 	if err != nil {
@@ -34,6 +34,9 @@ func Digest(ctx context.Context, names []string, o Options) (string, error) {
 	}
 	whole := sha256.New()
 	fmt.Fprintf(whole, "results %d\ntiles %+v\n", ResultVersion, tiling)
+	if o.Thorough {
+		fmt.Fprintf(whole, "turns %+v\n", turns)
+	}
 	for _, n := range networks {
 		spec, err := json.Marshal(n.Spec())
 		if err != nil {

@@ -42,7 +42,7 @@ type reading struct {
 func NewGroup(e *engine.Engine, models []*network.Pretrained, o LoadOptions) (*Group, error) {
 	g := &Group{atOnce: together(e)}
 	for _, m := range models {
-		if err := g.add(e, m); err != nil {
+		if err := g.add(e, m, o); err != nil {
 			return nil, err
 		}
 	}
@@ -78,7 +78,7 @@ func (g *Group) load(l *loader, models []*network.Pretrained, o LoadOptions) err
 }
 
 // add adds a model and the passes that it reads.
-func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
+func (g *Group) add(e *engine.Engine, m *network.Pretrained, o LoadOptions) error {
 	mb := &member{name: m.Path(), spec: m.Spec()}
 	g.members = append(g.members, mb)
 	if len(m.Uses()) == 0 {
@@ -92,7 +92,7 @@ func (g *Group) add(e *engine.Engine, m *network.Pretrained) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Path(), err)
 		}
-		mb.whole = whole
+		mb.whole, whole.thorough = whole, o.Thorough
 		whole.sessions.cost, err = keptBytes(m)
 		return err
 	}

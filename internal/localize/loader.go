@@ -13,6 +13,8 @@ type LoadOptions struct {
 	// LowMemory leaves weights mapped from their files, shared between processes, instead of packing
 	// them for the processor. Runs are a few percent slower.
 	LowMemory bool
+	// Thorough is Options.Thorough.
+	Thorough bool
 }
 
 // Packing weights for the processor keeps one core busy and needs memory for copies. A backbone is

@@ -64,6 +64,10 @@ type Options struct {
 	// Tiling runs networks that otherwise see pictures scaled to their input over the pictures' own
 	// pixels.
 	Tiling Tiling
+	// Thorough shows each tile to a network that runs over tiles, such as "lite", in four turns and
+	// takes the mean of the logits: a better map for four times the network's time. Other networks
+	// refuse it.
+	Thorough bool
 	// Backbones are files with CLIP's weights, for models that come without them. Without these
 	// files, the models directory is searched.
 	Backbones []string
@@ -86,6 +90,7 @@ type Model struct {
 	each      bool
 	byMean    []bool // a picture's score by a model is its mean probability
 	tiling    Tiling
+	thorough  bool
 	tiles     *Group // runs the models over tiles; nil without tiling, group if the sizes are the same
 	program   string // version of declip
 	engine    string // name and version
@@ -124,7 +129,7 @@ func OpenSeveral(names []string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{names: names, threshold: o.Threshold, each: o.Each, tiling: tiling, program: o.Program}
+	m := &Model{names: names, threshold: o.Threshold, each: o.Each, tiling: tiling, program: o.Program, thorough: o.Thorough}
 	if err := m.open(o); err != nil {
 		return nil, errors.Join(err, m.closeGroups(), m.closeFiles())
 	}
@@ -198,7 +203,12 @@ func (m *Model) openNetworks(o Options, side int, beside []*weights.File) (list 
 
 // load loads the networks, for the whole picture and for tiles as far as the tiling needs them.
 func (m *Model) load(e *engine.Engine, networks []*network.Pretrained, o Options, beside []*weights.File) (err error) {
-	options := LoadOptions{LowMemory: o.LowMemory}
+	options := LoadOptions{LowMemory: o.LowMemory, Thorough: o.Thorough}
+	if o.Thorough {
+		if err := checkThorough(networks); err != nil {
+			return err
+		}
+	}
 	if m.tiling.Size == 0 {
 		m.group, err = NewGroup(e, networks, options)
 		return err

@@ -23,6 +23,8 @@ type Provenance struct {
 	Engine string `json:"engine"`
 	// Weights are the files with the networks' weights, in the order in which they were opened.
 	Weights []WeightsFile `json:"weights"`
+	// Thorough: by Options.Thorough.
+	Thorough bool `json:"thorough,omitempty"`
 }
 
 // WeightsFile identifies a file with weights.
@@ -120,5 +122,5 @@ func (m *Model) Provenance() (*Provenance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Provenance{Program: m.program, Engine: m.engine, Weights: list}, nil
+	return &Provenance{Program: m.program, Engine: m.engine, Weights: list, Thorough: m.thorough}, nil
 }

@@ -26,6 +26,7 @@ type Runner struct {
 	published published.Network // of a network of ModeWhole
 	judge     *judge            // of whole pictures; nil for none
 	sessions  *sessions
+	thorough  bool // the network sees each tile in several turns
 }
 
 // New makes a runner, whose owner closes it. Sessions are loaded when the first picture of a shape

@@ -107,6 +107,9 @@ func (t *tiledRun) runTiles(ctx context.Context) error {
 }
 
 func (t *tiledRun) runTile(ctx context.Context, p tile.Tile) (logits []float32, oh, ow int, err error) {
+	if t.thorough {
+		return t.logitsOfTurns(ctx, p.Image, p.Height, p.Width)
+	}
 	if t.evidence == nil {
 		return t.logits(ctx, p.Image, p.Height, p.Width, nil)
 	}
