@@ -23,7 +23,9 @@ type Result struct {
 	// exceeds: a score over the threshold means that more than 1 % of the
 	// pixels are marked. For a model that sees the picture scaled to its
 	// input, as the paper's models do, it is the mean probability, as published.
-	// A network that judges the whole picture by itself gives its own score.
+	// A network that judges the whole picture by itself gives its own score, and a
+	// model that was calibrated for it, such as "lite", the probability that the
+	// picture was manipulated, if half of such pictures were.
 	Score float64
 	// ScoreKind says which of them Score is: ScorePercentile, ScoreMean, ScoreNetwork or
 	// ScoreCalibrated.

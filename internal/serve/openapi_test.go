@@ -151,6 +151,10 @@ func TestOpenAPIHasTheValues(t *testing.T) {
 			t.Errorf("%s: default %v, expected %s", name, byDefault, values[0])
 		}
 	}
+	kinds := []string{localize.ScorePercentile, localize.ScoreMean, localize.ScoreNetwork, localize.ScoreCalibrated}
+	if got := texts(d.at(d.root, "components", "schemas", "Result", "properties", "score_kind", "enum")); !slices.Equal(got, kinds) {
+		t.Errorf("score_kind: %v, expected %v", got, kinds)
+	}
 }
 
 // Responses have the documented fields and types.

@@ -15,14 +15,16 @@ const kinds = { network: ', given by the network', calibrated: ', a calibrated p
 // scoreText is a picture's score, and says what it is.
 export const scoreText = ({ score, score_kind: kind }) => `${probability(score)}${kinds[kind] ?? ''}`;
 
+const notProbability = ' It is not the probability that the picture was manipulated.';
 const scoreMeanings = {
-  percentile: 'One pixel in a hundred has a probability above this value.',
-  mean: 'The mean probability of all pixels.',
-  network: 'The answer of the network for the picture as a whole. It can be low although the map marks the right place.',
+  percentile: `One pixel in a hundred has a probability above this value.${notProbability}`,
+  mean: `The mean probability of all pixels.${notProbability}`,
+  network: `The answer of the network for the picture as a whole. It can be low although the map marks the right place.${notProbability}`,
+  calibrated: 'The probability that the picture was manipulated, if half of such pictures were. It was fitted to pictures made for tests: yours may differ.',
 };
 
 // scoreMeaning explains the score. Kinds that this page does not know have no explanation.
-export const scoreMeaning = ({ score_kind: kind }) => (scoreMeanings[kind] ? `${scoreMeanings[kind]} It is not the probability that the picture was manipulated.` : null);
+export const scoreMeaning = ({ score_kind: kind }) => scoreMeanings[kind] ?? null;
 
 export const bytes = (n) => (n < 1e6 ? `${Math.max(1, Math.round(n / 1e3))} kB` : `${(n / 1e6).toFixed(n < 1e7 ? 1 : 0)} MB`);
 
