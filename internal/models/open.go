@@ -62,7 +62,7 @@ func SHA256(name string) string {
 // versions are the versions of weights by their SHA-256: for built-in ones, the day of their
 // training and their number on that day.
 var versions = map[string]string{
-	"e45e7bd807fe1d069190881329076471708aa9d5c49604469b24f9e513a0551f": "2026-11-29.2", // lite, the first generation
+	"e45e7bd807fe1d069190881329076471708aa9d5c49604469b24f9e513a0551f": "2026-11-29.2", // lite before
 	"fde86023985fe8ae33bb17e74feeb07a163714f67b9e193763be49a54afe74e9": "2026-11-30.1", // lite
 }
 
