@@ -4,7 +4,8 @@
 # LITE_WORK (default .cache/lite) receives what is made on the way: pictures, checkpoints, logs.
 # LITE_TIME (default 18m) is how long each of stages 4 to 6 of eight trains: the longer the better. The recipe takes
 # about five hours on 2 cores: 75 minutes for the pictures, 100 for stages 1 to 6, 10 and 80 for stages 7 and 8, 20 to
-# calibrate. LITE_PERCENT (default 100) is the share of pictures and steps: 1 tries the recipe out in minutes.
+# calibrate. LITE_PERCENT (default 100) is the share of pictures and steps: 1 tries the recipe out in minutes, with some
+# photographs. Its network is not embedded but written to LITE_WORK, however many untouched pictures it flags.
 # docs/lite.md gives the reasons for the settings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +14,10 @@ photos=${1:?usage: scripts/lite.sh PHOTOS}
 work=${LITE_WORK:-.cache/lite}
 time=${LITE_TIME:-18m}
 percent=${LITE_PERCENT:-100}
+out=internal/models/models/lite.safetensors flagged=0.03
+if ((percent < 100)); then
+	out=$work/lite.safetensors flagged=1
+fi
 declip=bin/declip
 
 for part in train valid; do
@@ -149,4 +154,4 @@ train stage8 --data "$work/all.csv" --init "$work/stage7/best.safetensors" "${lo
 
 echo "lite: calibrating"
 "$declip" calibrate -m "$work/stage8/best.safetensors" --data "$work/valid.csv" --pristine "$work/untouched-valid" \
-	--copies --double-jpeg --blobs --judge --max-flagged 0.03 --force -o internal/models/models/lite.safetensors
+	--copies --double-jpeg --blobs --judge --max-flagged "$flagged" --force -o "$out"
