@@ -194,10 +194,11 @@ func (r *Result) chooseInTwo(ctx context.Context, folder string, o Options) erro
 // shifts them by the threshold of the original network, which others continue from.
 func (r *Result) choose(ctx context.Context, folder string, o Options, first bool) error {
 	for pass := range maxPasses {
-		m, err := r.measure(ctx, folder, o)
+		list, err := r.measure(ctx, folder, o, []float64{0}, thresholds)
 		if err != nil {
 			return err
 		}
+		m := list[0]
 		r.After = m.at(middle)
 		if pass == 0 {
 			r.Before, r.Manipulated, r.Untouched = r.After, m.manipulated, m.flags.Count()
@@ -237,23 +238,19 @@ func (r *Result) shift(by float64) error {
 	return nil
 }
 
-// openCurrent writes the current network to the directory and opens it, until done is called.
-func (r *Result) openCurrent(folder string, o Options) (predict Predict, done func(), err error) {
+// measure writes the current network to the directory and runs it over all pictures, with each of
+// the shifts.
+func (r *Result) measure(ctx context.Context, folder string, o Options, shifts, thresholds []float64) ([]*measured, error) {
 	path := filepath.Join(folder, fmt.Sprintf("pass%d.safetensors", r.passes))
 	if err := r.Write(path); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return o.Open(path)
-}
-
-// measure writes the current network to the directory and runs it over all pictures.
-func (r *Result) measure(ctx context.Context, folder string, o Options) (*measured, error) {
-	predict, done, err := r.openCurrent(folder, o)
+	predict, done, err := o.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	return measure(ctx, o, predict, r.nextPass())
+	return measure(ctx, o, predict, r.nextPass(), shifts, thresholds)
 }
 
 // Write writes the network with its former metadata and the Facts. Tensors keep their types, except

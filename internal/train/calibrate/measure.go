@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/declip/declip/internal/dataset"
 	"github.com/declip/declip/internal/metric"
 	"github.com/declip/declip/internal/numeric"
 	"github.com/declip/declip/internal/parallel"
@@ -29,28 +28,36 @@ func grid() (logits, thresholds []float64) {
 	return logits, thresholds
 }
 
-// measured is a network's result at each threshold of the grid.
+// measured is a network's result at each of some thresholds.
 type measured struct {
+	thresholds  []float64
 	manipulated int
 	f1          []float64    // [threshold], mean over the manipulated pictures
 	flags       metric.Flags // of the untouched pictures
 }
 
-// pictureScore is the result for one picture: about a kilobyte.
+// pictureScore is the result for one picture and one shift: at most about a kilobyte.
 type pictureScore struct {
-	f1        []float64 // [threshold]; nil for a untouched picture
-	flagScore float64   // of a untouched picture
+	f1        []float64 // [threshold]; nil for an untouched picture
+	flagScore float64   // of an untouched picture
 }
 
-// measure runs a model over all pictures once. The result does not depend on the number of workers.
-func measure(ctx context.Context, o Options, predict Predict, pass int) (*measured, error) {
-	scores, err := scoreAll(ctx, o, pass, func(ctx context.Context, p Picture) (pictureScore, error) {
-		return score(ctx, p, predict)
+// measure runs a model over all pictures once, with each of the shifts, and gives the result of
+// each shift at the thresholds. It does not depend on the number of workers.
+func measure(ctx context.Context, o Options, predict Predict, pass int, shifts, thresholds []float64) ([]*measured, error) {
+	scores, err := scoreAll(ctx, o, pass, func(ctx context.Context, p Picture) ([]pictureScore, error) {
+		return score(ctx, p, predict, shifts, thresholds)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return sum(scores)
+	list := make([]*measured, len(shifts))
+	for i := range list {
+		if list[i], err = sum(scores, i, thresholds); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // scoreAll computes a score for every picture, in their order. A panic is an error that names the
@@ -83,40 +90,40 @@ func scoreAll[T any](ctx context.Context, o Options, pass int, score func(contex
 	return scores, err
 }
 
-func score(ctx context.Context, p Picture, predict Predict) (pictureScore, error) {
+// score gives the scores of a picture for each of the shifts.
+func score(ctx context.Context, p Picture, predict Predict, shifts, thresholds []float64) ([]pictureScore, error) {
 	sample, err := p.Load()
 	if err != nil {
-		return pictureScore{}, err // names the file
+		return nil, err // names the file
 	}
-	var s pictureScore
-	err = predict(ctx, sample.Picture.RGB, []float64{0}, func(_ int, prob []float32) (err error) {
+	list := make([]pictureScore, len(shifts))
+	err = predict(ctx, sample.Picture.RGB, shifts, func(i int, prob []float32) (err error) {
 		if !sample.Manipulated() {
-			s.flagScore = metric.FlagScore(prob)
+			list[i].flagScore = metric.FlagScore(prob)
 			return nil
 		}
-		s.f1, err = f1At(sample, prob, thresholds)
+		mask := sample.Mask
+		list[i].f1, err = metric.F1At(prob, metric.Truth(mask.Pix), mask.Width, mask.Height, thresholds)
 		return err
 	})
 	if err != nil {
-		return pictureScore{}, fmt.Errorf("%s: %w", p.Name, err)
+		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	return s, nil
+	return list, nil
 }
 
-func f1At(s dataset.Sample, prob []float32, thresholds []float64) ([]float64, error) {
-	return metric.F1At(prob, metric.Truth(s.Mask.Pix), s.Mask.Width, s.Mask.Height, thresholds)
-}
-
-func sum(scores []pictureScore) (*measured, error) {
-	m := &measured{f1: make([]float64, len(thresholds))}
-	for _, s := range scores {
+// sum is the result of the shift of index i.
+func sum(scores [][]pictureScore, i int, thresholds []float64) (*measured, error) {
+	m := &measured{thresholds: thresholds, f1: make([]float64, len(thresholds))}
+	for _, shifts := range scores {
+		s := shifts[i]
 		if s.f1 == nil {
 			m.flags.Add(s.flagScore)
 			continue
 		}
 		m.manipulated++
-		for i, v := range s.f1 {
-			m.f1[i] += v
+		for k, v := range s.f1 {
+			m.f1[k] += v
 		}
 	}
 	if m.manipulated == 0 {
@@ -130,7 +137,7 @@ func sum(scores []pictureScore) (*measured, error) {
 
 // at is the network's result if 0.5 were the threshold of index i.
 func (m *measured) at(i int) Point {
-	return Point{F1: m.f1[i], Flagged: m.flags.Share(thresholds[i])}
+	return Point{F1: m.f1[i], Flagged: m.flags.Share(m.thresholds[i])}
 }
 
 // best is the index of the threshold with the best F1 among those that flag at most the given share
@@ -138,14 +145,14 @@ func (m *measured) at(i int) Point {
 func (m *measured) best(maxFlagged float64) (int, error) {
 	best := -1
 	for i, f1 := range m.f1 {
-		if m.flags.Share(thresholds[i]) <= maxFlagged && (best < 0 || f1 > m.f1[best]) {
+		if m.flags.Share(m.thresholds[i]) <= maxFlagged && (best < 0 || f1 > m.f1[best]) {
 			best = i
 		}
 	}
 	if best < 0 {
-		last := len(thresholds) - 1
+		last := len(m.thresholds) - 1
 		return 0, fmt.Errorf("%w: at %.5f still %.1f %%, expected at most %.1f %%",
-			ErrNoThreshold, thresholds[last], 100*m.flags.Share(thresholds[last]), 100*maxFlagged)
+			ErrNoThreshold, m.thresholds[last], 100*m.flags.Share(m.thresholds[last]), 100*maxFlagged)
 	}
 	return best, nil
 }

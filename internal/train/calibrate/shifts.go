@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-
-	"github.com/declip/declip/internal/metric"
 )
 
 // Shifts of a network that runs over tiles, in logits: all that are at most shiftReach from the
@@ -26,9 +24,13 @@ func (r *Result) chooseByShifts(ctx context.Context, folder string, o Options) e
 		by = append(by, float64(i)*shiftStep)
 	}
 	for range shiftPasses {
-		points, err := r.measureShifts(ctx, folder, o, by)
+		list, err := r.measure(ctx, folder, o, by, thresholds[middle:middle+1])
 		if err != nil {
 			return err
+		}
+		points := make([]Point, len(by))
+		for i, m := range list {
+			points[i] = m.at(0)
 		}
 		best := bestPoint(points, by, o.MaxFlagged)
 		r.After = points[best]
@@ -57,57 +59,6 @@ func bestPoint(points []Point, by []float64, maxFlagged float64) int {
 		}
 	}
 	return best
-}
-
-// measureShifts writes the current network to the directory and runs it over all pictures, with
-// each of the shifts.
-func (r *Result) measureShifts(ctx context.Context, folder string, o Options, by []float64) ([]Point, error) {
-	predict, done, err := r.openCurrent(folder, o)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	type marks struct {
-		manipulated bool
-		f1          []float64 // [shift], of a manipulated picture
-		flagScores  []float64 // [shift], of an untouched one
-	}
-	all, err := scoreAll(ctx, o, r.nextPass(), func(ctx context.Context, p Picture) (m marks, err error) {
-		sample, err := p.Load()
-		if err != nil {
-			return m, err // names the file
-		}
-		m.manipulated = sample.Manipulated()
-		err = predict(ctx, sample.Picture.RGB, by, func(_ int, prob []float32) error {
-			if !m.manipulated {
-				m.flagScores = append(m.flagScores, metric.FlagScore(prob))
-				return nil
-			}
-			f1, err := f1At(sample, prob, thresholds[middle:middle+1])
-			m.f1 = append(m.f1, f1...)
-			return err
-		})
-		if err != nil {
-			return m, fmt.Errorf("%s: %w", p.Name, err)
-		}
-		return m, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	points := make([]Point, len(by))
-	for i := range by {
-		var flags metric.Flags
-		for _, m := range all {
-			if m.manipulated {
-				points[i].F1 += m.f1[i] / float64(r.Manipulated)
-			} else {
-				flags.Add(m.flagScores[i])
-			}
-		}
-		points[i].Flagged = flags.Share(thresholds[middle])
-	}
-	return points, nil
 }
 
 // better says whether p is preferable to q: first flagging few enough pictures, then F1.
