@@ -70,7 +70,7 @@ func (a *app) runDoctor() error {
 }
 
 func writeEngine(w io.Writer, info engine.Info) {
-	row(w, "engine", "ONNX Runtime "+info.Version)
+	row(w, "engine", info.Name())
 	row(w, "library", fmt.Sprintf("%s (%s)", info.Library, info.Source))
 	for _, refused := range info.Refused {
 		row(w, "not used", refused)

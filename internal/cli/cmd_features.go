@@ -239,7 +239,7 @@ func (a *app) openPass(s *featureSource, o engineOptions) (*localize.Pass, error
 	if err != nil {
 		return nil, err
 	}
-	s.engine = "ONNX Runtime " + e.Info().Version
+	s.engine = e.Info().Name()
 	return localize.NewPass(e, s.backbone, s.layers, localize.LoadOptions{LowMemory: o.lowMemory})
 }
 

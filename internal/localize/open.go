@@ -161,7 +161,7 @@ func (m *Model) open(o Options) error {
 	if err := m.load(e, networks, o, beside); err != nil {
 		return err
 	}
-	m.engine = "ONNX Runtime " + e.Info().Version
+	m.engine = e.Info().Name()
 	m.info = describe(e.Info().Device, m.Specs())
 	if m.tiles != nil {
 		m.info.SizeMode = SizeTiles

@@ -96,6 +96,9 @@ type Info struct {
 	SIMD    []string // vector instructions of the CPU that matter here, e.g. "avx2"
 }
 
+// Name is the engine's name and version, e.g. "ONNX Runtime 1.30.0".
+func (i Info) Name() string { return "ONNX Runtime " + i.Version }
+
 // The one environment of the process.
 var environment struct {
 	sync.Mutex
