@@ -37,10 +37,7 @@ func exportedCases(t *testing.T) map[string]exportedCase {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tensors []weights.Tensor
-	for _, p := range lite.Params() {
-		tensors = append(tensors, weights.FromFloat32s(p.Name, p.Shape, p.Data))
-	}
+	tensors := tensorsOf(lite)
 	rules := func(name string) []networktest.Rule {
 		return networktest.ReadGolden(t, filepath.Join("..", "nn", "network", "testdata", name+".json")).Rules
 	}

@@ -12,9 +12,7 @@ import (
 
 	"github.com/declip/declip/internal/forensics"
 	"github.com/declip/declip/internal/nn/engine/enginetest"
-	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/network/networktest"
-	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/parallel"
 	"github.com/declip/declip/internal/picture"
 )
@@ -26,12 +24,7 @@ func detecting(t *testing.T) *Model {
 	if err := n.AddDetectors(forensics.Names()...); err != nil {
 		t.Fatal(err)
 	}
-	var list []weights.Tensor
-	for _, p := range n.Params() {
-		list = append(list, weights.FromFloat32s(p.Name, p.Shape, p.Data))
-	}
-	f := networktest.Store(t, list, map[string]string{network.SpecKey: n.SpecJSON()})
-	return openFile(t, f.Path())
+	return openFile(t, stored(t, n).Path())
 }
 
 func openFile(t *testing.T, path string) *Model {

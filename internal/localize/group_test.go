@@ -141,6 +141,20 @@ func tiles(t *testing.T) *network.Pretrained {
 	return tilesWith(t, func(*network.Param) {})
 }
 
+// tensorsOf are the weights of a network.
+func tensorsOf(n *network.Network) (list []weights.Tensor) {
+	for _, p := range n.Params() {
+		list = append(list, weights.FromFloat32s(p.Name, p.Shape, p.Data))
+	}
+	return list
+}
+
+// stored writes a network to a file.
+func stored(t *testing.T, n *network.Network) *weights.File {
+	t.Helper()
+	return networktest.Store(t, tensorsOf(n), map[string]string{network.SpecKey: n.SpecJSON()})
+}
+
 // tilesWith is tiles with weights changed.
 func tilesWith(t *testing.T, change func(*network.Param)) *network.Pretrained {
 	t.Helper()

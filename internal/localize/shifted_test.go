@@ -3,12 +3,10 @@ package localize
 import (
 	"context"
 	"math"
-	"path/filepath"
 	"testing"
 
 	"github.com/declip/declip/internal/nn/engine/enginetest"
 	"github.com/declip/declip/internal/nn/network"
-	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/picture"
 )
 
@@ -23,26 +21,10 @@ func TestShiftedIsTheShiftedNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder, p := t.TempDir(), waves(300, 200)
-	open := func(name string) *Model {
-		var tensors []weights.Tensor
-		for _, q := range n.Params() {
-			tensors = append(tensors, weights.FromFloat32s(q.Name, q.Shape, q.Data))
-		}
-		path := filepath.Join(folder, name)
-		if err := weights.Write(path, tensors, map[string]string{network.SpecKey: n.SpecJSON()}); err != nil {
-			t.Fatal(err)
-		}
-		m, err := Open(path, Options{Device: "cpu"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { m.Close() })
-		return m
-	}
+	p := waves(300, 200)
 	var got [][]float32
 	shifts := []float64{-0.5, 0, 1.25}
-	err = open("original").LocalizeShifted(context.Background(), p, shifts, func(_ int, prob []float32) error {
+	err = openFile(t, stored(t, n).Path()).LocalizeShifted(context.Background(), p, shifts, func(_ int, prob []float32) error {
 		got = append(got, prob)
 		return nil
 	})
@@ -55,7 +37,7 @@ func TestShiftedIsTheShiftedNetwork(t *testing.T) {
 			t.Fatal(err)
 		}
 		before = shift
-		want := localized(t, open(string(rune('a'+i))), p)
+		want := localized(t, openFile(t, stored(t, n).Path()), p)
 		near(t, "shifted", picture.Map{Prob: got[i], Width: 300, Height: 200}, picture.Map{Prob: want.Prob, Width: 300, Height: 200})
 	}
 	if math.Abs(float64(got[0][0]-got[2][0])) < 1e-3 {

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"math"
-	"path/filepath"
 	"testing"
 
 	"github.com/declip/declip/internal/nn/engine/enginetest"
 	"github.com/declip/declip/internal/nn/network"
-	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/numeric"
 	"github.com/declip/declip/internal/picture"
 )
@@ -49,15 +47,7 @@ func thoroughModel(t *testing.T, evidence int, thorough bool) (*Model, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tensors []weights.Tensor
-	for _, p := range n.Params() {
-		tensors = append(tensors, weights.FromFloat32s(p.Name, p.Shape, p.Data))
-	}
-	path := filepath.Join(t.TempDir(), "tiles.safetensors")
-	if err := weights.Write(path, tensors, map[string]string{network.SpecKey: n.SpecJSON()}); err != nil {
-		t.Fatal(err)
-	}
-	m, err := Open(path, Options{Device: "cpu", Thorough: thorough})
+	m, err := Open(stored(t, n).Path(), Options{Device: "cpu", Thorough: thorough})
 	if err == nil {
 		t.Cleanup(func() { m.Close() })
 	}
