@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares declip with PyTorch at full size, where a Python has it: scripts/parity.sh [PICTURE...]
-# PARITY_PYTHON names the Python (default: Debian's). Takes some minutes and 2 GB in the folder for temporary files.
+# PARITY_PYTHON names the Python (default: Debian's). Takes about half an hour on 2 cores and 2 GB in the directory for
+# temporary files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -102,6 +102,8 @@ class Net:
         return self.conv(x, f"fc.{at + 1}", pad=2)
 
     def lite(self, x):
+        unknown = {"evidence", "lora"} & set(self.spec)
+        assert not unknown and self.spec.get("pool", "max") == "max", f"not written in PyTorch: {self.spec}"
         picture = x
         if self.spec.get("residual"):
             x = torch.tanh(F.conv2d(x, self.high_pass, padding=1))
@@ -118,11 +120,43 @@ class Net:
         for i, d in enumerate(self.spec["dilations"]):
             y = self.separable(x, f"context.block{i}", d)
             x = x + F.relu(self.norm(y, f"context.block{i}.bn"))
+        context = x
         x = self.norm(self.conv(x, "context.up"), "context.up_bn")
         x = F.interpolate(x, block1.shape[2:], mode="bilinear", align_corners=False)
         x = F.relu(x + self.norm(self.conv(F.relu(block1), "context.side"), "context.side_bn"))
         x = F.relu(self.norm(self.separable(x, "context.fine"), "context.fine_bn"))
-        return self.conv(x, "context.out")
+        logits = self.conv(x, "context.out")
+        if self.spec["decoder"] != "pyramid":
+            return logits
+        return logits + self.pyramid(logits, torch.cat([wide, context], 1))
+
+    def pyramid(self, logits, features):
+        """What the pyramid decoder adds to the logits, from them and the features at stride 8."""
+        x = self.learnt(torch.log(features + 1), "pyramid.features")
+        x = self.learnt(torch.cat([torch.tanh(F.pixel_unshuffle(logits, 2) / 6), x], 1), "pyramid.in", pad=1)
+        seen = []
+        for stride, down in ((8, 1), (16, 2), (32, 2), (64, 2)):
+            if stride > 8:
+                x = self.learnt(F.max_pool2d(x, 3, 2, 1), f"pyramid.{stride}.in", pad=1)
+            x = self.residuals(x, f"pyramid.{stride}.down", down)
+            seen.append(x)
+        whole = torch.cat([x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)], 1)
+        x = x + self.conv(F.relu(self.conv(whole, "pyramid.whole.in")), "pyramid.whole.out")
+        for stride, up, side in ((32, 1, seen[2]), (16, 1, seen[1]), (8, 2, seen[0])):
+            name = f"pyramid.{stride}"
+            x = self.norm(self.conv(x, name + ".coarse"), name + ".coarse.bn")
+            side = self.norm(self.conv(side, name + ".side"), name + ".side.bn")
+            x = F.relu(F.interpolate(x, side.shape[2:], mode="bilinear", align_corners=False) + side)
+            x = self.residuals(x, name + ".up", up)
+        return F.pixel_shuffle(self.conv(x, "pyramid.out"), 2)
+
+    def learnt(self, x, name, pad=0):
+        return F.relu(self.norm(self.conv(x, name, pad=pad), name + ".bn"))
+
+    def residuals(self, x, name, count):
+        for i in range(count):
+            x = x + self.learnt(x, f"{name}{i}", pad=1)
+        return x
 
     def jpeg_blocks(self, x):
         size = F.conv2d(x, self.cosines, stride=8).abs()
