@@ -29,12 +29,12 @@ func program(o options, work, model string) error {
 		var times []time.Duration
 		var peaks []float64
 		for range c.repeats {
-			took, peak, err := start(o, "localize", "-m", model, "-o", filepath.Join(work, "out"),
+			took, used, err := start(o, "localize", "-m", model, "-o", filepath.Join(work, "out"),
 				"--device", "cpu", "--threads", strconv.Itoa(o.threads), path)
 			if err != nil {
 				return err
 			}
-			times, peaks = append(times, took), append(peaks, peak)
+			times, peaks = append(times, took), append(peaks, used.peak)
 		}
 		seconds, memory := median(times).Seconds(), "unknown"
 		if peak := median(peaks); peak > 0 {
@@ -46,43 +46,26 @@ func program(o options, work, model string) error {
 	return nil
 }
 
-// start runs the program to its end. peak is in bytes, 0 if unknown.
-func start(o options, args ...string) (took time.Duration, peak float64, err error) {
-	took, peak, _, err = startWatched(o, args...)
-	return took, peak, err
-}
-
-// startWatched is start that also samples the private memory of the process every few milliseconds
-// and returns the highest value.
-func startWatched(o options, args ...string) (took time.Duration, peak, private float64, err error) {
+// start runs the program to its end.
+func start(o options, args ...string) (took time.Duration, used memory, err error) {
 	cmd := exec.Command(o.program, args...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(o.threads))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		return 0, 0, 0, err
+		return 0, memory{}, err
 	}
-	ended, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		for {
-			private = max(private, privateMemory(cmd.Process.Pid))
-			select {
-			case <-ended:
-				return
-			case <-time.After(10 * time.Millisecond):
-			}
-		}
-	}()
+	stop := watchMemory(cmd.Process.Pid)
 	err = cmd.Wait()
-	took = time.Since(began)
-	close(ended)
-	<-watched
+	took, used = time.Since(began), stop()
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("%s: %w\n%s", cmd, err, out.Bytes())
+		return 0, memory{}, fmt.Errorf("%s: %w\n%s", cmd, err, out.Bytes())
 	}
-	return took, peakMemory(cmd.ProcessState), private, nil
+	if used.peak == 0 {
+		used.peak = peakMemory(cmd.ProcessState)
+	}
+	return took, used, nil
 }
 
 // render draws waves with grain, which compress about as well as a photograph.

@@ -3,14 +3,13 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"runtime"
-	"strings"
 	"syscall"
 )
 
-// peakMemory is the peak resident memory of an ended process in bytes, 0 if unknown.
+// peakMemory is the peak resident memory of an ended process in bytes, 0 if unknown. On Linux it
+// includes the peak of the process that started it, this one, so statusBytes comes first there.
 func peakMemory(s *os.ProcessState) float64 {
 	usage, ok := s.SysUsage().(*syscall.Rusage)
 	if !ok {
@@ -27,16 +26,10 @@ func largest(usage *syscall.Rusage) float64 {
 	return 1024 * float64(usage.Maxrss)
 }
 
-// ownPeak is the peak resident memory of this process in bytes, 0 if unknown. On Linux, what
-// getrusage says of a process includes the peak of the one that started it.
+// ownPeak is the peak resident memory of this process in bytes, 0 if unknown.
 func ownPeak() float64 {
-	if status, err := os.ReadFile("/proc/self/status"); err == nil {
-		var kilobytes float64
-		if _, rest, ok := strings.Cut(string(status), "VmHWM:"); ok {
-			if _, err := fmt.Sscan(rest, &kilobytes); err == nil {
-				return 1024 * kilobytes
-			}
-		}
+	if peak := statusBytes("self", "VmHWM"); peak > 0 {
+		return peak
 	}
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {

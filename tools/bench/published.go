@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/declip/declip/internal/localize"
@@ -98,11 +96,11 @@ func (p *published) process() error {
 		var times []time.Duration
 		var peaks, own []float64
 		for range 4 { // the first fills the file cache
-			took, peak, private, err := startWatched(p.options, args...)
+			took, used, err := start(p.options, args...)
 			if err != nil {
 				return err
 			}
-			times, peaks, own = append(times, took), append(peaks, peak), append(own, private)
+			times, peaks, own = append(times, took), append(peaks, used.peak), append(own, used.private)
 		}
 		fmt.Printf("%-44s %10.2f %9.2f GB %9.2f GB  %s\n", what, median(times[1:]).Seconds(), median(peaks[1:])/1e9, median(own[1:])/1e9, aim)
 	}
@@ -205,19 +203,4 @@ func (p *published) sharing() error {
 	fmt.Printf("%-44s %7.1f ms %7.1f ms %+6.1f %%  its parts, aim: at most +%g %%\n", "four decoders on one backbone",
 		1e3*median(all), 1e3*parts, 100*(median(all)/parts-1), aimSharing)
 	return nil
-}
-
-// privateMemory is the memory of a running process that is not backed by files, in bytes; 0 if
-// unknown.
-func privateMemory(pid int) float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), "\nRssAnon:")
-	var kilobytes float64
-	if _, err := fmt.Sscanf(rest, "%g kB", &kilobytes); err != nil {
-		return 0
-	}
-	return 1024 * kilobytes
 }

@@ -70,7 +70,15 @@ func ownSteps(o options, clip string, batch int) (seconds []float64, peak float6
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s: %w", cmd, err)
 	}
-	return seconds, peakMemory(cmd.ProcessState), json.Unmarshal(out, &seconds)
+	var steps ownAnswer
+	err = json.Unmarshal(out, &steps)
+	return steps.Seconds, steps.Peak, err
+}
+
+// ownAnswer is what that process prints.
+type ownAnswer struct {
+	Seconds []float64 `json:"seconds"`
+	Peak    float64   `json:"peak"` // bytes, 0 if unknown
 }
 
 // takeSteps runs in that process.
@@ -119,7 +127,7 @@ func takeSteps(o options) error {
 			seconds = append(seconds, time.Since(began).Seconds()/float64(o.step))
 		}
 	}
-	return json.NewEncoder(os.Stdout).Encode(seconds)
+	return json.NewEncoder(os.Stdout).Encode(ownAnswer{seconds, ownPeak()})
 }
 
 // twinSteps is ownSteps for the other side.

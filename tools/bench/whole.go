@@ -60,12 +60,12 @@ func wholeNetwork(o options, work, name, file string) error {
 	for _, f := range files {
 		args = append(args, "-m", f)
 	}
-	_, our, err := start(o, append(args, file)...)
+	_, used, err := start(o, append(args, file)...)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%-28s %7.0f ms %7.0f ms %7.2fx %9.2f GB %9.2f GB  PyTorch %s, aim: %gx, less memory\n", name,
-		1e3*median(ours), 1e3*median(others), median(others)/median(ours), our/1e9, peak/1e9, version, aimWhole)
+		1e3*median(ours), 1e3*median(others), median(others)/median(ours), used.peak/1e9, peak/1e9, version, aimWhole)
 	return nil
 }
 

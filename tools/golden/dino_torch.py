@@ -8,7 +8,6 @@ argument is the number of threads.
 import argparse
 import json
 import os
-import resource
 import struct
 import sys
 import time
@@ -17,6 +16,7 @@ THREADS = int(sys.argv[1]) if len(sys.argv) > 1 else 2
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
 
 import dino
+import memory
 
 try:
     import numpy as np
@@ -143,16 +143,6 @@ def iml(r):
     return {}
 
 
-def peak():
-    """Peak resident memory of this process in bytes. On Linux, getrusage includes the peak of the process that started it."""
-    if os.path.exists("/proc/self/status"):
-        with open("/proc/self/status") as f:
-            for line in f:
-                if line.startswith("VmHWM:"):
-                    return 1024 * int(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 def time_run(r):
     """Seconds of DINOv3-IML's computation, or of a backbone's without a head."""
     image = torch.randn(1, 3, r["side"], r["side"])
@@ -164,7 +154,7 @@ def time_run(r):
     else:
         last = f"layer{State.config.blocks - 1}-norm"
         dino.features(State.tensors, State.config, image, [last])
-    return {"seconds": time.perf_counter() - began, "peak": peak()}
+    return {"seconds": time.perf_counter() - began, "peak": memory.peak()}
 
 
 def merge():
@@ -221,7 +211,7 @@ def step(r):
             training.append(Training(r))
         began = time.perf_counter()
         training[0].step()
-        return {"seconds": time.perf_counter() - began, "peak": peak()}
+        return {"seconds": time.perf_counter() - began, "peak": memory.peak()}
 
 
 def main():

@@ -8,7 +8,6 @@ threads.
 """
 import json
 import os
-import resource
 import sys
 import time
 
@@ -16,6 +15,7 @@ THREADS = int(sys.argv[1]) if len(sys.argv) > 1 else 2
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
 
 try:
+    import memory
     import network
     import numpy as np
     import torch
@@ -71,7 +71,7 @@ def step(r):
     began = time.perf_counter()
     loss = trainings[r["name"]].step()
     answer = {"seconds": time.perf_counter() - began, "loss": loss,
-              "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)}
+              "peak": memory.peak()}
     if "folder" in r:
         for name, t in trainings[r["name"]].net.state_dict().items():
             t.numpy().astype("<f4").tofile(os.path.join(r["folder"], "fc." + name))

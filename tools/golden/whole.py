@@ -1,7 +1,6 @@
 """Other authors' networks at their published sizes, for parity_torch.py: files in the published layouts with random
 weights, pictures of several kinds, and results at the pictures' own size."""
 import os
-import resource
 import time
 from collections import OrderedDict
 
@@ -10,6 +9,7 @@ import torch
 from PIL import Image
 
 import catnet_torch
+import memory
 import pscc
 import trufor
 
@@ -164,4 +164,4 @@ def time_run(net, path):
     x = net.input(path)
     began = time.perf_counter()
     net(x)
-    return {"seconds": time.perf_counter() - began, "peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    return {"seconds": time.perf_counter() - began, "peak": memory.peak()}
