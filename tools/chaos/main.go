@@ -22,6 +22,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 )
 
@@ -61,7 +62,7 @@ func main() {
 	if o.servers != 1 && o.servers != 3 {
 		log.Fatalf("-servers %d: expected 1 or 3", o.servers)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if o.role != "" {
 		if err := play(ctx, o); err != nil && ctx.Err() == nil {
