@@ -2,7 +2,7 @@
 # Trains the embedded model "lite" from real photographs and puts it where the program embeds it.
 #   scripts/lite.sh PHOTOS     PHOTOS holds train/ and valid/, split by photograph
 # LITE_WORK (default .cache/lite) receives what is made on the way: pictures, checkpoints, logs.
-# LITE_TIME (default 18m) is how long each of stages 4 to 6 of eight trains: the longer the better. The recipe takes
+# LITE_TIME (default 18m, or LITE_PERCENT of it) is how long each of stages 4 to 6 of eight trains. The recipe takes
 # about five hours on 2 cores: 75 minutes for the pictures, 100 for stages 1 to 6, 10 and 80 for stages 7 and 8, 20 to
 # calibrate. LITE_PERCENT (default 100) is the share of pictures and steps: 1 tries the recipe out in minutes, with some
 # photographs. Its network is not embedded but written to LITE_WORK, however many untouched pictures it flags.
@@ -12,7 +12,6 @@ cd "$(dirname "$0")/.."
 
 photos=${1:?usage: scripts/lite.sh PHOTOS}
 work=${LITE_WORK:-.cache/lite}
-time=${LITE_TIME:-18m}
 percent=${LITE_PERCENT:-100}
 out=internal/models/models/lite.safetensors flagged=0.03
 if ((percent < 100)); then
@@ -36,6 +35,7 @@ part() { # part COUNT: LITE_PERCENT of it, at least 8
 share() { # share MINUTES: LITE_PERCENT of them
 	echo "$(($1 * 60 * percent / 100))s"
 }
+time=${LITE_TIME:-$(share 18)}
 
 echo "lite: forging pictures in $work"
 forge() { # forge FOLDER NAME COUNT OPTION...
