@@ -30,7 +30,8 @@ except ImportError:
 SIZES = {
     "dinov2-vits14": (2, 384, 12, 14, 0, 37, 0, False), "dinov2-vits14-reg": (2, 384, 12, 14, 4, 37, 0, False),
     "dinov2-vitb14": (2, 768, 12, 14, 0, 37, 0, False), "dinov2-vitb14-reg": (2, 768, 12, 14, 4, 37, 0, False),
-    "dinov2-vitl14-reg": (2, 1024, 24, 14, 4, 37, 0, False), "dinov2-vitg14-reg": (2, 1536, 40, 14, 4, 37, 4096, True),
+    "dinov2-vitl14": (2, 1024, 24, 14, 0, 37, 0, False), "dinov2-vitl14-reg": (2, 1024, 24, 14, 4, 37, 0, False),
+    "dinov2-vitg14": (2, 1536, 40, 14, 0, 37, 4096, True), "dinov2-vitg14-reg": (2, 1536, 40, 14, 4, 37, 4096, True),
     "dinov3-vits16": (3, 384, 12, 16, 4, 0, 0, False), "dinov3-vits16plus": (3, 384, 12, 16, 4, 0, 1536, True),
     "dinov3-vitb16": (3, 768, 12, 16, 4, 0, 0, False), "dinov3-vitl16": (3, 1024, 24, 16, 4, 0, 0, False),
     "dinov3-vith16plus": (3, 1280, 32, 16, 4, 0, 5120, True),
