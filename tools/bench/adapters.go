@@ -14,6 +14,7 @@ import (
 	"github.com/declip/declip/internal/nn/network"
 	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/train"
+	"github.com/declip/declip/tools/memory"
 	"github.com/declip/declip/tools/twin"
 )
 
@@ -155,7 +156,7 @@ func takeAdaptedSteps(o options) error {
 		if _, _, err := step.Run(context.Background(), []*engine.Tensor{images}, target, i, 1e-4); err != nil {
 			return err
 		}
-		if err := answers.Encode(stepAnswer{time.Since(began).Seconds(), ownPeak()}); err != nil {
+		if err := answers.Encode(stepAnswer{time.Since(began).Seconds(), float64(memory.Own())}); err != nil {
 			return err
 		}
 	}

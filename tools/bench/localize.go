@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/declip/declip/internal/picture"
+	"github.com/declip/declip/tools/memory"
 )
 
 // program measures the whole program: process start, decoding, the network, writing the results.
@@ -47,25 +48,25 @@ func program(o options, work, model string) error {
 }
 
 // start runs the program to its end.
-func start(o options, args ...string) (took time.Duration, used memory, err error) {
+func start(o options, args ...string) (took time.Duration, m used, err error) {
 	cmd := exec.Command(o.program, args...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(o.threads))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		return 0, memory{}, err
+		return 0, used{}, err
 	}
 	stop := watchMemory(cmd.Process.Pid)
 	err = cmd.Wait()
-	took, used = time.Since(began), stop()
+	took, m = time.Since(began), stop()
 	if err != nil {
-		return 0, memory{}, fmt.Errorf("%s: %w\n%s", cmd, err, out.Bytes())
+		return 0, used{}, fmt.Errorf("%s: %w\n%s", cmd, err, out.Bytes())
 	}
-	if used.peak == 0 {
-		used.peak = peakMemory(cmd.ProcessState)
+	if m.peak == 0 {
+		m.peak = float64(memory.Peak(cmd.ProcessState))
 	}
-	return took, used, nil
+	return took, m, nil
 }
 
 // render draws waves with grain, which compress about as well as a photograph.

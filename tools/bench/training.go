@@ -15,6 +15,7 @@ import (
 	"github.com/declip/declip/internal/nn/network/networktest"
 	"github.com/declip/declip/internal/nn/weights"
 	"github.com/declip/declip/internal/train"
+	"github.com/declip/declip/tools/memory"
 	"github.com/declip/declip/tools/twin"
 )
 
@@ -72,13 +73,13 @@ func ownSteps(o options, clip string, batch int) (seconds []float64, peak float6
 	}
 	var steps ownAnswer
 	err = json.Unmarshal(out, &steps)
-	return steps.Seconds, steps.Peak, err
+	return steps.Seconds, float64(steps.Peak), err
 }
 
 // ownAnswer is what that process prints.
 type ownAnswer struct {
 	Seconds []float64 `json:"seconds"`
-	Peak    float64   `json:"peak"` // bytes, 0 if unknown
+	Peak    int64     `json:"peak"` // bytes, 0 if unknown
 }
 
 // takeSteps runs in that process.
@@ -127,7 +128,7 @@ func takeSteps(o options) error {
 			seconds = append(seconds, time.Since(began).Seconds()/float64(o.step))
 		}
 	}
-	return json.NewEncoder(os.Stdout).Encode(ownAnswer{seconds, ownPeak()})
+	return json.NewEncoder(os.Stdout).Encode(ownAnswer{seconds, memory.Own()})
 }
 
 // twinSteps is ownSteps for the other side.

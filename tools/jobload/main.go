@@ -34,6 +34,7 @@ import (
 	"github.com/declip/declip/internal/jobs/store"
 	"github.com/declip/declip/internal/jobs/worker"
 	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/tools/memory"
 )
 
 type options struct {
@@ -179,16 +180,10 @@ func numbered(n int) iter.Seq2[manifest.Item, error] {
 	}
 }
 
-// peak is the peak of the process's memory, as Linux gives it.
+// peak is the peak of the process's memory.
 func peak() string {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return "unknown"
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, found := strings.CutPrefix(line, "VmHWM:"); found {
-			return strings.TrimSpace(value)
-		}
+	if bytes := memory.Own(); bytes > 0 {
+		return fmt.Sprintf("%d kB", bytes>>10)
 	}
 	return "unknown"
 }

@@ -15,9 +15,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/declip/declip/internal/parallel"
-
 	"github.com/declip/declip"
+	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/tools/memory"
 )
 
 // engineAlone is the number of pictures per second that the library localizes, from files to
@@ -98,16 +98,9 @@ func (s *server) stop() error {
 	return nil
 }
 
-// status reads a line of /proc/PID/status, in MB.
+// status is a size that Linux states for the server, in MB.
 func (s *server) status(name string) int {
-	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	for line := range strings.SplitSeq(string(data), "\n") {
-		if rest, ok := strings.CutPrefix(line, name+":"); ok {
-			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
-			return kb / 1024
-		}
-	}
-	return 0
+	return int(memory.Status(strconv.Itoa(s.cmd.Process.Pid), name) >> 20)
 }
 
 func (s *server) memory() string {

@@ -16,6 +16,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/declip/declip/tools/memory"
 )
 
 // batch is the files of one run of the program.
@@ -86,8 +88,9 @@ func (b *batch) run(ctx context.Context, t *tally) error {
 		t.fault("%s in the messages: %.2000s", found, stderr.String())
 	}
 	b.check(answers, cmd.ProcessState.ExitCode(), t)
-	t.memory = max(t.memory, peak(cmd.ProcessState))
-	if got := peak(cmd.ProcessState); got > b.memory {
+	got := memory.Peak(cmd.ProcessState)
+	t.memory = max(t.memory, got)
+	if got > b.memory {
 		t.fault("%d MB of memory, expected at most %d", got>>20, b.memory>>20)
 		b.save(b.paths...)
 	}

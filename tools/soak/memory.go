@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"math"
-	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/declip/declip/tools/memory"
 )
 
 // warming is the time after the first large pictures whose samples do not count. The engine keeps
@@ -44,24 +44,16 @@ func (s *samples) warm() {
 
 // take measures the memory of the current process.
 func (s *samples) take(pid int) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return // it has just ended
-	}
-	_, rest, found := strings.Cut(string(text), "VmRSS:")
-	if !found {
-		return // it is ending
-	}
-	kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-	if err != nil {
-		return
+	resident := float64(memory.Status(strconv.Itoa(pid), "VmRSS")) / (1 << 20)
+	if resident == 0 {
+		return // it has ended
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.most = max(s.most, kb/1024)
+	s.most = max(s.most, resident)
 	if age := time.Since(s.began); !s.began.IsZero() && age >= 0 {
 		last := &s.lives[len(s.lives)-1]
-		*last = append(*last, sample{age.Minutes(), kb / 1024})
+		*last = append(*last, sample{age.Minutes(), resident})
 	}
 }
 

@@ -1,0 +1,2 @@
+// Package memory reads how much memory a process takes, or took.
+package memory
