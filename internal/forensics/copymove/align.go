@@ -10,13 +10,13 @@ const (
 )
 
 // align improves a transform by the Gauss-Newton method: it minimises the difference, over the
-// mask, between the transformed plane and the plane (Lucas and Kanade, 1981). Outliers get little
+// area, between the transformed plane and the plane (Lucas and Kanade, 1981). Outliers get little
 // weight (Tukey's biweight).
-func align(p plane, t transform, mask []bool) transform {
+func align(p plane, t transform, over area) transform {
 	var places []int32
-	for i, in := range mask {
+	for i, in := range over.in {
 		if in {
-			places = append(places, int32(i))
+			places = append(places, int32((over.y+i/over.w)*p.w+over.x+i%over.w))
 		}
 	}
 	if len(places) < 2*alignLeast {

@@ -1,6 +1,7 @@
 package copymove
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -14,7 +15,7 @@ import (
 type Pair struct {
 	One, Other    []bool
 	Width, Height int
-	// Probability, in [0, 1], that one was copied from the other, rather than both looking alike.
+	// Probability, in [0.5, 1], that one was copied from the other, rather than both looking alike.
 	Probability float64
 	// Rougher is the mean logarithm of One's finest detail minus Other's.
 	Rougher float64
@@ -43,27 +44,50 @@ func Find(ctx context.Context, rgb *picture.RGB) (Pairs, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	points, err := keypoints(ctx, p)
-	if err != nil {
-		return nil, err
-	}
 	s := newSearch(p)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	var pairs [2][]Pair // of plain copies, and of mirrored ones
-	err = parallel.For(ctx, len(pairs), len(pairs), func(ctx context.Context, i int) (err error) {
-		pairs[i], err = findPairs(ctx, p, s, points, i == 1)
-		return err
-	})
+	twins, err := s.find(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	return append(pairs[0], pairs[1]...), nil
+	pairs := make(Pairs, len(twins))
+	for i, t := range twins {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		pairs[i] = s.pair(t)
+	}
+	return pairs, nil
 }
 
-// findPairs finds the pairs of which one part is the other's copy, or its mirrored copy.
-func findPairs(ctx context.Context, p plane, s *search, points []keypoint, mirrored bool) (pairs []Pair, err error) {
+// find finds the areas that are copies: plain ones and mirrored ones by matched keypoints, and
+// what pieces that are only shifted add to them.
+func (s *search) find(ctx context.Context, p plane) ([]twin, error) {
+	points, err := keypoints(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	var plain, mirrored []twin
+	var pieces []piece
+	group, within := parallel.WithContext(ctx)
+	group.Go(func() (err error) { plain, err = s.twins(within, points, false); return err })
+	group.Go(func() (err error) { mirrored, err = s.twins(within, points, true); return err })
+	group.Go(func() (err error) { pieces, err = s.pieces(within); return err })
+	if err := cmp.Or(group.Wait(), ctx.Err()); err != nil {
+		return nil, err
+	}
+	twins := append(plain, mirrored...)
+	more, err := s.examinePieces(ctx, pieces, twins)
+	if err != nil {
+		return nil, err
+	}
+	return append(twins, more...), nil
+}
+
+// twins finds the areas that are copies, or mirrored copies, by matched keypoints.
+func (s *search) twins(ctx context.Context, points []keypoint, mirrored bool) (out []twin, err error) {
 	list, err := matches(ctx, points, mirrored)
 	if err != nil {
 		return nil, err
@@ -73,24 +97,26 @@ func findPairs(ctx context.Context, p plane, s *search, points []keypoint, mirro
 		return nil, err
 	}
 	for _, t := range candidates {
-		twin, ok, err := s.examine(ctx, t, list)
+		twin, ok, err := s.examine(ctx, candidate{transform: t, matches: list})
 		if err != nil {
 			return nil, err
 		}
-		if !ok {
-			continue
+		if ok {
+			out = append(out, twin)
 		}
-		pair := Pair{
-			One: backTo(twin.mask, p.w, p.h, twin.transform), Other: twin.mask, Width: p.w, Height: p.h,
-			Probability: numeric.Sigmoid(twin.score),
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		pair.Rougher = pair.detail(p)
-		pairs = append(pairs, pair)
 	}
-	return pairs, nil
+	return out, nil
+}
+
+// pair is the twin with what it is a copy of.
+func (s *search) pair(t twin) Pair {
+	p := Pair{
+		Other: t.area.mask(s.w, s.h), Width: s.w, Height: s.h,
+		Probability: numeric.Sigmoid(t.score),
+	}
+	p.One = backTo(p.Other, s.w, s.h, t.transform)
+	p.Rougher = p.rougher(s.detail)
+	return p
 }
 
 // backTo marks the pixels that t maps into the mask.
@@ -106,8 +132,8 @@ func backTo(mask []bool, w, h int, t transform) []bool {
 	return out
 }
 
-// Weights, in logits, for which twin is the copy. They are right for three in four of 145 pairs in
-// forged pictures.
+// Weights, in logits, for which twin is the copy. They are right for 87 % of 374 pairs in forged
+// pictures.
 const (
 	byStrangeness = 1.88  // difference of the network's mean logits
 	byRoughness   = -1.01 // difference of Rougher
@@ -167,27 +193,17 @@ func (p Pair) lead(prob []float32, width, height int) float64 {
 	return one.value() - other.value()
 }
 
-// detail compares the twins' finest detail: the mean logarithm of the mean square, over 5 x 5
-// pixels, of the mixed second difference.
-func (p Pair) detail(grey plane) float64 {
-	squares := newPlane(grey.w, grey.h)
-	for y := 1; y < grey.h-1; y++ {
-		for x := 1; x < grey.w-1; x++ {
-			row := grey.pix[(y-1)*grey.w+x-1:]
-			a, b, c := row[:3], row[grey.w:grey.w+3], row[2*grey.w:2*grey.w+3]
-			d := b[1] - (a[1]+b[0]+b[2]+c[1])/2 + (a[0]+a[2]+c[0]+c[2])/4
-			squares.pix[y*grey.w+x] = d * d
-		}
-	}
+// rougher compares the twins' finest detail: the mean of the plane over One minus that over Other.
+func (p Pair) rougher(detail plane) float64 {
 	var one, other mean
-	for i, v := range squares.box(2).pix {
+	for i, l := range detail.pix {
 		if p.One[i] == p.Other[i] {
 			continue
 		}
-		if l := math.Log(max(float64(v), 0) + 0.02); p.One[i] {
-			one.add(l)
+		if p.One[i] {
+			one.add(float64(l))
 		} else {
-			other.add(l)
+			other.add(float64(l))
 		}
 	}
 	return one.value() - other.value()

@@ -1,32 +1,26 @@
 package copymove
 
-import (
-	"math"
-
-	"github.com/declip/declip/internal/picture/components"
-)
+import "math"
 
 const (
 	alike    = 0.85 // correlation of two windows above which they count as equal
 	flatness = 4.0  // levels squared: a window with less variance is flat
-	window   = 4    // radius in pixels of the windows that are correlated
+	compared = 4    // radius in pixels of the windows that are correlated
 	surround = 6    // radius in pixels over which windows vote
-	core     = 0.6  // share of the votes above which a pixel belongs to a copy
-	rim      = 0.45 // the same for pixels connected to such a pixel
 )
 
-// warp is the plane transformed by t, NaN where t maps nothing.
-func warp(p plane, t transform) plane {
-	out, back := newPlane(p.w, p.h), t.inverse()
+// warp is the part in the window of the plane transformed by t, NaN where t maps nothing.
+func warp(p plane, t transform, win window) plane {
+	out, back := newPlane(win.w, win.h), t.inverse()
 	nan := float32(math.NaN())
-	for y := range p.h {
-		for x := range p.w {
-			fx, fy := back.apply(float64(x), float64(y))
+	for y := range win.h {
+		for x := range win.w {
+			fx, fy := back.apply(float64(win.x+x), float64(win.y+y))
 			v, ok := p.sample(fx, fy)
 			if !ok {
 				v = nan
 			}
-			out.pix[y*p.w+x] = v
+			out.pix[y*win.w+x] = v
 		}
 	}
 	return out
@@ -44,32 +38,32 @@ func correlate(a, b plane) (votes, errors plane) {
 			columns[i].add(v, y1[i], sign)
 		}
 	}
-	for y := range min(window, a.h) {
+	for y := range min(compared, a.h) {
 		add(y, 1)
 	}
-	rows := min(window, a.h)
+	rows := min(compared, a.h)
 	for y := range a.h {
-		if y+window < a.h {
-			add(y+window, 1)
+		if y+compared < a.h {
+			add(y+compared, 1)
 			rows++
 		}
-		if y-window-1 >= 0 {
-			add(y-window-1, -1)
+		if y-compared-1 >= 0 {
+			add(y-compared-1, -1)
 			rows--
 		}
 		var sum moments
-		for x := range min(window, a.w) {
+		for x := range min(compared, a.w) {
 			sum.join(&columns[x], 1)
 		}
-		count := min(window, a.w)
+		count := min(compared, a.w)
 		row := b.pix[y*a.w : (y+1)*a.w]
 		for x, v := range row {
-			if x+window < a.w {
-				sum.join(&columns[x+window], 1)
+			if x+compared < a.w {
+				sum.join(&columns[x+compared], 1)
 				count++
 			}
-			if x-window-1 >= 0 {
-				sum.join(&columns[x-window-1], -1)
+			if x-compared-1 >= 0 {
+				sum.join(&columns[x-compared-1], -1)
 				count--
 			}
 			if v == v {
@@ -117,25 +111,4 @@ func (m *moments) compare(n float64) (vote, left float32) {
 		return 1, float32(va - cov*cov/vb)
 	}
 	return 0, 0
-}
-
-// marked are the connected regions above rim with at least the given number of pixels above core.
-func marked(share plane, least int) []bool {
-	mask := make([]bool, len(share.pix))
-	isCore := func(i int) bool { return share.pix[i] > core }
-	for part := range components.Of(share.w, share.h, components.Sides, isCore, func(i int) bool { return share.pix[i] > rim }) {
-		strong := 0
-		for _, i := range part {
-			if isCore(i) {
-				strong++
-			}
-		}
-		if strong < least {
-			continue
-		}
-		for _, i := range part {
-			mask[i] = true
-		}
-	}
-	return mask
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/declip/declip/internal/parallel"
+	"github.com/declip/declip/internal/picture"
 )
 
 // keypoint is a point with a description of its surroundings that does not change with rotation.
@@ -29,6 +30,10 @@ const (
 	reach      = 15  // radius of a description in pixels of its level
 	weakest    = 0.8 // levels: weaker gradients are noise
 	wantPoints = 8000
+
+	enlargedLevels = 2       // above the picture's own size
+	mostEnlarged   = 750_000 // pixels of such a level
+	enlargedCell   = 1.3     // size of its cells, to those of the other levels
 )
 
 // pattern is the pairs of pixels that are compared, drawn once from a normal distribution as in
@@ -60,31 +65,52 @@ func keypoints(ctx context.Context, p plane) ([]keypoint, error) {
 		total += math.Pow(levelStep, 2*float64(k))
 	}
 	cell := max(4, int(math.Sqrt(float64(p.w*p.h)*total/wantPoints)))
-	var lists [levels][]keypoint
+	planes := pyramid(ctx, p)
+	lists := make([][]keypoint, len(planes))
 	parent := ctx
 	group, ctx := parallel.WithContext(ctx)
-	level := p
-	for k := range levels {
-		if k > 0 {
-			factor := math.Pow(levelStep, float64(k))
-			level = level.smaller(int(float64(p.w)*factor+.5), int(float64(p.h)*factor+.5))
-		}
-		if min(level.w, level.h) < 4*reach || ctx.Err() != nil {
-			break
-		}
-		this := level
+	for k, level := range planes {
 		group.Go(func() (err error) {
 			parallel.Point("keypoints")
-			lists[k], err = levelKeypoints(ctx, this, cell, float64(p.w)/float64(this.w), float64(p.h)/float64(this.h))
+			size := cell
+			if level.w > p.w {
+				size = int(enlargedCell * float64(cell))
+			}
+			lists[k], err = levelKeypoints(ctx, level, size, float64(p.w)/float64(level.w), float64(p.h)/float64(level.h))
 			return err
 		})
 	}
 	if err := cmp.Or(group.Wait(), parent.Err()); err != nil {
 		return nil, err
 	}
-	points := slices.Concat(lists[:]...)
+	points := slices.Concat(lists...)
 	slices.SortStableFunc(points, func(a, b keypoint) int { return cmp.Compare(a.contrast, b.contrast) })
 	return points, nil
+}
+
+// pyramid is the plane on several levels: as it is, smaller ones, and larger ones that are not
+// larger than mostEnlarged, for small copies. It is not complete if ctx has ended.
+func pyramid(ctx context.Context, p plane) (planes []plane) {
+	size := func(k int) (w, h int) {
+		f := math.Pow(levelStep, float64(k))
+		return int(float64(p.w)*f + .5), int(float64(p.h)*f + .5)
+	}
+	for k := -enlargedLevels; k < 0; k++ {
+		if w, h := size(k); w*h <= mostEnlarged && ctx.Err() == nil {
+			planes = append(planes, plane{picture.ResizeFloat(p.pix, p.w, p.h, w, h), w, h})
+		}
+	}
+	level := p
+	for k := range levels {
+		if k > 0 {
+			level = level.smaller(size(k))
+		}
+		if min(level.w, level.h) < 4*reach || ctx.Err() != nil {
+			break
+		}
+		planes = append(planes, level)
+	}
+	return planes
 }
 
 // levelKeypoints takes the strongest corner of each cell.

@@ -193,22 +193,42 @@ func (p plane) less(q plane) plane {
 	return out
 }
 
-// likeness is the correlation, in [-1, 1], over the mask, of the plane, whose mean is 0, with its
+// likeness is the correlation, in [-1, 1], over the area, of the plane, whose mean is 0, with its
 // transform by t.
-func (p plane) likeness(t transform, mask []bool) float64 {
+func (p plane) likeness(t transform, over area) float64 {
 	back := t.inverse()
 	var aa, bb, ab float64
-	for i, in := range mask {
+	for i, in := range over.in {
 		if !in {
 			continue
 		}
-		fx, fy := back.apply(float64(i%p.w), float64(i/p.w))
+		x, y := over.x+i%over.w, over.y+i/over.w
+		fx, fy := back.apply(float64(x), float64(y))
 		if v, ok := p.sample(fx, fy); ok {
-			a, b := float64(p.pix[i]), float64(v)
+			a, b := float64(p.pix[y*p.w+x]), float64(v)
 			aa, bb, ab = aa+a*a, bb+b*b, ab+a*b
 		}
 	}
 	return ab / math.Sqrt(aa*bb+1e-9)
+}
+
+// finest is the logarithm of the strength of the finest detail: the mean square, over 5 x 5 pixels,
+// of the mixed second difference.
+func (p plane) finest() plane {
+	squares := newPlane(p.w, p.h)
+	for y := 1; y < p.h-1; y++ {
+		for x := 1; x < p.w-1; x++ {
+			row := p.pix[(y-1)*p.w+x-1:]
+			a, b, c := row[:3], row[p.w:p.w+3], row[2*p.w:2*p.w+3]
+			d := b[1] - (a[1]+b[0]+b[2]+c[1])/2 + (a[0]+a[2]+c[0]+c[2])/4
+			squares.pix[y*p.w+x] = d * d
+		}
+	}
+	out := squares.box(2)
+	for i, v := range out.pix {
+		out.pix[i] = float32(math.Log(max(float64(v), 0) + 0.02))
+	}
+	return out
 }
 
 // halved is the plane at half its size, means of 2 x 2 pixels.
