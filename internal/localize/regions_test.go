@@ -52,6 +52,7 @@ func TestKeepSureRegions(t *testing.T) {
 		"barely above 0.5":   {0.01, 0.01, 8, false},
 		"all of it is sure":  {1.1, 1.1, 8, true},
 		"the rim lies below": {-0.2, 3, 8, true},
+		"the rim is far off": {-1.1, 3, 8, true},
 	} {
 		prob := evenMap(-3)
 		square(prob, 4, 5, 10, c.rim)
@@ -60,8 +61,10 @@ func TestKeepSureRegions(t *testing.T) {
 		keepSureRegions(mapOf(prob, side))
 		for i, p := range prob {
 			was := before[i]
-			if want := was > 0.5 && c.want; (p > 0.5) != want || want && p != was {
-				t.Fatalf("%s: place %d,%d went from %g to %g, above 0.5 expected: %v", name, i%side, i/side, was, p, want)
+			// Logits of what is kept rise by 1.
+			kept := c.want && was > probability(rim)
+			if (p > 0.5) != kept || kept && math.Abs(float64(p-probability(numeric.Logit(float64(was), 1e-6)-rim))) > 1e-5 {
+				t.Fatalf("%s: place %d,%d went from %g to %g, above 0.5 expected: %v", name, i%side, i/side, was, p, kept)
 			}
 			if was < 0.3 && math.Abs(float64(p-was)) > 1e-7 {
 				t.Fatalf("%s: place %d,%d, which has no evidence, went from %g to %g", name, i%side, i/side, was, p)
