@@ -63,7 +63,8 @@ func SHA256(name string) string {
 // training and their number on that day.
 var versions = map[string]string{
 	"e45e7bd807fe1d069190881329076471708aa9d5c49604469b24f9e513a0551f": "2026-11-29.2", // lite before
-	"fde86023985fe8ae33bb17e74feeb07a163714f67b9e193763be49a54afe74e9": "2026-11-30.1", // lite
+	"fde86023985fe8ae33bb17e74feeb07a163714f67b9e193763be49a54afe74e9": "2026-11-30.1", // lite before
+	"fb450f896b10ed574cb4a14a5bf88a650703bbe1ac670e4d497ab6a2115b7018": "2026-11-30.2", // lite
 }
 
 // Version returns the version of a weights file by its SHA-256 in hexadecimal, "" if it has none.
