@@ -133,17 +133,3 @@ func tone(a, b plane, over area) (gain, offset float32, noise float64) {
 	// The median of a squared normal variable is 0.4549 of its variance.
 	return gain, offset, max(leastNoise, looseNoise*float64(median(rest))/0.4549)
 }
-
-// variance is the variance in the square of (2r+1)^2 pixels around each pixel.
-func (p plane) variance(r int) plane {
-	const centre = 128 // keeps the squares small
-	squares := newPlane(p.w, p.h)
-	for i, v := range p.pix {
-		squares.pix[i] = (v - centre) * (v - centre)
-	}
-	mean, out := p.box(r), squares.box(r)
-	for i, v := range mean.pix {
-		out.pix[i] = max(0, out.pix[i]-(v-centre)*(v-centre))
-	}
-	return out
-}

@@ -12,7 +12,7 @@ import (
 // piece is neighbouring places of the picture that have the same shift. It points downwards, or to
 // the right.
 type piece struct {
-	dx, dy int
+	shift
 	places []match
 }
 
@@ -58,23 +58,19 @@ func (f *shiftSearch) flood(start int, seen []bool) []int {
 
 // same reports whether two places have the same shift, up to a pixel.
 func (f *shiftSearch) same(a, b int) bool {
-	if f.to[a] < 0 || f.to[b] < 0 {
-		return false
-	}
-	ax, ay := f.shift(a)
-	bx, by := f.shift(b)
-	return max(ax-bx, bx-ax) <= 1 && max(ay-by, by-ay) <= 1
+	return f.to[a] >= 0 && f.to[b] >= 0 && f.shift(a).like(f.shift(b))
 }
 
 // piece makes a piece of places. Its shift is the median.
 func (f *shiftSearch) piece(part []int) piece {
 	xs, ys := make([]int, len(part)), make([]int, len(part))
 	for i, g := range part {
-		xs[i], ys[i] = f.shift(g)
+		by := f.shift(g)
+		xs[i], ys[i] = by.dx, by.dy
 	}
 	slices.Sort(xs)
 	slices.Sort(ys)
-	p := piece{dx: xs[len(xs)/2], dy: ys[len(ys)/2]}
+	p := piece{shift: shift{xs[len(xs)/2], ys[len(ys)/2]}}
 	back := p.dy < 0 || p.dy == 0 && p.dx < 0
 	for _, g := range part {
 		x, y := float64(g%f.gw*gridStep), float64(g/f.gw*gridStep)
@@ -99,23 +95,19 @@ const placeScale = 0.5
 // distinct drops pieces most of which larger ones contain: each copy is found from both sides.
 func distinct(list []piece) []piece {
 	type cell struct{ x, y int }
-	type shift struct{ dx, dy int }
 	taken := map[cell][]shift{}
 	at := func(m match) cell { return cell{int(m.from.x) / 8, int(m.from.y) / 8} }
 	var out []piece
 	for _, p := range list {
 		known := 0
 		for _, m := range p.places {
-			for _, s := range taken[at(m)] {
-				if max(s.dx-p.dx, p.dx-s.dx) <= 1 && max(s.dy-p.dy, p.dy-s.dy) <= 1 {
-					known++
-					break
-				}
+			if slices.ContainsFunc(taken[at(m)], p.like) {
+				known++
 			}
 		}
 		for _, m := range p.places {
-			if c, s := at(m), (shift{p.dx, p.dy}); !slices.Contains(taken[c], s) {
-				taken[c] = append(taken[c], s)
+			if c := at(m); !slices.Contains(taken[c], p.shift) {
+				taken[c] = append(taken[c], p.shift)
 			}
 		}
 		if 2*known < len(p.places) {
@@ -128,8 +120,9 @@ func distinct(list []piece) []piece {
 	return out
 }
 
-// examinePieces judges pieces and drops what transforms that were found before explain.
+// examinePieces judges the pieces that no twin found before explains, or a larger piece.
 func (s *search) examinePieces(ctx context.Context, pieces []piece, before []twin) ([]twin, error) {
+	pieces = slices.DeleteFunc(pieces, func(p piece) bool { return explained(p.places, before) })
 	found, ok := make([]twin, len(pieces)), make([]bool, len(pieces))
 	err := parallel.For(ctx, len(pieces), runtime.GOMAXPROCS(0), func(ctx context.Context, i int) (err error) {
 		found[i], ok[i], err = s.examine(ctx, candidate{pieces[i].transform(), pieces[i].places, true})

@@ -231,6 +231,20 @@ func (p plane) finest() plane {
 	return out
 }
 
+// variance is the variance in the square of (2r+1)^2 pixels around each pixel.
+func (p plane) variance(r int) plane {
+	const centre = 128 // keeps the squares small
+	squares := newPlane(p.w, p.h)
+	for i, v := range p.pix {
+		squares.pix[i] = (v - centre) * (v - centre)
+	}
+	mean, out := p.box(r), squares.box(r)
+	for i, v := range mean.pix {
+		out.pix[i] = max(0, out.pix[i]-(v-centre)*(v-centre))
+	}
+	return out
+}
+
 // halved is the plane at half its size, means of 2 x 2 pixels.
 func (p plane) halved() plane {
 	out := newPlane(p.w/2, p.h/2)

@@ -19,7 +19,6 @@ const (
 	leastShift   = 14   // pixels, in one direction or the other
 	leastPiece   = 10   // places with the same shift
 	mostPieces   = 30   // of a picture
-
 )
 
 // shiftPattern is the pairs of pixels that a code of shifts compares.
@@ -177,8 +176,8 @@ func (f *shiftSearch) askNeighbour(gx, gy, nx, ny int) {
 	if !f.busy[i] || nx < 0 || ny < 0 || nx >= f.gw || ny >= f.gh || f.to[n] < 0 {
 		return
 	}
-	dx, dy := f.shift(n)
-	x, y := gx*gridStep+dx, gy*gridStep+dy
+	by := f.shift(n)
+	x, y := gx*gridStep+by.dx, gy*gridStep+by.dy
 	if x < 0 || y < 0 || x >= f.w || y >= f.h || !f.busy[y*f.w+x] {
 		return
 	}
@@ -186,7 +185,15 @@ func (f *shiftSearch) askNeighbour(gx, gy, nx, ny int) {
 }
 
 // shift is from a place to the pixel that is most like it; there must be one.
-func (f *shiftSearch) shift(g int) (dx, dy int) {
+func (f *shiftSearch) shift(g int) shift {
 	j := int(f.to[g])
-	return j%f.w - g%f.gw*gridStep, j/f.w - g/f.gw*gridStep
+	return shift{j%f.w - g%f.gw*gridStep, j/f.w - g/f.gw*gridStep}
+}
+
+// shift is a distance in pixels.
+type shift struct{ dx, dy int }
+
+// like reports whether two shifts are the same, up to a pixel.
+func (s shift) like(o shift) bool {
+	return max(s.dx-o.dx, o.dx-s.dx, s.dy-o.dy, o.dy-s.dy) <= 1
 }
