@@ -66,8 +66,7 @@ forge "$photos/valid" valid-histories 160 --seed 13 --pristine 0.2 --histories -
 vary train varied 6 --seed 101
 vary train varied-2 2 --seed 205
 forge "$work/varied" again 4000 --seed 91 --size 320,1024 --pristine 0.1
-vary valid untouched-valid 3 --seed 7
-cp "$photos"/valid/* "$work/untouched-valid"
+vary valid varied-valid 3 --seed 7
 
 # Lists of what stages 5 to 8 train on: what was forged, and untouched pictures several times over.
 photos=$(realpath "$photos")
@@ -153,5 +152,5 @@ train stage8 --data "$work/all.csv" --init "$work/stage7/best.safetensors" "${lo
 	--lr 1.2e-3 --warmup 100 --average 0.998 --epochs 16 --epoch-pictures "$(part 1500)" --valid-limit 200 --seed 302
 
 echo "lite: calibrating"
-"$declip" calibrate -m "$work/stage8/best.safetensors" --data "$work/valid.csv" --pristine "$work/untouched-valid" \
+"$declip" calibrate -m "$work/stage8/best.safetensors" --data "$work/valid.csv" --pristine "$photos/valid" --pristine "$work/varied-valid" \
 	--copies --double-jpeg --blobs --judge --max-flagged "$flagged" --force -o "$out"

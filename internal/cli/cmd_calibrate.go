@@ -23,17 +23,17 @@ import (
 
 // calibrateOptions are the flags of "declip calibrate".
 type calibrateOptions struct {
-	model, pristine, out string
-	data                 []string
-	sets                 dataOptions
-	maxFlagged           float64
-	limit                int
-	json, copies, blobs  bool
-	force                bool
-	doubleJPEG, judge    bool
-	detectors            []string
-	device               string
-	threads              int
+	model, out          string
+	data, pristine      []string
+	sets                dataOptions
+	maxFlagged          float64
+	limit               int
+	json, copies, blobs bool
+	force               bool
+	doubleJPEG, judge   bool
+	detectors           []string
+	device              string
+	threads             int
 }
 
 // AddFlags declares the flags with their defaults.
@@ -42,7 +42,7 @@ func (o *calibrateOptions) AddFlags(f *pflag.FlagSet) {
 	addDataFlag(f, &o.data)
 	o.sets.AddFlags(f)
 	addPristineFlag(f, &o.pristine)
-	f.Float64Var(&o.maxFlagged, "max-flagged", 0.05, "largest share of the untouched pictures that may be flagged")
+	f.Float64Var(&o.maxFlagged, "max-flagged", 0.05, "largest share of the untouched pictures that may be flagged, of all and of those of each --pristine")
 	f.StringSliceVar(&o.detectors, "detectors", nil, "also mark what these detectors find, separated by commas: "+strings.Join(localize.Detectors(), ", ")+" (xceptionnet-lite)")
 	f.BoolVar(&o.copies, "copies", false, "short for --detectors copies: areas that appear twice in a picture")
 	f.BoolVar(&o.doubleJPEG, "double-jpeg", false, "short for --detectors double-jpeg: areas that lack the picture's earlier JPEG compression")
@@ -98,7 +98,9 @@ The best threshold is the one with the highest F1, averaged over the manipulated
 pictures, among those at which at most --max-flagged of the untouched pictures
 are flagged. A picture is flagged when more than 1 % of its pixels exceed the
 threshold. Untouched pictures are those of --pristine, and those of --data with
-empty masks. The shifted model is then measured, too. Calibrate on pictures that
+empty masks. The limit holds for all of them together, and for each directory of
+--pristine by itself: give different kinds of pictures separately, so that many
+of an easy kind do not hide that a few of another kind are flagged. The shifted model is then measured, too. Calibrate on pictures that
 the model was not trained on, and measure the result on yet other pictures. The
 split "valid" of a data set is used if it has splits.
 
@@ -120,7 +122,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	if err := checkNew(o.out, o.force); err != nil { // before the work, not after it
 		return err
 	}
-	source, sets, err := openSources(ctx, o.data, o.pristine, o.limit, o.sets.into(dataset.Options{DefaultSplit: "valid"}, a.notice))
+	source, err := openSources(ctx, o.data, o.pristine, o.limit, o.sets.into(dataset.Options{DefaultSplit: "valid"}, a.notice))
 	if err != nil {
 		return err
 	}
@@ -140,7 +142,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 		Judge: o.judge, OpenFacts: a.factsOf(o), Workers: runtime.GOMAXPROCS(0)}
 	for i := range source.Len() {
 		load := func() (dataset.Sample, error) { return source.Load(ctx, i) }
-		options.Pictures = append(options.Pictures, calibrate.Picture{Name: dataset.PathOf(source, i), Load: load})
+		options.Pictures = append(options.Pictures, calibrate.Picture{Name: dataset.PathOf(source.Source, i), Group: source.pristine[i], Load: load})
 	}
 	options.Done = func(pass, done int) {
 		if done == 1 {
@@ -153,7 +155,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	if err != nil {
 		return err
 	}
-	if result.Data, result.Pristine, err = fingerprints(ctx, sets, o.pristine); err != nil {
+	if result.Data, result.Pristine, err = fingerprints(ctx, source.sets, o.pristine); err != nil {
 		return err
 	}
 	if err := result.Write(o.out); err != nil {
@@ -199,19 +201,23 @@ func (a *app) factsOf(o calibrateOptions) func(path string) (calibrate.Features,
 
 // fingerprints identify what the model was calibrated on: the names and lengths of all pictures,
 // and the contents of their masks.
-func fingerprints(ctx context.Context, sets []*dataset.Set, pristine string) (data, untouched string, err error) {
+func fingerprints(ctx context.Context, sets []*dataset.Set, pristine []string) (data, untouched string, err error) {
 	var sources []dataset.Source
 	for _, s := range sets {
 		sources = append(sources, s)
 	}
-	if data, err = dataset.Contents(ctx, dataset.Join(sources...)); err != nil || pristine == "" {
+	if data, err = dataset.Contents(ctx, dataset.Join(sources...)); err != nil || len(pristine) == 0 {
 		return data, "", err
 	}
-	source, err := openPristine(pristine, func(string) {}) // it was opened before
-	if err != nil {
-		return "", "", err
+	sources = nil
+	for _, dir := range pristine {
+		source, err := openPristine(dir, func(string) {}) // it was opened before
+		if err != nil {
+			return "", "", err
+		}
+		sources = append(sources, source)
 	}
-	return data, dataset.Fingerprint(source), nil
+	return data, dataset.Fingerprint(dataset.Join(sources...)), nil
 }
 
 // calibration is what "declip calibrate --json" prints.
@@ -250,6 +256,9 @@ func printPoint(w io.Writer, name string, p calibrate.Point, untouched int) {
 	flagged := "-"
 	if untouched > 0 {
 		flagged = fmt.Sprintf("%.1f %%", 100*p.Flagged)
+	}
+	if p.MostFlagged > p.Flagged {
+		flagged += fmt.Sprintf(", %.1f %% in one --pristine", 100*p.MostFlagged)
 	}
 	fmt.Fprintf(w, "%s\t%.4f\t%s\n", name, p.F1, flagged)
 }

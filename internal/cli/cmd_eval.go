@@ -18,7 +18,7 @@ type evalOptions struct {
 	modelOptions
 	dataOptions
 	data      []string
-	pristine  string
+	pristine  []string
 	json      bool
 	csv       string
 	force     bool
@@ -67,7 +67,7 @@ func (o *evalOptions) AddFlags(f *pflag.FlagSet) {
 
 func (o *evalOptions) check(cmd *cobra.Command) error {
 	switch {
-	case len(o.data) == 0 && o.pristine == "":
+	case len(o.data) == 0 && len(o.pristine) == 0:
 		return usagef(cmd, "neither --data nor --pristine is given")
 	case o.limit < 0:
 		return usagef(cmd, "--limit %d: expected at least 0", o.limit)
@@ -149,11 +149,11 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 			return fmt.Errorf("--csv: %w", err)
 		}
 	}
-	source, sets, err := openSources(cmd.Context(), o.data, o.pristine, o.limit, o.dataOptions.into(evaluate.DataSetOptions(), a.notice))
+	source, err := openSources(cmd.Context(), o.data, o.pristine, o.limit, o.dataOptions.into(evaluate.DataSetOptions(), a.notice))
 	if err != nil {
 		return err
 	}
-	p, model, err := a.openPredictor(cmd, o, source)
+	p, model, err := a.openPredictor(cmd, o, source.Source)
 	if err != nil {
 		return err
 	}
@@ -165,12 +165,12 @@ func (a *app) runEval(cmd *cobra.Command, o evalOptions) error {
 	options := evaluate.DefaultOptions()
 	options.Threshold, options.Batch, options.Perturb, options.Seed = o.threshold, o.batch, o.perturbations, o.seed
 	options.Done = func(done, _ int) { bar.set(done) }
-	runs, err := evaluate.Run(cmd.Context(), source, p, options)
+	runs, err := evaluate.Run(cmd.Context(), source.Source, p, options)
 	if err != nil {
 		return err
 	}
 	bar.finish()
-	table := newEvaluation(o, sets, runs, len(p.Models()))
+	table := newEvaluation(o, source.sets, runs, len(p.Models()))
 	if table.Provenance, err = evaluated(model); err != nil {
 		return err
 	}

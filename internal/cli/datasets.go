@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -140,8 +141,8 @@ func addDataFlag(f *pflag.FlagSet, data *[]string) {
 	f.StringArrayVar(data, "data", nil, "data `set`: a directory or list, as DIR or DIR:SPLIT; repeatable")
 }
 
-func addPristineFlag(f *pflag.FlagSet, dir *string) {
-	f.StringVar(dir, "pristine", "", "`directory` of untouched pictures, which count as pictures with empty masks")
+func addPristineFlag(f *pflag.FlagSet, dirs *[]string) {
+	f.StringArrayVar(dirs, "pristine", nil, "`directory` of untouched pictures, which count as pictures with empty masks; repeatable")
 }
 
 func addLimitFlag(f *pflag.FlagSet, limit *int) {
@@ -167,25 +168,39 @@ func openPristine(path string, notice func(text string)) (dataset.Source, error)
 	return dataset.UntouchedFiles(paths, methodUntouched, picture.Limits{}), nil
 }
 
+// opened are data sets and directories of untouched pictures, as one source.
+type opened struct {
+	dataset.Source
+	sets     []*dataset.Set
+	pristine []string // for each sample its directory of --pristine; "" in data sets
+}
+
 // openSources opens the data sets and the untouched pictures, at most limit pictures of each (0:
 // all).
-func openSources(ctx context.Context, names []string, pristine string, limit int, o dataset.Options) (dataset.Source, []*dataset.Set, error) {
+func openSources(ctx context.Context, names, pristine []string, limit int, o dataset.Options) (*opened, error) {
 	sets, err := openSets(ctx, names, o)
 	if err != nil {
-		return nil, nil, sayResize(err)
+		return nil, sayResize(err)
 	}
+	all := &opened{sets: sets}
 	var sources []dataset.Source
+	add := func(s dataset.Source, dir string) {
+		s = dataset.Some(s, limit)
+		sources = append(sources, s)
+		all.pristine = append(all.pristine, slices.Repeat([]string{dir}, s.Len())...)
+	}
 	for _, s := range sets {
-		sources = append(sources, dataset.Some(s, limit))
+		add(s, "")
 	}
-	if pristine != "" {
-		s, err := openPristine(pristine, o.Notice)
+	for _, dir := range pristine {
+		s, err := openPristine(dir, o.Notice)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		sources = append(sources, dataset.Some(s, limit))
+		add(s, dir)
 	}
-	return dataset.Join(sources...), sets, nil
+	all.Source = dataset.Join(sources...)
+	return all, nil
 }
 
 // sayResize adds what to do about masks of another size and about a missing data set.

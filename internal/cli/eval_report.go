@@ -50,7 +50,7 @@ func newEvaluation(o evalOptions, sets []*dataset.Set, runs []evaluate.Scored, m
 	options := evaluate.SummaryOptions{Threshold: o.threshold, Bootstrap: o.bootstrap, Seed: o.seed}
 	main := runs[models-1]
 	e := &evaluation{
-		Model: main.Model, Data: dataNames(o.data), Pristine: o.pristine, Threshold: o.threshold,
+		Model: main.Model, Data: dataNames(o.data), Pristine: dataNames(o.pristine), Threshold: o.threshold,
 		Summary: evaluate.Summarize(main.Pictures, options), sets: sets,
 	}
 	for _, s := range sets {

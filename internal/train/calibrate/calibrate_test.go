@@ -129,7 +129,7 @@ func TestRun(t *testing.T) {
 	if want := (Point{F1: 0, Flagged: 0}); r.Before.F1 > 1e-30 || r.Before.Flagged != want.Flagged {
 		t.Errorf("before: %+v, expected %+v", r.Before, want)
 	}
-	if want := (Point{F1: 1, Flagged: 0.25}); r.After != want {
+	if want := (Point{F1: 1, Flagged: 0.25, MostFlagged: 0.25}); r.After != want {
 		t.Errorf("after: %+v, expected %+v", r.After, want)
 	}
 	if r.Manipulated != 1 || r.Untouched != 4 {
@@ -344,7 +344,7 @@ func TestRunWithFindings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Shift <= 1.75 || r.Shift > 2.375 || r.After != (Point{F1: 1, Flagged: 0.5}) {
+	if r.Shift <= 1.75 || r.Shift > 2.375 || r.After != (Point{F1: 1, Flagged: 0.5, MostFlagged: 0.5}) {
 		t.Errorf("shift %g, after %+v, expected 1.75 to 2.375, all found and one flagged", r.Shift, r.After)
 	}
 }

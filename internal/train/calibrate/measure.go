@@ -32,8 +32,9 @@ func grid() (logits, thresholds []float64) {
 type measured struct {
 	thresholds  []float64
 	manipulated int
-	f1          []float64    // [threshold], mean over the manipulated pictures
-	flags       metric.Flags // of the untouched pictures
+	f1          []float64                // [threshold], mean over the manipulated pictures
+	flags       metric.Flags             // of the untouched pictures
+	groups      map[string]*metric.Flags // of the untouched pictures in each group
 }
 
 // pictureScore is the result for one picture and one shift: at most about a kilobyte.
@@ -53,7 +54,7 @@ func measure(ctx context.Context, o Options, predict Predict, pass int, shifts, 
 	}
 	list := make([]*measured, len(shifts))
 	for i := range list {
-		if list[i], err = sum(scores, i, thresholds); err != nil {
+		if list[i], err = sum(o.Pictures, scores, i, thresholds); err != nil {
 			return nil, err
 		}
 	}
@@ -113,12 +114,12 @@ func score(ctx context.Context, p Picture, predict Predict, shifts, thresholds [
 }
 
 // sum is the result of the shift of index i.
-func sum(scores [][]pictureScore, i int, thresholds []float64) (*measured, error) {
-	m := &measured{thresholds: thresholds, f1: make([]float64, len(thresholds))}
-	for _, shifts := range scores {
+func sum(pictures []Picture, scores [][]pictureScore, i int, thresholds []float64) (*measured, error) {
+	m := &measured{thresholds: thresholds, f1: make([]float64, len(thresholds)), groups: map[string]*metric.Flags{}}
+	for k, shifts := range scores {
 		s := shifts[i]
 		if s.f1 == nil {
-			m.flags.Add(s.flagScore)
+			m.addUntouched(pictures[k].Group, s.flagScore)
 			continue
 		}
 		m.manipulated++
@@ -135,24 +136,41 @@ func sum(scores [][]pictureScore, i int, thresholds []float64) (*measured, error
 	return m, nil
 }
 
+// addUntouched adds an untouched picture of a group.
+func (m *measured) addUntouched(group string, flagScore float64) {
+	m.flags.Add(flagScore)
+	if group == "" {
+		return
+	}
+	if m.groups[group] == nil {
+		m.groups[group] = &metric.Flags{}
+	}
+	m.groups[group].Add(flagScore)
+}
+
 // at is the network's result if 0.5 were the threshold of index i.
 func (m *measured) at(i int) Point {
-	return Point{F1: m.f1[i], Flagged: m.flags.Share(m.thresholds[i])}
+	p := Point{F1: m.f1[i], Flagged: m.flags.Share(m.thresholds[i])}
+	p.MostFlagged = p.Flagged
+	for _, flags := range m.groups {
+		p.MostFlagged = max(p.MostFlagged, flags.Share(m.thresholds[i]))
+	}
+	return p
 }
 
 // best is the index of the threshold with the best F1 among those that flag at most the given share
-// of the untouched pictures; the lowest of equally good ones.
+// of the untouched pictures of every group; the lowest of equally good ones.
 func (m *measured) best(maxFlagged float64) (int, error) {
 	best := -1
 	for i, f1 := range m.f1 {
-		if m.flags.Share(m.thresholds[i]) <= maxFlagged && (best < 0 || f1 > m.f1[best]) {
+		if m.at(i).MostFlagged <= maxFlagged && (best < 0 || f1 > m.f1[best]) {
 			best = i
 		}
 	}
 	if best < 0 {
 		last := len(m.thresholds) - 1
 		return 0, fmt.Errorf("%w: at %.5f still %.1f %%, expected at most %.1f %%",
-			ErrNoThreshold, m.thresholds[last], 100*m.flags.Share(m.thresholds[last]), 100*maxFlagged)
+			ErrNoThreshold, m.thresholds[last], 100*m.at(last).MostFlagged, 100*maxFlagged)
 	}
 	return best, nil
 }

@@ -41,9 +41,9 @@ func (r *Result) chooseByShifts(ctx context.Context, folder string, o Options) e
 			break
 		}
 	}
-	if r.After.Flagged > o.MaxFlagged {
+	if r.After.MostFlagged > o.MaxFlagged {
 		return fmt.Errorf("with findings and regions, the network flags %.2f %% of the untouched pictures at the best shift, expected at most %.2f %%",
-			100*r.After.Flagged, 100*o.MaxFlagged)
+			100*r.After.MostFlagged, 100*o.MaxFlagged)
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func bestPoint(points []Point, by []float64, maxFlagged float64) int {
 	best := 0
 	for i, p := range points {
 		if p.better(points[best], maxFlagged) ||
-			p == points[best] && p.Flagged <= maxFlagged && math.Abs(by[i]) < math.Abs(by[best]) {
+			p == points[best] && p.MostFlagged <= maxFlagged && math.Abs(by[i]) < math.Abs(by[best]) {
 			best = i
 		}
 	}
@@ -63,10 +63,10 @@ func bestPoint(points []Point, by []float64, maxFlagged float64) int {
 
 // better says whether p is preferable to q: first flagging few enough pictures, then F1.
 func (p Point) better(q Point, maxFlagged float64) bool {
-	if few := p.Flagged <= maxFlagged; few != (q.Flagged <= maxFlagged) {
+	if few := p.MostFlagged <= maxFlagged; few != (q.MostFlagged <= maxFlagged) {
 		return few
 	} else if !few {
-		return p.Flagged < q.Flagged
+		return p.MostFlagged < q.MostFlagged
 	}
 	return p.F1 > q.F1
 }
