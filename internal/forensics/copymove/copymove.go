@@ -69,6 +69,7 @@ func (s *search) find(ctx context.Context, p plane) ([]twin, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.points = points
 	var plain, mirrored []twin
 	var pieces []piece
 	group, within := parallel.WithContext(ctx)

@@ -18,6 +18,7 @@ const (
 // search is a picture's luma, filtered in the ways that the search for copies needs.
 type search struct {
 	w, h   int
+	points []keypoint
 	smooth plane // without the finest detail
 	half   plane // smooth at half the size
 	fine   plane // the finest detail

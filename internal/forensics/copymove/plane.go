@@ -151,10 +151,12 @@ func (p plane) sample(x, y float64) (v float32, ok bool) {
 	return top + fy*(low-top), true
 }
 
-// median is the median of the values, which it reorders: only the side that contains it is
-// partitioned further (quickselect, Hoare, 1961).
-func median(v []float32) float32 {
-	middle := len(v) / 2
+// median is the median of the values, which it reorders.
+func median(v []float32) float32 { return fromBottom(v, len(v)/2) }
+
+// fromBottom is the k-th lowest of the values, counted from 0. It reorders them: only the side that
+// contains it is partitioned further (quickselect, Hoare, 1961).
+func fromBottom(v []float32, k int) float32 {
 	from, to := 0, len(v)-1
 	for from < to {
 		pivot := v[from+(to-from)/2]
@@ -173,15 +175,15 @@ func median(v []float32) float32 {
 			}
 		}
 		switch {
-		case middle <= j:
+		case k <= j:
 			to = j
-		case middle >= i:
+		case k >= i:
 			from = i
 		default:
-			return v[middle]
+			return v[k]
 		}
 	}
-	return v[middle]
+	return v[k]
 }
 
 // less is p minus q.

@@ -32,9 +32,22 @@ func (t transform) plausible() bool {
 	if !(d > 1/(mostScale*mostScale) && d < mostScale*mostScale) {
 		return false
 	}
-	// The columns of a similarity are orthogonal and have the length sqrt(d).
-	across := t[0]*t[1] + t[3]*t[4]
-	return math.Abs(math.Hypot(t[0], t[3])/math.Sqrt(d)-1) < 0.15 && math.Abs(across) < 0.2*d
+	stretch, shear := t.distortion()
+	return stretch < 0.15 && shear < 0.2
+}
+
+// distortion says how far the transform is from a similarity, whose columns are orthogonal and have
+// the same length: stretch is how much longer or shorter the first is, as a fraction, and shear the
+// cosine between both, about.
+func (t transform) distortion() (stretch, shear float64) {
+	d := math.Abs(t[0]*t[4] - t[1]*t[3])
+	return math.Abs(math.Hypot(t[0], t[3])/math.Sqrt(d) - 1), math.Abs(t[0]*t[1]+t[3]*t[4]) / d
+}
+
+// skew is both distortions together, 0 for a similarity.
+func (t transform) skew() float64 {
+	stretch, shear := t.distortion()
+	return stretch + shear
 }
 
 // similarity is the rotation, scaling and translation, with a reflection if mirrored, that maps two

@@ -28,6 +28,9 @@ func (a area) has(x, y int) bool {
 	return x >= 0 && y >= 0 && x < a.w && y < a.h && a.in[y*a.w+x]
 }
 
+// holds reports whether the keypoint is in the area.
+func (a area) holds(k *keypoint) bool { return a.has(int(k.x+.5), int(k.y+.5)) }
+
 // mask is the area as a mask over a picture of w x h pixels.
 func (a area) mask(w, h int) []bool {
 	out := make([]bool, w*h)
