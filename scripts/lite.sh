@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 photos=${1:?usage: scripts/lite.sh PHOTOS}
 work=${LITE_WORK:-.cache/lite}
 percent=${LITE_PERCENT:-100}
-out=internal/models/models/lite.safetensors flagged=0.03
+out=internal/models/models/lite.safetensors flagged=0.035
 if ((percent < 100)); then
 	out=$work/lite.safetensors flagged=1
 fi

@@ -64,7 +64,8 @@ func SHA256(name string) string {
 var versions = map[string]string{
 	"e45e7bd807fe1d069190881329076471708aa9d5c49604469b24f9e513a0551f": "2026-11-29.2", // lite before
 	"fde86023985fe8ae33bb17e74feeb07a163714f67b9e193763be49a54afe74e9": "2026-11-30.1", // lite before
-	"fb450f896b10ed574cb4a14a5bf88a650703bbe1ac670e4d497ab6a2115b7018": "2026-11-30.2", // lite
+	"fb450f896b10ed574cb4a14a5bf88a650703bbe1ac670e4d497ab6a2115b7018": "2026-11-30.2", // lite before
+	"422ca7c842900d4ab0b3893515e99ce6164a53bd259f209b5e813640b0e3f1e8": "2026-12-01.1", // lite
 }
 
 // Version returns the version of a weights file by its SHA-256 in hexadecimal, "" if it has none.
