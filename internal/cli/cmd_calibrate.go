@@ -100,9 +100,10 @@ are flagged. A picture is flagged when more than 1 % of its pixels exceed the
 threshold. Untouched pictures are those of --pristine, and those of --data with
 empty masks. The limit holds for all of them together, and for each directory of
 --pristine by itself: give different kinds of pictures separately, so that many
-of an easy kind do not hide that a few of another kind are flagged. The shifted model is then measured, too. Calibrate on pictures that
-the model was not trained on, and measure the result on yet other pictures. The
-split "valid" of a data set is used if it has splits.
+of an easy kind do not hide that a few of another kind are flagged. The shifted
+model is then measured, too. Calibrate on pictures that the model was not trained
+on, and measure the result on yet other pictures. The split "valid" of a data set
+is used if it has splits.
 
 ` + dataHelp,
 		Example: `  declip calibrate -m run1/best.safetensors --data forged-valid --pristine photos/valid -o model.safetensors`,
@@ -155,7 +156,7 @@ func (a *app) runCalibrate(ctx context.Context, o calibrateOptions) error {
 	if err != nil {
 		return err
 	}
-	if result.Data, result.Pristine, err = fingerprints(ctx, source.sets, o.pristine); err != nil {
+	if result.Data, result.Pristine, err = source.fingerprints(ctx); err != nil {
 		return err
 	}
 	if err := result.Write(o.out); err != nil {
@@ -201,23 +202,15 @@ func (a *app) factsOf(o calibrateOptions) func(path string) (calibrate.Features,
 
 // fingerprints identify what the model was calibrated on: the names and lengths of all pictures,
 // and the contents of their masks.
-func fingerprints(ctx context.Context, sets []*dataset.Set, pristine []string) (data, untouched string, err error) {
+func (o *opened) fingerprints(ctx context.Context) (data, untouched string, err error) {
 	var sources []dataset.Source
-	for _, s := range sets {
+	for _, s := range o.sets {
 		sources = append(sources, s)
 	}
-	if data, err = dataset.Contents(ctx, dataset.Join(sources...)); err != nil || len(pristine) == 0 {
+	if data, err = dataset.Contents(ctx, dataset.Join(sources...)); err != nil || len(o.untouched) == 0 {
 		return data, "", err
 	}
-	sources = nil
-	for _, dir := range pristine {
-		source, err := openPristine(dir, func(string) {}) // it was opened before
-		if err != nil {
-			return "", "", err
-		}
-		sources = append(sources, source)
-	}
-	return data, dataset.Fingerprint(dataset.Join(sources...)), nil
+	return data, dataset.Fingerprint(dataset.Join(o.untouched...)), nil
 }
 
 // calibration is what "declip calibrate --json" prints.

@@ -171,8 +171,9 @@ func openPristine(path string, notice func(text string)) (dataset.Source, error)
 // opened are data sets and directories of untouched pictures, as one source.
 type opened struct {
 	dataset.Source
-	sets     []*dataset.Set
-	pristine []string // for each sample its directory of --pristine; "" in data sets
+	sets      []*dataset.Set
+	untouched []dataset.Source // of each --pristine all pictures, without the limit
+	pristine  []string         // for each sample its directory of --pristine; "" in data sets
 }
 
 // openSources opens the data sets and the untouched pictures, at most limit pictures of each (0:
@@ -197,6 +198,7 @@ func openSources(ctx context.Context, names, pristine []string, limit int, o dat
 		if err != nil {
 			return nil, err
 		}
+		all.untouched = append(all.untouched, s)
 		add(s, dir)
 	}
 	all.Source = dataset.Join(sources...)

@@ -51,6 +51,10 @@ func (w weights) score(m measures) float64 {
 // of pieces everywhere.
 func (s *search) judge(t transform, win window, c candidate) twin {
 	out := twin{transform: t, rough: s.roughly(win, t), score: math.Inf(-1)}
+	size, common := out.rough.size(), t.overlap(out.rough)
+	if size < leastRough || common > mostCommon {
+		return out
+	}
 	votes, errors := correlate(s.smooth.crop(win), warp(s.smooth, t, win))
 	var differences []float32
 	for i, in := range out.rough.in {
@@ -58,8 +62,7 @@ func (s *search) judge(t transform, win window, c candidate) twin {
 			differences = append(differences, max(errors.pix[i], 0))
 		}
 	}
-	size, common := out.rough.size(), t.overlap(out.rough)
-	if size < leastRough || len(differences) == 0 || common > mostCommon {
+	if len(differences) == 0 {
 		return out
 	}
 	w, n := byKeypoints, 0
